@@ -1,0 +1,126 @@
+/* flowcl/device.h: OpenCL devices: which there are, which can be used, and memory on them.
+ *
+ *     fcl_device *device = NULL;
+ *     if (fcl_device_open(NULL, NULL, &device) != FCL_OK)     // NULL: $FLOWCL_DEVICE, else the best one
+ *         return fprintf(stderr, "%s\n", fcl_error()), 1;
+ *     printf("%s\n", fcl_device_describe(device)->name);
+ *     fcl_device_close(&device);
+ *
+ * A device holds one context and one in-order queue. Everything made on it (buffers, graphs, models) must be
+ * destroyed before it is closed. A device belongs to one thread at a time. */
+#ifndef FLOWCL_DEVICE_H
+#define FLOWCL_DEVICE_H
+
+#include <flowcl/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct fcl_device fcl_device;
+typedef struct fcl_buffer fcl_buffer;
+
+typedef enum fcl_device_type {
+    FCL_DEVICE_CPU,
+    FCL_DEVICE_GPU,
+    FCL_DEVICE_ACCELERATOR,
+    FCL_DEVICE_OTHER
+} fcl_device_type;
+
+/* What a driver tells of one device. `platform` and `index` are the numbers of "P:D". */
+typedef struct fcl_device_info {
+    int platform, index;
+    fcl_device_type type;
+    char name[128];
+    char platform_name[128];
+    char vendor[128];
+    char device_version[128]; /* CL_DEVICE_VERSION */
+    char driver[128];         /* CL_DRIVER_VERSION */
+    uint64_t memory;          /* bytes of global memory, as the driver reports it */
+    uint64_t max_allocation;  /* bytes of the largest single buffer */
+    uint64_t local_memory;    /* bytes */
+    int compute_units;
+    int vector_width; /* native floats a lane group; 0 where the driver does not say */
+    int clock_mhz;
+    bool unified_memory;
+    bool usable;
+    char refused[512]; /* why it is not usable; "" where it is */
+    char warning[512]; /* a known fault that does not forbid use; "" where there is none */
+} fcl_device_info;
+
+/* Lists every device of every platform, usable or not, platforms in the loader's order. *list is released by
+ * fcl_free. No platform at all is not an error: *count is 0. FCL_ERR_OPENCL where the loader fails. */
+FCL_API int fcl_device_list(fcl_device_info **list, int *count);
+
+typedef struct fcl_device_options {
+    bool force;         /* open a device although a quirk or the self-test refuses it */
+    bool profile;       /* measure each kernel on the device's clock; slows launches */
+    bool skip_selftest; /* for programs that run the self-test themselves */
+} fcl_device_options;
+
+/* Opens the device that `selector` names: "P:D", "cpu", "gpu", or a part of a device's or platform's name in
+ * any case. NULL or "": $FLOWCL_DEVICE, and without that the best usable one (a GPU before an accelerator
+ * before a CPU, then the most compute units times clock). `options` may be NULL.
+ * The first use of a device runs the self-test of the kernel families, under a second, and refuses a device
+ * that computes wrongly; the verdict is kept for that device, driver and library version under
+ * $XDG_CACHE_HOME/flowcl, so later opens do not repeat it.
+ * FCL_ERR_DEVICE: no such device (the message lists those there are), or refused (the message says why). */
+FCL_API int fcl_device_open(const char *selector, const fcl_device_options *options, fcl_device **device);
+FCL_API void fcl_device_close(fcl_device **device);
+
+/* What the open device is; valid until it is closed. */
+FCL_API const fcl_device_info *fcl_device_describe(const fcl_device *device);
+
+/* Bytes of buffers that exist on the device now, and the most that ever did. */
+FCL_API uint64_t fcl_device_memory(const fcl_device *device);
+FCL_API uint64_t fcl_device_memory_peak(const fcl_device *device);
+
+/* Waits until everything enqueued has run. Some drivers report a kernel's fault only here: FCL_ERR_OPENCL. */
+FCL_API int fcl_device_finish(fcl_device *device);
+
+/* One line of the self-test: a kernel family, its largest error against double precision, and its bound. */
+typedef struct fcl_selftest_line {
+    const char *family;
+    double error, bound;
+    bool passed;
+    char detail[160]; /* the first wrong value, or what the driver said; "" where it passed */
+} fcl_selftest_line;
+
+/* Runs the self-test now and hands over its lines (*lines released by fcl_free). FCL_OK if all passed,
+ * FCL_ERR_DEVICE if one did not; any other code if it could not be run. */
+FCL_API int fcl_device_selftest(fcl_device *device, fcl_selftest_line **lines, int *count);
+
+/* A kernel's share of the time, summed since the last reset: for `options.profile`. */
+typedef struct fcl_profile_line {
+    char name[96];
+    int64_t launches;
+    double seconds; /* on the device's clock */
+} fcl_profile_line;
+
+/* The profile by kernel, the longest first (*lines released by fcl_free); empty without options.profile. */
+FCL_API int fcl_device_profile(fcl_device *device, fcl_profile_line **lines, int *count);
+FCL_API void fcl_device_profile_reset(fcl_device *device);
+
+/* Memory on the device, zero-filled. FCL_ERR_MEMORY names the size and what the device allows. */
+FCL_API int fcl_buffer_create(fcl_device *device, size_t bytes, fcl_buffer **buffer);
+/* A window of `parent` (or of what it is a window of): shares its memory, keeps it alive. `offset` is a
+ * multiple of FCL_BUFFER_ALIGN bytes, relative to `parent`. */
+#define FCL_BUFFER_ALIGN 512
+FCL_API int fcl_buffer_slice(fcl_buffer *parent, size_t offset, size_t bytes, fcl_buffer **slice);
+FCL_API void fcl_buffer_destroy(fcl_buffer **buffer);
+FCL_API size_t fcl_buffer_size(const fcl_buffer *buffer);
+
+/* Copies between host and device, in the order of the queue. The host's memory may be reused on return; a
+ * read waits for everything enqueued before it. Offsets and sizes in bytes. */
+FCL_API int fcl_buffer_write(fcl_buffer *buffer, size_t offset, size_t bytes, const void *source);
+FCL_API int fcl_buffer_read(fcl_buffer *buffer, size_t offset, size_t bytes, void *destination);
+FCL_API int fcl_buffer_zero(fcl_buffer *buffer);
+/* Copies on the device, without waiting. */
+FCL_API int fcl_buffer_copy(fcl_buffer *destination, size_t destination_offset, fcl_buffer *source,
+                            size_t source_offset, size_t bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

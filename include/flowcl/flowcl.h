@@ -1,0 +1,20 @@
+/* flowcl: flow matching on any OpenCL device. This header includes the whole public interface. */
+#ifndef FLOWCL_H
+#define FLOWCL_H
+
+#define FCL_VERSION "0.1.0"
+
+#include <flowcl/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The version of the library that runs, as "major.minor.patch"; FCL_VERSION is the one compiled against. */
+FCL_API const char *fcl_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

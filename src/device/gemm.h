@@ -1,0 +1,64 @@
+/* Matrix products: C = op(A) op(B), row-major, single precision; `batch` of them at packed strides.
+ *
+ * A is m x k (stored k x m where transpose_a), B is k x n (stored n x k where transpose_b), C is m x n.
+ * Two providers: CLBlast (GPUs), and the tile kernels of cl/gemm.cl (CPUs), which a caller pastes into its
+ * own program, so that what follows the product can be its epilogue. */
+#ifndef DEVICE_GEMM_H
+#define DEVICE_GEMM_H
+
+#include "base/memory.h"
+#include "device/launch.h"
+
+typedef struct fcl_gemm_problem {
+    int m, n, k, batch;
+    bool transpose_a, transpose_b;
+    bool share_a, share_b; /* one A (or B) for the whole batch, not one each */
+} fcl_gemm_problem;
+
+typedef enum fcl_gemm_provider {
+    FCL_GEMM_TILE,
+    FCL_GEMM_CLBLAST
+} fcl_gemm_provider;
+
+typedef struct fcl_gemm_choice {
+    fcl_gemm_provider provider;
+    int rows;    /* tile: rows of C a work-item owns */
+    int vectors; /* tile: float16 vectors of columns it owns */
+    int split;   /* tile: parts of k that are summed afterwards in fixed order; 1: none */
+} fcl_gemm_choice;
+
+/* The provider and its parameters for a problem on a device: the measured table where there is one, else a
+ * rule by device type. $FLOWCL_GEMM ("tile" or "clblast") overrides the provider. */
+fcl_gemm_choice fcl_gemm_choose(const fcl_device *device, const fcl_gemm_problem *problem);
+
+/* --- tile kernels --- */
+
+/* Appends a kernel `name`(A, B, C, extra...) for the problem's transposes and the choice's tile to `text`.
+ * `params` is text appended to the parameter list ("", or ", const global float *restrict bias"), and
+ * `epilogue` is statements run on each finished vector of C before it is stored. They see
+ *     real v        the vector (float16, or float at the ragged edge: `real` is the type's name),
+ *     int row, col  where its first element stands in C; int rows, cols: the size of C,
+ *     LOAD(p, i)    reads a `real` at p + i,  STORE(p, i, x) writes one.
+ * and must assign v. NULL or "": none. Needs choice->split == 1 where an epilogue is given. */
+void fcl_gemm_tile_source(fcl_text *text, const char *name, const fcl_gemm_problem *problem,
+                          const fcl_gemm_choice *choice, const char *params, const char *epilogue);
+
+/* Sets the arguments 0 .. FCL_GEMM_TILE_ARGUMENTS-1 and the range of a launch of such a kernel; extra
+ * arguments follow from that index on. */
+#define FCL_GEMM_TILE_ARGUMENTS 6
+void fcl_gemm_tile_launch(fcl_launch *launch, const fcl_gemm_problem *problem, const fcl_gemm_choice *choice,
+                          fcl_buffer *a, fcl_buffer *b, fcl_buffer *c);
+
+/* --- any provider, prepared for fixed buffers --- */
+
+typedef struct fcl_gemm fcl_gemm;
+
+/* For CLBlast, and for a tile product without an epilogue (compiled on its own): tests, tuning, bench.
+ * `beta` 0 or 1: C = op(A) op(B) + beta C. */
+int fcl_gemm_create(fcl_device *device, const fcl_gemm_problem *problem, const fcl_gemm_choice *choice,
+                    float beta, fcl_buffer *a, fcl_buffer *b, fcl_buffer *c, const char *label,
+                    fcl_gemm **gemm);
+void fcl_gemm_destroy(fcl_gemm **gemm);
+int fcl_gemm_enqueue(fcl_gemm *gemm);
+
+#endif

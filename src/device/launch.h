@@ -1,0 +1,45 @@
+/* Programs and prepared launches: what the layers above the device see of OpenCL kernels.
+ *
+ * A launch is a kernel object with its arguments and range set once; running it only enqueues. Setters never
+ * fail aloud: the first mistake is kept and told by fcl_launch_enqueue. */
+#ifndef DEVICE_LAUNCH_H
+#define DEVICE_LAUNCH_H
+
+#include <flowcl/device.h>
+
+typedef struct fcl_program fcl_program;
+typedef struct fcl_launch fcl_launch;
+
+/* The embedded text of a file in cl/ ("gemm.cl"), without any #line; NULL if there is none. */
+const char *fcl_kernel_text(const char *name);
+
+/* Compiles text. The prelude is put before it; `name` stands in messages. A failure prints device, driver,
+ * options and the build log (FCL_ERR_BUILD). `options` may be NULL. */
+int fcl_program_build(fcl_device *device, const char *name, const char *text, const char *options,
+                      fcl_program **program);
+void fcl_program_destroy(fcl_program **program);
+
+/* The library's own program: every .cl file of cl/ that is whole kernels (not a template), each with its own
+ * #line, compiled at the device's first need and kept until it is closed. */
+int fcl_device_program(fcl_device *device, fcl_program **program);
+
+/* `label` stands in profiles; NULL: the kernel's name. Destroy launches before their program. */
+int fcl_launch_create(fcl_program *program, const char *kernel, const char *label, fcl_launch **launch);
+void fcl_launch_destroy(fcl_launch **launch);
+
+void fcl_launch_buffer(fcl_launch *launch, int index, fcl_buffer *buffer); /* NULL passes a null pointer */
+void fcl_launch_int(fcl_launch *launch, int index, int32_t value);
+void fcl_launch_uint(fcl_launch *launch, int index, uint32_t value);
+void fcl_launch_ulong(fcl_launch *launch, int index, uint64_t value);
+void fcl_launch_float(fcl_launch *launch, int index, float value);
+void fcl_launch_local(fcl_launch *launch, int index, size_t bytes);
+
+/* The range, innermost dimension first. `local` NULL: the driver chooses. Where local is given, each global
+ * size is rounded up to its multiple: kernels guard their edges. */
+void fcl_launch_range(fcl_launch *launch, int dimensions, const size_t *global, const size_t *local);
+/* One dimension of `count` work-items in groups of `group` (0: the driver chooses). */
+void fcl_launch_range_1d(fcl_launch *launch, size_t count, size_t group);
+
+int fcl_launch_enqueue(fcl_launch *launch);
+
+#endif

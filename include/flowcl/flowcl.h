@@ -5,6 +5,7 @@
 #define FCL_VERSION "0.1.0"
 
 #include <flowcl/base.h>
+#include <flowcl/options.h>
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,0 +1,165 @@
+/* flowcl/options.h: options described once, as rows of a table, read from everywhere.
+ *
+ * Options are a struct whose zero is the default. One const row describes each member: its key, range,
+ * default and help. From the rows come the command line, YAML files, JSON, help texts and error messages.
+ *
+ *     typedef struct walk_options { int64_t steps; float rate, clip; fcl_toggle ema; } walk_options;
+ *     static const fcl_option walk_table[] = {
+ *         {"steps", FCL_OPTION(walk_options, steps), .minimum = 1, .maximum = 1e9, .fallback = "5000",
+ *          .group = "Training", .help = "optimiser steps"},
+ *         {"lr", FCL_OPTION(walk_options, rate), .minimum = 0, .maximum = 1, .fallback = "0.002",
+ *          .help = "learning rate"},
+ *         {"clip", FCL_OPTION(walk_options, clip), .minimum = 0, .maximum = 1e6, .fallback = "1",
+ *          .flags = FCL_OPTION_CAN_BE_OFF, .help = "largest global norm of a gradient"},
+ *         {"ema", FCL_OPTION(walk_options, ema), .fallback = "yes", .help = "average the weights"},
+ *         {0}};
+ *
+ *     int walk(const walk_options *given)
+ *     {
+ *         walk_options options = *given;
+ *         fcl_options_defaults(walk_table, &options);        // a zero member takes its default
+ *         ... fcl_options_check(walk_table, &options) ...    // refuses what is out of range
+ *
+ * Zero is the default, at every entrance, however often defaults are filled. So a value of 0 needs other
+ * means where the default is not 0:
+ *   - a row with FCL_OPTION_CAN_BE_OFF knows `off`: FCL_OFF (-1) in C, "off" or "0" in text;
+ *   - a yes/no with default yes is an fcl_toggle: FCL_ON, FCL_OFF, or 0 for the default;
+ *   - any other row whose default is not 0 refuses 0 as text ("above 0", where the minimum is 0).
+ *
+ * fcl_options binds tables to structs, owns the strings it puts into them, and remembers who set a value:
+ *
+ *     walk_options walk = {0};
+ *     fcl_options *options = fcl_options_create();
+ *     fcl_options_add(options, walk_table, &walk);
+ *     fcl_options_parse(options, argc - 1, argv + 1, positional, &count);   // the command line
+ *     fcl_options_read_yaml(options, "run.yaml");     // does not override what the command line set
+ *     fcl_options_finish(options);                    // fills the defaults, checks everything
+ *     ... walk ...
+ *     fcl_options_destroy(&options);                  // frees the strings in `walk`
+ */
+#ifndef FLOWCL_OPTIONS_H
+#define FLOWCL_OPTIONS_H
+
+#include <flowcl/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A yes/no whose default may be yes. */
+typedef signed char fcl_toggle;
+#define FCL_ON 1
+#define FCL_OFF (-1)
+
+typedef enum fcl_option_type {
+    FCL_OPTION_INT,    /* int */
+    FCL_OPTION_INT64,  /* int64_t */
+    FCL_OPTION_UINT64, /* uint64_t */
+    FCL_OPTION_FLOAT,  /* float */
+    FCL_OPTION_DOUBLE, /* double */
+    FCL_OPTION_BOOL,   /* bool; its default is no */
+    FCL_OPTION_TOGGLE, /* fcl_toggle */
+    FCL_OPTION_STRING  /* const char *; a choice where the row has names */
+} fcl_option_type;
+
+enum {
+    FCL_OPTION_CAN_BE_OFF = 1,   /* a number that knows "off", stored as FCL_OFF */
+    FCL_OPTION_COMMAND_LINE = 2, /* belongs to one call, not to a configuration: neither read from nor written
+                                    to YAML and JSON */
+    FCL_OPTION_REQUIRED = 4      /* fcl_options_finish refuses its absence */
+};
+
+typedef struct fcl_option {
+    const char *key; /* "batch-size"; '-' and '_' are the same where a key is read */
+    fcl_option_type type;
+    size_t offset;
+    double minimum, maximum;          /* of a number; both 0: what the type holds */
+    const char *fallback;             /* the default as text; NULL: 0, no, or no string */
+    unsigned flags;                   /* FCL_OPTION_CAN_BE_OFF | ... */
+    const char *(*choice)(int index); /* the names a string may have: the index-th, NULL past the last */
+    const char *placeholder;          /* what the help calls the value ("FILE"); NULL: by type */
+    const char *group;                /* heading in the help; NULL: the one of the row before */
+    const char *help;                 /* one sentence fragment, lower case, no full stop */
+} fcl_option;
+
+/* A row's type and offset, from the struct's member, so that they cannot disagree with it. */
+#define FCL_OPTION(structure, member)                                                                       \
+    _Generic(((structure *)0)->member,                                                                      \
+        int: FCL_OPTION_INT,                                                                                \
+        int64_t: FCL_OPTION_INT64,                                                                          \
+        uint64_t: FCL_OPTION_UINT64,                                                                        \
+        float: FCL_OPTION_FLOAT,                                                                            \
+        double: FCL_OPTION_DOUBLE,                                                                          \
+        bool: FCL_OPTION_BOOL,                                                                              \
+        fcl_toggle: FCL_OPTION_TOGGLE,                                                                      \
+        const char *: FCL_OPTION_STRING),                                                                   \
+        offsetof(structure, member)
+
+/* --- a table and a struct: for functions that take options --- */
+
+/* Gives each member that is 0 or NULL its default. Strings point to the table's own text. */
+FCL_API void fcl_options_defaults(const fcl_option *table, void *values);
+
+/* FCL_ERR_ARGUMENT where a number is out of range or a choice has no such name; the message names the key,
+ * the value and what is allowed. Values of 0 or NULL pass: they are defaults. */
+FCL_API int fcl_options_check(const fcl_option *table, const void *values);
+
+/* A row's value as text that fcl_options_set reads back exactly ("0.002", "yes", "off"; "" for no string).
+ * Released by fcl_free. */
+FCL_API char *fcl_option_text(const fcl_option *row, const void *values);
+
+/* --- tables bound to structs: for programs --- */
+
+typedef struct fcl_options fcl_options;
+
+/* Who set a value. A later source is never overridden by an earlier one, whatever the order of the calls. */
+typedef enum fcl_option_source {
+    FCL_FROM_DEFAULT,
+    FCL_FROM_CHECKPOINT,
+    FCL_FROM_FILE,
+    FCL_FROM_COMMAND_LINE
+} fcl_option_source;
+
+FCL_API fcl_options *fcl_options_create(void);
+/* Frees the strings that it put into the structs; the structs are the caller's. */
+FCL_API void fcl_options_destroy(fcl_options **options);
+
+/* Binds a table to a struct; both are kept until destroy. FCL_ERR_ARGUMENT where a key exists already. */
+FCL_API int fcl_options_add(fcl_options *options, const fcl_option *table, void *values);
+
+/* Sets one value from text. FCL_ERR_ARGUMENT: an unknown key (the message names the nearest one), or a value
+ * that is not usable (the message names what is allowed). A value set by a later source stays. */
+FCL_API int fcl_options_set(fcl_options *options, const char *key, const char *text, fcl_option_source source);
+
+/* Who set the key's value; FCL_FROM_DEFAULT also for a key that does not exist. */
+FCL_API fcl_option_source fcl_options_source(const fcl_options *options, const char *key);
+
+/* Reads command line arguments (without the program's name): --key value, --key=value, --flag, --no-flag;
+ * "--" ends the options. The other arguments go to positional[0 .. *count), which has room for argc. */
+FCL_API int fcl_options_parse(fcl_options *options, int argc, char *const *argv, const char **positional,
+                              int *count);
+
+/* Reads a flat YAML mapping of keys to values, source FCL_FROM_FILE. Messages begin with file:line:column.
+ * FCL_ERR_FILE, FCL_ERR_FORMAT (not YAML, or not flat), FCL_ERR_ARGUMENT (a key, or a value). */
+FCL_API int fcl_options_read_yaml(fcl_options *options, const char *path);
+
+/* The values as YAML, with the help as comments: reading it gives every value back exactly. The text is
+ * released by fcl_free; the file is written aside and renamed. */
+FCL_API char *fcl_options_to_yaml(const fcl_options *options);
+FCL_API int fcl_options_write_yaml(const fcl_options *options, const char *path);
+
+/* The same as one flat JSON object, for a checkpoint's metadata. Reading has source FCL_FROM_CHECKPOINT. */
+FCL_API char *fcl_options_to_json(const fcl_options *options);
+FCL_API int fcl_options_read_json(fcl_options *options, const char *text);
+
+/* Fills the defaults and checks every value, also that required ones are there. */
+FCL_API int fcl_options_finish(fcl_options *options);
+
+/* The options by group, with default and range, wrapped to `width` columns. Released by fcl_free. */
+FCL_API char *fcl_options_help(const fcl_options *options, int width);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -5,6 +5,8 @@
 #define FCL_VERSION "0.1.0"
 
 #include <flowcl/base.h>
+#include <flowcl/device.h>
+#include <flowcl/graph.h>
 #include <flowcl/options.h>
 
 #ifdef __cplusplus

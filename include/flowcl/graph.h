@@ -1,0 +1,246 @@
+/* flowcl/graph.h: tensors, operations, derivatives.
+ *
+ * A graph is built once and run many times. Operations compute nothing when called: they append a node and
+ * return the tensor it will hold. Derivatives are graph to graph: fcl_vjp and fcl_jvp append the nodes of the
+ * backward and of the forward derivative, made of the same operations. Compiling a graph prunes it, fuses
+ * chains of elementwise nodes into generated kernels, plans all memory into one arena and prepares the
+ * launches; running it only enqueues them.
+ *
+ *     fcl_graph *graph = fcl_graph_create();
+ *     fcl_tensor *x = fcl_input(graph, "x", FCL_F32, FCL_SHAPE(256, 2));
+ *     fcl_tensor *loss = fcl_mean(fcl_square(x)), *dx;
+ *     fcl_vjp(loss, NULL, 1, &x, &dx);
+ *     fcl_output(dx);
+ *     if (fcl_graph_compile(graph, device, NULL) == FCL_OK && fcl_tensor_write(x, data) == FCL_OK &&
+ *         fcl_graph_run(graph) == FCL_OK)
+ *         fcl_tensor_read(dx, result);
+ *     fcl_graph_destroy(&graph);
+ *
+ * Mistakes. A builder never fails aloud: it marks the graph, building goes on (every builder accepts what a
+ * failed one returned), and fcl_graph_compile returns the first mistake in words.
+ * Ownership. Tensors belong to their graph. Buffers that leaves are bound to belong to the caller and outlive
+ * the graph. Data is float32 in C order, outermost dimension first, unless a tensor says otherwise.
+ * Threads. A graph belongs to one thread at a time. */
+#ifndef FLOWCL_GRAPH_H
+#define FLOWCL_GRAPH_H
+
+#include <flowcl/device.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct fcl_graph fcl_graph;
+typedef struct fcl_tensor fcl_tensor;
+
+typedef enum fcl_type {
+    FCL_F32, /* float */
+    FCL_I32, /* indices and labels */
+    FCL_U8   /* stored images; only fcl_gather_rows reads them */
+} fcl_type;
+
+FCL_API fcl_graph *fcl_graph_create(void);
+FCL_API void fcl_graph_destroy(fcl_graph **graph);
+
+/* --- leaves --- */
+
+/* Memory of the graph's own, zero until fcl_tensor_write; keeps its content from run to run. */
+FCL_API fcl_tensor *fcl_input(fcl_graph *graph, const char *name, fcl_type type, fcl_shape shape);
+/* A window of the caller's buffer, `offset` bytes from its start (a multiple of FCL_BUFFER_ALIGN). */
+FCL_API fcl_tensor *fcl_leaf(fcl_graph *graph, const char *name, fcl_type type, fcl_shape shape,
+                             fcl_buffer *buffer, size_t offset);
+/* A number known when the graph is built; shape (). */
+FCL_API fcl_tensor *fcl_constant(fcl_graph *graph, float value);
+/* A number set before a run by fcl_scalar_set; shape (). Passed as a kernel argument: no transfer. */
+FCL_API fcl_tensor *fcl_scalar(fcl_graph *graph, const char *name);
+FCL_API void fcl_scalar_set(fcl_tensor *scalar, float value);
+
+FCL_API fcl_shape fcl_tensor_shape(const fcl_tensor *tensor);
+FCL_API fcl_graph *fcl_tensor_graph(const fcl_tensor *tensor);
+/* Names a tensor for messages and profiles (printf style); returns it. */
+FCL_API fcl_tensor *fcl_name(fcl_tensor *tensor, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* --- elementwise ---
+ * Two shapes fit when, aligned at their last dimension, each pair of dimensions is equal or one of them is 1
+ * or missing; the result has the larger of each. */
+FCL_API fcl_tensor *fcl_add(fcl_tensor *a, fcl_tensor *b);
+FCL_API fcl_tensor *fcl_sub(fcl_tensor *a, fcl_tensor *b);
+FCL_API fcl_tensor *fcl_mul(fcl_tensor *a, fcl_tensor *b);
+FCL_API fcl_tensor *fcl_div(fcl_tensor *a, fcl_tensor *b);
+FCL_API fcl_tensor *fcl_max(fcl_tensor *a, fcl_tensor *b);     /* its derivative goes to b where a < b, else to a */
+FCL_API fcl_tensor *fcl_min(fcl_tensor *a, fcl_tensor *b);     /* its derivative goes to b where a > b, else to a */
+FCL_API fcl_tensor *fcl_greater(fcl_tensor *a, fcl_tensor *b); /* 1 where a > b, else 0; derivative 0 */
+FCL_API fcl_tensor *fcl_where(fcl_tensor *mask, fcl_tensor *a, fcl_tensor *b); /* a where mask is not 0, else b */
+
+FCL_API fcl_tensor *fcl_scale(fcl_tensor *a, float factor);
+FCL_API fcl_tensor *fcl_shift(fcl_tensor *a, float term);
+
+FCL_API fcl_tensor *fcl_neg(fcl_tensor *a);
+FCL_API fcl_tensor *fcl_abs(fcl_tensor *a);
+FCL_API fcl_tensor *fcl_square(fcl_tensor *a);
+FCL_API fcl_tensor *fcl_sqrt(fcl_tensor *a);
+FCL_API fcl_tensor *fcl_reciprocal(fcl_tensor *a);
+FCL_API fcl_tensor *fcl_exp(fcl_tensor *a);
+FCL_API fcl_tensor *fcl_log(fcl_tensor *a);
+FCL_API fcl_tensor *fcl_sin(fcl_tensor *a);
+FCL_API fcl_tensor *fcl_cos(fcl_tensor *a);
+FCL_API fcl_tensor *fcl_tanh(fcl_tensor *a);
+FCL_API fcl_tensor *fcl_erf(fcl_tensor *a);
+FCL_API fcl_tensor *fcl_sigmoid(fcl_tensor *a);
+FCL_API fcl_tensor *fcl_relu(fcl_tensor *a);
+FCL_API fcl_tensor *fcl_silu(fcl_tensor *a); /* a sigmoid(a) */
+FCL_API fcl_tensor *fcl_gelu(fcl_tensor *a); /* a Phi(a), exact: Phi by erf */
+FCL_API fcl_tensor *fcl_selu(fcl_tensor *a); /* Klambauer et al. 2017 */
+
+/* The same value, with no derivative through it. */
+FCL_API fcl_tensor *fcl_detach(fcl_tensor *a);
+
+/* --- reductions --- */
+
+/* Sums over the axes whose bits are set (bit 0: the outermost); they stay as dimensions of 1. In a fixed
+ * order: a run repeats bit for bit on its device. */
+FCL_API fcl_tensor *fcl_sum_axes(fcl_tensor *a, unsigned axes);
+FCL_API fcl_tensor *fcl_sum(fcl_tensor *a);  /* over everything, shape () */
+FCL_API fcl_tensor *fcl_mean(fcl_tensor *a); /* over everything, shape () */
+
+/* --- matrix products --- */
+
+/* op(a) op(b) over the last two dimensions: (..., M, K) by (..., K, N) -> (..., M, N), `transpose_*` swaps the
+ * last two of that operand first. Leading dimensions are equal, or one operand has rank 2 and is shared. */
+FCL_API fcl_tensor *fcl_matmul(fcl_tensor *a, fcl_tensor *b, bool transpose_a, bool transpose_b);
+/* x weight' + bias as PyTorch's nn.Linear: x (..., I), weight (O, I), bias (O) or NULL -> (..., O) */
+FCL_API fcl_tensor *fcl_linear(fcl_tensor *x, fcl_tensor *weight, fcl_tensor *bias);
+
+/* --- shape --- */
+
+FCL_API fcl_tensor *fcl_reshape(fcl_tensor *a, fcl_shape shape); /* a view: costs nothing */
+FCL_API fcl_tensor *fcl_expand(fcl_tensor *a, fcl_shape shape);  /* broadcast, written out */
+FCL_API fcl_tensor *fcl_permute(fcl_tensor *a, const int *order); /* result dimension i is a's order[i] */
+FCL_API fcl_tensor *fcl_slice(fcl_tensor *a, int axis, int64_t begin, int64_t end);
+/* Zeros before and after along an axis: the adjoint of slice. */
+FCL_API fcl_tensor *fcl_pad(fcl_tensor *a, int axis, int64_t before, int64_t after);
+FCL_API fcl_tensor *fcl_concat(int count, fcl_tensor *const *parts, int axis);
+
+/* --- rows by index --- */
+
+/* table (N, ...), index (B) of FCL_I32 in 0..N-1 -> (B, ...). A table of FCL_U8 gives value * scale + shift;
+ * a table of FCL_F32 ignores neither: pass 1 and 0. A table of FCL_I32 needs 1 and 0 and gives FCL_I32. */
+FCL_API fcl_tensor *fcl_gather_rows(fcl_tensor *table, fcl_tensor *index, float scale, float shift);
+/* The adjoint: rows (B, ...) added into zeros (N, ...) at their index, in the order of B. */
+FCL_API fcl_tensor *fcl_scatter_rows(fcl_tensor *rows, fcl_tensor *index, int64_t count);
+
+/* --- random numbers (noise.cl) ---
+ * Philox4x32-10 counted by (seed, stream, step, element): fcl_graph_random sets seed, step and the number of
+ * the first row; element = (first row + row) * row size + column. So a batch split into parts draws the same
+ * numbers, on every device (bits; the normals' logarithm and sine differ by rounding). */
+FCL_API fcl_tensor *fcl_normal(fcl_graph *graph, fcl_shape shape, uint32_t stream);
+FCL_API fcl_tensor *fcl_uniform(fcl_graph *graph, fcl_shape shape, uint32_t stream); /* inside (0, 1) */
+/* Row numbers of a data set of `count` rows for a batch (B) of FCL_I32: sample s = step * batch_total + first
+ * row + row visits the data in the order of a random permutation, a new one each epoch (s / count), without
+ * replacement. batch_total is the samples of a whole step. */
+FCL_API fcl_tensor *fcl_batch_index(fcl_graph *graph, int64_t count, int64_t batch, int64_t batch_total,
+                                    uint32_t stream);
+FCL_API void fcl_graph_random(fcl_graph *graph, uint64_t seed, uint32_t step, uint64_t first_row);
+
+/* --- conditional flow matching (cfm.cl); rows are samples, D their flattened size --- */
+
+typedef enum fcl_path_kind {
+    FCL_PATH_LINEAR /* alpha = t, sigma = 1 - t (Lipman et al. 2023; Liu et al. 2023) */
+} fcl_path_kind;
+
+/* x_t = alpha(t) x1 + sigma(t) x0 + tube eps and u = alpha'(t) x1 + sigma'(t) x0, in one pass.
+ * x0, x1 (B, D), t (B, 1), eps (B, D) or NULL with tube 0 -> x_t (B, D), *target (B, D) = u. */
+FCL_API fcl_tensor *fcl_cfm_point(fcl_path_kind path, fcl_tensor *x0, fcl_tensor *x1, fcl_tensor *t,
+                                  fcl_tensor *eps, float tube, fcl_tensor **target);
+/* The squared error of each sample, averaged over its D numbers: v, u (B, D) -> (B, 1). Differentiable in v
+ * and u. */
+FCL_API fcl_tensor *fcl_cfm_loss(fcl_tensor *v, fcl_tensor *u);
+
+/* --- ODE stepping (ode.cl) --- */
+
+/* base + h * (coefficients[0] * k[0] + ...): one stage of a Runge-Kutta step. x, k (B, D); h (), or (B, 1)
+ * where each sample has its own step. Coefficients of 0 are left out. At most 16 terms. */
+FCL_API fcl_tensor *fcl_ode_stage(fcl_tensor *x, fcl_tensor *h, int count, fcl_tensor *const *k,
+                                  const double *coefficients);
+
+/* Adaptive control, each sample with its own time and step (Hairer, Norsett, Wanner, "Solving ODEs I", II.4;
+ * PI control after Gustafsson). State of a sample: t, h (signed: negative runs backward), the previous
+ * accepted error, and counters; `t_end` is where it stops. Inputs per sample: x, x_new, error (the embedded
+ * difference, already times h), k_first and k_last (B, D), the state (B, 8).
+ * error norm = rms over D of error / (atol + rtol max(|x|, |x_new|)); accepted where it is <= 1 (a NaN counts as
+ * rejected). An accepted sample takes x_new, t + h and, as the next first slope, k_last; a rejected one keeps
+ * x and k_first and shrinks h. The last step ends on t_end exactly. A finished sample has h = 0. */
+enum fcl_ode_state { /* columns of the state */
+    FCL_ODE_T,
+    FCL_ODE_H,
+    FCL_ODE_T_END,
+    FCL_ODE_ERROR,    /* the last accepted error norm; start with 1 */
+    FCL_ODE_ACCEPTED, /* steps accepted so far, rejected so far */
+    FCL_ODE_REJECTED,
+    FCL_ODE_ACTIVE, /* 1 while running, 0 when t_end is reached, -1 when h underflows (stuck) */
+    FCL_ODE_SPARE,
+    FCL_ODE_STATE
+};
+typedef struct fcl_ode_control {
+    float rtol, atol;
+    int order; /* of the embedded error estimate's lower solution plus one: the controller's exponent is 1/order */
+} fcl_ode_control;
+typedef struct fcl_ode_next {
+    fcl_tensor *x, *k_first, *state;
+} fcl_ode_next;
+FCL_API fcl_ode_next fcl_ode_advance(const fcl_ode_control *control, fcl_tensor *x, fcl_tensor *x_new,
+                                     fcl_tensor *error, fcl_tensor *k_first, fcl_tensor *k_last,
+                                     fcl_tensor *state);
+
+/* --- derivatives --- */
+
+/* Reverse mode: dx[i] = (dy/dx[i])' seed for each of `count` tensors x; seed has y's shape, NULL means ones.
+ * A dx[i] is never NULL: zeros where y does not depend on x[i]. */
+FCL_API void fcl_vjp(fcl_tensor *y, fcl_tensor *seed, int count, fcl_tensor *const *x, fcl_tensor **dx);
+/* Forward mode: dy[j] = sum over i of (dy[j]/dx[i]) dx[i] for each of `outputs` tensors y. */
+FCL_API void fcl_jvp(int outputs, fcl_tensor *const *y, fcl_tensor **dy, int count, fcl_tensor *const *x,
+                     fcl_tensor *const *dx);
+
+/* --- what a run leaves behind --- */
+
+/* Keeps the tensor's value until the next run, for fcl_tensor_read or fcl_tensor_buffer. Returns it. */
+FCL_API fcl_tensor *fcl_output(fcl_tensor *tensor);
+/* At the end of a run `target` (an input or a leaf) holds `value`. Every operation of the run sees what target
+ * held when the run began. Written in place where that is safe, else by a copy. One value a target. */
+FCL_API void fcl_assign(fcl_tensor *target, fcl_tensor *value);
+
+/* --- compile and run --- */
+
+typedef struct fcl_graph_options {
+    bool no_fusion; /* one kernel a node: for tests and for naming a NaN */
+    bool check;     /* after each launch look for NaN and infinity and fail with the tensor's name: slow; implies no_fusion */
+} fcl_graph_options;
+
+/* Prepares everything a run needs on the device: programs, memory, launches. After it nothing can be added.
+ * `options` may be NULL. FCL_ERR_SHAPE with the first mistake of the builders, else FCL_ERR_BUILD,
+ * FCL_ERR_MEMORY or FCL_ERR_OPENCL. */
+FCL_API int fcl_graph_compile(fcl_graph *graph, fcl_device *device, const fcl_graph_options *options);
+/* Enqueues one run; waits for nothing. FCL_ERR_NUMERIC only with options.check. */
+FCL_API int fcl_graph_run(fcl_graph *graph);
+
+/* Copies a leaf's or an output's content from or to the host, in the order of the queue; a read waits. The
+ * whole tensor: fcl_shape_size elements of its type. */
+FCL_API int fcl_tensor_write(fcl_tensor *tensor, const void *data);
+FCL_API int fcl_tensor_read(fcl_tensor *tensor, void *data);
+/* The device's memory of a leaf or an output, after compile; the graph owns it. */
+FCL_API fcl_buffer *fcl_tensor_buffer(fcl_tensor *tensor);
+
+typedef struct fcl_graph_stats {
+    int nodes;            /* after pruning */
+    int launches;         /* a run enqueues so many kernels and products */
+    uint64_t arena_bytes; /* planned memory of intermediate values */
+    uint64_t sum_bytes;   /* what they would take without sharing */
+} fcl_graph_stats;
+FCL_API fcl_graph_stats fcl_graph_describe(const fcl_graph *graph);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -76,6 +76,16 @@ static inline int64_t fcl_shape_size(fcl_shape shape)
     return size;
 }
 
+/* An array on the host: float32 in C order (the last index runs fastest). Open data; `data` belongs to it. */
+typedef struct fcl_array {
+    fcl_shape shape;
+    float *data; /* fcl_shape_size(shape) values */
+} fcl_array;
+
+/* A new array of zeros. FCL_ERR_SHAPE for a negative dimension or a size that overflows, FCL_ERR_MEMORY. */
+FCL_API int fcl_array_create(fcl_shape shape, fcl_array **array);
+FCL_API void fcl_array_destroy(fcl_array **array);
+
 #ifdef __cplusplus
 }
 #endif

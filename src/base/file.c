@@ -1,0 +1,210 @@
+#include "base/file.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return fcl_strdup(".");
+    return fcl_format("%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
+static int cannot_write(const char *path, int error)
+{
+    if (error != ENOENT)
+        return fcl_fail(FCL_ERR_FILE, "cannot write %s: %s", path, strerror(error));
+    char *folder = folder_of(path);
+    int status = fcl_fail(FCL_ERR_FILE, "cannot write %s: the folder %s does not exist", path, folder);
+    free(folder);
+    return status;
+}
+
+static void release(fcl_file *file)
+{
+    free(file->path);
+    free(file->aside);
+    *file = (fcl_file){0};
+}
+
+/* Opens a file that did not exist: a leftover of a killed process, or another thread's, is stepped over. */
+static int open_aside(fcl_file *file)
+{
+    for (int attempt = 0; attempt < 1000; attempt++) {
+        file->aside = fcl_format("%s.%ld-%d.part", file->path, (long)getpid(), attempt);
+        int descriptor = open(file->aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (descriptor >= 0)
+            return descriptor;
+        free(file->aside);
+        file->aside = NULL;
+        if (errno != EEXIST)
+            return -1;
+    }
+    return -1;
+}
+
+int fcl_file_create(const char *path, fcl_file *file)
+{
+    *file = (fcl_file){0};
+    if (!*path)
+        return fcl_fail(FCL_ERR_ARGUMENT, "the name of the file to write is empty");
+    struct stat info;
+    bool exists = stat(path, &info) == 0;
+    if (exists && S_ISDIR(info.st_mode))
+        return fcl_fail(FCL_ERR_FILE, "cannot write %s: it is a folder", path);
+    char *resolved = exists ? realpath(path, NULL) : NULL; /* a link stays, its target is replaced */
+    file->path = resolved ? resolved : fcl_strdup(path);
+    bool in_place = exists && !S_ISREG(info.st_mode);
+    int descriptor = in_place ? open(path, O_WRONLY | O_CLOEXEC) : open_aside(file);
+    if (descriptor < 0 || !(file->stream = fdopen(descriptor, "wb"))) {
+        int error = errno;
+        if (descriptor >= 0)
+            close(descriptor);
+        if (file->aside)
+            unlink(file->aside);
+        release(file);
+        return cannot_write(path, error);
+    }
+    return FCL_OK;
+}
+
+static void note_failure(fcl_file *file, bool succeeded)
+{
+    if (!succeeded && !file->failure)
+        file->failure = errno ? errno : EIO;
+}
+
+void fcl_file_write(fcl_file *file, const void *bytes, size_t size)
+{
+    if (size && !file->failure)
+        note_failure(file, fwrite(bytes, 1, size, file->stream) == size);
+}
+
+void fcl_file_format(fcl_file *file, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    if (!file->failure)
+        note_failure(file, vfprintf(file->stream, format, args) >= 0);
+    va_end(args);
+}
+
+/* A rename is on disk only when its folder is. Some file systems cannot sync a folder and say EINVAL. */
+static int sync_folder(const char *path)
+{
+    char *folder = folder_of(path);
+    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(folder);
+    if (descriptor < 0)
+        return 0; /* a folder that may be written but not read cannot be synced */
+    int error = fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP ? 0 : errno;
+    close(descriptor);
+    return error;
+}
+
+int fcl_file_commit(fcl_file *file)
+{
+    note_failure(file, fflush(file->stream) == 0);
+    if (file->aside && !file->failure)
+        note_failure(file, fsync(fileno(file->stream)) == 0);
+    note_failure(file, fclose(file->stream) == 0);
+    file->stream = NULL;
+    if (file->aside && !file->failure)
+        note_failure(file, rename(file->aside, file->path) == 0);
+    if (file->failure) {
+        int status = cannot_write(file->path, file->failure);
+        fcl_file_abandon(file);
+        return status;
+    }
+    int error = file->aside ? sync_folder(file->path) : 0;
+    int status = error ? cannot_write(file->path, error) : FCL_OK;
+    release(file);
+    return status;
+}
+
+void fcl_file_abandon(fcl_file *file)
+{
+    if (file->stream)
+        fclose(file->stream);
+    if (file->aside)
+        unlink(file->aside);
+    release(file);
+}
+
+/* Opens without blocking, so that a pipe is refused and not waited for. Returns -1 with the sentence told. */
+static int open_regular(const char *path, struct stat *info)
+{
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor < 0 || fstat(descriptor, info) != 0) {
+        fcl_fail(FCL_ERR_FILE, "cannot read %s: %s", path, strerror(errno));
+    } else if (S_ISDIR(info->st_mode)) {
+        fcl_fail(FCL_ERR_FILE, "cannot read %s: it is a folder, not a file", path);
+    } else if (!S_ISREG(info->st_mode)) {
+        fcl_fail(FCL_ERR_FILE, "cannot read %s: it is not a regular file", path);
+    } else {
+        return descriptor;
+    }
+    if (descriptor >= 0)
+        close(descriptor);
+    return -1;
+}
+
+int fcl_file_check(const char *path)
+{
+    struct stat info;
+    int descriptor = open_regular(path, &info);
+    if (descriptor < 0)
+        return FCL_ERR_FILE;
+    close(descriptor);
+    return FCL_OK;
+}
+
+static int read_all(int descriptor, const char *path, uint8_t *bytes, size_t size)
+{
+    for (size_t done = 0; done < size;) {
+        ssize_t got = read(descriptor, bytes + done, size - done);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return fcl_fail(FCL_ERR_FILE, "cannot read %s: %s", path, strerror(errno));
+        if (got == 0)
+            return fcl_fail(FCL_ERR_FILE, "cannot read %s: it shrank to %zu of %zu bytes", path, done, size);
+        done += (size_t)got;
+    }
+    return FCL_OK;
+}
+
+int fcl_file_read(const char *path, uint8_t **bytes, size_t *size)
+{
+    struct stat info;
+    int descriptor = open_regular(path, &info);
+    if (descriptor < 0)
+        return FCL_ERR_FILE;
+    *size = (size_t)info.st_size;
+    *bytes = malloc(*size + 1); /* never of no bytes, so that NULL means failure */
+    int status = *bytes
+                     ? read_all(descriptor, path, *bytes, *size)
+                     : fcl_fail(FCL_ERR_MEMORY, "cannot read %s: no memory for its %zu bytes", path, *size);
+    close(descriptor);
+    if (status != FCL_OK) {
+        free(*bytes);
+        *bytes = NULL;
+    }
+    return status;
+}
+
+bool fcl_file_ends_with(const char *path, const char *ending)
+{
+    size_t length = strlen(path), tail = strlen(ending);
+    return length > tail && strcasecmp(path + length - tail, ending) == 0;
+}

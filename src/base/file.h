@@ -1,0 +1,43 @@
+/* Whole files, in and out.
+ *
+ * Writing. A file appears under its name complete or not at all: it is written aside in the same folder,
+ * synced, and renamed over the old one. Every writer of the library goes this way.
+ *
+ *     fcl_file file;
+ *     FCL_TRY(fcl_file_create(path, &file));
+ *     fcl_file_write(&file, bytes, size);             // remembers a failure; no need to check each one
+ *     return fcl_file_commit(&file);                  // tells it: "cannot write PATH: No space left on
+ * device"
+ *
+ * A path that names a device or a pipe (/dev/stdout) is written in place. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <flowcl/base.h>
+#include <stdio.h>
+
+typedef struct fcl_file {
+    FILE *stream; /* written to by the functions below only: they keep the cause of a failure */
+    char *path;   /* the file's name, links resolved */
+    char *aside;  /* where it is written until commit; NULL where it is written in place */
+    int failure;  /* the first errno met, 0 while all is well */
+} fcl_file;
+
+/* On failure nothing is left open and nothing is left on disk. */
+int fcl_file_create(const char *path, fcl_file *file);
+void fcl_file_write(fcl_file *file, const void *bytes, size_t size);
+void fcl_file_format(fcl_file *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int fcl_file_commit(fcl_file *file);   /* ends the file either way; on failure the old file is untouched */
+void fcl_file_abandon(fcl_file *file); /* ends it without a trace; a second call is harmless */
+
+/* Reads a regular file whole; *bytes is released by free and has one spare byte at its end. */
+int fcl_file_read(const char *path, uint8_t **bytes, size_t *size);
+
+/* FCL_OK where `path` is a regular file that can be opened for reading, else the sentence that says why not.
+ */
+int fcl_file_check(const char *path);
+
+/* Whether the name ends in `ending` (".npy"), in any case. */
+bool fcl_file_ends_with(const char *path, const char *ending);
+
+#endif

@@ -1,0 +1,23 @@
+/* Random numbers of the host: the draws of cl/philox.h, counted by (seed, stream, step, element). Nothing is
+ * kept between calls: a draw depends on its four numbers only. */
+#ifndef BASE_RANDOM_H
+#define BASE_RANDOM_H
+
+#include <stdint.h>
+
+typedef struct fcl_random {
+    uint64_t seed;
+    uint32_t stream, step;
+} fcl_random;
+
+/* Strictly inside (0, 1), single-precision exact. */
+double fcl_random_uniform(fcl_random key, uint64_t element);
+
+/* N(0, 1) by Box-Muller in double precision: elements 2i and 2i + 1 are r cos(2 pi v) and r sin(2 pi v) with
+ * r = sqrt(-2 ln u), u and v the uniform numbers of those two elements. */
+double fcl_random_normal(fcl_random key, uint64_t element);
+
+/* One of 0 .. n - 1, n up to 2^23, with equal probabilities to within n / 2^23. */
+int fcl_random_index(fcl_random key, uint64_t element, int n);
+
+#endif

@@ -15,10 +15,7 @@ typedef struct fcl_gemm_problem {
     bool share_a, share_b; /* one A (or B) for the whole batch, not one each */
 } fcl_gemm_problem;
 
-typedef enum fcl_gemm_provider {
-    FCL_GEMM_TILE,
-    FCL_GEMM_CLBLAST
-} fcl_gemm_provider;
+typedef enum fcl_gemm_provider { FCL_GEMM_TILE, FCL_GEMM_CLBLAST } fcl_gemm_provider;
 
 typedef struct fcl_gemm_choice {
     fcl_gemm_provider provider;

@@ -1,0 +1,154 @@
+/* Memory on the device. A slice is a sub-buffer of the root, since OpenCL has no windows of windows. */
+#include "device/opencl.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <stdlib.h>
+
+static int zero(fcl_device *device, cl_mem memory, size_t bytes)
+{
+    /* The widest pattern that divides the size: some drivers fill byte by byte otherwise. */
+    static const cl_uint nothing[4];
+    size_t pattern = bytes % 16 == 0 ? 16 : bytes % 4 == 0 ? 4 : 1;
+    FCL_TRY(fcl_opencl_check(
+        device, clEnqueueFillBuffer(device->queue, memory, nothing, pattern, 0, bytes, 0, NULL, NULL),
+        "zeroing a buffer"));
+    return fcl_device_enqueued(device);
+}
+
+static int fail_allocation(const fcl_device *device, size_t bytes, cl_int code)
+{
+    const double mib = 1024.0 * 1024.0;
+    return fcl_fail(
+        FCL_ERR_MEMORY,
+        "cannot make a buffer of %.1f MiB on %s (%s): it allows %.0f MiB a buffer and has %.0f MiB, of "
+        "which %.1f MiB are in use here",
+        (double)bytes / mib, device->info.name, fcl_opencl_name(code),
+        (double)device->info.max_allocation / mib, (double)device->info.memory / mib,
+        (double)device->memory / mib);
+}
+
+int fcl_buffer_create(fcl_device *device, size_t bytes, fcl_buffer **buffer)
+{
+    *buffer = NULL;
+    if (bytes == 0)
+        return fcl_fail(FCL_ERR_ARGUMENT, "a buffer of 0 bytes cannot be made");
+    if (bytes > device->info.max_allocation)
+        return fail_allocation(device, bytes, CL_INVALID_BUFFER_SIZE);
+    cl_int code;
+    cl_mem memory = clCreateBuffer(device->context, CL_MEM_READ_WRITE, bytes, NULL, &code);
+    if (code != CL_SUCCESS)
+        return fail_allocation(device, bytes, code);
+    int status = zero(device, memory, bytes);
+    if (status != FCL_OK) {
+        clReleaseMemObject(memory);
+        return status;
+    }
+    fcl_buffer *made = fcl_zalloc(sizeof *made);
+    *made = (fcl_buffer){device, made, memory, 0, bytes, 1};
+    device->memory += bytes;
+    if (device->memory > device->memory_peak)
+        device->memory_peak = device->memory;
+    *buffer = made;
+    return FCL_OK;
+}
+
+static int check_window(const fcl_buffer *buffer, size_t offset, size_t bytes, const char *what)
+{
+    if (offset <= buffer->bytes && bytes <= buffer->bytes - offset)
+        return FCL_OK;
+    return fcl_fail(FCL_ERR_ARGUMENT, "cannot %s %zu bytes at %zu of a buffer of %zu bytes", what, bytes,
+                    offset, buffer->bytes);
+}
+
+int fcl_buffer_slice(fcl_buffer *parent, size_t offset, size_t bytes, fcl_buffer **slice)
+{
+    *slice = NULL;
+    if (bytes == 0 || offset % FCL_BUFFER_ALIGN != 0)
+        return fcl_fail(FCL_ERR_ARGUMENT,
+                        "cannot slice %zu bytes at %zu: a slice has at least 1 byte and starts "
+                        "at a multiple of %d",
+                        bytes, offset, FCL_BUFFER_ALIGN);
+    FCL_TRY(check_window(parent, offset, bytes, "slice"));
+    fcl_buffer *root = parent->root;
+    cl_buffer_region region = {parent->offset + offset, bytes};
+    cl_int code;
+    cl_mem memory =
+        clCreateSubBuffer(root->memory, CL_MEM_READ_WRITE, CL_BUFFER_CREATE_TYPE_REGION, &region, &code);
+    FCL_TRY(fcl_opencl_check(parent->device, code, "slicing a buffer"));
+    fcl_buffer *made = fcl_zalloc(sizeof *made);
+    *made = (fcl_buffer){root->device, root, memory, region.origin, bytes, 0};
+    root->references++;
+    *slice = made;
+    return FCL_OK;
+}
+
+static void release_root(fcl_buffer *root)
+{
+    if (--root->references > 0)
+        return;
+    clReleaseMemObject(root->memory);
+    root->device->memory -= root->bytes;
+    free(root);
+}
+
+void fcl_buffer_destroy(fcl_buffer **buffer)
+{
+    fcl_buffer *going = *buffer;
+    if (!going)
+        return;
+    fcl_buffer *root = going->root;
+    if (going != root) {
+        clReleaseMemObject(going->memory);
+        free(going);
+    }
+    release_root(root);
+    *buffer = NULL;
+}
+
+size_t fcl_buffer_size(const fcl_buffer *buffer)
+{
+    return buffer->bytes;
+}
+
+int fcl_buffer_write(fcl_buffer *buffer, size_t offset, size_t bytes, const void *source)
+{
+    FCL_TRY(check_window(buffer, offset, bytes, "write"));
+    if (bytes == 0)
+        return FCL_OK;
+    cl_int code = clEnqueueWriteBuffer(buffer->device->queue, buffer->memory, CL_TRUE, offset, bytes, source,
+                                       0, NULL, NULL);
+    return fcl_opencl_check(buffer->device, code, "writing a buffer");
+}
+
+int fcl_buffer_read(fcl_buffer *buffer, size_t offset, size_t bytes, void *destination)
+{
+    FCL_TRY(check_window(buffer, offset, bytes, "read"));
+    if (bytes == 0)
+        return FCL_OK;
+    cl_int code = clEnqueueReadBuffer(buffer->device->queue, buffer->memory, CL_TRUE, offset, bytes,
+                                      destination, 0, NULL, NULL);
+    return fcl_opencl_check(buffer->device, code, "reading a buffer");
+}
+
+int fcl_buffer_zero(fcl_buffer *buffer)
+{
+    return zero(buffer->device, buffer->memory, buffer->bytes);
+}
+
+int fcl_buffer_copy(fcl_buffer *destination, size_t destination_offset, fcl_buffer *source,
+                    size_t source_offset, size_t bytes)
+{
+    fcl_device *device = destination->device;
+    FCL_TRY(check_window(destination, destination_offset, bytes, "copy to"));
+    FCL_TRY(check_window(source, source_offset, bytes, "copy from"));
+    if (device != source->device)
+        return fcl_fail(FCL_ERR_ARGUMENT, "cannot copy between buffers of two devices");
+    if (bytes == 0)
+        return FCL_OK;
+    cl_int code = clEnqueueCopyBuffer(device->queue, source->memory, destination->memory, source_offset,
+                                      destination_offset, bytes, 0, NULL, NULL);
+    FCL_TRY(fcl_opencl_check(device, code, "copying a buffer"));
+    return fcl_device_enqueued(device);
+}

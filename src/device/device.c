@@ -1,0 +1,135 @@
+/* An open device: its context, its queue, and the bound on what is in flight. */
+#include "device/opencl.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <clblast_c.h>
+#include <stdlib.h>
+
+/* At most twice as many commands are in flight. Drivers keep every command of a queue in host memory. */
+enum { FENCE_DISTANCE = 256 };
+
+static int start(fcl_device *device, bool profile)
+{
+    cl_context_properties properties[] = {CL_CONTEXT_PLATFORM, (cl_context_properties)device->platform, 0};
+    cl_int code;
+    device->context = clCreateContext(properties, 1, &device->id, NULL, NULL, &code);
+    FCL_TRY(fcl_opencl_check(device, code, "making a context"));
+    device->queue =
+        clCreateCommandQueue(device->context, device->id, profile ? CL_QUEUE_PROFILING_ENABLE : 0, &code);
+    FCL_TRY(fcl_opencl_check(device, code, "making a command queue"));
+    if (profile)
+        device->profile = fcl_zalloc(sizeof *device->profile);
+    return FCL_OK;
+}
+
+static int find(const char *selector, bool force, fcl_device *device)
+{
+    fcl_listed *list;
+    int count, chosen, status;
+    FCL_TRY(fcl_listed_find(&list, &count));
+    status = fcl_listed_choose(list, count, selector, force, &chosen);
+    if (status == FCL_OK) {
+        device->info = list[chosen].info;
+        device->platform = list[chosen].platform;
+        device->id = list[chosen].id;
+    }
+    free(list);
+    return status;
+}
+
+static int find_default(const char *selector, bool force, fcl_device *device)
+{
+    if (selector && selector[0])
+        return find(selector, force, device);
+    const char *variable = getenv("FLOWCL_DEVICE");
+    if (!variable || !variable[0])
+        return find("", force, device);
+    int status = find(variable, force, device);
+    return status == FCL_OK ? status : fcl_fail_within(status, "FLOWCL_DEVICE=%s", variable);
+}
+
+int fcl_device_open(const char *selector, const fcl_device_options *options, fcl_device **device)
+{
+    fcl_device_options defaults = {0};
+    const fcl_device_options *chosen = options ? options : &defaults;
+    fcl_device *opened = fcl_zalloc(sizeof *opened);
+    *device = NULL;
+    int status = find_default(selector, chosen->force, opened);
+    if (status == FCL_OK)
+        status = start(opened, chosen->profile);
+    if (status != FCL_OK)
+        fcl_device_close(&opened);
+    *device = opened;
+    return status;
+}
+
+/* The order matters: CLBlast holds programs of the context until its cache is cleared. */
+void fcl_device_close(fcl_device **device)
+{
+    fcl_device *closing = *device;
+    if (!closing)
+        return;
+    if (closing->queue)
+        clFinish(closing->queue);
+    if (closing->fence)
+        clReleaseEvent(closing->fence);
+    if (closing->context)
+        CLBlastClearCache();
+    fcl_profile_destroy(&closing->profile);
+    fcl_program_destroy(&closing->program);
+    if (closing->queue)
+        clReleaseCommandQueue(closing->queue);
+    if (closing->context)
+        clReleaseContext(closing->context);
+    free(closing);
+    *device = NULL;
+}
+
+const fcl_device_info *fcl_device_describe(const fcl_device *device)
+{
+    return &device->info;
+}
+
+uint64_t fcl_device_memory(const fcl_device *device)
+{
+    return device->memory;
+}
+
+uint64_t fcl_device_memory_peak(const fcl_device *device)
+{
+    return device->memory_peak;
+}
+
+int fcl_device_finish(fcl_device *device)
+{
+    return fcl_opencl_check(device, clFinish(device->queue), "waiting for the kernels");
+}
+
+static int wait_for_fence(fcl_device *device)
+{
+    if (!device->fence)
+        return FCL_OK;
+    cl_int code = clWaitForEvents(1, &device->fence);
+    clReleaseEvent(device->fence);
+    device->fence = NULL;
+    return fcl_opencl_check(device, code, "waiting for the kernels");
+}
+
+/* Every FENCE_DISTANCE commands a marker is enqueued, and the one before it is waited for: the host runs
+ * ahead of the device by a bounded number of commands, and the device never runs dry. */
+int fcl_device_enqueued(fcl_device *device)
+{
+    if (++device->enqueued < FENCE_DISTANCE)
+        return FCL_OK;
+    device->enqueued = 0;
+    cl_event marker;
+    FCL_TRY(fcl_opencl_check(device, clEnqueueMarkerWithWaitList(device->queue, 0, NULL, &marker),
+                             "enqueueing a marker"));
+    cl_int code = clFlush(device->queue);
+    int status = wait_for_fence(device);
+    device->fence = marker;
+    FCL_TRY(status);
+    return fcl_opencl_check(device, code, "flushing the queue");
+}

@@ -1,0 +1,195 @@
+/* The list of all devices of all platforms, each with the reason where it cannot be used. */
+#include "device/opencl.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <CL/cl_ext.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Not in every cl_ext.h: cl_khr_pci_bus_info, and NVIDIA's older form of it. */
+#ifndef CL_DEVICE_PCI_BUS_INFO_KHR
+#define CL_DEVICE_PCI_BUS_INFO_KHR 0x410F
+#endif
+enum { PCI_BUS_NV = 0x4008, PCI_SLOT_NV = 0x4009, PCI_DOMAIN_NV = 0x400A };
+
+/* What our kernels take for granted. */
+enum { GROUP_SIZE = 256, LOCAL_BYTES = 16 * 1024 };
+
+static void platform_text(cl_platform_id platform, cl_platform_info key, char *text, size_t size)
+{
+    text[0] = 0;
+    clGetPlatformInfo(platform, key, size - 1, text, NULL);
+    text[size - 1] = 0;
+}
+
+/* Drivers pad names with blanks, and a text longer than our field is cut rather than lost. */
+static void device_text(cl_device_id id, cl_device_info key, char *text, size_t size)
+{
+    size_t length = 0;
+    text[0] = 0;
+    if (clGetDeviceInfo(id, key, 0, NULL, &length) != CL_SUCCESS || length == 0)
+        return;
+    char *whole = fcl_zalloc(length + 1);
+    clGetDeviceInfo(id, key, length, whole, NULL);
+    snprintf(text, size, "%s", whole + strspn(whole, " "));
+    for (size_t end = strlen(text); end > 0 && text[end - 1] == ' '; end--)
+        text[end - 1] = 0;
+    free(whole);
+}
+
+/* A number of whatever width the driver answers with; 0 where it does not. */
+static uint64_t device_number(cl_device_id id, cl_device_info key)
+{
+    union {
+        cl_uint narrow;
+        cl_ulong wide;
+    } value = {.wide = 0};
+    size_t size = 0;
+    if (clGetDeviceInfo(id, key, sizeof value, &value, &size) != CL_SUCCESS)
+        return 0;
+    return size == sizeof value.narrow ? value.narrow : value.wide;
+}
+
+/* A device may claim several types at once (a simulator does): the humblest counts. */
+static fcl_device_type device_type(cl_device_id id)
+{
+    uint64_t type = device_number(id, CL_DEVICE_TYPE);
+    return type & CL_DEVICE_TYPE_CPU           ? FCL_DEVICE_CPU
+           : type & CL_DEVICE_TYPE_GPU         ? FCL_DEVICE_GPU
+           : type & CL_DEVICE_TYPE_ACCELERATOR ? FCL_DEVICE_ACCELERATOR
+                                               : FCL_DEVICE_OTHER;
+}
+
+static void find_card(fcl_listed *listed)
+{
+    cl_uint khr[4]; /* domain, bus, device, function */
+    cl_uint bus, slot, domain = 0;
+    cl_device_id id = listed->id;
+    if (clGetDeviceInfo(id, CL_DEVICE_PCI_BUS_INFO_KHR, sizeof khr, khr, NULL) == CL_SUCCESS) {
+        snprintf(listed->card, sizeof listed->card, "%x:%x:%x.%x", khr[0], khr[1], khr[2], khr[3]);
+        return;
+    }
+    if (clGetDeviceInfo(id, PCI_BUS_NV, sizeof bus, &bus, NULL) != CL_SUCCESS ||
+        clGetDeviceInfo(id, PCI_SLOT_NV, sizeof slot, &slot, NULL) != CL_SUCCESS)
+        return;
+    clGetDeviceInfo(id, PCI_DOMAIN_NV, sizeof domain, &domain, NULL);
+    snprintf(listed->card, sizeof listed->card, "%x:%x:%x.%x", domain, bus, slot >> 3, slot & 7);
+}
+
+static void describe(fcl_listed *listed)
+{
+    fcl_device_info *info = &listed->info;
+    cl_device_id id = listed->id;
+    info->type = device_type(id);
+    platform_text(listed->platform, CL_PLATFORM_NAME, info->platform_name, sizeof info->platform_name);
+    device_text(id, CL_DEVICE_NAME, info->name, sizeof info->name);
+    device_text(id, CL_DEVICE_VENDOR, info->vendor, sizeof info->vendor);
+    device_text(id, CL_DEVICE_VERSION, info->device_version, sizeof info->device_version);
+    device_text(id, CL_DRIVER_VERSION, info->driver, sizeof info->driver);
+    info->memory = device_number(id, CL_DEVICE_GLOBAL_MEM_SIZE);
+    info->max_allocation = device_number(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
+    info->local_memory = device_number(id, CL_DEVICE_LOCAL_MEM_SIZE);
+    info->compute_units = (int)device_number(id, CL_DEVICE_MAX_COMPUTE_UNITS);
+    info->vector_width = (int)device_number(id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT);
+    info->clock_mhz = (int)device_number(id, CL_DEVICE_MAX_CLOCK_FREQUENCY);
+    info->unified_memory = device_number(id, CL_DEVICE_HOST_UNIFIED_MEMORY) != 0;
+    find_card(listed);
+}
+
+/* The first requirement that the device does not meet is the reason it is refused. */
+static void require(fcl_listed *listed)
+{
+    fcl_device_info *info = &listed->info;
+    cl_device_id id = listed->id;
+    int major = 0, minor = 0;
+    sscanf(info->device_version, "OpenCL %d.%d", &major, &minor);
+    uint64_t group = device_number(id, CL_DEVICE_MAX_WORK_GROUP_SIZE);
+    uint64_t align = device_number(id, CL_DEVICE_MEM_BASE_ADDR_ALIGN) / 8;
+    char *why = info->refused;
+    size_t size = sizeof info->refused;
+    if (!device_number(id, CL_DEVICE_AVAILABLE))
+        snprintf(why, size, "the driver says that the device is not available");
+    else if (!device_number(id, CL_DEVICE_COMPILER_AVAILABLE))
+        snprintf(why, size, "its driver has no compiler for kernels");
+    else if (!device_number(id, CL_DEVICE_ENDIAN_LITTLE))
+        snprintf(why, size, "it is big-endian");
+    else if (major * 10 + minor < 12)
+        snprintf(why, size, "it has \"%s\", and OpenCL 1.2 is needed", info->device_version);
+    else if (group < GROUP_SIZE)
+        snprintf(why, size, "its work-groups hold %d work-items, and %d are needed", (int)group, GROUP_SIZE);
+    else if (info->local_memory < LOCAL_BYTES)
+        snprintf(why, size, "it has %d bytes of local memory, and %d are needed", (int)info->local_memory,
+                 LOCAL_BYTES);
+    else if (align > FCL_BUFFER_ALIGN)
+        snprintf(why, size, "it aligns buffers to %d bytes, and at most %d can be served", (int)align,
+                 FCL_BUFFER_ALIGN);
+}
+
+static void warn_of_twin(fcl_listed *list, int index)
+{
+    fcl_device_info *info = &list[index].info;
+    for (int i = 0; i < index; i++)
+        if (list[i].card[0] && strcmp(list[i].card, list[index].card) == 0 && info->warning[0] == 0)
+            snprintf(info->warning, sizeof info->warning, "the same card as %d:%d, through another driver",
+                     list[i].info.platform, list[i].info.index);
+}
+
+static void add_platform(cl_platform_id platform, int number, fcl_listed **list, int *count)
+{
+    cl_uint found = 0;
+    if (clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 0, NULL, &found) != CL_SUCCESS || found == 0)
+        return;
+    cl_device_id *ids = fcl_zalloc(found * sizeof *ids);
+    if (clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, found, ids, NULL) != CL_SUCCESS)
+        found = 0;
+    *list = fcl_grow(*list, ((size_t)*count + found) * sizeof **list);
+    for (cl_uint i = 0; i < found; i++) {
+        fcl_listed *listed = &(*list)[*count];
+        *listed = (fcl_listed){.platform = platform, .id = ids[i]};
+        listed->info.platform = number;
+        listed->info.index = (int)i;
+        describe(listed);
+        fcl_quirks_apply(&listed->info);
+        if (!listed->info.refused[0])
+            require(listed);
+        listed->info.usable = listed->info.refused[0] == 0;
+        warn_of_twin(*list, *count);
+        ++*count;
+    }
+    free(ids);
+}
+
+int fcl_listed_find(fcl_listed **list, int *count)
+{
+    *list = NULL;
+    *count = 0;
+    cl_uint found = 0;
+    cl_int code = clGetPlatformIDs(0, NULL, &found);
+    if (code == CL_PLATFORM_NOT_FOUND_KHR || (code == CL_SUCCESS && found == 0))
+        return FCL_OK;
+    cl_platform_id *platforms = fcl_zalloc(found * sizeof *platforms);
+    if (code == CL_SUCCESS)
+        code = clGetPlatformIDs(found, platforms, NULL);
+    for (cl_uint i = 0; code == CL_SUCCESS && i < found; i++)
+        add_platform(platforms[i], (int)i, list, count);
+    free(platforms);
+    if (code != CL_SUCCESS)
+        return fcl_fail(FCL_ERR_OPENCL, "cannot list the OpenCL platforms: %s", fcl_opencl_name(code));
+    return FCL_OK;
+}
+
+int fcl_device_list(fcl_device_info **list, int *count)
+{
+    fcl_listed *listed;
+    *list = NULL;
+    *count = 0;
+    FCL_TRY(fcl_listed_find(&listed, count));
+    *list = fcl_zalloc((size_t)*count * sizeof **list);
+    for (int i = 0; i < *count; i++)
+        (*list)[i] = listed[i].info;
+    free(listed);
+    return FCL_OK;
+}

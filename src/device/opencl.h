@@ -1,0 +1,105 @@
+/* What lies behind the opaque device types. Only the files of this folder include it: it is the one header
+ * in which OpenCL's own names appear. */
+#ifndef DEVICE_OPENCL_H
+#define DEVICE_OPENCL_H
+
+#include "device/launch.h"
+
+#include <CL/cl.h>
+
+/* --- errors (opencl.c) --- */
+
+/* "CL_INVALID_VALUE", or "error -9999" for a code that OpenCL 1.2 does not name. */
+const char *fcl_opencl_name(cl_int code);
+
+/* Records "what failed on DEVICE: CL_NAME" and returns FCL_ERR_MEMORY for the codes that mean it, else
+ * FCL_ERR_OPENCL. */
+int fcl_opencl_fail(const fcl_device *device, cl_int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* FCL_OK where code is CL_SUCCESS, else fcl_opencl_fail(device, code, "%s", what). */
+int fcl_opencl_check(const fcl_device *device, cl_int code, const char *what);
+
+/* --- the list of devices (list.c), the choice among them (choose.c), known faults (quirks.c) --- */
+
+typedef struct fcl_listed {
+    fcl_device_info info;
+    cl_platform_id platform;
+    cl_device_id id;
+    char card[32]; /* PCI address; "" where the driver does not tell */
+} fcl_listed;
+
+int fcl_listed_find(fcl_listed **list, int *count); /* *list released by free() */
+
+/* The index of the device that the selector names; force admits refused ones. */
+int fcl_listed_choose(const fcl_listed *list, int count, const char *selector, bool force, int *chosen);
+
+/* Fills info.refused and info.warning with the known faults of the device's driver. */
+void fcl_quirks_apply(fcl_device_info *info);
+
+/* --- profile (profile.c) --- */
+
+/* Events whose times are not read yet. The array is bounded: when it is full, the queue is drained. */
+enum { FCL_PROFILE_PENDING = 1024 };
+
+typedef struct fcl_profile_event {
+    int line;
+    cl_event first, last; /* first is NULL where one event spans the whole */
+} fcl_profile_event;
+
+typedef struct fcl_profile {
+    fcl_profile_line *lines;
+    int line_count, pending_count;
+    fcl_profile_event pending[FCL_PROFILE_PENDING];
+} fcl_profile;
+
+/* The number of the label's line; -1 where the device does not profile. */
+int fcl_profile_line_find(fcl_device *device, const char *label);
+/* Takes over the events of one launch. `first` may be NULL: last's own start counts. */
+int fcl_profile_add(fcl_device *device, int line, cl_event first, cl_event last);
+void fcl_profile_destroy(fcl_profile **profile);
+
+/* --- device.c --- */
+
+struct fcl_device {
+    fcl_device_info info;
+    cl_platform_id platform;
+    cl_device_id id;
+    cl_context context;
+    cl_command_queue queue;
+    uint64_t memory, memory_peak;
+    fcl_program *program; /* the library's own; NULL before its first need */
+    fcl_profile *profile; /* NULL unless asked for */
+    int enqueued;         /* commands since the last fence */
+    cl_event fence;       /* marks the queue one fence back; NULL before the first */
+};
+
+/* To be called after each command is enqueued: keeps the number of commands in flight below a bound, without
+ * ever draining the queue. Reports faults of commands that have run. */
+int fcl_device_enqueued(fcl_device *device);
+
+/* --- selftest.c --- */
+
+/* Runs the self-test unless the cache holds its verdict. FCL_ERR_DEVICE: the device computes wrongly. */
+int fcl_selftest_require(fcl_device *device);
+
+/* --- buffer.c --- */
+
+struct fcl_buffer {
+    fcl_device *device;
+    fcl_buffer *root; /* the buffer whose memory this is a window of; itself where it is none */
+    cl_mem memory;
+    size_t offset; /* in root, bytes */
+    size_t bytes;
+    int references; /* of a root: itself and its windows */
+};
+
+/* --- program.c --- */
+
+struct fcl_program {
+    fcl_device *device;
+    cl_program program;
+    char name[96];
+};
+
+#endif

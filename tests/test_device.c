@@ -1,0 +1,374 @@
+/* The device layer: choosing, memory, programs, launches, profile. */
+#include "device/launch.h"
+
+#include <flowcl/flowcl.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define assert_ok(call)               assert_status(FCL_OK, call)
+#define assert_status(expected, call) check_status(expected, call, __FILE__, __LINE__)
+#define assert_message(part)          check_message(part, __FILE__, __LINE__)
+
+static void check_status(int expected, int status, const char *file, int line)
+{
+    if (status != expected)
+        print_error("%s:%d: %s: %s\n", file, line, fcl_status_name(status), fcl_error());
+    _assert_int_equal((uintmax_t)expected, (uintmax_t)status, file, line);
+}
+
+static void check_message(const char *part, const char *file, int line)
+{
+    if (!strstr(fcl_error(), part)) {
+        print_error("\"%s\" is not in \"%s\"\n", part, fcl_error());
+        _fail(file, line);
+    }
+}
+
+static bool is_simulator(const fcl_device *device)
+{
+    return strstr(fcl_device_describe(device)->name, "Oclgrind") != NULL;
+}
+
+static int open_device(void **state)
+{
+    fcl_device *device = NULL;
+    int status = fcl_device_open(NULL, NULL, &device);
+    if (status != FCL_OK)
+        print_error("%s\n", fcl_error());
+    *state = device;
+    return status;
+}
+
+static int close_device(void **state)
+{
+    fcl_device *device = *state;
+    fcl_device_close(&device);
+    assert_null(device);
+    fcl_device_close(&device);
+    return 0;
+}
+
+static void list_tells_of_every_device(void **state)
+{
+    const fcl_device_info *opened = fcl_device_describe(*state);
+    fcl_device_info *list;
+    int count, seen = 0;
+    assert_ok(fcl_device_list(&list, &count));
+    for (int i = 0; i < count; i++) {
+        assert_true(list[i].name[0] && list[i].platform_name[0] && list[i].driver[0]);
+        assert_true(list[i].usable == (list[i].refused[0] == 0));
+        if (list[i].platform == opened->platform && list[i].index == opened->index) {
+            seen++;
+            assert_string_equal(list[i].name, opened->name);
+            assert_true(list[i].memory > 0 && list[i].max_allocation > 0 && list[i].compute_units > 0);
+        }
+    }
+    assert_int_equal(seen, 1);
+    fcl_free(list);
+}
+
+static void opens_same(const char *selector, const fcl_device_info *expected)
+{
+    fcl_device *device;
+    assert_ok(fcl_device_open(selector, NULL, &device));
+    assert_string_equal(fcl_device_describe(device)->name, expected->name);
+    fcl_device_close(&device);
+}
+
+static void selectors_name_a_device(void **state)
+{
+    const fcl_device_info *opened = fcl_device_describe(*state);
+    char numbers[32], part[8];
+    snprintf(numbers, sizeof numbers, "%d:%d", opened->platform, opened->index);
+    opens_same(numbers, opened);
+    snprintf(part, sizeof part, "%.6s", opened->name);
+    for (char *c = part; *c; c++)
+        *c = *c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c;
+    opens_same(part, opened);
+    fcl_device *device;
+    assert_ok(fcl_device_open("CPU", NULL, &device));
+    assert_int_equal(fcl_device_describe(device)->type, FCL_DEVICE_CPU);
+    fcl_device_close(&device);
+}
+
+static void unknown_devices_are_refused_in_words(void **state)
+{
+    const fcl_device_info *opened = fcl_device_describe(*state);
+    fcl_device *device = *state;
+    assert_status(FCL_ERR_DEVICE, fcl_device_open("no such thing", NULL, &device));
+    assert_null(device);
+    assert_message("\"no such thing\"");
+    assert_message(opened->name);
+    assert_status(FCL_ERR_DEVICE, fcl_device_open("99:0", NULL, &device));
+    assert_status(FCL_ERR_DEVICE, fcl_device_open("0:0x", NULL, &device));
+
+    char *kept = strdup(getenv("FLOWCL_DEVICE"));
+    setenv("FLOWCL_DEVICE", "nonsense", 1);
+    assert_status(FCL_ERR_DEVICE, fcl_device_open(NULL, NULL, &device));
+    assert_message("FLOWCL_DEVICE=nonsense");
+    setenv("FLOWCL_DEVICE", "", 1);
+    assert_ok(fcl_device_open(NULL, NULL, &device));
+    fcl_device_close(&device);
+    setenv("FLOWCL_DEVICE", kept, 1);
+    free(kept);
+}
+
+static void buffers_start_as_zero(void **state)
+{
+    fcl_device *device = *state;
+    fcl_buffer *buffer;
+    unsigned char host[1003];
+    assert_ok(fcl_buffer_create(device, sizeof host, &buffer));
+    memset(host, 7, sizeof host);
+    assert_ok(fcl_buffer_read(buffer, 0, sizeof host, host));
+    for (size_t i = 0; i < sizeof host; i++)
+        assert_int_equal(host[i], 0);
+    fcl_buffer_destroy(&buffer);
+    assert_null(buffer);
+    fcl_buffer_destroy(&buffer);
+}
+
+static void buffers_keep_what_is_written(void **state)
+{
+    fcl_device *device = *state;
+    fcl_buffer *a, *b;
+    int in[300], out[300] = {0};
+    for (int i = 0; i < 300; i++)
+        in[i] = i * i;
+    assert_ok(fcl_buffer_create(device, sizeof in, &a));
+    assert_ok(fcl_buffer_create(device, sizeof in, &b));
+    assert_ok(fcl_buffer_write(a, 0, sizeof in, in));
+    assert_ok(fcl_buffer_copy(b, 40, a, 80, 400));
+    assert_ok(fcl_buffer_read(b, 0, sizeof out, out));
+    for (int i = 0; i < 300; i++)
+        assert_int_equal(out[i], i >= 10 && i < 110 ? in[i + 10] : 0);
+    assert_ok(fcl_buffer_zero(a));
+    assert_ok(fcl_buffer_read(a, 0, sizeof out, out));
+    assert_int_equal(out[299], 0);
+    fcl_buffer_destroy(&a);
+    fcl_buffer_destroy(&b);
+}
+
+static void slices_share_and_keep_the_root(void **state)
+{
+    fcl_device *device = *state;
+    uint64_t before = fcl_device_memory(device);
+    fcl_buffer *root, *slice, *inner;
+    int value = 12345, seen = 0;
+    assert_ok(fcl_buffer_create(device, 4096, &root));
+    assert_ok(fcl_buffer_slice(root, 1024, 2048, &slice));
+    assert_ok(fcl_buffer_slice(slice, 512, 100, &inner));
+    assert_int_equal(fcl_buffer_size(inner), 100);
+    assert_ok(fcl_buffer_write(inner, 8, sizeof value, &value));
+    assert_ok(fcl_buffer_read(root, 1024 + 512 + 8, sizeof seen, &seen));
+    assert_int_equal(seen, value);
+    fcl_buffer_destroy(&root);
+    fcl_buffer_destroy(&slice);
+    seen = 0;
+    assert_ok(fcl_buffer_read(inner, 8, sizeof seen, &seen));
+    assert_int_equal(seen, value);
+    assert_int_equal(fcl_device_memory(device), before + 4096);
+    fcl_buffer_destroy(&inner);
+    assert_int_equal(fcl_device_memory(device), before);
+    assert_true(fcl_device_memory_peak(device) >= before + 4096);
+}
+
+static void buffer_mistakes_are_told(void **state)
+{
+    fcl_device *device = *state;
+    fcl_buffer *buffer, *none;
+    char host[8] = {0};
+    assert_status(FCL_ERR_ARGUMENT, fcl_buffer_create(device, 0, &none));
+    assert_status(FCL_ERR_MEMORY, fcl_buffer_create(device, (size_t)1 << 60, &none));
+    assert_message("MiB");
+    assert_ok(fcl_buffer_create(device, 2048, &buffer));
+    assert_status(FCL_ERR_ARGUMENT, fcl_buffer_slice(buffer, 100, 4, &none));
+    assert_status(FCL_ERR_ARGUMENT, fcl_buffer_slice(buffer, 512, 2048, &none));
+    assert_null(none);
+    assert_status(FCL_ERR_ARGUMENT, fcl_buffer_write(buffer, 2044, 8, host));
+    assert_status(FCL_ERR_ARGUMENT, fcl_buffer_read(buffer, SIZE_MAX, 8, host));
+    fcl_buffer_destroy(&buffer);
+}
+
+static const char kernel_text[] = "kernel void scale(global float *x, float factor, uint count)\n"
+                                  "{\n"
+                                  "    uint i = get_global_id(0);\n"
+                                  "    if (i < count)\n"
+                                  "        x[i] = (x[i] + i) * factor;\n"
+                                  "}\n";
+
+/* x[i] = ((0 + i) * 2 + i) * 2 = 6 i: the range is rounded up to the group, and the kernel guards its edge.
+ */
+static void scale_twice(fcl_device *device)
+{
+    fcl_program *program;
+    fcl_launch *launch;
+    fcl_buffer *x;
+    float host[101];
+    assert_ok(fcl_program_build(device, "scale", kernel_text, NULL, &program));
+    assert_ok(fcl_launch_create(program, "scale", "twice", &launch));
+    assert_ok(fcl_buffer_create(device, sizeof host, &x));
+    fcl_launch_buffer(launch, 0, x);
+    fcl_launch_float(launch, 1, 2);
+    fcl_launch_uint(launch, 2, 101);
+    fcl_launch_range_1d(launch, 101, 64);
+    assert_ok(fcl_launch_enqueue(launch));
+    fcl_launch_range_1d(launch, 101, 0);
+    assert_ok(fcl_launch_enqueue(launch));
+    fcl_launch_range_1d(launch, 0, 64);
+    assert_ok(fcl_launch_enqueue(launch));
+    assert_ok(fcl_buffer_read(x, 0, sizeof host, host));
+    for (int i = 0; i < 101; i++)
+        assert_true(host[i] == 6.0f * (float)i);
+    fcl_launch_destroy(&launch);
+    fcl_program_destroy(&program);
+    fcl_buffer_destroy(&x);
+    assert_ok(fcl_device_finish(device));
+}
+
+static void launches_run(void **state)
+{
+    scale_twice(*state);
+}
+
+static void launch_mistakes_are_kept(void **state)
+{
+    fcl_device *device = *state;
+    fcl_program *program;
+    fcl_launch *launch;
+    assert_ok(fcl_program_build(device, "scale", kernel_text, NULL, &program));
+    assert_status(FCL_ERR_OPENCL, fcl_launch_create(program, "shrink", NULL, &launch));
+    assert_message("shrink");
+    assert_null(launch);
+    assert_ok(fcl_launch_create(program, "scale", NULL, &launch));
+    fcl_launch_int(launch, 7, 1);
+    fcl_launch_float(launch, 1, 2);
+    fcl_launch_range_1d(launch, 64, 0);
+    assert_status(FCL_ERR_OPENCL, fcl_launch_enqueue(launch));
+    assert_message("argument 7");
+    fcl_launch_destroy(&launch);
+
+    assert_ok(fcl_launch_create(program, "scale", NULL, &launch));
+    fcl_launch_range_1d(launch, 1 << 20, 1 << 20);
+    fcl_launch_buffer(launch, 0, NULL);
+    fcl_launch_float(launch, 1, 2);
+    fcl_launch_uint(launch, 2, 0);
+    assert_status(FCL_ERR_OPENCL, fcl_launch_enqueue(launch));
+    assert_message("groups of 1048576");
+    fcl_launch_destroy(&launch);
+    fcl_program_destroy(&program);
+}
+
+static void many_commands_stay_bounded(void **state)
+{
+    fcl_device *device = *state;
+    int rounds = is_simulator(device) ? 600 : 5000;
+    fcl_program *program;
+    fcl_launch *launch;
+    fcl_buffer *x;
+    float seen;
+    assert_ok(fcl_program_build(device, "count", "kernel void count(global float *x) { x[0] += 1; }", NULL,
+                                &program));
+    assert_ok(fcl_launch_create(program, "count", NULL, &launch));
+    assert_ok(fcl_buffer_create(device, 4, &x));
+    fcl_launch_buffer(launch, 0, x);
+    fcl_launch_range_1d(launch, 1, 1);
+    for (int i = 0; i < rounds; i++)
+        assert_ok(fcl_launch_enqueue(launch));
+    assert_ok(fcl_buffer_read(x, 0, sizeof seen, &seen));
+    assert_true(seen == (float)rounds);
+    fcl_launch_destroy(&launch);
+    fcl_program_destroy(&program);
+    fcl_buffer_destroy(&x);
+}
+
+static void a_kernels_mistake_has_file_and_line(void **state)
+{
+    fcl_device *device = *state;
+    fcl_program *program;
+    const char *text = "kernel void good(global int *x)\n{\n    x[0] = 1;\n}\n"
+                       "#line 1 \"cl/broken.cl\"\n"
+                       "kernel void bad(global int *x)\n{\n    x[0] = no_such_name;\n}\n";
+    assert_status(FCL_ERR_BUILD,
+                  fcl_program_build(device, "broken program", text, "-cl-mad-enable", &program));
+    assert_null(program);
+    assert_message("broken program");
+    assert_message(fcl_device_describe(device)->name);
+    assert_message("-cl-mad-enable");
+    /* Oclgrind's compiler runs on preprocessed text and forgets the lines. */
+    if (!is_simulator(device))
+        assert_message("cl/broken.cl:3");
+}
+
+static void kernel_texts_are_embedded(void **state)
+{
+    fcl_device *device = *state;
+    fcl_program *first, *again;
+    assert_non_null(fcl_kernel_text("philox.h"));
+    assert_null(fcl_kernel_text("nothing.cl"));
+    assert_ok(fcl_device_program(device, &first));
+    assert_ok(fcl_device_program(device, &again));
+    assert_ptr_equal(first, again);
+}
+
+static void profile_counts_launches(void **state)
+{
+    (void)state;
+    fcl_device *device;
+    fcl_device_options options = {.profile = true};
+    fcl_profile_line *lines;
+    int count;
+    assert_ok(fcl_device_open(NULL, &options, &device));
+    fcl_device_profile_reset(device);
+    scale_twice(device);
+    assert_ok(fcl_device_profile(device, &lines, &count));
+    assert_int_equal(count, 1);
+    assert_string_equal(lines[0].name, "twice");
+    assert_int_equal(lines[0].launches, 2);
+    assert_true(lines[0].seconds >= 0 && lines[0].seconds < 60);
+    fcl_free(lines);
+    fcl_device_profile_reset(device);
+    assert_ok(fcl_device_profile(device, &lines, &count));
+    assert_int_equal(count, 0);
+    fcl_free(lines);
+    fcl_device_close(&device);
+}
+
+static void no_profile_unless_asked(void **state)
+{
+    fcl_device *device = *state;
+    fcl_profile_line *lines;
+    int count = 1;
+    scale_twice(device);
+    assert_ok(fcl_device_profile(device, &lines, &count));
+    assert_int_equal(count, 0);
+    fcl_free(lines);
+    fcl_device_profile_reset(device);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(list_tells_of_every_device),
+        cmocka_unit_test(selectors_name_a_device),
+        cmocka_unit_test(unknown_devices_are_refused_in_words),
+        cmocka_unit_test(buffers_start_as_zero),
+        cmocka_unit_test(buffers_keep_what_is_written),
+        cmocka_unit_test(slices_share_and_keep_the_root),
+        cmocka_unit_test(buffer_mistakes_are_told),
+        cmocka_unit_test(launches_run),
+        cmocka_unit_test(launch_mistakes_are_kept),
+        cmocka_unit_test(many_commands_stay_bounded),
+        cmocka_unit_test(a_kernels_mistake_has_file_and_line),
+        cmocka_unit_test(kernel_texts_are_embedded),
+        cmocka_unit_test(profile_counts_launches),
+        cmocka_unit_test(no_profile_unless_asked),
+    };
+    return cmocka_run_group_tests(tests, open_device, close_device);
+}

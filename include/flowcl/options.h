@@ -48,7 +48,7 @@ extern "C" {
 
 /* A yes/no whose default may be yes. */
 typedef signed char fcl_toggle;
-#define FCL_ON 1
+#define FCL_ON  1
 #define FCL_OFF (-1)
 
 typedef enum fcl_option_type {
@@ -83,7 +83,7 @@ typedef struct fcl_option {
 } fcl_option;
 
 /* A row's type and offset, from the struct's member, so that they cannot disagree with it. */
-#define FCL_OPTION(structure, member)                                                                       \
+#define FCL_OPTION(structure, member)                                                                        \
     _Generic(((structure *)0)->member,                                                                      \
         int: FCL_OPTION_INT,                                                                                \
         int64_t: FCL_OPTION_INT64,                                                                          \
@@ -129,7 +129,8 @@ FCL_API int fcl_options_add(fcl_options *options, const fcl_option *table, void 
 
 /* Sets one value from text. FCL_ERR_ARGUMENT: an unknown key (the message names the nearest one), or a value
  * that is not usable (the message names what is allowed). A value set by a later source stays. */
-FCL_API int fcl_options_set(fcl_options *options, const char *key, const char *text, fcl_option_source source);
+FCL_API int fcl_options_set(fcl_options *options, const char *key, const char *text,
+                            fcl_option_source source);
 
 /* Who set the key's value; FCL_FROM_DEFAULT also for a key that does not exist. */
 FCL_API fcl_option_source fcl_options_source(const fcl_options *options, const char *key);

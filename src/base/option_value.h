@@ -1,0 +1,33 @@
+/* One option's value: the member of a struct that a row of an option table describes. */
+#ifndef BASE_OPTION_VALUE_H
+#define BASE_OPTION_VALUE_H
+
+#include "base/memory.h"
+#include <flowcl/options.h>
+
+/* True where the member is 0 or NULL: the default is meant. */
+bool fcl_option_is_zero(const fcl_option *row, const void *values);
+
+/* True for bool and toggle: what the command line may give without a value. */
+bool fcl_option_is_yes_no(const fcl_option *row);
+
+/* True, and *yes set, where the text is yes, no, true, false, on or off in any case. */
+bool fcl_option_read_yes_no(const char *text, bool *yes);
+
+/* Sets the member from text. A string is copied into `strings`; without an arena the text itself is kept.
+ * FCL_ERR_ARGUMENT with a message that opens with the value ('"abc" is not usable: expected ...'). */
+int fcl_option_read(const fcl_option *row, void *values, const char *text, fcl_arena *strings);
+
+/* Adds what the value may be: "a whole number from 1 to 100, or off", "one of euler, heun". */
+void fcl_option_expected(const fcl_option *row, fcl_text *text);
+
+/* Adds what a reader of the help should know of it ("1 to 100, or off"; "euler, heun"); nothing where there
+ * is no limit to tell. */
+void fcl_option_hint(const fcl_option *row, fcl_text *text);
+
+/* The shortest decimal that reads back as exactly this number, in single or in double precision. `text` has
+ * room for FCL_NUMBER_TEXT bytes. The C locale's point, whatever the program's locale. */
+enum { FCL_NUMBER_TEXT = 32 };
+void fcl_number_text(double number, bool single, char *text);
+
+#endif

@@ -7,7 +7,9 @@
 #include <flowcl/base.h>
 #include <flowcl/device.h>
 #include <flowcl/graph.h>
+#include <flowcl/nn.h>
 #include <flowcl/options.h>
+#include <flowcl/train.h>
 
 #ifdef __cplusplus
 extern "C" {

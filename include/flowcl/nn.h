@@ -1,0 +1,147 @@
+/* flowcl/nn.h: parameters, layers, models.
+ *
+ * A model is a velocity v(x, t, label). It declares its parameters once, as named slices of one flat buffer,
+ * and builds its velocity as often as asked, in any graph and from any buffer of that layout: the weights, or
+ * their average (EMA).
+ *
+ *     fcl_model_options options = {.width = 64, .depth = 3};
+ *     fcl_model *model = NULL;
+ *     fcl_model_create(&options, FCL_SHAPE(2), 0, &model);                  // points of the plane, no labels
+ *     const fcl_params *params = fcl_model_params(model);
+ *     fcl_buffer_create(device, fcl_params_bytes(params), &weights);
+ *     fcl_params_initialise(params, seed, stream, weights);
+ *
+ *     fcl_tensor **w = fcl_params_bind(params, graph, weights, "");         // one leaf a slice
+ *     fcl_tensor *v = fcl_model_velocity(model, w, x, t, NULL);             // (B, 2); again: shares the
+ * leaves fcl_free(w);
+ *
+ * Names and layouts are those of PyTorch: "layers.0.weight" (out, in) and "layers.0.bias" (out) load into a
+ * nn.Linear called layers[0]. */
+#ifndef FLOWCL_NN_H
+#define FLOWCL_NN_H
+
+#include <flowcl/graph.h>
+#include <flowcl/options.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* --- parameters: the layout of a flat buffer ---
+ *
+ * Gradients, both Adam moments and EMA have the same layout. Each slice begins at a multiple of
+ * FCL_BUFFER_ALIGN bytes; what lies between slices is zero and stays zero. Frozen slices (constants that
+ * belong to the weights, as PyTorch's buffers do) stand behind all trained ones, so that what is trained is a
+ * prefix. */
+typedef struct fcl_params fcl_params;
+
+typedef enum fcl_init {
+    FCL_INIT_ZEROS,
+    FCL_INIT_ONES,
+    FCL_INIT_UNIFORM, /* within +-scale; PyTorch's nn.Linear has 1/sqrt(fan in), for weight and bias */
+    FCL_INIT_NORMAL,  /* scale times N(0, 1) */
+    FCL_INIT_OCTAVES  /* pi, ..., pi scale: a geometric row of angular frequencies */
+} fcl_init;
+
+typedef struct fcl_param {
+    const char *name;
+    fcl_shape shape;
+    size_t offset; /* bytes from the start of the flat buffer */
+    fcl_init init;
+    float scale;
+    bool frozen;
+} fcl_param;
+
+FCL_API fcl_params *fcl_params_create(void);
+FCL_API void fcl_params_destroy(fcl_params **params);
+/* Appends a slice (`name` printf style) and returns its number. fcl_params_freeze appends one that is not
+ * trained; nothing trained may follow it. */
+FCL_API int fcl_params_declare(fcl_params *params, fcl_shape shape, fcl_init init, float scale,
+                               const char *name, ...) __attribute__((format(printf, 5, 6)));
+FCL_API int fcl_params_freeze(fcl_params *params, fcl_shape shape, fcl_init init, float scale,
+                              const char *name, ...) __attribute__((format(printf, 5, 6)));
+
+FCL_API int fcl_params_count(const fcl_params *params);
+FCL_API int fcl_params_trained(const fcl_params *params); /* the first so many slices are trained */
+FCL_API const fcl_param *fcl_params_at(const fcl_params *params, int index);
+FCL_API int fcl_params_find(const fcl_params *params, const char *name); /* -1: there is none */
+FCL_API size_t fcl_params_bytes(const fcl_params *params);               /* of a flat buffer */
+FCL_API size_t fcl_params_trained_bytes(const fcl_params *params);       /* of its trained prefix */
+FCL_API int64_t
+fcl_params_numbers(const fcl_params *params); /* trained numbers: "the model has 8642 parameters" */
+
+/* Draws the first values on the host, slice i by Philox from (seed, stream + i), and writes them to `buffer`.
+ */
+FCL_API int fcl_params_initialise(const fcl_params *params, uint64_t seed, uint32_t stream,
+                                  fcl_buffer *buffer);
+
+/* A leaf of `graph` for each slice, bound to `buffer`, named prefix + slice name. The array is released by
+ * fcl_free, the leaves belong to the graph. */
+FCL_API fcl_tensor **fcl_params_bind(const fcl_params *params, fcl_graph *graph, fcl_buffer *buffer,
+                                     const char *prefix);
+
+/* --- layers: a struct holds slice numbers, `declare` fills it, `build` makes the nodes --- */
+
+typedef struct fcl_layer_linear {
+    int weight, bias;
+} fcl_layer_linear;
+
+/* "NAME.weight" (out, in) and "NAME.bias" (out), initialised as PyTorch does. */
+FCL_API fcl_layer_linear fcl_linear_declare(fcl_params *params, int64_t in, int64_t out, const char *name);
+FCL_API fcl_tensor *fcl_linear_build(fcl_layer_linear layer, fcl_tensor *const *weights, fcl_tensor *x);
+
+/* "NAME.weight" (count, width), N(0, 1), as nn.Embedding; label (B) of FCL_I32 -> (B, width). */
+FCL_API int fcl_embedding_declare(fcl_params *params, int64_t count, int64_t width, const char *name);
+FCL_API fcl_tensor *fcl_embedding_build(int layer, fcl_tensor *const *weights, fcl_tensor *label);
+
+/* Fourier features of time: t (B, 1) -> (B, 2 count): sin(w_k t), cos(w_k t) with angular frequencies w_k
+ * from pi to pi * highest in a geometric row, kept as the frozen slice "NAME.frequency" (count). */
+FCL_API int fcl_fourier_declare(fcl_params *params, int64_t count, float highest, const char *name);
+FCL_API fcl_tensor *fcl_fourier_build(int layer, fcl_tensor *const *weights, fcl_tensor *t);
+
+/* Activations by name: the index-th name, NULL past the last; and the builder, NULL where there is no such.
+ */
+typedef fcl_tensor *fcl_activation(fcl_tensor *a);
+FCL_API const char *fcl_activation_name(int index);
+FCL_API fcl_activation *fcl_activation_find(const char *name);
+
+/* --- models --- */
+
+typedef struct fcl_model fcl_model;
+
+/* Part of fcl_train_options, whose table describes it. Zero is the default (see options.h). */
+typedef struct fcl_model_options {
+    const char *model;      /* "mlp" */
+    int width;              /* of a hidden layer */
+    int depth;              /* hidden layers */
+    const char *activation; /* "selu" ... */
+    bool residual;          /* hidden layers after the first add to what they read */
+    int time_features;      /* sine and cosine pairs of t besides t itself; 0: none */
+    float time_frequency;   /* the highest of their frequencies, in half turns over 0 <= t <= 1 */
+} fcl_model_options;
+
+/* The index-th model's name, NULL past the last; and its one-line description. */
+FCL_API const char *fcl_model_name(int index);
+FCL_API const char *fcl_model_help(int index);
+
+/* Declares a model for samples of shape `sample` (without the batch) and `classes` labels, 0: it takes no
+ * label. FCL_ERR_ARGUMENT where an option is not usable. */
+FCL_API int fcl_model_create(const fcl_model_options *options, fcl_shape sample, int classes,
+                             fcl_model **model);
+FCL_API void fcl_model_destroy(fcl_model **model);
+
+FCL_API const fcl_params *fcl_model_params(const fcl_model *model);
+FCL_API fcl_shape fcl_model_sample(const fcl_model *model);
+FCL_API int fcl_model_classes(const fcl_model *model);
+
+/* x (B, D) with D = the sample's size, t (B, 1) or (), label (B) of FCL_I32 exactly where the model has
+ * classes and NULL where not -> v (B, D). `weights`: fcl_params_bind's leaves. May be called any number of
+ * times. */
+FCL_API fcl_tensor *fcl_model_velocity(const fcl_model *model, fcl_tensor *const *weights, fcl_tensor *x,
+                                       fcl_tensor *t, fcl_tensor *label);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

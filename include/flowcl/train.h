@@ -1,0 +1,228 @@
+/* flowcl/train.h: training, checkpoints, samples of a trained model.
+ *
+ *     fcl_train_options options = {.data = "moons", .out = "run"};
+ *     if (fcl_train(&options, NULL) != FCL_OK)
+ *         return fprintf(stderr, "%s\n", fcl_error()), 1;
+ *
+ *     fcl_checkpoint *checkpoint = NULL;
+ *     fcl_array *samples = NULL;
+ *     fcl_sample_options how = {.n = 2000};
+ *     fcl_checkpoint_open("run", &checkpoint);                    // a file, or a folder: its newest
+ *     fcl_sample(device, checkpoint, &how, &samples, NULL);       // (2000, 2)
+ *
+ * A step of training: indices of a batch, its rows, noise and times, the point and target of the path, the
+ * model's velocity, the loss, its gradient, AdamW with EMA. All of it is enqueued, nothing is waited for,
+ * allocated or compiled. Losses stay on the device and are read every so many steps.
+ * Every random number is counted by (seed, stream, step, element): a resumed run continues bit for bit as if
+ * it had never stopped, on the same device. */
+#ifndef FLOWCL_TRAIN_H
+#define FLOWCL_TRAIN_H
+
+#include <flowcl/nn.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct fcl_dataset fcl_dataset; /* data.h */
+
+/* What each stream of random numbers is for. */
+enum fcl_stream {
+    FCL_STREAM_BATCH = 1,    /* the order of the data */
+    FCL_STREAM_SOURCE,       /* x0 in training */
+    FCL_STREAM_TIME,         /* t */
+    FCL_STREAM_TUBE,         /* eps around the path */
+    FCL_STREAM_SAMPLE,       /* x0 in sampling; the step is the number of the sample's part */
+    FCL_STREAM_WEIGHTS = 256 /* and following: the first values, a stream a slice */
+};
+
+/* --- options --- */
+
+typedef struct fcl_train_options {
+    const char *data;   /* a built-in data set's name, or a path; required */
+    int64_t data_count; /* samples to use; 0: all */
+    const char *out;    /* folder for checkpoints; NULL: none is written */
+    const char *device; /* NULL: see fcl_device_open */
+    bool resume;        /* go on from the newest checkpoint in `out`; without any, begin */
+    uint64_t seed;
+    int64_t steps;
+    int batch;      /* samples a step */
+    int accumulate; /* in so many parts, one after the other: less memory, the same numbers up to rounding */
+    fcl_model_options model;
+    bool labels; /* the model is told each sample's class */
+
+    const char *path, *coupling, *time, *loss; /* names of flow.h's tables */
+    float sigma;                               /* radius of the tube around the path */
+
+    float lr;
+    const char *schedule; /* "constant", "warmup", "cosine" */
+    int64_t warmup; /* steps of linear warm-up; 0: none, except for "warmup", where it is a tenth of steps */
+    float weight_decay, beta1, beta2, epsilon;
+    float clip; /* largest global norm of the gradient; FCL_OFF */
+    float ema;  /* decay of the averaged weights; FCL_OFF */
+
+    int64_t metrics_every, samples_every, checkpoint_every; /* steps; the last two FCL_OFF or 0: default */
+    int keep;                                               /* checkpoints that stay in `out` */
+    bool check;                                             /* name the first tensor with a NaN; slow */
+    bool profile;                                           /* measure each kernel; slows launches */
+    bool stream_data; /* keep the data on the host even where it fits on the device */
+} fcl_train_options;
+
+FCL_API extern const fcl_option fcl_train_table[];
+
+/* The learning rate of a step (0, 1, ...), by options.schedule, lr, warmup and steps:
+ *     warm-up of W steps: lr (step + 1) / W while step < W
+ *     cosine: lr (1 + cos(pi (step - W) / (steps - W))) / 2 */
+FCL_API double fcl_schedule_rate(const fcl_train_options *options, int64_t step);
+FCL_API const char *fcl_schedule_name(int index); /* NULL past the last */
+
+/* --- hooks: what the caller wants to see; any may be NULL --- */
+
+/* Before the first step. */
+typedef struct fcl_train_start {
+    const fcl_device_info *device;
+    const fcl_dataset *data;
+    int64_t parameters;
+    int64_t first_step; /* 0, or where a resumed run goes on */
+    int64_t steps;
+    bool data_on_device;
+    const char *resumed;              /* path of the checkpoint, or NULL */
+    const fcl_train_options *options; /* with every default filled in */
+} fcl_train_start;
+
+/* Now and then, a few times a second. */
+typedef struct fcl_train_progress {
+    int64_t step, steps; /* done, of */
+    double loss;         /* mean of the last steps, about one interval of metrics */
+    double samples_per_second, seconds, seconds_left;
+} fcl_train_progress;
+
+/* Every metrics_every steps, and at the end. */
+typedef struct fcl_train_metrics {
+    int64_t step;         /* steps done */
+    double loss;          /* mean since the last row */
+    double gradient_norm; /* mean since the last row, before clipping */
+    double lr;            /* of the last step */
+    double seconds;       /* since the training started */
+    double samples_per_second;
+} fcl_train_metrics;
+
+typedef struct fcl_train_hooks {
+    void *data;               /* handed to each hook */
+    bool (*stop)(void *data); /* asked after each step: true finishes, saves, returns FCL_ERR_STOPPED */
+    int (*start)(void *data, const fcl_train_start *start); /* a status other than FCL_OK ends the training */
+    void (*progress)(void *data, const fcl_train_progress *progress);
+    int (*metrics)(void *data, const fcl_train_metrics *metrics);
+    int (*checkpoint)(void *data, int64_t step, const char *path); /* one was written */
+    /* Every samples_every steps, and at the end: samples of the model as it is, `samples` of them (0: none).
+     */
+    int samples;
+    int (*sampled)(void *data, int64_t step, const fcl_array *samples);
+    int (*finish)(void *data, fcl_device *device); /* after the last step, device still open: profile */
+} fcl_train_hooks;
+
+/* Opens device and data, trains, writes checkpoints, closes. `hooks` may be NULL.
+ * FCL_ERR_STOPPED: a hook asked for it; the checkpoint is written and the message says so.
+ * FCL_ERR_NUMERIC: the loss became NaN or infinite; the message says at which step, and nothing of it is
+ * saved. FCL_ERR_ARGUMENT: an option is not usable, or a resumed run differs in what cannot change. */
+FCL_API int fcl_train(const fcl_train_options *options, const fcl_train_hooks *hooks);
+
+/* --- the trainer under it, for programs that hold device and data themselves --- */
+
+typedef struct fcl_trainer fcl_trainer;
+
+/* Builds and compiles everything. `device` and `data` are borrowed until destroy; options are copied. */
+FCL_API int fcl_trainer_create(fcl_device *device, const fcl_dataset *data, const fcl_train_options *options,
+                               fcl_trainer **trainer);
+FCL_API void fcl_trainer_destroy(fcl_trainer **trainer);
+/* Takes up weights, moments and step of a checkpoint. FCL_ERR_ARGUMENT where its configuration differs in
+ * what cannot change (the message names it), or it is finished. */
+FCL_API int fcl_trainer_resume(fcl_trainer *trainer, const char *path);
+FCL_API int fcl_trainer_step(fcl_trainer *trainer);            /* enqueues one step */
+FCL_API int64_t fcl_trainer_steps(const fcl_trainer *trainer); /* done so far */
+/* Waits; the mean loss of the steps since the last call, FCL_ERR_NUMERIC where one was not finite. */
+FCL_API int fcl_trainer_loss(fcl_trainer *trainer, double *loss);
+FCL_API int fcl_trainer_save(fcl_trainer *trainer, const char *path);
+/* Trains until options.steps, with hooks and checkpoints. */
+FCL_API int fcl_trainer_run(fcl_trainer *trainer, const fcl_train_hooks *hooks);
+FCL_API const fcl_model *fcl_trainer_model(const fcl_trainer *trainer);
+/* The flat buffers, in the layout of the model's fcl_params. */
+FCL_API fcl_buffer *fcl_trainer_weights(fcl_trainer *trainer);
+FCL_API fcl_buffer *fcl_trainer_ema(fcl_trainer *trainer); /* NULL where it is off */
+
+/* --- checkpoints: one safetensors file ---
+ *
+ * Weights stand under their plain names, so that PyTorch loads them by
+ * model.load_state_dict(safetensors.torch.load_file(path), strict=False); beside them "ema.NAME",
+ * "adam.m.NAME" and "adam.v.NAME". The metadata holds the whole configuration as JSON, step, seed, sample
+ * shape, classes, the versions of format and library, and the device. */
+typedef struct fcl_checkpoint fcl_checkpoint;
+
+typedef struct fcl_checkpoint_tensor {
+    const char *name;
+    fcl_shape shape;
+} fcl_checkpoint_tensor;
+
+typedef struct fcl_checkpoint_info {
+    const char *path;
+    int64_t step;
+    uint64_t seed;
+    int64_t parameters; /* trained numbers */
+    fcl_shape sample;   /* shape of one sample */
+    int classes;        /* 0: no labels */
+    bool has_ema;
+    bool pictures;       /* samples are pictures in [-1, 1] */
+    const char *config;  /* JSON object of fcl_train_options */
+    const char *library; /* version that wrote it */
+    const char *device;  /* that it was trained on */
+    int tensor_count;    /* all of them: weights, averages, moments */
+    const fcl_checkpoint_tensor *tensors;
+    const fcl_train_options *options; /* the configuration, read */
+    const fcl_model *model;
+} fcl_checkpoint_info;
+
+/* Opens and validates a file, or a folder's newest checkpoint (the one whose name sorts last). FCL_ERR_FILE,
+ * FCL_ERR_FORMAT: damaged or of another program, the message says where. */
+FCL_API int fcl_checkpoint_open(const char *path, fcl_checkpoint **checkpoint);
+FCL_API void fcl_checkpoint_close(fcl_checkpoint **checkpoint);
+FCL_API const fcl_checkpoint_info *fcl_checkpoint_describe(const fcl_checkpoint *checkpoint);
+/* Path of a folder's newest checkpoint; *path released by fcl_free. FCL_ERR_FILE where there is none. */
+FCL_API int fcl_checkpoint_newest(const char *folder, char **path);
+
+/* --- sampling --- */
+
+typedef struct fcl_sample_options {
+    int64_t n;
+    const char *solver; /* a name of flow.h's table */
+    int steps;          /* of a solver with fixed steps */
+    double rtol, atol;  /* of an adaptive one */
+    uint64_t seed;
+    fcl_toggle ema;    /* use the averaged weights; default: where there are any */
+    const char *label; /* class of every sample, as a number from 0; NULL: each class in turn */
+    int batch;         /* samples at once; 0: as memory allows */
+} fcl_sample_options;
+
+FCL_API extern const fcl_option fcl_sample_table[];
+
+typedef struct fcl_sample_stats {
+    int64_t nfe_minimum, nfe_maximum; /* function evaluations of a sample */
+    double nfe_mean;
+    int64_t accepted, rejected; /* steps, summed over samples */
+    double seconds;
+} fcl_sample_stats;
+
+/* New samples: (n, sample shape), t from 0 to 1. `stats` may be NULL; *samples released by fcl_array_destroy.
+ */
+FCL_API int fcl_sample(fcl_device *device, const fcl_checkpoint *checkpoint,
+                       const fcl_sample_options *options, fcl_array **samples, fcl_sample_stats *stats);
+/* The same from given noise `x` (n, sample shape), or with `backward` from data to noise, t from 1 to 0.
+ * `label` (n) is each one's class, or NULL: as the options say. options->n and seed are not used. */
+FCL_API int fcl_transport(fcl_device *device, const fcl_checkpoint *checkpoint,
+                          const fcl_sample_options *options, const fcl_array *x, const int32_t *label,
+                          bool backward, fcl_array **result, fcl_sample_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

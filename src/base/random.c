@@ -24,8 +24,3 @@ double fcl_random_normal(fcl_random key, uint64_t element)
     double angle = 2 * M_PI * philox_uniform(block.word[first + 1]);
     return radius * (element % 2 ? sin(angle) : cos(angle));
 }
-
-int fcl_random_index(fcl_random key, uint64_t element, int n)
-{
-    return (int)(fcl_random_uniform(key, element) * n);
-}

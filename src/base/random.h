@@ -17,7 +17,4 @@ double fcl_random_uniform(fcl_random key, uint64_t element);
  * r = sqrt(-2 ln u), u and v the uniform numbers of those two elements. */
 double fcl_random_normal(fcl_random key, uint64_t element);
 
-/* One of 0 .. n - 1, n up to 2^23, with equal probabilities to within n / 2^23. */
-int fcl_random_index(fcl_random key, uint64_t element, int n);
-
 #endif

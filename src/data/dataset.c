@@ -1,0 +1,251 @@
+#include <flowcl/data.h>
+
+#include "base/array.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/nearest.h"
+#include "data/reader.h"
+#include "data/toys.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A built-in set is made by a function or lies in a file that a package brings. */
+typedef struct builtin {
+    fcl_dataset_builtin about;
+    fcl_toy *toy;
+    int classes; /* of a toy */
+    const char *path;
+    const char *package;
+} builtin;
+
+#define FASHION "/usr/share/datasets/fashion-mnist/"
+
+/* clang-format off */
+static const builtin builtins[] = {
+    {{"moons", "two interleaved half circles"}, fcl_toy_moons, 2},
+    {{"8gaussians", "eight normal blobs on a circle of radius 5"}, fcl_toy_8gaussians, 8},
+    {{"checkerboard", "the black squares of a 4 by 4 board"}, fcl_toy_checkerboard, 0},
+    {{"s-curve", "a thin S"}, fcl_toy_s_curve, 0},
+    {{"spirals", "two spiral arms"}, fcl_toy_spirals, 2},
+    {{"rings", "three concentric circles"}, fcl_toy_rings, 3},
+    {{"fashion-mnist", "60 000 pictures of clothes, 28 by 28, 10 classes"},
+     .path = FASHION "train-images-idx3-ubyte.gz", .package = "dataset-fashion-mnist"},
+    {{"fashion-mnist-test", "10 000 more pictures of the same kind"},
+     .path = FASHION "t10k-images-idx3-ubyte.gz", .package = "dataset-fashion-mnist"},
+};
+/* clang-format on */
+enum { BUILTINS = sizeof builtins / sizeof *builtins };
+
+/* A file's format shows in its first bytes, or, where these are damaged, in its name. */
+typedef struct format {
+    const char *ending;
+    bool (*recognises)(const uint8_t head[4]);
+    fcl_dataset_reader *read;
+} format;
+
+static bool is_npy(const uint8_t head[4])
+{
+    return memcmp(head, "\x93NUM", 4) == 0;
+}
+
+static bool is_zip(const uint8_t head[4])
+{
+    return memcmp(head, "PK\3\4", 4) == 0;
+}
+
+static bool is_idx(const uint8_t head[4])
+{
+    return head[0] == 0 && head[1] == 0 && head[2] >= 8 && head[2] <= 14 && head[3] > 0;
+}
+
+static bool is_gzip(const uint8_t head[4])
+{
+    return head[0] == 0x1f && head[1] == 0x8b;
+}
+
+static bool is_none(const uint8_t head[4])
+{
+    (void)head;
+    return false;
+}
+
+static const format formats[] = {
+    {".npy", is_npy, fcl_dataset_read_npy},   {".npz", is_zip, fcl_dataset_read_npz},
+    {"-ubyte", is_idx, fcl_dataset_read_idx}, {".gz", is_gzip, fcl_dataset_read_idx},
+    {".idx", is_none, fcl_dataset_read_idx},  {".csv", is_none, fcl_dataset_read_csv},
+};
+enum { FORMATS = sizeof formats / sizeof *formats };
+
+static const format *find_format(const char *path, const uint8_t head[4])
+{
+    for (int i = 0; i < FORMATS; i++) {
+        if (formats[i].recognises(head))
+            return &formats[i];
+    }
+    for (int i = 0; i < FORMATS; i++) {
+        if (fcl_file_ends_with(path, formats[i].ending))
+            return &formats[i];
+    }
+    return NULL;
+}
+
+static int read_file(const char *path, bool unlabeled, fcl_dataset *dataset)
+{
+    FCL_TRY(fcl_file_check(path));
+    uint8_t head[4] = {0};
+    FILE *file = fopen(path, "rb");
+    size_t got = file ? fread(head, 1, sizeof head, file) : 0;
+    if (file)
+        fclose(file);
+    if (got == 0)
+        return fcl_fail(FCL_ERR_FORMAT, "%s is empty", path);
+    const format *format = find_format(path, head);
+    if (!format)
+        return fcl_fail(
+            FCL_ERR_FORMAT,
+            "%s is of none of the formats that are read: .npy, .npz, IDX (plain or gzipped), .csv", path);
+    return format->read(path, unlabeled, dataset);
+}
+
+static int make_toy(const builtin *row, const fcl_dataset_options *options, fcl_dataset *dataset)
+{
+    int64_t count = options->count ? options->count : FCL_TOY_COUNT;
+    if (count > INT32_MAX)
+        return fcl_fail(FCL_ERR_ARGUMENT, "%s is made of at most %d samples, not %lld", row->about.name,
+                        INT32_MAX, (long long)count);
+    bool labeled = row->classes > 0 && !options->unlabeled;
+    dataset->count = count;
+    dataset->shape = FCL_SHAPE(2);
+    dataset->classes = labeled ? row->classes : 0;
+    dataset->values = malloc((size_t)count * 2 * sizeof *dataset->values);
+    dataset->label = labeled ? malloc((size_t)count * sizeof *dataset->label) : NULL;
+    if (!dataset->values || (labeled && !dataset->label))
+        return fcl_fail(FCL_ERR_MEMORY, "no memory for %lld samples of %s", (long long)count,
+                        row->about.name);
+    for (int64_t i = 0; i < count; i++) {
+        int32_t label = row->toy(options->seed, i, count, dataset->values + 2 * i);
+        if (labeled)
+            dataset->label[i] = label;
+    }
+    return FCL_OK;
+}
+
+/* Keeps the first options->count samples of a file. */
+static int shorten(fcl_dataset *dataset, int64_t count, const char *path)
+{
+    if (count > dataset->count)
+        return fcl_fail(FCL_ERR_ARGUMENT, "%s holds %lld samples, not the %lld that were asked for", path,
+                        (long long)dataset->count, (long long)count);
+    if (count > 0)
+        dataset->count = count;
+    return FCL_OK;
+}
+
+static int open_path(const char *path, const fcl_dataset_options *options, fcl_dataset *dataset)
+{
+    FCL_TRY(read_file(path, options->unlabeled, dataset));
+    return shorten(dataset, options->count, path);
+}
+
+static int open_builtin(const builtin *row, const fcl_dataset_options *options, fcl_dataset *dataset)
+{
+    if (row->toy)
+        return make_toy(row, options, dataset);
+    if (access(row->path, F_OK) != 0)
+        return fcl_fail(
+            FCL_ERR_FILE,
+            "%s is not installed (%s is missing): install the package %s (apt-get install %s), or give "
+            "a path",
+            row->about.name, row->path, row->package, row->package);
+    return open_path(row->path, options, dataset);
+}
+
+static int unknown_name(const char *name)
+{
+    const char *names[BUILTINS];
+    for (int i = 0; i < BUILTINS; i++)
+        names[i] = builtins[i].about.name;
+    const char *nearest = fcl_nearest(name, names, BUILTINS);
+    if (nearest)
+        return fcl_fail(FCL_ERR_ARGUMENT, "there is no data set and no file '%s'; did you mean '%s'?", name,
+                        nearest);
+    fcl_text list = {0};
+    for (int i = 0; i < BUILTINS; i++)
+        fcl_text_format(&list, "%s%s", i ? ", " : "", names[i]);
+    int status = fcl_fail(FCL_ERR_ARGUMENT, "there is no data set and no file '%s'; built-in sets are %s",
+                          name, list.data);
+    fcl_text_free(&list);
+    return status;
+}
+
+static int open_any(const char *name, const fcl_dataset_options *options, fcl_dataset *dataset)
+{
+    for (int i = 0; i < BUILTINS; i++) {
+        if (strcmp(name, builtins[i].about.name) == 0)
+            return open_builtin(&builtins[i], options, dataset);
+    }
+    if (access(name, F_OK) != 0 && !strpbrk(name, "/."))
+        return unknown_name(name);
+    return open_path(name, options, dataset);
+}
+
+int fcl_dataset_open(const char *name, const fcl_dataset_options *options, fcl_dataset **dataset)
+{
+    static const fcl_dataset_options defaults = {0};
+    *dataset = NULL;
+    if (!options)
+        options = &defaults;
+    if (options->count < 0)
+        return fcl_fail(FCL_ERR_ARGUMENT, "a data set cannot have %lld samples", (long long)options->count);
+    fcl_dataset *fresh = fcl_zalloc(sizeof *fresh);
+    const char *slash = strrchr(name, '/');
+    snprintf(fresh->name, sizeof fresh->name, "%s", slash ? slash + 1 : name);
+    int status = open_any(name, options, fresh);
+    if (status != FCL_OK)
+        fcl_dataset_destroy(&fresh);
+    *dataset = fresh;
+    return status;
+}
+
+void fcl_dataset_destroy(fcl_dataset **dataset)
+{
+    if (!*dataset)
+        return;
+    free((*dataset)->values);
+    free((*dataset)->bytes);
+    free((*dataset)->label);
+    free(*dataset);
+    *dataset = NULL;
+}
+
+static fcl_shape batch_shape(int64_t count, fcl_shape sample)
+{
+    fcl_shape shape = {.rank = sample.rank + 1, .dim = {count}};
+    memcpy(shape.dim + 1, sample.dim, (size_t)sample.rank * sizeof *sample.dim);
+    return shape;
+}
+
+int fcl_dataset_take(const fcl_dataset *dataset, int64_t first, int64_t count, fcl_array **array)
+{
+    *array = NULL;
+    if (first < 0 || count < 0 || count > dataset->count - first)
+        return fcl_fail(FCL_ERR_ARGUMENT, "%s has samples 0 to %lld, not %lld from %lld on", dataset->name,
+                        (long long)dataset->count - 1, (long long)count, (long long)first);
+    FCL_TRY(fcl_array_create(batch_shape(count, dataset->shape), array));
+    int64_t sample = fcl_shape_size(dataset->shape);
+    for (int64_t i = 0; i < count * sample; i++) {
+        int64_t from = first * sample + i;
+        (*array)->data[i] = dataset->values ? dataset->values[from]
+                                            : (float)dataset->bytes[from] * dataset->scale + dataset->shift;
+    }
+    return FCL_OK;
+}
+
+const fcl_dataset_builtin *fcl_dataset_builtin_at(int index)
+{
+    return index >= 0 && index < BUILTINS ? &builtins[index].about : NULL;
+}

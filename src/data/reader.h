@@ -1,0 +1,22 @@
+/* Readers of data files. Each fills `values` or `bytes`, `shape`, `count` and, unless `unlabeled`, `label`.
+ */
+#ifndef DATA_READER_H
+#define DATA_READER_H
+
+#include <flowcl/data.h>
+#include "base/npy.h"
+
+typedef int fcl_dataset_reader(const char *path, bool unlabeled, fcl_dataset *dataset);
+
+fcl_dataset_reader fcl_dataset_read_npy;
+fcl_dataset_reader fcl_dataset_read_npz;
+fcl_dataset_reader fcl_dataset_read_csv;
+fcl_dataset_reader fcl_dataset_read_idx;
+
+/* The samples of an array whose first dimension counts them. Takes pictures as bytes, all else as floats. */
+int fcl_dataset_set_samples(fcl_dataset *dataset, const fcl_npy *array, const char *where);
+
+/* The labels of the samples that are there already. */
+int fcl_dataset_set_labels(fcl_dataset *dataset, const fcl_npy *array, const char *where);
+
+#endif

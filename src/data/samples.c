@@ -1,0 +1,122 @@
+/* From an array as it lies in a file to samples and labels. */
+#include "data/reader.h"
+
+#include "base/array.h"
+#include "base/error.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LABEL_LIMIT = 65536 };
+
+static bool is_channels(int64_t dim)
+{
+    return dim == 1 || dim == 3;
+}
+
+/* (N, H, W, C) to (N, C, H, W). */
+static void channels_first(const uint8_t *from, uint8_t *to, fcl_shape shape)
+{
+    int64_t pixels = shape.dim[1] * shape.dim[2], channels = shape.dim[3];
+    for (int64_t n = 0; n < shape.dim[0]; n++, from += pixels * channels, to += pixels * channels) {
+        for (int64_t c = 0; c < channels; c++) {
+            for (int64_t p = 0; p < pixels; p++)
+                to[c * pixels + p] = from[p * channels + c];
+        }
+    }
+}
+
+static int set_pictures(fcl_dataset *dataset, const fcl_npy *array, const char *where)
+{
+    const int64_t *dim = array->shape.dim;
+    size_t size = (size_t)fcl_shape_size(array->shape);
+    bool channels_last = array->shape.rank == 4 && !is_channels(dim[1]) && is_channels(dim[3]);
+    uint8_t *copy = malloc(size), *turned = channels_last ? malloc(size) : NULL;
+    dataset->bytes = copy;
+    if (!copy || (channels_last && !turned))
+        return fcl_fail(FCL_ERR_MEMORY, "%s: no memory for its %zu bytes", where, size);
+    fcl_npy_copy(array, copy);
+    if (channels_last) {
+        channels_first(copy, turned, array->shape);
+        free(copy);
+        dataset->bytes = turned;
+    }
+    dataset->shape = array->shape.rank == 3 ? FCL_SHAPE(1, dim[1], dim[2])
+                     : channels_last        ? FCL_SHAPE(dim[3], dim[1], dim[2])
+                                            : FCL_SHAPE(dim[1], dim[2], dim[3]);
+    dataset->scale = 2.0f / 255;
+    dataset->shift = -1;
+    return FCL_OK;
+}
+
+static int check_finite(const fcl_dataset *dataset, const char *where)
+{
+    int64_t size = fcl_shape_size(dataset->shape);
+    for (int64_t i = 0; i < dataset->count * size; i++) {
+        if (!isfinite(dataset->values[i]))
+            return fcl_fail(FCL_ERR_NUMERIC, "%s: sample %lld holds %s (its number %lld, both from 0)", where,
+                            (long long)(i / size),
+                            isnan(dataset->values[i]) ? "NaN" : "an infinite or too large number",
+                            (long long)(i % size));
+    }
+    return FCL_OK;
+}
+
+static int set_floats(fcl_dataset *dataset, const fcl_npy *array, const char *where)
+{
+    fcl_array *floats;
+    FCL_TRY(fcl_npy_floats(array, where, &floats));
+    dataset->values = floats->data;
+    floats->data = NULL;
+    fcl_array_destroy(&floats);
+    dataset->shape = array->shape.rank == 1 ? FCL_SHAPE(1) : (fcl_shape){.rank = array->shape.rank - 1};
+    for (int i = 1; i < array->shape.rank; i++)
+        dataset->shape.dim[i - 1] = array->shape.dim[i];
+    return check_finite(dataset, where);
+}
+
+int fcl_dataset_set_samples(fcl_dataset *dataset, const fcl_npy *array, const char *where)
+{
+    char text[FCL_SHAPE_TEXT];
+    if (array->shape.rank == 0)
+        return fcl_fail(FCL_ERR_FORMAT, "%s is a single number; its first dimension has to count samples",
+                        where);
+    if (fcl_shape_size(array->shape) == 0)
+        return fcl_fail(FCL_ERR_FORMAT, "%s holds no samples: its shape is %s", where,
+                        fcl_shape_format(array->shape, text));
+    dataset->count = array->shape.dim[0];
+    bool bytes = array->kind == 'u' && array->item_size == 1;
+    bool pictures = bytes && (array->shape.rank == 3 || array->shape.rank == 4);
+    return pictures ? set_pictures(dataset, array, where) : set_floats(dataset, array, where);
+}
+
+static int take_labels(fcl_dataset *dataset, const float *values, const char *where)
+{
+    dataset->label = malloc((size_t)dataset->count * sizeof *dataset->label);
+    if (!dataset->label)
+        return fcl_fail(FCL_ERR_MEMORY, "%s: no memory for %lld labels", where, (long long)dataset->count);
+    for (int64_t i = 0; i < dataset->count; i++) {
+        if (!(values[i] >= 0 && values[i] < LABEL_LIMIT && values[i] == floorf(values[i])))
+            return fcl_fail(FCL_ERR_FORMAT,
+                            "%s: the label of sample %lld is %g; labels are whole numbers from 0 to %d",
+                            where, (long long)i, values[i], LABEL_LIMIT - 1);
+        dataset->label[i] = (int32_t)values[i];
+        if (dataset->label[i] >= dataset->classes)
+            dataset->classes = dataset->label[i] + 1;
+    }
+    return FCL_OK;
+}
+
+int fcl_dataset_set_labels(fcl_dataset *dataset, const fcl_npy *array, const char *where)
+{
+    int64_t count = fcl_shape_size(array->shape);
+    if (count != dataset->count)
+        return fcl_fail(FCL_ERR_FORMAT, "%s holds %lld labels for %lld samples", where, (long long)count,
+                        (long long)dataset->count);
+    fcl_array *values;
+    FCL_TRY(fcl_npy_floats(array, where, &values));
+    int status = take_labels(dataset, values->data, where);
+    fcl_array_destroy(&values);
+    return status;
+}

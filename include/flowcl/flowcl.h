@@ -7,6 +7,7 @@
 #include <flowcl/base.h>
 #include <flowcl/data.h>
 #include <flowcl/device.h>
+#include <flowcl/flow.h>
 #include <flowcl/graph.h>
 #include <flowcl/nn.h>
 #include <flowcl/options.h>

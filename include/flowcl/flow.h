@@ -1,0 +1,141 @@
+/* flowcl/flow.h: flow matching itself: the training objective and the solvers of the flow's equation.
+ *
+ * A flow moves noise x0 (t = 0) to data x1 (t = 1) along dx/dt = v(x, t). To this layer a model is a callback
+ * that appends the nodes of its velocity to a graph:
+ *
+ *     static fcl_tensor *contract(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+ *     {
+ *         return fcl_neg(x);                                                  // dx/dt = -x
+ *     }
+ *
+ * Training: one function builds the loss in a graph, made of a path, a coupling, a time law and a loss, each
+ * chosen by its name:
+ *
+ *     fcl_tensor *loss = fcl_cfm_objective(graph, NULL, x1, velocity, model);
+ *     fcl_vjp(loss, NULL, count, weights, gradients);
+ *
+ * Sampling: a solver is compiled once for a velocity and a batch, and run on as many batches as wanted:
+ *
+ *     fcl_solver_options options = {.solver = "dopri5", .rtol = 1e-6, .atol = 1e-6};
+ *     fcl_solver *solver = NULL;
+ *     if (fcl_solver_create(device, contract, NULL, &options, 256, 2, &solver) == FCL_OK)
+ *         fcl_solver_run(solver, noise, samples, &stats);
+ *     fcl_solver_destroy(&solver);
+ *
+ * Options are structs whose zero is the default. Every table below has a function that gives the name of its
+ * index-th row, NULL past the last (what fcl_option's `choice` wants), and one that gives the row's one-line
+ * description. */
+#ifndef FLOWCL_FLOW_H
+#define FLOWCL_FLOW_H
+
+#include <flowcl/graph.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Appends the nodes of v(x, t) and returns it: x (B, D), t (B, 1) -> (B, D). `graph` is x's. May be called
+ * several times for one graph (a solver calls it once a stage), so it shares its leaves between the calls,
+ * and once for each of several graphs. Rows are samples and do not influence each other. */
+typedef fcl_tensor *(*fcl_velocity)(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t);
+
+/* --- what an objective is made of --- */
+
+FCL_API const char *fcl_path_name(int index);
+FCL_API const char *fcl_path_help(int index);
+FCL_API const char *fcl_coupling_name(int index);
+FCL_API const char *fcl_coupling_help(int index);
+FCL_API const char *fcl_time_name(int index);
+FCL_API const char *fcl_time_help(int index);
+FCL_API const char *fcl_loss_name(int index);
+FCL_API const char *fcl_loss_help(int index);
+
+/* The random streams that an objective draws from (see fcl_normal); others keep away from 2 to 15. */
+enum fcl_flow_stream {
+    FCL_STREAM_SOURCE = 2, /* x0 (B, D): normal */
+    FCL_STREAM_TIME = 3,   /* t (B, 1): uniform, before the time law's transformation */
+    FCL_STREAM_TUBE = 4    /* eps (B, D): normal; only with sigma > 0 */
+};
+
+typedef struct fcl_cfm_options {
+    const char *path;     /* NULL: "linear" */
+    const char *coupling; /* NULL: "independent" */
+    const char *time;     /* NULL: "uniform" */
+    const char *loss;     /* NULL: "squared" */
+    float sigma;          /* standard deviation of the tube around the path, 0 to 100 */
+} fcl_cfm_options;
+
+/* Whether an objective can be built of these options. FCL_ERR_ARGUMENT with a sentence, which names the
+ * nearest row where a name is wrong. */
+FCL_API int fcl_cfm_check(const fcl_cfm_options *options);
+
+/* Conditional flow matching (Lipman et al. 2023; Tong et al. 2024): draws x0 ~ N(0, I) and pairs it with the
+ * data x1 (B, D) by the coupling, draws t by the time law, and returns mean over the batch of loss(v(x_t, t),
+ * u),   x_t = alpha(t) x1 + sigma(t) x0 + tube,   u = dx_t/dt, shape (). The squared loss is averaged over
+ * the D numbers of a sample. A run draws anew when fcl_graph_random has set another step. `options` may be
+ * NULL; options that fcl_cfm_check refuses are the graph's mistake. */
+FCL_API fcl_tensor *fcl_cfm_objective(fcl_graph *graph, const fcl_cfm_options *options, fcl_tensor *x1,
+                                      fcl_velocity velocity, void *data);
+
+/* --- solvers --- */
+
+FCL_API const char *fcl_solver_name(int index);
+FCL_API const char *fcl_solver_help(int index);
+/* Whether the solver chooses its steps by an error estimate (then rtol and atol apply, else steps). False for
+ * an unknown name; NULL is the default solver. */
+FCL_API bool fcl_solver_is_adaptive(const char *name);
+
+typedef struct fcl_solver_options {
+    const char *solver;    /* NULL: "euler" */
+    int steps;             /* equal steps of a solver with fixed steps; 0: 100 */
+    double rtol, atol;     /* of an adaptive solver: relative and absolute tolerance; 0: 1e-5 */
+    int max_steps;         /* an adaptive solver gives up after so many steps; 0: 10000 */
+    double t_begin, t_end; /* both 0: from 0 to 1. t_begin > t_end runs backward (data to noise) */
+} fcl_solver_options;
+
+/* Of one run. A batch is solved at once, so a batch that is not full is padded by the caller with any finite
+ * rows (copies of the last one); their counts are in these numbers. */
+typedef struct fcl_solver_stats {
+    int64_t nfe_minimum, nfe_maximum; /* evaluations of the velocity that one sample took part in */
+    double nfe_mean;
+    int64_t accepted, rejected; /* steps, summed over the samples */
+    int64_t steps;              /* of the whole batch: the most that any sample took, and a few beyond */
+    int64_t evaluations;        /* of the velocity on the whole batch */
+    int64_t unfinished;         /* samples that did not reach t_end, or are not finite */
+} fcl_solver_stats;
+
+typedef struct fcl_solver fcl_solver;
+
+/* Builds and compiles the solver of dx/dt = v(x, t) for batches x (batch, size). `data` is handed to the
+ * velocity during this call only; what the velocity's leaves are bound to outlives the solver. `options` may
+ * be NULL. FCL_ERR_ARGUMENT: an option is not usable, for instance tolerances for a solver without an error
+ * estimate; else as fcl_graph_compile. */
+FCL_API int fcl_solver_create(fcl_device *device, fcl_velocity velocity, void *data,
+                              const fcl_solver_options *options, int64_t batch, int64_t size,
+                              fcl_solver **solver);
+FCL_API void fcl_solver_destroy(fcl_solver **solver);
+
+/* Solves from t_begin to t_end. x_in, x_out: (batch, size) on the host, and may be the same. x_in NULL starts
+ * from what fcl_solver_buffer holds, x_out NULL leaves the result only there. `stats` may be NULL.
+ *
+ * Fixed steps: the host waits for nothing but x_out. Step i ends at t_begin + (t_end - t_begin) (i + 1) /
+ * steps. Adaptive: each sample has its own time and step size (see fcl_ode_advance), the first one by Hairer,
+ * Norsett, Wanner, "Solving Ordinary Differential Equations I", II.4. All of a batch runs until its last
+ * sample is done; a sample that is done stands still, and is not counted on.
+ *
+ * FCL_ERR_NUMERIC: samples that did not finish within max_steps, whose step size became too small for single
+ * precision, or that are not finite. x_out and stats are filled all the same; each such sample of an adaptive
+ * solver stands where its last accepted step ended. */
+FCL_API int fcl_solver_run(fcl_solver *solver, const float *x_in, float *x_out, fcl_solver_stats *stats);
+
+/* The batch on the device: (batch, size) floats, before a run its start and after it its result. The
+ * solver's. */
+FCL_API fcl_buffer *fcl_solver_buffer(fcl_solver *solver);
+/* Evaluations that one row of the batch took part in during the last run. */
+FCL_API int64_t fcl_solver_nfe(const fcl_solver *solver, int64_t row);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -26,13 +26,10 @@ extern "C" {
 
 typedef struct fcl_dataset fcl_dataset; /* data.h */
 
-/* What each stream of random numbers is for. */
+/* Further streams of random numbers, beside those of flow.h. */
 enum fcl_stream {
     FCL_STREAM_BATCH = 1,    /* the order of the data */
-    FCL_STREAM_SOURCE,       /* x0 in training */
-    FCL_STREAM_TIME,         /* t */
-    FCL_STREAM_TUBE,         /* eps around the path */
-    FCL_STREAM_SAMPLE,       /* x0 in sampling; the step is the number of the sample's part */
+    FCL_STREAM_SAMPLE = 16,  /* x0 in sampling; the step is the number of the sample's part */
     FCL_STREAM_WEIGHTS = 256 /* and following: the first values, a stream a slice */
 };
 

@@ -44,6 +44,7 @@ typedef struct fcl_device_info {
     int clock_mhz;
     bool unified_memory;
     bool usable;
+    bool preferred; /* in a list: the one that fcl_device_open takes without a selector */
     char refused[512]; /* why it is not usable; "" where it is */
     char warning[512]; /* a known fault that does not forbid use; "" where there is none */
 } fcl_device_info;

@@ -156,6 +156,10 @@ FCL_API int fcl_options_read_json(fcl_options *options, const char *text);
 /* Fills the defaults and checks every value, also that required ones are there. */
 FCL_API int fcl_options_finish(fcl_options *options);
 
+/* The one of `words` that somebody who wrote `word` most likely meant, by edit distance (case does not count; a
+ * beginning of a word is near it), or NULL where none is near enough: for "did you mean ...?". */
+FCL_API const char *fcl_nearest(const char *word, const char *const *words, int count);
+
 /* The options by group, with default and range, wrapped to `width` columns. Released by fcl_free. */
 FCL_API char *fcl_options_help(const fcl_options *options, int width);
 

@@ -183,13 +183,17 @@ int fcl_listed_find(fcl_listed **list, int *count)
 
 int fcl_device_list(fcl_device_info **list, int *count)
 {
+    const char *selector = getenv("FLOWCL_DEVICE");
     fcl_listed *listed;
+    int preferred;
     *list = NULL;
     *count = 0;
     FCL_TRY(fcl_listed_find(&listed, count));
     *list = fcl_zalloc((size_t)*count * sizeof **list);
     for (int i = 0; i < *count; i++)
         (*list)[i] = listed[i].info;
+    if (fcl_listed_choose(listed, *count, selector ? selector : "", false, &preferred) == FCL_OK)
+        (*list)[preferred].preferred = true;
     free(listed);
     return FCL_OK;
 }

@@ -1,0 +1,35 @@
+#!/bin/sh
+# Help, versions, and what wrong usage is answered with.
+. "$(dirname "$0")/lib.sh"
+
+expect 2
+says "usage: flowcl SUBCOMMAND"
+expect 0 help
+printed "devices" "flowcl SUBCOMMAND --help"
+expect 0 --help
+expect 0 --version
+printed "flowcl "
+expect 0 version
+
+for command in devices; do
+    expect 0 $command --help
+    printed "usage: flowcl $command"
+    cp out first
+    expect 0 help $command
+    cmp -s out first || fail "flowcl help $command differs from flowcl $command --help"
+    expect 0 $command -h
+    refused 2 "unknown option --jsom; did you mean --json?" $command --jsom
+    refused 2 "flowcl $command --help" $command --jsom
+    COLUMNS=60 "$flowcl" $command --help | awk 'length > 70 { exit 1 }' || fail "help of $command is too wide"
+done
+
+refused 2 "did you mean devices?" devcies
+refused 2 "unknown subcommand \"qqqqqqqq\"" qqqqqqqq
+refused 2 "did you mean devices?" help devcies
+refused 2 "argument too many" devices surplus
+refused 2 "unknown option -j" devices -j
+
+if [ -w /dev/full ]; then
+    "$flowcl" help >/dev/full 2>err && fail "a full disk went unnoticed"
+    says "cannot write to standard output"
+fi

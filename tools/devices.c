@@ -1,0 +1,155 @@
+/* flowcl devices: every OpenCL device, and the reason where one cannot be used. */
+#include "tool.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct devices_settings {
+    bool json;
+} devices_settings;
+
+static const fcl_option table[] = {
+    {"json", FCL_OPTION(devices_settings, json), .help = "print one JSON object instead of a table"},
+    {0},
+};
+
+static const char *const type_names[] = {
+    [FCL_DEVICE_CPU] = "cpu",
+    [FCL_DEVICE_GPU] = "gpu",
+    [FCL_DEVICE_ACCELERATOR] = "accelerator",
+    [FCL_DEVICE_OTHER] = "other",
+};
+
+static int bind(fcl_options *options, void *settings)
+{
+    return fcl_options_add(options, table, settings);
+}
+
+/* --- for programs --- */
+
+/* A driver may answer with bytes that are not UTF-8; the name is lost then, not the object. */
+static json_t *text_or_null(const char *text)
+{
+    json_t *string = *text ? json_string(text) : NULL;
+    return string ? string : json_null();
+}
+
+static json_t *device_json(const fcl_device_info *info)
+{
+    char id[32];
+    snprintf(id, sizeof id, "%d:%d", info->platform, info->index);
+    json_t *object = json_object();
+    json_object_set_new(object, "id", json_string(id));
+    json_object_set_new(object, "name", text_or_null(info->name));
+    json_object_set_new(object, "platform", text_or_null(info->platform_name));
+    json_object_set_new(object, "vendor", text_or_null(info->vendor));
+    json_object_set_new(object, "type", json_string(type_names[info->type]));
+    json_object_set_new(object, "version", text_or_null(info->device_version));
+    json_object_set_new(object, "driver", text_or_null(info->driver));
+    json_object_set_new(object, "memory_bytes", json_integer((json_int_t)info->memory));
+    json_object_set_new(object, "max_allocation_bytes", json_integer((json_int_t)info->max_allocation));
+    json_object_set_new(object, "local_memory_bytes", json_integer((json_int_t)info->local_memory));
+    json_object_set_new(object, "compute_units", json_integer(info->compute_units));
+    json_object_set_new(object, "vector_width", json_integer(info->vector_width));
+    json_object_set_new(object, "clock_mhz", json_integer(info->clock_mhz));
+    json_object_set_new(object, "unified_memory", json_boolean(info->unified_memory));
+    json_object_set_new(object, "usable", json_boolean(info->usable));
+    json_object_set_new(object, "default", json_boolean(info->preferred));
+    json_object_set_new(object, "refused", text_or_null(info->refused));
+    json_object_set_new(object, "warning", text_or_null(info->warning));
+    return object;
+}
+
+static int print_json(const fcl_device_info *list, int count)
+{
+    json_t *devices = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(devices, device_json(&list[i]));
+    json_t *object = json_object();
+    json_object_set_new(object, "devices", devices);
+    return tool_print_json(object);
+}
+
+/* --- for people --- */
+
+static void memory_text(uint64_t bytes, char *text, size_t size)
+{
+    double gibibytes = (double)bytes / (1 << 30);
+    if (gibibytes >= 1)
+        snprintf(text, size, "%.1f GiB", gibibytes);
+    else
+        snprintf(text, size, "%.0f MiB", gibibytes * 1024);
+}
+
+static int longest_name(const fcl_device_info *list, int count)
+{
+    int longest = 4;
+    for (int i = 0; i < count; i++)
+        longest = (int)strlen(list[i].name) > longest ? (int)strlen(list[i].name) : longest;
+    return longest < 48 ? longest : 48;
+}
+
+static void print_device(const fcl_device_info *info, int width)
+{
+    char id[32], memory[32], lanes[16] = "-";
+    snprintf(id, sizeof id, "%d:%d", info->platform, info->index);
+    memory_text(info->memory, memory, sizeof memory);
+    if (info->vector_width > 0)
+        snprintf(lanes, sizeof lanes, "%d", info->vector_width);
+    printf("%c %-5s %-*.*s  %-11s  %10s  %5d  %6s  %s\n", info->preferred ? '*' : ' ', id, width, width,
+           info->name, type_names[info->type], memory, info->compute_units, lanes,
+           info->usable ? "usable" : "refused");
+    printf("        %s, %s, driver %s\n", info->platform_name, info->device_version, info->driver);
+    if (!info->usable)
+        printf("        refused: %s\n", info->refused);
+    if (*info->warning)
+        printf("        warning: %s\n", info->warning);
+}
+
+static void print_table(const fcl_device_info *list, int count)
+{
+    bool marked = false;
+    int width = longest_name(list, count);
+    printf("  %-5s %-*s  %-11s  %10s  %5s  %6s\n", "P:D", width, "Name", "Type", "Memory", "Units", "Vector");
+    for (int i = 0; i < count; i++) {
+        print_device(&list[i], width);
+        marked |= list[i].preferred;
+    }
+    if (marked)
+        puts("\n* is taken where no device is named. Units: compute units. Vector: floats a lane group "
+             "holds.\n"
+             "Choose another one with --device or $FLOWCL_DEVICE: P:D, cpu, gpu or a part of a name.");
+    else
+        puts("\nNo device is taken without being named: none is usable, or $FLOWCL_DEVICE names none of "
+             "them.");
+}
+
+static int run(const tool_call *call)
+{
+    const devices_settings *settings = call->settings;
+    fcl_device_info *list;
+    int count;
+    if (fcl_device_list(&list, &count) != FCL_OK)
+        return tool_fail_library();
+    int status = EXIT_DONE;
+    if (settings->json)
+        status = print_json(list, count);
+    else if (count > 0)
+        print_table(list, count);
+    else
+        puts("There is no OpenCL device. Install your graphics card's OpenCL driver, or pocl-opencl-icd to "
+             "use "
+             "the processor:\n    apt install pocl-opencl-icd");
+    fcl_free(list);
+    return status;
+}
+
+const subcommand devices_command = {
+    .name = "devices",
+    .usage = "[--json]",
+    .summary = "list the OpenCL devices, and why one cannot be used",
+    .size = sizeof(devices_settings),
+    .bind = bind,
+    .run = run,
+};

@@ -1,0 +1,184 @@
+/* flowcl: the program. Finds the subcommand in the table, reads its options, runs it. */
+#include "terminal.h"
+#include "tool.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const subcommand *const commands[] = {
+    &devices_command,
+};
+enum { COMMANDS = sizeof commands / sizeof *commands, LINE_WIDEST = 110 };
+
+/* --- speaking --- */
+
+static void complain(const char *format, va_list args)
+{
+    fflush(stdout);
+    fputs("flowcl: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+}
+
+int tool_fail(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    complain(format, args);
+    va_end(args);
+    return EXIT_FAILED;
+}
+
+int tool_fail_library(void)
+{
+    return tool_fail("%s", fcl_error());
+}
+
+int tool_fail_usage(const subcommand *command, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    complain(format, args);
+    va_end(args);
+    fprintf(stderr, "See flowcl %s%s.\n", command ? command->name : "help", command ? " --help" : "");
+    return EXIT_USAGE;
+}
+
+int tool_print_json(void *object)
+{
+    int status = json_dumpf(object, stdout, JSON_INDENT(2)) || putchar('\n') == EOF;
+    json_decref(object);
+    return status ? tool_fail("cannot write to standard output: %s", strerror(errno)) : EXIT_DONE;
+}
+
+/* --- help --- */
+
+static void print_overview(FILE *stream)
+{
+    fputs("usage: flowcl SUBCOMMAND ...\n\n"
+          "Trains and samples flow-matching models on any OpenCL device.\n\nSubcommands:\n",
+          stream);
+    for (int i = 0; i < COMMANDS; i++)
+        fprintf(stream, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    fputs("  help       explain a subcommand: flowcl help SUBCOMMAND\n"
+          "  version    print the version\n\n"
+          "flowcl SUBCOMMAND --help lists its options.\n",
+          stream);
+}
+
+static int print_help(const subcommand *command, const fcl_options *options)
+{
+    int width = terminal_width(stdout);
+    char *help = fcl_options_help(options, width < LINE_WIDEST ? width : LINE_WIDEST);
+    printf("usage: flowcl %s %s\n\n%c%s.\n", command->name, command->usage, command->summary[0] - 'a' + 'A',
+           command->summary + 1);
+    if (command->about)
+        printf("\n%s\n", command->about);
+    printf("\n%s", help);
+    fcl_free(help);
+    return EXIT_DONE;
+}
+
+static int print_version(void)
+{
+    printf("flowcl %s\n", fcl_version());
+    if (strcmp(fcl_version(), FCL_VERSION))
+        printf("(the program was built for libflowcl %s)\n", FCL_VERSION);
+    return EXIT_DONE;
+}
+
+/* --- running --- */
+
+static bool asks_for_help(int argc, char *const *argv)
+{
+    for (int i = 0; i < argc && strcmp(argv[i], "--"); i++)
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+            return true;
+    return false;
+}
+
+static int parse_and_run(const subcommand *command, tool_call *call, int argc, char *const *argv)
+{
+    if (command->bind(call->options, call->settings))
+        return tool_fail_library();
+    if (asks_for_help(argc, argv))
+        return print_help(command, call->options);
+    if (fcl_options_parse(call->options, argc, argv, call->positional, &call->count))
+        return tool_fail_usage(command, "%s", fcl_error());
+    if (call->count < command->least)
+        return tool_fail_usage(command, "%s needs %s: flowcl %s %s", command->name,
+                               command->least == 1 ? "an argument" : "arguments", command->name,
+                               command->usage);
+    if (call->count > command->most)
+        return tool_fail_usage(command, "\"%s\" is an argument too many: flowcl %s %s",
+                               call->positional[command->most], command->name, command->usage);
+    return command->run(call);
+}
+
+static int run(const subcommand *command, int argc, char *const *argv)
+{
+    tool_call call = {.settings = calloc(1, command->size),
+                      .options = fcl_options_create(),
+                      .positional = calloc((size_t)argc + 1, sizeof *call.positional)};
+    int status = call.settings && call.positional ? parse_and_run(command, &call, argc, argv)
+                                                  : tool_fail("out of memory");
+    fcl_options_destroy(&call.options);
+    free(call.positional);
+    free(call.settings);
+    return status;
+}
+
+static const subcommand *find(const char *name)
+{
+    for (int i = 0; i < COMMANDS; i++)
+        if (!strcmp(commands[i]->name, name))
+            return commands[i];
+    return NULL;
+}
+
+static int fail_unknown(const char *name)
+{
+    const char *names[COMMANDS + 2] = {"help", "version"};
+    for (int i = 0; i < COMMANDS; i++)
+        names[i + 2] = commands[i]->name;
+    const char *nearest = fcl_nearest(name, names, COMMANDS + 2);
+    if (nearest)
+        return tool_fail_usage(NULL, "unknown subcommand \"%s\"; did you mean %s?", name, nearest);
+    return tool_fail_usage(NULL, "unknown subcommand \"%s\"", name);
+}
+
+static int explain(int argc, char **argv)
+{
+    char *help[] = {"--help"};
+    if (argc == 0)
+        return print_overview(stdout), EXIT_DONE;
+    const subcommand *command = find(argv[0]);
+    return command ? run(command, 1, help) : fail_unknown(argv[0]);
+}
+
+static int dispatch(int argc, char **argv)
+{
+    if (argc < 2)
+        return print_overview(stderr), EXIT_USAGE;
+    const char *name = argv[1];
+    if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h"))
+        return explain(argc - 2, argv + 2);
+    if (!strcmp(name, "version") || !strcmp(name, "--version"))
+        return print_version();
+    const subcommand *command = find(name);
+    return command ? run(command, argc - 2, argv + 2) : fail_unknown(name);
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN); /* a reader that has left is an error of the write, not the end of a training */
+    int status = dispatch(argc, argv);
+    if ((fflush(stdout) || ferror(stdout)) && status == EXIT_DONE)
+        status =
+            errno == EPIPE ? EXIT_FAILED : tool_fail("cannot write to standard output: %s", strerror(errno));
+    return status;
+}

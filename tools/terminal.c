@@ -1,0 +1,151 @@
+#include "terminal.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { WIDEST_BAR = 40, NARROWEST_BAR = 10, LINE_SIZE = 512 };
+static const double redraw_seconds = 0.1, plain_seconds = 300;
+
+int terminal_width(FILE *stream)
+{
+    struct winsize size;
+    if (ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+        return size.ws_col;
+    const char *columns = getenv("COLUMNS");
+    int width = columns ? atoi(columns) : 0;
+    return width >= 20 && width <= 1000 ? width : 80;
+}
+
+double terminal_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* "0:07", "12:34", "3:04:05", "5d 03:04" */
+static void format_seconds(double seconds, char *text, size_t size)
+{
+    long long s = (long long)(seconds + 0.5);
+    if (s < 3600)
+        snprintf(text, size, "%lld:%02lld", s / 60, s % 60);
+    else if (s < 86400)
+        snprintf(text, size, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
+    else
+        snprintf(text, size, "%lldd %02lld:%02lld", s / 86400, s / 3600 % 24, s / 60 % 60);
+}
+
+static void format_rate(double rate, char *text, size_t size)
+{
+    static const char *const units[] = {"", "k", "M", "G"};
+    int unit = 0;
+    for (; unit < 3 && rate >= 999.5; unit++)
+        rate /= 1000;
+    snprintf(text, size, "%.*f%s", rate < 9.95 ? 2 : rate < 99.5 ? 1 : 0, rate, units[unit]);
+}
+
+/* "  412/5000  loss 0.4312  81.3k samples/s  0:12 left" */
+static void format_state(const progress *bar, const progress_state *state, bool done, char *text, size_t size)
+{
+    char total[24], rate[32], time[32];
+    double elapsed = terminal_clock() - bar->begun;
+    int64_t steps = state->step - bar->first;
+    int digits = snprintf(total, sizeof total, "%lld", (long long)bar->total);
+    int length =
+        snprintf(text, size, "%*lld/%s  loss %.4g", digits, (long long)state->step, total, state->loss);
+    if (state->samples_per_second > 0) {
+        format_rate(state->samples_per_second, rate, sizeof rate);
+        length += snprintf(text + length, size - (size_t)length, "  %s samples/s", rate);
+    }
+    if (done)
+        format_seconds(elapsed, time, sizeof time);
+    else if (steps > 0)
+        format_seconds(elapsed / (double)steps * (double)(bar->total - state->step), time, sizeof time);
+    else
+        return;
+    snprintf(text + length, size - (size_t)length, "  %s%s", time, done ? "" : " left");
+}
+
+static void draw(progress *bar, const progress_state *state, bool done)
+{
+    char text[LINE_SIZE], line[LINE_SIZE + WIDEST_BAR + 8];
+    format_state(bar, state, done, text, sizeof text);
+    int room = terminal_width(stderr) - 1; /* a full line would wrap */
+    int cells = room - (int)strlen(text) - 4;
+    cells = cells > WIDEST_BAR ? WIDEST_BAR : cells;
+    if (cells >= NARROWEST_BAR) {
+        double share = bar->total > 0 ? (double)state->step / (double)bar->total : 1;
+        int filled = (int)(share * cells);
+        char cell[WIDEST_BAR + 1];
+        memset(cell, '=', WIDEST_BAR);
+        snprintf(line, sizeof line, "[%.*s%*s]  %s", filled, cell, cells - filled, "", text);
+    } else {
+        snprintf(line, sizeof line, "%.*s", room, text);
+    }
+    fprintf(stderr, "\r%s\033[K%s", line, done ? "\n" : "");
+    fflush(stderr);
+    bar->drawn = !done;
+}
+
+static void print_plain(const progress *bar, const progress_state *state, bool done)
+{
+    char text[LINE_SIZE];
+    format_state(bar, state, done, text, sizeof text);
+    fprintf(stderr, "step %s\n", text);
+}
+
+static int64_t tenths(const progress *bar, int64_t step)
+{
+    int64_t way = bar->total - bar->first;
+    return way > 0 ? (int64_t)((double)(step - bar->first) / (double)way * 10) : 10;
+}
+
+void progress_start(progress *bar, int64_t first, int64_t total)
+{
+    *bar = (progress){.first = first, .total = total, .terminal = isatty(STDERR_FILENO)};
+    const char *kind = getenv("TERM");
+    if (kind && !strcmp(kind, "dumb"))
+        bar->terminal = false;
+    bar->begun = bar->shown = terminal_clock();
+}
+
+void progress_update(progress *bar, const progress_state *state)
+{
+    double now = terminal_clock();
+    int64_t tenth = tenths(bar, state->step);
+    bool due = bar->terminal ? !bar->drawn || now - bar->shown >= redraw_seconds
+                             : tenth > bar->line || now - bar->shown >= plain_seconds;
+    if (!due)
+        return;
+    if (bar->terminal)
+        draw(bar, state, false);
+    else if (state->step < bar->total) /* the last line belongs to progress_finish */
+        print_plain(bar, state, false);
+    bar->shown = now;
+    bar->line = tenth;
+}
+
+void progress_finish(progress *bar, const progress_state *state)
+{
+    if (bar->terminal)
+        draw(bar, state, true);
+    else
+        print_plain(bar, state, true);
+}
+
+void progress_say(progress *bar, const char *format, ...)
+{
+    if (bar->drawn)
+        fputs("\r\033[K", stderr);
+    bar->drawn = false;
+    va_list args;
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+}

@@ -1,0 +1,39 @@
+/* The person's side of standard error: its width, and a progress bar. */
+#ifndef TERMINAL_H
+#define TERMINAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Columns of the terminal that `stream` is; $COLUMNS or 80 where it is none. */
+int terminal_width(FILE *stream);
+
+/* A bar on standard error, redrawn at most ten times a second. Where standard error is no terminal, a plain
+ * line appears instead at every tenth of the way, and every five minutes. */
+typedef struct progress {
+    int64_t first, total; /* the step it began at, and the last one */
+    bool terminal;
+    bool drawn;          /* the bar stands in the current line */
+    double begun, shown; /* seconds on the monotonic clock */
+    int64_t line;        /* tenths of the way that have had their plain line */
+} progress;
+
+/* What stands behind the bar besides the steps and the time left. */
+typedef struct progress_state {
+    int64_t step;
+    double loss;
+    double samples_per_second; /* 0: not known yet */
+} progress_state;
+
+void progress_start(progress *bar, int64_t first, int64_t total);
+void progress_update(progress *bar, const progress_state *state);
+/* Draws the last state and leaves it standing. */
+void progress_finish(progress *bar, const progress_state *state);
+/* A line of its own, above the bar. */
+void progress_say(progress *bar, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Seconds on a clock that is never set. */
+double terminal_clock(void);
+
+#endif

@@ -1,0 +1,42 @@
+/* What the subcommands of flowcl share: how one is described, and how it speaks to the terminal. */
+#ifndef TOOL_H
+#define TOOL_H
+
+#include <flowcl/flowcl.h>
+#include <stdio.h>
+
+/* What the shell is told. */
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+typedef struct tool_call {
+    void *settings; /* the subcommand's own struct, filled from the command line */
+    fcl_options *options;
+    const char **positional; /* between `least` and `most` of them */
+    int count;
+} tool_call;
+
+/* A subcommand is a row of the table in flowcl.c and a file of its own. */
+typedef struct subcommand {
+    const char *name;
+    const char *usage;                                 /* what follows the name */
+    const char *summary;                               /* one line, for the list of subcommands */
+    const char *about;                                 /* a paragraph for its help, lines broken; or NULL */
+    int least, most;                                   /* positional arguments */
+    size_t size;                                       /* of its settings, zeroed before `bind` */
+    int (*bind)(fcl_options *options, void *settings); /* adds its option tables */
+    int (*run)(const tool_call *call);                 /* returns an exit status */
+} subcommand;
+
+extern const subcommand devices_command;
+
+/* "flowcl: sentence" on standard error; returns EXIT_FAILED, so that a subcommand can end with it. */
+int tool_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same with the library's message. */
+int tool_fail_library(void);
+/* For wrong usage: points at the subcommand's help, too. Returns EXIT_USAGE. */
+int tool_fail_usage(const subcommand *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Prints one JSON object on standard output and releases it. `object` is a json_t. */
+int tool_print_json(void *object);
+
+#endif

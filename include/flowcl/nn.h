@@ -109,7 +109,7 @@ FCL_API fcl_activation *fcl_activation_find(const char *name);
 
 typedef struct fcl_model fcl_model;
 
-/* Part of fcl_train_options, whose table describes it. Zero is the default (see options.h). */
+/* Zero is the default (see options.h). */
 typedef struct fcl_model_options {
     const char *model;      /* "mlp" */
     int width;              /* of a hidden layer */
@@ -119,6 +119,8 @@ typedef struct fcl_model_options {
     int time_features;      /* sine and cosine pairs of t besides t itself; 0: none */
     float time_frequency;   /* the highest of their frequencies, in half turns over 0 <= t <= 1 */
 } fcl_model_options;
+
+FCL_API extern const fcl_option fcl_model_table[];
 
 /* The index-th model's name, NULL past the last; and its one-line description. */
 FCL_API const char *fcl_model_name(int index);

@@ -18,13 +18,13 @@
 #ifndef FLOWCL_TRAIN_H
 #define FLOWCL_TRAIN_H
 
+#include <flowcl/data.h>
+#include <flowcl/flow.h>
 #include <flowcl/nn.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-typedef struct fcl_dataset fcl_dataset; /* data.h */
 
 /* Further streams of random numbers, beside those of flow.h. */
 enum fcl_stream {
@@ -48,8 +48,7 @@ typedef struct fcl_train_options {
     fcl_model_options model;
     bool labels; /* the model is told each sample's class */
 
-    const char *path, *coupling, *time, *loss; /* names of flow.h's tables */
-    float sigma;                               /* radius of the tube around the path */
+    fcl_cfm_options objective; /* path, coupling, time law, loss, sigma: see flow.h */
 
     float lr;
     const char *schedule; /* "constant", "warmup", "cosine" */
@@ -65,7 +64,8 @@ typedef struct fcl_train_options {
     bool stream_data; /* keep the data on the host even where it fits on the device */
 } fcl_train_options;
 
-FCL_API extern const fcl_option fcl_train_table[];
+/* Adds the rows of training and of its model to a program's options. */
+FCL_API int fcl_train_options_bind(fcl_options *options, fcl_train_options *train);
 
 /* The learning rate of a step (0, 1, ...), by options.schedule, lr, warmup and steps:
  *     warm-up of W steps: lr (step + 1) / W while step < W

@@ -37,8 +37,8 @@ int fcl_mlp_declare(fcl_model *model)
     return FCL_OK;
 }
 
-static fcl_tensor *join_inputs(const fcl_model *model, fcl_tensor *const *weights, fcl_tensor *x, fcl_tensor *t,
-                               fcl_tensor *label)
+static fcl_tensor *join_inputs(const fcl_model *model, fcl_tensor *const *weights, fcl_tensor *x,
+                               fcl_tensor *t, fcl_tensor *label)
 {
     const mlp *net = model->layers;
     fcl_tensor *parts[4] = {x, t};

@@ -22,6 +22,26 @@ const char *fcl_model_help(int index)
     return index >= 0 && index < KINDS ? kinds[index].help : NULL;
 }
 
+/* clang-format off */
+const fcl_option fcl_model_table[] = {
+    {"model", FCL_OPTION(fcl_model_options, model), .fallback = "mlp", .choice = fcl_model_name,
+     .group = "Model", .help = "kind of network"},
+    {"width", FCL_OPTION(fcl_model_options, width), .minimum = 1, .maximum = 65536, .fallback = "64",
+     .help = "numbers in a hidden layer"},
+    {"depth", FCL_OPTION(fcl_model_options, depth), .minimum = 1, .maximum = 1000, .fallback = "3",
+     .help = "hidden layers"},
+    {"activation", FCL_OPTION(fcl_model_options, activation), .fallback = "selu", .choice = fcl_activation_name,
+     .help = "what follows a hidden layer"},
+    {"residual", FCL_OPTION(fcl_model_options, residual),
+     .help = "hidden layers after the first add to what they read"},
+    {"time-features", FCL_OPTION(fcl_model_options, time_features), .minimum = 0, .maximum = 1024,
+     .help = "sine and cosine pairs of the time, besides the time itself"},
+    {"time-frequency", FCL_OPTION(fcl_model_options, time_frequency), .minimum = 1, .maximum = 1e5,
+     .fallback = "32", .help = "highest frequency of these, in half turns"},
+    {0},
+};
+/* clang-format on */
+
 static const fcl_model_kind *find_kind(const char *name)
 {
     for (int i = 0; i < KINDS; i++)
@@ -30,28 +50,13 @@ static const fcl_model_kind *find_kind(const char *name)
     return NULL;
 }
 
+/* The table's own name: the caller's text may not live as long as the model. */
 static const char *own_activation_name(const char *name)
 {
-    for (int i = 0; fcl_activation_name(i); i++)
-        if (strcmp(fcl_activation_name(i), name) == 0)
-            return fcl_activation_name(i);
-    return NULL;
-}
-
-/* A program calls with what it likes: the rows of train.c check the same for the command line. */
-static int check_options(const fcl_model_options *options)
-{
-    if (!find_kind(options->model))
-        return fcl_fail(FCL_ERR_ARGUMENT, "there is no model '%s'", options->model);
-    if (!own_activation_name(options->activation))
-        return fcl_fail(FCL_ERR_ARGUMENT, "there is no activation '%s'", options->activation);
-    if (options->width < 1 || options->depth < 1 || options->time_features < 0 || options->time_frequency < 1)
-        return fcl_fail(FCL_ERR_ARGUMENT,
-                        "a model needs width and depth of at least 1, time features of at least 0 and a time "
-                        "frequency of at least 1, not %d, %d, %d and %g",
-                        options->width, options->depth, options->time_features,
-                        (double)options->time_frequency);
-    return FCL_OK;
+    int i = 0;
+    while (strcmp(fcl_activation_name(i), name) != 0)
+        i++;
+    return fcl_activation_name(i);
 }
 
 int fcl_model_create(const fcl_model_options *options, fcl_shape sample, int classes, fcl_model **model)
@@ -59,9 +64,10 @@ int fcl_model_create(const fcl_model_options *options, fcl_shape sample, int cla
     fcl_model_options filled = *options;
     fcl_options_defaults(fcl_model_table, &filled);
     *model = NULL;
-    FCL_TRY(check_options(&filled));
+    FCL_TRY(fcl_options_check(fcl_model_table, &filled));
     if (fcl_shape_size(sample) < 1 || classes < 0)
-        return fcl_fail(FCL_ERR_ARGUMENT, "a model needs samples of at least one number, and no fewer than 0 classes");
+        return fcl_fail(FCL_ERR_ARGUMENT,
+                        "a model needs samples of at least one number, and 0 or more classes");
     fcl_model *created = fcl_zalloc(sizeof *created);
     created->kind = find_kind(filled.model);
     created->options = filled;
@@ -104,8 +110,8 @@ int fcl_model_classes(const fcl_model *model)
     return model->classes;
 }
 
-fcl_tensor *fcl_model_velocity(const fcl_model *model, fcl_tensor *const *weights, fcl_tensor *x, fcl_tensor *t,
-                               fcl_tensor *label)
+fcl_tensor *fcl_model_velocity(const fcl_model *model, fcl_tensor *const *weights, fcl_tensor *x,
+                               fcl_tensor *t, fcl_tensor *label)
 {
     if (fcl_tensor_shape(t).rank == 0)
         t = fcl_expand(t, FCL_SHAPE(fcl_tensor_shape(x).dim[0], 1));

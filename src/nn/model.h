@@ -1,4 +1,5 @@
-/* A kind of model is a row of the table in model.c: how it declares its parameters and builds its velocity. */
+/* A kind of model is a row of the table in model.c: how it declares its parameters and builds its velocity.
+ */
 #ifndef NN_MODEL_H
 #define NN_MODEL_H
 

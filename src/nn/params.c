@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <math.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -167,7 +168,8 @@ int fcl_params_initialise(const fcl_params *params, uint64_t seed, uint32_t stre
     return status;
 }
 
-fcl_tensor **fcl_params_bind(const fcl_params *params, fcl_graph *graph, fcl_buffer *buffer, const char *prefix)
+fcl_tensor **fcl_params_bind(const fcl_params *params, fcl_graph *graph, fcl_buffer *buffer,
+                             const char *prefix)
 {
     fcl_tensor **leaves = fcl_zalloc((size_t)params->count * sizeof *leaves);
     for (int i = 0; i < params->count; i++) {

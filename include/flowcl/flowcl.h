@@ -6,6 +6,7 @@
 
 #include <flowcl/base.h>
 #include <flowcl/data.h>
+#include <flowcl/eval.h>
 #include <flowcl/device.h>
 #include <flowcl/flow.h>
 #include <flowcl/graph.h>

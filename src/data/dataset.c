@@ -103,12 +103,12 @@ static int read_file(const char *path, bool unlabeled, fcl_dataset *dataset)
         fclose(file);
     if (got == 0)
         return fcl_fail(FCL_ERR_FORMAT, "%s is empty", path);
-    const format *format = find_format(path, head);
-    if (!format)
+    const format *found = find_format(path, head);
+    if (!found)
         return fcl_fail(
             FCL_ERR_FORMAT,
             "%s is of none of the formats that are read: .npy, .npz, IDX (plain or gzipped), .csv", path);
-    return format->read(path, unlabeled, dataset);
+    return found->read(path, unlabeled, dataset);
 }
 
 static int make_toy(const builtin *row, const fcl_dataset_options *options, fcl_dataset *dataset)

@@ -1,0 +1,30 @@
+/* A picture in memory. Pixels are 0xRRGGBB, which is also cairo's CAIRO_FORMAT_RGB24. */
+#ifndef EVAL_CANVAS_H
+#define EVAL_CANVAS_H
+
+#include <flowcl/base.h>
+
+typedef struct fcl_canvas {
+    int width, height;
+    uint32_t *pixel; /* (height, width) */
+} fcl_canvas;
+
+/* A rectangle of the canvas and the range of numbers that it shows; y grows upwards. */
+typedef struct fcl_frame {
+    int left, top, width, height;
+    double x_low, x_high, y_low, y_high;
+} fcl_frame;
+
+int fcl_canvas_create(int width, int height, uint32_t color, fcl_canvas *canvas);
+void fcl_canvas_destroy(fcl_canvas *canvas);
+int fcl_canvas_write(const fcl_canvas *canvas, const char *path);
+
+/* Draws the first two numbers of each of `points` (N, D) as soft discs, clipped to the frame. Where discs lie
+ * on each other their color adds up to the full one. Points that are not finite are left out. */
+int fcl_canvas_points(fcl_canvas *canvas, const fcl_frame *frame, const fcl_array *points, uint32_t color,
+                      double radius, double opacity);
+
+/* The frame's border with round numbers at its sides and a title. Without charts: the border alone. */
+int fcl_canvas_axes(fcl_canvas *canvas, const fcl_frame *frame, const char *title);
+
+#endif

@@ -1,0 +1,28 @@
+/* What pen.c and chart.c do, in a build without cairo. */
+#include <flowcl/eval.h>
+
+#include "base/error.h"
+#include "eval/canvas.h"
+
+enum { BORDER = 0x9aa3af };
+
+int fcl_canvas_axes(fcl_canvas *canvas, const fcl_frame *frame, const char *title)
+{
+    (void)title;
+    int left = frame->left - 1, right = frame->left + frame->width;
+    int top = frame->top - 1, bottom = frame->top + frame->height;
+    for (int x = left; x <= right; x++)
+        canvas->pixel[top * canvas->width + x] = canvas->pixel[bottom * canvas->width + x] = BORDER;
+    for (int y = top; y <= bottom; y++)
+        canvas->pixel[y * canvas->width + left] = canvas->pixel[y * canvas->width + right] = BORDER;
+    return FCL_OK;
+}
+
+int fcl_loss_chart_write(const char *path, const fcl_loss_chart *chart)
+{
+    (void)chart;
+    return fcl_fail(FCL_ERR_UNSUPPORTED,
+                    "cannot draw %s: flowcl was built without charts (meson's -Dcharts=enabled, "
+                    "with cairo and pango)",
+                    path);
+}

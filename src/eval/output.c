@@ -1,0 +1,80 @@
+/* Samples into files, by the file's ending. */
+#include <flowcl/eval.h>
+
+#include "base/array.h"
+#include "base/csv.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/npz.h"
+#include "eval/plot.h"
+
+typedef int writer(const char *path, const fcl_array *samples, const fcl_picture_options *options);
+
+static int write_npy(const char *path, const fcl_array *samples, const fcl_picture_options *options)
+{
+    (void)options;
+    return fcl_npy_write(path, samples);
+}
+
+static int write_npz(const char *path, const fcl_array *samples, const fcl_picture_options *options)
+{
+    (void)options;
+    return fcl_npz_write(path, &(fcl_npz_entry){"x", samples}, 1);
+}
+
+static int write_csv(const char *path, const fcl_array *samples, const fcl_picture_options *options)
+{
+    (void)options;
+    return fcl_csv_write(path, samples);
+}
+
+static int write_png(const char *path, const fcl_array *samples, const fcl_picture_options *options)
+{
+    const fcl_shape *shape = &samples->shape;
+    char text[FCL_SHAPE_TEXT];
+    if (shape->rank == 2 && shape->dim[1] >= 2)
+        return fcl_scatter_write(path, samples, options);
+    if (shape->rank == 3 || (shape->rank == 4 && (shape->dim[1] == 1 || shape->dim[1] == 3)))
+        return fcl_grid_write(path, samples);
+    return fcl_fail(
+        FCL_ERR_SHAPE,
+        "cannot draw %s: samples %s are neither points (N, 2 or more) nor pictures (N, 1 or 3, H, W); "
+        "write .npy, .npz or .csv",
+        path, fcl_shape_format(*shape, text));
+}
+
+static const struct {
+    const char *ending;
+    writer *write;
+} formats[] = {
+    {".npy", write_npy},
+    {".npz", write_npz},
+    {".csv", write_csv},
+    {".png", write_png},
+};
+
+static writer *find_writer(const char *path)
+{
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        if (fcl_file_ends_with(path, formats[i].ending))
+            return formats[i].write;
+    }
+    return NULL;
+}
+
+int fcl_samples_check_path(const char *path)
+{
+    if (find_writer(path))
+        return FCL_OK;
+    return fcl_fail(FCL_ERR_ARGUMENT,
+                    "cannot tell the format of '%s': its name has to end in .npy, .npz, .csv or .png", path);
+}
+
+int fcl_samples_write(const char *path, const fcl_array *samples, const fcl_picture_options *options)
+{
+    static const fcl_picture_options defaults = {0};
+    FCL_TRY(fcl_samples_check_path(path));
+    if (samples->shape.rank == 0 || fcl_shape_size(samples->shape) == 0)
+        return fcl_fail(FCL_ERR_SHAPE, "cannot write %s: there are no samples", path);
+    return find_writer(path)(path, samples, options ? options : &defaults);
+}

@@ -1,0 +1,26 @@
+/* Cairo and Pango on a canvas, for files that are built with charts only. */
+#ifndef EVAL_PEN_H
+#define EVAL_PEN_H
+
+#include "eval/canvas.h"
+#include <cairo/cairo.h>
+
+/* What a text is set against: its anchor is the middle of one of its sides. */
+typedef enum fcl_side { FCL_SIDE_LEFT, FCL_SIDE_RIGHT, FCL_SIDE_TOP, FCL_SIDE_BOTTOM } fcl_side;
+
+/* A drawing context on the canvas; ended by fcl_pen_destroy, after which the canvas holds what was drawn. */
+int fcl_pen_create(fcl_canvas *canvas, cairo_t **pen);
+int fcl_pen_destroy(cairo_t **pen);
+
+void fcl_pen_color(cairo_t *pen, uint32_t color, double opacity);
+void fcl_pen_text(cairo_t *pen, double x, double y, fcl_side anchor, double size, const char *text);
+
+/* Numbers along the frame's lower and left side, with faint lines across it. `log_y`: ticks are values, and
+ * the frame's y range is their logarithm to the base of ten. */
+void fcl_pen_axes(cairo_t *pen, const fcl_frame *frame, bool log_y);
+void fcl_pen_title(cairo_t *pen, const fcl_frame *frame, const char *title);
+
+double fcl_frame_x(const fcl_frame *frame, double x);
+double fcl_frame_y(const fcl_frame *frame, double y);
+
+#endif

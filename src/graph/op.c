@@ -67,6 +67,7 @@ const fcl_op fcl_ops[] = {
     /* flow matching */
     {"cfm_point",   fcl_cfm_point_shape,   .lower = fcl_cfm_point_lower},
     {"cfm_loss",    fcl_cfm_loss_shape,    .lower = fcl_cfm_loss_lower, .adjoint = fcl_cfm_loss_adjoint, .tangent = FCL_OWN_TANGENT, .own_tangent = fcl_cfm_loss_tangent},
+    {"cfm_loss_grad", fcl_cfm_loss_grad_shape, .lower = fcl_cfm_loss_grad_lower, .adjoint = fcl_cfm_loss_grad_adjoint, .tangent = FCL_OWN_TANGENT, .own_tangent = fcl_cfm_loss_grad_tangent},
     {"ode_advance", fcl_ode_advance_shape, .lower = fcl_ode_advance_lower, .in_place = true},
     {0},
 };

@@ -7,6 +7,12 @@
 fcl_shape fcl_shape_of_attributes(fcl_tensor *node); /* attributes.shape */
 fcl_shape fcl_shape_of_input(fcl_tensor *node);      /* input[0]'s */
 
+/* A mistake unless input number `input` is of this type. */
+void fcl_require_type(fcl_tensor *node, int input, fcl_type type);
+/* The range of a kernel whose dimension 0 runs along rows of `width`, dimension 1 over the rows; few local
+ * sizes, as each is compiled once more on CPUs. */
+void fcl_lower_grid(fcl_launch *launch, int64_t width, int64_t rows);
+
 /* reduce.c, shape.c, gather.c, noise.c, cfm.c, ode.c: the functions that the table names */
 fcl_shape fcl_sum_shape(fcl_tensor *node);
 size_t fcl_sum_scratch(const fcl_tensor *node, const fcl_device *device);
@@ -50,6 +56,10 @@ fcl_shape fcl_cfm_loss_shape(fcl_tensor *node);
 int fcl_cfm_loss_lower(fcl_lowering *lowering, fcl_tensor *node);
 void fcl_cfm_loss_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du);
 fcl_tensor *fcl_cfm_loss_tangent(fcl_tensor *node, fcl_tensor *const *dx);
+fcl_shape fcl_cfm_loss_grad_shape(fcl_tensor *node);
+int fcl_cfm_loss_grad_lower(fcl_lowering *lowering, fcl_tensor *node);
+void fcl_cfm_loss_grad_adjoint(fcl_tensor *node, fcl_tensor *w, fcl_tensor **du);
+fcl_tensor *fcl_cfm_loss_grad_tangent(fcl_tensor *node, fcl_tensor *const *dx);
 
 fcl_shape fcl_ode_advance_shape(fcl_tensor *node);
 int fcl_ode_advance_lower(fcl_lowering *lowering, fcl_tensor *node);

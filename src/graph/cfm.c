@@ -1,0 +1,172 @@
+/* The point on the path with its target, and the loss with its gradient. Rows are samples. */
+#include "graph/rules.h"
+
+/* Checks (B, D) and that the inputs `first` .. `last` have the same shape. */
+static bool same_rows(fcl_tensor *node, int first, int last)
+{
+    fcl_shape shape = node->input[first]->shape;
+    for (int i = first; i <= last; i++) {
+        fcl_require_type(node, i, FCL_F32);
+        if (shape.rank == 2 && fcl_shape_equal(shape, node->input[i]->shape))
+            continue;
+        fcl_mistake(node->graph, "%s: %s has shape %s, %s has %s; it takes rows (B, D) of one shape",
+                    fcl_node_text(node), fcl_node_text(node->input[first]), fcl_shape_text(node->graph, shape),
+                    fcl_node_text(node->input[i]), fcl_shape_text(node->graph, node->input[i]->shape));
+        return false;
+    }
+    return true;
+}
+
+/* Checks that an input holds one number a sample of (B, D). */
+static void one_a_row(fcl_tensor *node, int input, fcl_shape rows)
+{
+    fcl_shape shape = node->input[input]->shape;
+    fcl_require_type(node, input, FCL_F32);
+    if (rows.rank == 2 && !fcl_shape_equal(shape, FCL_SHAPE(rows.dim[0], 1)))
+        fcl_mistake(node->graph, "%s: %s has shape %s beside rows %s; it takes (B, 1)", fcl_node_text(node),
+                    fcl_node_text(node->input[input]), fcl_shape_text(node->graph, shape),
+                    fcl_shape_text(node->graph, rows));
+}
+
+/* --- the point: inputs x0, x1, t and eps where there is a tube --- */
+
+fcl_tensor *fcl_cfm_point(fcl_path_kind path, fcl_tensor *x0, fcl_tensor *x1, fcl_tensor *t, fcl_tensor *eps,
+                          float tube, fcl_tensor **target)
+{
+    fcl_tensor *inputs[] = {x0, x1, t, eps};
+    fcl_attributes attributes = {.path = path, .number = {tube}};
+    fcl_tensor *node = fcl_node(x0->graph, "cfm_point", eps && tube != 0 ? 4 : 3, inputs, &attributes);
+    if (tube != 0 && !eps)
+        fcl_mistake(x0->graph, "cfm_point: a tube of %g without eps", (double)tube);
+    *target = fcl_node_part(node, 0, FCL_F32, node->shape);
+    return node;
+}
+
+fcl_shape fcl_cfm_point_shape(fcl_tensor *node)
+{
+    fcl_shape shape = node->input[0]->shape;
+    if (same_rows(node, 0, 1))
+        one_a_row(node, 2, shape);
+    if (node->inputs == 4 && !fcl_shape_equal(node->input[3]->shape, shape))
+        fcl_mistake(node->graph, "%s: eps has shape %s beside rows %s", fcl_node_text(node),
+                    fcl_shape_text(node->graph, node->input[3]->shape), fcl_shape_text(node->graph, shape));
+    return shape;
+}
+
+int fcl_cfm_point_lower(fcl_lowering *lowering, fcl_tensor *node)
+{
+    fcl_launch *launch = fcl_lower_kernel(lowering, node, "cfm_point");
+    for (int i = 0; i < 4; i++)
+        fcl_launch_buffer(launch, i, i < node->inputs ? node->input[i]->buffer : NULL);
+    fcl_launch_float(launch, 4, node->attributes.number[0]);
+    fcl_launch_int(launch, 5, (int)node->attributes.path);
+    fcl_launch_int(launch, 6, (int)node->shape.dim[1]);
+    fcl_launch_int(launch, 7, (int)node->shape.dim[0]);
+    fcl_launch_buffer(launch, 8, node->buffer);
+    fcl_launch_buffer(launch, 9, node->part[0]->buffer);
+    fcl_lower_grid(launch, node->shape.dim[1], node->shape.dim[0]);
+    return FCL_OK;
+}
+
+/* --- the loss: inputs v, u --- */
+
+fcl_tensor *fcl_cfm_loss(fcl_tensor *v, fcl_tensor *u)
+{
+    fcl_tensor *inputs[] = {v, u};
+    return fcl_node(v->graph, "cfm_loss", 2, inputs, NULL);
+}
+
+fcl_shape fcl_cfm_loss_shape(fcl_tensor *node)
+{
+    return FCL_SHAPE(same_rows(node, 0, 1) ? node->input[0]->shape.dim[0] : 1, 1);
+}
+
+int fcl_cfm_loss_lower(fcl_lowering *lowering, fcl_tensor *node)
+{
+    fcl_shape shape = node->input[0]->shape;
+    size_t group = fcl_row_group(fcl_lower_device(lowering));
+    fcl_launch *launch = fcl_lower_kernel(lowering, node, "cfm_loss");
+    fcl_launch_buffer(launch, 0, node->input[0]->buffer);
+    fcl_launch_buffer(launch, 1, node->input[1]->buffer);
+    fcl_launch_int(launch, 2, (int)shape.dim[1]);
+    fcl_launch_buffer(launch, 3, node->buffer);
+    fcl_launch_range_1d(launch, (size_t)shape.dim[0] * group, group);
+    return FCL_OK;
+}
+
+/* g * 2 (v - u) / D: v, u (B, D), g (B, 1) -> (B, D) */
+static fcl_tensor *loss_grad(fcl_tensor *v, fcl_tensor *u, fcl_tensor *g)
+{
+    fcl_tensor *inputs[] = {v, u, g};
+    return fcl_node(v->graph, "cfm_loss_grad", 3, inputs, NULL);
+}
+
+void fcl_cfm_loss_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
+{
+    du[0] = loss_grad(node->input[0], node->input[1], u);
+    du[1] = fcl_neg(du[0]);
+}
+
+/* a - b where NULL is zero; not both are. */
+static fcl_tensor *difference(fcl_tensor *a, fcl_tensor *b)
+{
+    if (!a)
+        return fcl_neg(b);
+    return b ? fcl_sub(a, b) : a;
+}
+
+/* scale/D * sum over D of (v - u) * w: (B, 1) */
+static fcl_tensor *error_dot(fcl_tensor *v, fcl_tensor *u, fcl_tensor *w)
+{
+    float scale = (float)(2.0 / (double)v->shape.dim[1]);
+    return fcl_scale(fcl_sum_axes(fcl_mul(fcl_sub(v, u), w), 1u << 1), scale);
+}
+
+fcl_tensor *fcl_cfm_loss_tangent(fcl_tensor *node, fcl_tensor *const *dx)
+{
+    if (!dx[0] && !dx[1])
+        return NULL;
+    return error_dot(node->input[0], node->input[1], difference(dx[0], dx[1]));
+}
+
+/* --- the gradient of the loss: inputs v, u, g --- */
+
+fcl_shape fcl_cfm_loss_grad_shape(fcl_tensor *node)
+{
+    if (same_rows(node, 0, 1))
+        one_a_row(node, 2, node->input[0]->shape);
+    return node->input[0]->shape;
+}
+
+int fcl_cfm_loss_grad_lower(fcl_lowering *lowering, fcl_tensor *node)
+{
+    fcl_launch *launch = fcl_lower_kernel(lowering, node, "cfm_loss_grad");
+    for (int i = 0; i < 3; i++)
+        fcl_launch_buffer(launch, i, node->input[i]->buffer);
+    fcl_launch_int(launch, 3, (int)node->shape.dim[1]);
+    fcl_launch_int(launch, 4, (int)node->shape.dim[0]);
+    fcl_launch_buffer(launch, 5, node->buffer);
+    fcl_lower_grid(launch, node->shape.dim[1], node->shape.dim[0]);
+    return FCL_OK;
+}
+
+/* It is bilinear in (v - u) and g. */
+void fcl_cfm_loss_grad_adjoint(fcl_tensor *node, fcl_tensor *w, fcl_tensor **du)
+{
+    fcl_tensor *v = node->input[0], *u = node->input[1], *g = node->input[2];
+    du[0] = fcl_scale(fcl_mul(w, g), (float)(2.0 / (double)v->shape.dim[1]));
+    du[1] = fcl_neg(du[0]);
+    du[2] = error_dot(v, u, w);
+}
+
+fcl_tensor *fcl_cfm_loss_grad_tangent(fcl_tensor *node, fcl_tensor *const *dx)
+{
+    fcl_tensor *v = node->input[0], *u = node->input[1], *g = node->input[2], *sum = NULL;
+    if (dx[0] || dx[1])
+        sum = fcl_mul(difference(dx[0], dx[1]), g);
+    if (dx[2]) {
+        fcl_tensor *term = fcl_mul(fcl_sub(v, u), dx[2]);
+        sum = sum ? fcl_add(sum, term) : term;
+    }
+    return sum ? fcl_scale(sum, (float)(2.0 / (double)v->shape.dim[1])) : NULL;
+}

@@ -1,0 +1,64 @@
+/* Random tensors. Attributes: shape, stream; batch_index also count and total. */
+#include "graph/rules.h"
+
+fcl_tensor *fcl_normal(fcl_graph *graph, fcl_shape shape, uint32_t stream)
+{
+    return fcl_node(graph, "normal", 0, NULL, &(fcl_attributes){.shape = shape, .stream = stream});
+}
+
+fcl_tensor *fcl_uniform(fcl_graph *graph, fcl_shape shape, uint32_t stream)
+{
+    return fcl_node(graph, "uniform", 0, NULL, &(fcl_attributes){.shape = shape, .stream = stream});
+}
+
+fcl_tensor *fcl_batch_index(fcl_graph *graph, int64_t count, int64_t batch, int64_t batch_total, uint32_t stream)
+{
+    if (count < 1 || count > INT32_MAX)
+        fcl_mistake(graph, "batch_index: a data set of %lld rows; it takes 1 to 2^31 - 1", (long long)count);
+    if (batch_total < batch)
+        fcl_mistake(graph, "batch_index: %lld rows of a batch of %lld in all", (long long)batch,
+                    (long long)batch_total);
+    fcl_attributes attributes = {
+        .shape = FCL_SHAPE(batch), .count = count, .total = batch_total, .stream = stream};
+    fcl_tensor *node = fcl_node(graph, "batch_index", 0, NULL, &attributes);
+    node->type = FCL_I32;
+    return node;
+}
+
+static int lower_noise(fcl_lowering *lowering, fcl_tensor *node, const char *kernel)
+{
+    int64_t size = fcl_shape_size(node->shape);
+    int64_t row_size = node->shape.rank ? size / node->shape.dim[0] : 1;
+    fcl_launch *launch = fcl_lower_kernel(lowering, node, kernel);
+    fcl_launch_buffer(launch, 0, node->buffer);
+    fcl_launch_int(launch, 1, (int)size);
+    fcl_launch_int(launch, 2, (int)row_size);
+    fcl_launch_uint(launch, 3, node->attributes.stream);
+    fcl_lower_random(lowering, launch, 4);
+    /* The first row is told at each run: blocks enough for any place of the first element in its block. */
+    fcl_launch_range_1d(launch, (size_t)(size + 6) / 4, 64);
+    return FCL_OK;
+}
+
+int fcl_normal_lower(fcl_lowering *lowering, fcl_tensor *node)
+{
+    return lower_noise(lowering, node, "noise_normal");
+}
+
+int fcl_uniform_lower(fcl_lowering *lowering, fcl_tensor *node)
+{
+    return lower_noise(lowering, node, "noise_uniform");
+}
+
+int fcl_batch_index_lower(fcl_lowering *lowering, fcl_tensor *node)
+{
+    fcl_launch *launch = fcl_lower_kernel(lowering, node, "noise_batch_index");
+    fcl_launch_buffer(launch, 0, node->buffer);
+    fcl_launch_int(launch, 1, (int)node->shape.dim[0]);
+    fcl_launch_int(launch, 2, (int)node->attributes.count);
+    fcl_launch_ulong(launch, 3, (uint64_t)node->attributes.total);
+    fcl_launch_uint(launch, 4, node->attributes.stream);
+    fcl_lower_random(lowering, launch, 5);
+    fcl_launch_range_1d(launch, (size_t)node->shape.dim[0], 64);
+    return FCL_OK;
+}

@@ -1,0 +1,148 @@
+/* Sums over axes. */
+#include "graph/rules.h"
+
+/* A run of neighbouring axes that starts and ends with a summed one. Axes of extent 1 belong to any run. */
+static unsigned first_run(fcl_shape shape, unsigned axes)
+{
+    unsigned run = 0;
+    for (int i = 0; i < shape.rank; i++) {
+        if (shape.dim[i] == 1)
+            continue;
+        if (axes >> i & 1)
+            run |= 1u << i;
+        else if (run)
+            break;
+    }
+    return run;
+}
+
+fcl_tensor *fcl_sum_axes(fcl_tensor *a, unsigned axes)
+{
+    if (axes >> a->shape.rank)
+        fcl_mistake(a->graph, "sum of %s: axes 0x%x of shape %s", fcl_node_text(a), axes,
+                    fcl_shape_text(a->graph, a->shape));
+    unsigned run;
+    while ((run = first_run(a->shape, axes)) != 0)
+        a = fcl_node(a->graph, "sum", 1, &a, &(fcl_attributes){.axes = run});
+    return a;
+}
+
+fcl_tensor *fcl_sum(fcl_tensor *a)
+{
+    return fcl_reshape(fcl_sum_axes(a, (1u << a->shape.rank) - 1), FCL_SCALAR);
+}
+
+fcl_tensor *fcl_mean(fcl_tensor *a)
+{
+    return fcl_scale(fcl_sum(a), (float)(1.0 / (double)fcl_shape_size(a->shape)));
+}
+
+fcl_shape fcl_sum_shape(fcl_tensor *node)
+{
+    fcl_require_type(node, 0, FCL_F32);
+    fcl_shape shape = node->input[0]->shape;
+    for (int i = 0; i < shape.rank; i++)
+        if (node->attributes.axes >> i & 1)
+            shape.dim[i] = 1;
+    return shape;
+}
+
+void fcl_sum_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
+{
+    du[0] = fcl_expand(u, node->input[0]->shape);
+}
+
+typedef struct sum_plan {
+    int outer, reduced, inner;
+    enum { ROWS, COLUMNS, COLUMNS16 } form;
+    int chunk, chunks; /* of the reduced axis */
+} sum_plan;
+
+static int ceil_div(int64_t a, int64_t b)
+{
+    return (int)((a + b - 1) / b);
+}
+
+/* Cuts the reduced axis where the device would idle otherwise, into pieces worth a second launch. */
+static void choose_chunks(sum_plan *plan, const fcl_device *device)
+{
+    static const struct {
+        int items, least; /* parallel work-items (ROWS: groups) a compute unit; the shortest chunk */
+    } tuning[2][3] = {{{16, 2048}, {512, 32}, {0, 0}}, {{2, 16384}, {2, 1024}, {2, 1024}}};
+    bool cpu = fcl_row_group(device) == 1;
+    int units = fcl_device_describe(device)->compute_units;
+    int64_t items = plan->outer * (plan->form == COLUMNS16 ? ceil_div(plan->inner, 16) : plan->inner);
+    int wanted = ceil_div((int64_t)tuning[cpu][plan->form].items * (units < 1 ? 1 : units), items);
+    int most = ceil_div(plan->reduced, tuning[cpu][plan->form].least);
+    plan->chunk = ceil_div(plan->reduced, wanted < most ? wanted : most);
+    plan->chunks = ceil_div(plan->reduced, plan->chunk);
+}
+
+static sum_plan plan_of(const fcl_tensor *node, const fcl_device *device)
+{
+    sum_plan plan = {1, 1, 1};
+    fcl_shape shape = node->input[0]->shape;
+    for (int i = 0; i < shape.rank; i++) {
+        if (node->attributes.axes >> i & 1)
+            plan.reduced *= (int)shape.dim[i];
+        else if (plan.reduced == 1)
+            plan.outer *= (int)shape.dim[i];
+        else
+            plan.inner *= (int)shape.dim[i];
+    }
+    if (plan.inner == 1 && plan.reduced > 32)
+        plan.form = ROWS;
+    else
+        plan.form = plan.inner >= 16 && fcl_row_group(device) == 1 ? COLUMNS16 : COLUMNS;
+    choose_chunks(&plan, device);
+    return plan;
+}
+
+size_t fcl_sum_scratch(const fcl_tensor *node, const fcl_device *device)
+{
+    sum_plan plan = plan_of(node, device);
+    if (plan.chunks == 1)
+        return 0;
+    return sizeof(float) * (size_t)plan.outer * (size_t)plan.chunks * (size_t)plan.inner;
+}
+
+/* One stage: `in` (outer, reduced, inner) -> `out` (outer, chunks, inner). */
+static void lower_stage(fcl_lowering *lowering, const fcl_tensor *node, const sum_plan *plan, fcl_buffer *in,
+                        fcl_buffer *out)
+{
+    static const char *const kernels[] = {"sum_rows", "sum_columns", "sum_columns16"};
+    fcl_launch *launch = fcl_lower_kernel(lowering, node, kernels[plan->form]);
+    int parts = plan->outer * plan->chunks, index = 0;
+    fcl_launch_buffer(launch, index++, in);
+    fcl_launch_buffer(launch, index++, out);
+    fcl_launch_int(launch, index++, plan->reduced);
+    if (plan->form != ROWS)
+        fcl_launch_int(launch, index++, plan->inner);
+    fcl_launch_int(launch, index++, plan->chunk);
+    fcl_launch_int(launch, index++, plan->chunks);
+    if (plan->form == ROWS) {
+        size_t group = fcl_row_group(fcl_lower_device(lowering));
+        fcl_launch_range_1d(launch, (size_t)parts * group, group);
+    } else if (plan->form == COLUMNS) {
+        fcl_launch_int(launch, index++, parts * plan->inner);
+        fcl_launch_range_1d(launch, (size_t)parts * (size_t)plan->inner, 64);
+    } else {
+        size_t global[2] = {(size_t)ceil_div(plan->inner, 16), (size_t)parts};
+        fcl_launch_range(launch, 2, global, (const size_t[2]){1, 1});
+    }
+}
+
+int fcl_sum_lower(fcl_lowering *lowering, fcl_tensor *node)
+{
+    sum_plan plan = plan_of(node, fcl_lower_device(lowering));
+    fcl_buffer *in = node->input[0]->buffer;
+    if (plan.chunks > 1) {
+        fcl_buffer *scratch = fcl_lower_scratch(lowering);
+        lower_stage(lowering, node, &plan, in, scratch);
+        in = scratch;
+        plan.reduced = plan.chunk = plan.chunks;
+        plan.chunks = 1;
+    }
+    lower_stage(lowering, node, &plan, in, node->buffer);
+    return FCL_OK;
+}

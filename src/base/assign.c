@@ -194,7 +194,7 @@ static void augment(problem *p)
     }
 }
 
-int fcl_assign(int n, const double *cost, int *column)
+int fcl_assignment_solve(int n, const double *cost, int *column)
 {
     size_t size = (size_t)n;
     double *reals = malloc(2 * size * sizeof *reals + 1);

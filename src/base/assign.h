@@ -5,6 +5,6 @@
 #include <flowcl/base.h>
 
 /* Solves it exactly for finite costs (n, n) in C order; `column[i]` becomes row i's. FCL_ERR_MEMORY. */
-int fcl_assign(int n, const double *cost, int *column);
+int fcl_assignment_solve(int n, const double *cost, int *column);
 
 #endif

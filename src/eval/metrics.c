@@ -57,7 +57,7 @@ int fcl_w2_squared(const fcl_array *a, const fcl_array *b, double *distance)
     double *cost = cost_matrix(a, b, n);
     int *column = malloc((size_t)n * sizeof *column);
     int status = cost && column
-                     ? fcl_assign(n, cost, column)
+                     ? fcl_assignment_solve(n, cost, column)
                      : fcl_fail(FCL_ERR_MEMORY, "no memory for the distances between %d points", n);
     double total = 0;
     for (int i = 0; status == FCL_OK && i < n; i++)

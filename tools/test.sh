@@ -1,0 +1,12 @@
+#!/bin/sh
+# Installs, builds and runs every test, with each OpenCL driver that can be installed here. The last line counts.
+set -eu
+cd "$(dirname "$0")/.."
+
+tools/build.sh libcmocka-dev mesa-opencl-icd oclgrind dataset-fashion-mnist
+meson configure build -Dtests=enabled >/dev/null
+ninja -C build
+status=0
+meson test -C build --no-rebuild --print-errorlogs || status=$?
+python3 tests/count.py build/meson-logs/testlog.json || status=1
+exit "$status"

@@ -119,6 +119,11 @@ static const struct {
     {"width", "0x10", "whole number"},
     {"width", "99999999999999999999", "whole number"},
     {"steps", "1000000000000", NULL},
+    {"steps", "2e3", NULL},
+    {"steps", "2.5e-1", "whole number"},
+    {"steps", "1e99", "whole number"},
+    {"width", "1e10", "whole number"},
+    {"seed", "-1e3", "whole number"},
     {"seed", "18446744073709551615", NULL},
     {"seed", "18446744073709551616", "expected a whole number"},
     {"seed", "-1", "expected a whole number"},
@@ -237,7 +242,7 @@ static void test_command_line_mistakes(void **state)
         {{"--no-steps"}, "unknown option --no-steps"},
         {{"--steps"}, "--steps needs a value"},
         {{"--name", "--steps", "3"}, "--name needs a value"},
-        {{"--steps", "x"}, "--steps: \"x\" is not usable: expected a whole number from 1 to 1000000000000"},
+        {{"--steps", "x"}, "--steps: \"x\" is not usable: expected a whole number from 1 to 1e12"},
         {{"--ema=perhaps"}, "--ema: \"perhaps\""},
         {{"-s", "3"}, "unknown option -s"},
     };
@@ -503,7 +508,7 @@ static void test_help(void **state)
     }
     char *wide = fcl_options_help(options, 1000);
     assert_non_null(strstr(wide, "learning rate (default 0.002; above 0, at most 0.999)\n"));
-    assert_non_null(strstr(wide, "(default euler; euler, midpoint, dopri5)\n"));
+    assert_non_null(strstr(wide, "how the equation is solved: euler, midpoint, dopri5 (default euler)\n"));
     assert_non_null(strstr(wide, "(default 1; above 0, or off)\n"));
     assert_non_null(strstr(wide, "where files go (required)\n"));
     fcl_free(wide);

@@ -1,7 +1,6 @@
 #include "base/option_value.h"
 
 #include "base/error.h"
-#include "base/nearest.h"
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
@@ -22,7 +21,7 @@ bool fcl_option_is_yes_no(const fcl_option *row)
     return row->type == FCL_OPTION_BOOL || row->type == FCL_OPTION_TOGGLE;
 }
 
-static bool is_real(const fcl_option *row)
+bool fcl_option_is_real(const fcl_option *row)
 {
     return row->type == FCL_OPTION_FLOAT || row->type == FCL_OPTION_DOUBLE;
 }
@@ -61,16 +60,33 @@ bool fcl_option_is_zero(const fcl_option *row, const void *values)
 
 /* --- numbers as text --- */
 
+/* "1e+09" to "1e9", "1e-08" to "1e-8". */
+static void shorten_exponent(char *text)
+{
+    char *to = strchr(text, 'e');
+    if (!to)
+        return;
+    const char *from = ++to;
+    if (*from == '-')
+        to++;
+    from += strspn(from, "+-0");
+    memmove(to, from, strlen(from) + 1);
+}
+
 void fcl_number_text(double number, bool single, char *text)
 {
     locale_t c_locale = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
     locale_t before = uselocale(c_locale);
     int most = single ? 9 : 17; /* digits that always suffice */
-    for (int digits = 1; digits <= most; digits++) {
+    int digits = 1;
+    for (; digits <= most; digits++) {
         snprintf(text, FCL_NUMBER_TEXT, "%.*g", digits, number);
         if (single ? strtof(text, NULL) == (float)number : strtod(text, NULL) == number)
             break;
     }
+    while (fabs(number) >= 1 && fabs(number) < 1e7 && strchr(text, 'e')) /* 100 rather than 1e2 */
+        snprintf(text, FCL_NUMBER_TEXT, "%.*g", ++digits, number);
+    shorten_exponent(text);
     uselocale(before);
     freelocale(c_locale);
 }
@@ -89,8 +105,47 @@ static bool read_real(const char *text, bool single, double *number)
     return end != text && !*end && isfinite(*number);
 }
 
+static void store_number(const fcl_option *row, double number, void *at)
+{
+    switch (row->type) {
+    case FCL_OPTION_INT:
+        *(int *)at = (int)number;
+        break;
+    case FCL_OPTION_INT64:
+        *(int64_t *)at = (int64_t)number;
+        break;
+    case FCL_OPTION_FLOAT:
+        *(float *)at = (float)number;
+        break;
+    case FCL_OPTION_DOUBLE:
+        *(double *)at = number;
+        break;
+    case FCL_OPTION_UINT64:
+        *(uint64_t *)at = (uint64_t)number;
+        break;
+    default:
+        break; /* not a number */
+    }
+}
+
+/* "1e6" is a whole number, too, as far as double precision is exact. */
+static bool read_power(const fcl_option *row, const char *text, void *at)
+{
+    double number;
+    if (!read_real(text, false, &number) || number != floor(number) || fabs(number) > 9007199254740992.0)
+        return false;
+    if (row->type == FCL_OPTION_INT && (number < INT_MIN || number > INT_MAX))
+        return false;
+    if (row->type == FCL_OPTION_UINT64 && number < 0)
+        return false;
+    store_number(row, number, at);
+    return true;
+}
+
 static bool read_integer(const fcl_option *row, const char *text, void *at)
 {
+    if (strpbrk(text, "eE"))
+        return read_power(row, text, at);
     if (!*text || text[strspn(text, "0123456789+-")])
         return false;
     char *end;
@@ -111,90 +166,33 @@ static bool read_integer(const fcl_option *row, const char *text, void *at)
     return *(int *)at = (int)number, true;
 }
 
-/* --- ranges --- */
+/* --- what is allowed --- */
 
-static bool has_range(const fcl_option *row)
+bool fcl_option_has_range(const fcl_option *row)
 {
     return row->minimum != 0 || row->maximum != 0;
 }
 
 static bool in_range(const fcl_option *row, double number)
 {
-    if (!has_range(row))
+    if (!fcl_option_has_range(row))
         return true;
     if (row->type == FCL_OPTION_FLOAT) /* a bound of 0.999 is a little less than 0.999f */
         return number >= (float)row->minimum && number <= (float)row->maximum;
     return number >= row->minimum && number <= row->maximum;
 }
 
-static bool can_be_off(const fcl_option *row)
+bool fcl_option_can_be_off(const fcl_option *row)
 {
     return row->flags & FCL_OPTION_CAN_BE_OFF;
 }
 
 /* 0 in the struct means the default, so as a wish of its own it must be told apart or be refused. */
-static bool zero_is_refused(const fcl_option *row)
+bool fcl_option_refuses_zero(const fcl_option *row)
 {
     double fallback = 0;
-    return row->fallback && !can_be_off(row) && read_real(row->fallback, false, &fallback) && fallback != 0;
-}
-
-static void add_range(const fcl_option *row, fcl_text *text)
-{
-    if (!has_range(row))
-        return;
-    char minimum[FCL_NUMBER_TEXT], maximum[FCL_NUMBER_TEXT];
-    fcl_number_text(row->minimum, row->type == FCL_OPTION_FLOAT, minimum);
-    fcl_number_text(row->maximum, row->type == FCL_OPTION_FLOAT, maximum);
-    if (!is_real(row)) {
-        snprintf(minimum, sizeof minimum, "%.0f", row->minimum);
-        snprintf(maximum, sizeof maximum, "%.0f", row->maximum);
-    }
-    bool above = is_real(row) && row->minimum == 0 && (can_be_off(row) || zero_is_refused(row));
-    if (isinf(row->maximum))
-        fcl_text_format(text, "%s %s", above ? "above" : "at least", minimum);
-    else if (above)
-        fcl_text_format(text, "above 0, at most %s", maximum);
-    else
-        fcl_text_format(text, "%s to %s", minimum, maximum);
-}
-
-static void add_choices(const fcl_option *row, fcl_text *text)
-{
-    for (int i = 0; row->choice(i); i++)
-        fcl_text_format(text, "%s%s", i ? ", " : "", row->choice(i));
-}
-
-void fcl_option_hint(const fcl_option *row, fcl_text *text)
-{
-    if (row->type == FCL_OPTION_STRING && row->choice)
-        add_choices(row, text);
-    if (row->type == FCL_OPTION_STRING || fcl_option_is_yes_no(row))
-        return;
-    add_range(row, text);
-    if (can_be_off(row))
-        fcl_text_add(text, has_range(row) ? ", or off" : "or off");
-}
-
-void fcl_option_expected(const fcl_option *row, fcl_text *text)
-{
-    if (fcl_option_is_yes_no(row)) {
-        fcl_text_add(text, "yes or no");
-    } else if (row->type == FCL_OPTION_STRING) {
-        fcl_text_add(text, row->choice ? "one of " : "a text");
-        if (row->choice)
-            add_choices(row, text);
-    } else {
-        fcl_text_add(text, is_real(row) ? "a number" : "a whole number");
-        if (has_range(row)) {
-            fcl_text_add(text, isinf(row->maximum) || (is_real(row) && row->minimum == 0) ? " " : " from ");
-            add_range(row, text);
-        } else if (zero_is_refused(row)) {
-            fcl_text_add(text, " other than 0");
-        }
-        if (can_be_off(row))
-            fcl_text_add(text, ", or off");
-    }
+    return row->fallback && !fcl_option_can_be_off(row) && read_real(row->fallback, false, &fallback) &&
+           fallback != 0;
 }
 
 /* --- reading --- */
@@ -220,34 +218,15 @@ static bool read_yes_no(const fcl_option *row, const char *text, void *at)
     return true;
 }
 
-static void store_number(const fcl_option *row, double number, void *at)
-{
-    switch (row->type) {
-    case FCL_OPTION_INT:
-        *(int *)at = (int)number;
-        break;
-    case FCL_OPTION_INT64:
-        *(int64_t *)at = (int64_t)number;
-        break;
-    case FCL_OPTION_FLOAT:
-        *(float *)at = (float)number;
-        break;
-    case FCL_OPTION_DOUBLE:
-        *(double *)at = number;
-        break;
-    default:
-        break; /* an unsigned number or a non-number has no -1 for "off" */
-    }
-}
-
 static bool read_number(const fcl_option *row, const char *text, void *at)
 {
     double number = 0;
-    if (can_be_off(row) && ((read_real(text, false, &number) && number == 0) || !strcasecmp(text, "off"))) {
+    if (fcl_option_can_be_off(row) &&
+        ((read_real(text, false, &number) && number == 0) || !strcasecmp(text, "off"))) {
         store_number(row, FCL_OFF, at);
         return true;
     }
-    if (is_real(row)) {
+    if (fcl_option_is_real(row)) {
         if (!read_real(text, row->type == FCL_OPTION_FLOAT, &number))
             return false;
         store_number(row, number, at);
@@ -255,7 +234,8 @@ static bool read_number(const fcl_option *row, const char *text, void *at)
         return false;
     }
     number = number_of(&(fcl_option){.type = row->type}, at);
-    return in_range(row, number) && !(number == 0 && (zero_is_refused(row) || can_be_off(row)));
+    return in_range(row, number) &&
+           !(number == 0 && (fcl_option_refuses_zero(row) || fcl_option_can_be_off(row)));
 }
 
 static bool read_string(const fcl_option *row, const char *text, const char **at, fcl_arena *strings)
@@ -269,24 +249,6 @@ static bool read_string(const fcl_option *row, const char *text, const char **at
     /* "" and no string are the same, so that text can express both. */
     *at = !*text ? NULL : strings ? fcl_arena_format(strings, "%s", text) : text;
     return true;
-}
-
-static int refuse(const fcl_option *row, const char *text)
-{
-    fcl_text expected = {0};
-    fcl_option_expected(row, &expected);
-    if (row->type == FCL_OPTION_STRING && row->choice) {
-        const char *names[64];
-        int count = 0;
-        while (count < 64 && (names[count] = row->choice(count)))
-            count++;
-        const char *nearest = fcl_nearest(text, names, count);
-        if (nearest)
-            fcl_text_format(&expected, "; did you mean \"%s\"?", nearest);
-    }
-    int status = fcl_fail(FCL_ERR_ARGUMENT, "\"%.200s\" is not usable: expected %s", text, expected.data);
-    fcl_text_free(&expected);
-    return status;
 }
 
 int fcl_option_read(const fcl_option *row, void *values, const char *text, fcl_arena *strings)
@@ -311,7 +273,7 @@ int fcl_option_read(const fcl_option *row, void *values, const char *text, fcl_a
     else
         read = read_number(row, text, &fresh);
     if (!read)
-        return refuse(row, text);
+        return fcl_option_refuse(row, text);
     memcpy(member(row, values), &fresh, sizes[row->type]);
     return FCL_OK;
 }
@@ -337,7 +299,7 @@ char *fcl_option_text(const fcl_option *row, const void *values)
         return fcl_strdup(*(const char *const *)at);
     if (fcl_option_is_yes_no(row))
         return fcl_strdup(number_of(row, values) > 0 ? "yes" : "no");
-    if (can_be_off(row) && number_of(row, values) == FCL_OFF)
+    if (fcl_option_can_be_off(row) && number_of(row, values) == FCL_OFF)
         return fcl_strdup("off");
     if (row->type == FCL_OPTION_UINT64)
         return fcl_format("%llu", (unsigned long long)*(const uint64_t *)at);
@@ -360,7 +322,7 @@ static bool is_allowed(const fcl_option *row, const void *values)
     }
     if (row->type == FCL_OPTION_TOGGLE)
         return number == FCL_ON || number == FCL_OFF;
-    return isfinite(number) && (in_range(row, number) || (can_be_off(row) && number == FCL_OFF));
+    return isfinite(number) && (in_range(row, number) || (fcl_option_can_be_off(row) && number == FCL_OFF));
 }
 
 int fcl_options_check(const fcl_option *table, const void *values)
@@ -369,7 +331,7 @@ int fcl_options_check(const fcl_option *table, const void *values)
         if (is_allowed(row, values))
             continue;
         char *text = fcl_option_text(row, values);
-        int status = refuse(row, text);
+        int status = fcl_option_refuse(row, text);
         fcl_free(text);
         return fcl_fail_within(status, "%s", row->key);
     }

@@ -18,12 +18,17 @@ bool fcl_option_read_yes_no(const char *text, bool *yes);
  * FCL_ERR_ARGUMENT with a message that opens with the value ('"abc" is not usable: expected ...'). */
 int fcl_option_read(const fcl_option *row, void *values, const char *text, fcl_arena *strings);
 
-/* Adds what the value may be: "a whole number from 1 to 100, or off", "one of euler, heun". */
-void fcl_option_expected(const fcl_option *row, fcl_text *text);
+bool fcl_option_is_real(const fcl_option *row);
+bool fcl_option_has_range(const fcl_option *row);
+bool fcl_option_can_be_off(const fcl_option *row);
+/* True where 0 would be taken for the default, which is another value: 0 must be refused as text. */
+bool fcl_option_refuses_zero(const fcl_option *row);
 
-/* Adds what a reader of the help should know of it ("1 to 100, or off"; "euler, heun"); nothing where there
- * is no limit to tell. */
-void fcl_option_hint(const fcl_option *row, fcl_text *text);
+/* FCL_ERR_ARGUMENT, with the sentence on the text and on what is allowed. */
+int fcl_option_refuse(const fcl_option *row, const char *text);
+
+/* Adds the help with names, range and default: "how the rate changes: constant, cosine (default cosine)". */
+void fcl_option_describe(const fcl_option *row, bool with_default, fcl_text *text);
 
 /* The shortest decimal that reads back as exactly this number, in single or in double precision. `text` has
  * room for FCL_NUMBER_TEXT bytes. The C locale's point, whatever the program's locale. */

@@ -25,23 +25,6 @@ static char *label(const fcl_option *row)
     return fcl_format("--%s %s", row->key, placeholder(row));
 }
 
-/* "optimiser steps (default 5000; 1 to 1000000)" */
-static char *description(const fcl_option *row)
-{
-    fcl_text text = {0}, hint = {0};
-    fcl_text_add(&text, row->help ? row->help : "");
-    fcl_option_hint(row, &hint);
-    if (row->flags & FCL_OPTION_REQUIRED)
-        fcl_text_format(&text, " (required%s%s)", hint.length ? "; " : "", hint.length ? hint.data : "");
-    else if (row->fallback && row->type != FCL_OPTION_BOOL)
-        fcl_text_format(&text, " (default %s%s%s)", row->fallback, hint.length ? "; " : "",
-                        hint.length ? hint.data : "");
-    else if (hint.length)
-        fcl_text_format(&text, " (%s)", hint.data);
-    fcl_text_free(&hint);
-    return text.data;
-}
-
 /* Adds words from column `left` on, breaking lines before `width`. The cursor stands at `left` already. */
 static void add_wrapped(fcl_text *text, const char *words, int left, int width)
 {
@@ -63,16 +46,18 @@ static void add_wrapped(fcl_text *text, const char *words, int left, int width)
 
 static void add_option(fcl_text *text, const fcl_option *row, int left, int width)
 {
-    char *name = label(row), *words = description(row);
+    char *name = label(row);
+    fcl_text words = {0};
+    fcl_option_describe(row, true, &words);
     int used = INDENT + (int)strlen(name);
     fcl_text_format(text, "%*s%s", INDENT, "", name);
     if (used + GAP > left)
         fcl_text_format(text, "\n%*s", left, "");
     else
         fcl_text_format(text, "%*s", left - used, "");
-    add_wrapped(text, words, left, width);
+    add_wrapped(text, words.data, left, width);
     free(name);
-    free(words);
+    fcl_text_free(&words);
 }
 
 static int label_width(const fcl_options *options)

@@ -228,16 +228,13 @@ static void add_pair(fcl_text *line, const fcl_option *row, const char *value)
 
 static void add_line(fcl_text *text, const fcl_option_binding *binding)
 {
-    fcl_text line = {0}, range = {0};
+    fcl_text line = {0}, words = {0};
     char *value = fcl_option_text(binding->row, binding->values);
     add_pair(&line, binding->row, value);
-    fcl_text_format(text, "%-28s # %s", line.data, binding->row->help ? binding->row->help : "");
-    fcl_option_hint(binding->row, &range);
-    if (range.length)
-        fcl_text_format(text, " (%s)", range.data);
-    fcl_text_add(text, "\n");
+    fcl_option_describe(binding->row, false, &words);
+    fcl_text_format(text, "%-28s # %s\n", line.data, words.data);
     fcl_text_free(&line);
-    fcl_text_free(&range);
+    fcl_text_free(&words);
     free(value);
 }
 

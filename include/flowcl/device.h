@@ -72,6 +72,10 @@ FCL_API void fcl_device_close(fcl_device **device);
 /* What the open device is; valid until it is closed. */
 FCL_API const fcl_device_info *fcl_device_describe(const fcl_device *device);
 
+/* The CLBlast that multiplies matrices on GPUs, as "1.6.3". Versions before 1.6.3 have known faults: a device
+ * that one of them concerns has a warning. */
+FCL_API const char *fcl_clblast_version(void);
+
 /* Bytes of buffers that exist on the device now, and the most that ever did. */
 FCL_API uint64_t fcl_device_memory(const fcl_device *device);
 FCL_API uint64_t fcl_device_memory_peak(const fcl_device *device);

@@ -56,7 +56,9 @@ int fcl_device_open(const char *selector, const fcl_device_options *options, fcl
     const fcl_device_options *chosen = options ? options : &defaults;
     fcl_device *opened = fcl_zalloc(sizeof *opened);
     *device = NULL;
-    int status = find_default(selector, chosen->force, opened);
+    int status = fcl_gemm_check_environment();
+    if (status == FCL_OK)
+        status = find_default(selector, chosen->force, opened);
     if (status == FCL_OK)
         status = start(opened, chosen->profile);
     if (status != FCL_OK)
@@ -77,6 +79,7 @@ void fcl_device_close(fcl_device **device)
         clReleaseEvent(closing->fence);
     if (closing->context)
         CLBlastClearCache();
+    fcl_buffer_destroy(&closing->temporary);
     fcl_profile_destroy(&closing->profile);
     fcl_program_destroy(&closing->program);
     if (closing->queue)

@@ -19,24 +19,27 @@ typedef enum fcl_gemm_provider { FCL_GEMM_TILE, FCL_GEMM_CLBLAST } fcl_gemm_prov
 
 typedef struct fcl_gemm_choice {
     fcl_gemm_provider provider;
-    int rows;    /* tile: rows of C a work-item owns */
-    int vectors; /* tile: float16 vectors of columns it owns */
-    int split;   /* tile: parts of k that are summed afterwards in fixed order; 1: none */
+    int rows;    /* tile: rows of C in a register tile, 1 to 8 */
+    int vectors; /* tile: float16 vectors in each of its rows: 1, 2 or 4 */
+    int block;   /* tile: register tiles that a work-item computes, one below the other, 1 to 16 */
 } fcl_gemm_choice;
 
-/* The provider and its parameters for a problem on a device: the measured table where there is one, else a
- * rule by device type. $FLOWCL_GEMM ("tile" or "clblast") overrides the provider. */
+/* The provider and its parameters for a problem on a device, by a rule of the device's type. $FLOWCL_GEMM
+ * ("tile" or "clblast") overrides the provider. */
 fcl_gemm_choice fcl_gemm_choose(const fcl_device *device, const fcl_gemm_problem *problem);
 
 /* --- tile kernels --- */
 
-/* Appends a kernel `name`(A, B, C, extra...) for the problem's transposes and the choice's tile to `text`.
- * `params` is text appended to the parameter list ("", or ", const global float *restrict bias"), and
- * `epilogue` is statements run on each finished vector of C before it is stored. They see
- *     real v        the vector (float16, or float at the ragged edge: `real` is the type's name),
- *     int row, col  where its first element stands in C; int rows, cols: the size of C,
- *     LOAD(p, i)    reads a `real` at p + i,  STORE(p, i, x) writes one.
- * and must assign v. NULL or "": none. Needs choice->split == 1 where an epilogue is given. */
+/* Appends a kernel `name`(A, B, C, extra...) for the problem's transposes and the choice's tile to `text`; m,
+ * n, k and batch are arguments. `params` is text appended to the parameter list ("", or
+ * ", const global float *restrict bias"), and `epilogue` is statements run once on each element of C, in
+ * vectors, before it is stored. They see real v        the vector, to be changed (float16, or float at the
+ * ragged edge: `real` is the type's name), int row, col  where its first element stands in C, int rows, cols
+ * the size of C, size_t item, at  which of the batch it is, and where the element is in the whole of C,
+ *     LOAD(p, i)    reads a `real` at p + i,
+ *     STORE(p, i, x)  writes one.
+ * No preprocessor lines and no comment to the end of a line; names of the epilogue's own do not clash with
+ * others when they begin with t_ or stand in braces. Extra buffers must not overlap C. NULL or "": none. */
 void fcl_gemm_tile_source(fcl_text *text, const char *name, const fcl_gemm_problem *problem,
                           const fcl_gemm_choice *choice, const char *params, const char *epilogue);
 

@@ -3,6 +3,7 @@
 #ifndef DEVICE_OPENCL_H
 #define DEVICE_OPENCL_H
 
+#include "device/gemm.h"
 #include "device/launch.h"
 
 #include <CL/cl.h>
@@ -68,10 +69,11 @@ struct fcl_device {
     cl_context context;
     cl_command_queue queue;
     uint64_t memory, memory_peak;
-    fcl_program *program; /* the library's own; NULL before its first need */
-    fcl_profile *profile; /* NULL unless asked for */
-    int enqueued;         /* commands since the last fence */
-    cl_event fence;       /* marks the queue one fence back; NULL before the first */
+    fcl_program *program;  /* the library's own; NULL before its first need */
+    fcl_profile *profile;  /* NULL unless asked for */
+    int enqueued;          /* commands since the last fence */
+    cl_event fence;        /* marks the queue one fence back; NULL before the first */
+    fcl_buffer *temporary; /* what CLBlast pads and transposes into: the largest that any product needs */
 };
 
 /* To be called after each command is enqueued: keeps the number of commands in flight below a bound, without
@@ -82,6 +84,20 @@ int fcl_device_enqueued(fcl_device *device);
 
 /* Runs the self-test unless the cache holds its verdict. FCL_ERR_DEVICE: the device computes wrongly. */
 int fcl_selftest_require(fcl_device *device);
+
+/* --- gemm_clblast.c --- */
+
+typedef struct fcl_clblast fcl_clblast;
+
+int fcl_clblast_create(fcl_device *device, const fcl_gemm_problem *problem, float beta, fcl_buffer *a,
+                       fcl_buffer *b, fcl_buffer *c, const char *label, fcl_clblast **product);
+void fcl_clblast_destroy(fcl_clblast **product);
+int fcl_clblast_enqueue(fcl_clblast *product);
+
+/* --- gemm.c --- */
+
+/* FCL_ERR_ARGUMENT where $FLOWCL_GEMM is set and names no provider. */
+int fcl_gemm_check_environment(void);
 
 /* --- buffer.c --- */
 

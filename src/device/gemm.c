@@ -1,0 +1,144 @@
+/* Which provider multiplies, and one handle for either. */
+#include "device/opencl.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const providers[] = {[FCL_GEMM_TILE] = "tile", [FCL_GEMM_CLBLAST] = "clblast"};
+enum { PROVIDER_COUNT = sizeof providers / sizeof *providers };
+
+/* The number of the provider that $FLOWCL_GEMM names; -1 where it is not set, PROVIDER_COUNT where it is
+ * wrong. */
+static int provider_of_environment(void)
+{
+    const char *name = getenv("FLOWCL_GEMM");
+    if (!name || !name[0])
+        return -1;
+    int provider = 0;
+    while (provider < PROVIDER_COUNT && strcmp(name, providers[provider]) != 0)
+        provider++;
+    return provider;
+}
+
+int fcl_gemm_check_environment(void)
+{
+    if (provider_of_environment() < PROVIDER_COUNT)
+        return FCL_OK;
+    return fcl_fail(FCL_ERR_ARGUMENT,
+                    "FLOWCL_GEMM=%s names no provider of matrix products; there are tile and clblast",
+                    getenv("FLOWCL_GEMM"));
+}
+
+static int ceil_divide(int a, int b)
+{
+    return (a + b - 1) / b;
+}
+
+/* Few rows: a lower tile, and a wider one, since each of a core's multipliers needs some four sums in flight.
+ */
+static void choose_tile(fcl_gemm_choice *choice, const fcl_gemm_problem *problem)
+{
+    choice->rows = problem->m >= 5 ? 8 : problem->m >= 3 ? 4 : problem->m;
+    choice->vectors = problem->n <= 16 ? 1 : choice->rows <= 2 && problem->n > 32 ? 4 : 2;
+}
+
+/* The higher the block, the more a panel's copy is worth; but every core needs several work-items. */
+static void choose_block(fcl_gemm_choice *choice, const fcl_gemm_problem *problem, int cores)
+{
+    enum { HIGHEST = 16, ITEMS_PER_CORE = 4 };
+    double columns = (double)ceil_divide(problem->n, 16 * choice->vectors) * problem->batch;
+    int tiles = ceil_divide(problem->m, choice->rows);
+    choice->block = HIGHEST;
+    while (choice->block > 1 && columns * ceil_divide(tiles, choice->block) < ITEMS_PER_CORE * cores)
+        choice->block /= 2;
+}
+
+fcl_gemm_choice fcl_gemm_choose(const fcl_device *device, const fcl_gemm_problem *problem)
+{
+    int provider = provider_of_environment();
+    fcl_gemm_choice choice = {.provider = provider >= 0                         ? (fcl_gemm_provider)provider
+                                          : device->info.type == FCL_DEVICE_GPU ? FCL_GEMM_CLBLAST
+                                                                                : FCL_GEMM_TILE};
+    choose_tile(&choice, problem);
+    choose_block(&choice, problem, device->info.compute_units);
+    return choice;
+}
+
+struct fcl_gemm {
+    fcl_clblast *clblast; /* either this, */
+    fcl_program *program; /* or a program of one tile kernel and its launch */
+    fcl_launch *launch;
+};
+
+static int check_operand(const fcl_buffer *buffer, const char *name, double rows, double columns,
+                         double count)
+{
+    double bytes = sizeof(float) * rows * columns * count;
+    if ((double)buffer->bytes >= bytes)
+        return FCL_OK;
+    return fcl_fail(FCL_ERR_ARGUMENT,
+                    "a matrix product's %s has %zu bytes, where %.0f matrices of %.0f x %.0f need %.0f", name,
+                    buffer->bytes, count, rows, columns, bytes);
+}
+
+static int check(const fcl_gemm_problem *problem, float beta, const fcl_buffer *a, const fcl_buffer *b,
+                 const fcl_buffer *c)
+{
+    const fcl_gemm_problem *p = problem;
+    if (p->m < 1 || p->n < 1 || p->k < 1 || p->batch < 1)
+        return fcl_fail(FCL_ERR_ARGUMENT, "a matrix product of m %d, n %d, k %d, batch %d has no elements",
+                        p->m, p->n, p->k, p->batch);
+    if (beta != 0 && beta != 1)
+        return fcl_fail(FCL_ERR_ARGUMENT, "a matrix product's beta is 0 or 1, not %g", (double)beta);
+    FCL_TRY(check_operand(a, "A", p->m, p->k, p->share_a ? 1 : p->batch));
+    FCL_TRY(check_operand(b, "B", p->k, p->n, p->share_b ? 1 : p->batch));
+    return check_operand(c, "C", p->m, p->n, p->batch);
+}
+
+static int create_tile(fcl_device *device, const fcl_gemm_problem *problem, const fcl_gemm_choice *choice,
+                       float beta, fcl_buffer *a, fcl_buffer *b, fcl_buffer *c, const char *label,
+                       fcl_gemm *gemm)
+{
+    fcl_text text = {0};
+    fcl_gemm_tile_source(&text, "gemm", problem, choice, "", beta == 1 ? "v += LOAD(c, at);" : "");
+    int status = fcl_program_build(device, "matrix product", text.data, NULL, &gemm->program);
+    fcl_text_free(&text);
+    FCL_TRY(status);
+    FCL_TRY(fcl_launch_create(gemm->program, "gemm", label, &gemm->launch));
+    fcl_gemm_tile_launch(gemm->launch, problem, choice, a, b, c);
+    return FCL_OK;
+}
+
+int fcl_gemm_create(fcl_device *device, const fcl_gemm_problem *problem, const fcl_gemm_choice *choice,
+                    float beta, fcl_buffer *a, fcl_buffer *b, fcl_buffer *c, const char *label,
+                    fcl_gemm **gemm)
+{
+    *gemm = NULL;
+    FCL_TRY(check(problem, beta, a, b, c));
+    fcl_gemm *made = fcl_zalloc(sizeof *made);
+    int status = choice->provider == FCL_GEMM_CLBLAST
+                     ? fcl_clblast_create(device, problem, beta, a, b, c, label, &made->clblast)
+                     : create_tile(device, problem, choice, beta, a, b, c, label, made);
+    if (status != FCL_OK)
+        fcl_gemm_destroy(&made);
+    *gemm = made;
+    return status;
+}
+
+void fcl_gemm_destroy(fcl_gemm **gemm)
+{
+    if (!*gemm)
+        return;
+    fcl_clblast_destroy(&(*gemm)->clblast);
+    fcl_launch_destroy(&(*gemm)->launch);
+    fcl_program_destroy(&(*gemm)->program);
+    free(*gemm);
+    *gemm = NULL;
+}
+
+int fcl_gemm_enqueue(fcl_gemm *gemm)
+{
+    return gemm->clblast ? fcl_clblast_enqueue(gemm->clblast) : fcl_launch_enqueue(gemm->launch);
+}

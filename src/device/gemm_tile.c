@@ -1,0 +1,58 @@
+/* The tile kernels of cl/gemm.cl: their text and their launch. */
+#include "device/gemm.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* A macro's value is one logical line. */
+static void add_macro(fcl_text *text, const char *name, const char *value)
+{
+    fcl_text_format(text, "#define %s ", name);
+    for (const char *line = value; *line;) {
+        int length = (int)strcspn(line, "\n");
+        fcl_text_format(text, "%.*s%s", length, line, line[length] ? " \\\n" : "");
+        line += length + (line[length] == '\n');
+    }
+    fcl_text_add(text, "\n");
+}
+
+void fcl_gemm_tile_source(fcl_text *text, const char *name, const fcl_gemm_problem *problem,
+                          const fcl_gemm_choice *choice, const char *params, const char *epilogue)
+{
+    enum { PANEL_VECTORS = 512 }; /* 32 KiB */
+    const struct {
+        const char *name;
+        int value;
+    } numbers[] = {
+        {"GEMM_ROWS", choice->rows},
+        {"GEMM_VECTORS", choice->vectors},
+        {"GEMM_BLOCK", choice->block},
+        {"GEMM_DEPTH", PANEL_VECTORS / choice->vectors},
+        {"GEMM_TRANSPOSE_A", problem->transpose_a},
+        {"GEMM_TRANSPOSE_B", problem->transpose_b},
+        {"GEMM_SHARE_A", problem->share_a},
+        {"GEMM_SHARE_B", problem->share_b},
+    };
+    assert(choice->provider == FCL_GEMM_TILE && choice->rows > 0 && choice->vectors > 0 && choice->block > 0);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        fcl_text_format(text, "#define %s %d\n", numbers[i].name, numbers[i].value);
+    add_macro(text, "GEMM_NAME", name);
+    add_macro(text, "GEMM_PARAMS", params ? params : "");
+    add_macro(text, "GEMM_EPILOGUE", epilogue ? epilogue : "");
+    fcl_text_format(text, "#line 1 \"cl/gemm.cl\"\n%s", fcl_kernel_text("gemm.cl"));
+}
+
+void fcl_gemm_tile_launch(fcl_launch *launch, const fcl_gemm_problem *problem, const fcl_gemm_choice *choice,
+                          fcl_buffer *a, fcl_buffer *b, fcl_buffer *c)
+{
+    size_t width = 16 * (size_t)choice->vectors, height = (size_t)choice->rows * (size_t)choice->block;
+    size_t global[3] = {((size_t)problem->n + width - 1) / width, ((size_t)problem->m + height - 1) / height,
+                        (size_t)problem->batch};
+    fcl_launch_buffer(launch, 0, a);
+    fcl_launch_buffer(launch, 1, b);
+    fcl_launch_buffer(launch, 2, c);
+    fcl_launch_int(launch, 3, problem->m);
+    fcl_launch_int(launch, 4, problem->n);
+    fcl_launch_int(launch, 5, problem->k);
+    fcl_launch_range(launch, 3, global, (size_t[3]){1, 1, 1});
+}

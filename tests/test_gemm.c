@@ -1,0 +1,373 @@
+/* Matrix products of both providers against a plain product in double precision. */
+#include "device/gemm.h"
+
+#include <flowcl/flowcl.h>
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#define assert_ok(call)               check_status(FCL_OK, call, __FILE__, __LINE__)
+#define assert_status(expected, call) check_status(expected, call, __FILE__, __LINE__)
+
+static void check_status(int expected, int status, const char *file, int line)
+{
+    if (status != expected)
+        print_error("%s:%d: %s: %s\n", file, line, fcl_status_name(status), fcl_error());
+    _assert_int_equal((uintmax_t)expected, (uintmax_t)status, file, line);
+}
+
+/* The inputs differ in every run; the seed is printed, and $FLOWCL_TEST_SEED repeats a run. */
+static unsigned seed;
+
+typedef struct matrices {
+    size_t a_count, b_count, c_count;
+    float *a, *b, *c; /* c before the product */
+    float *result;
+    fcl_buffer *a_buffer, *b_buffer, *c_buffer;
+} matrices;
+
+static float *random_floats(size_t count)
+{
+    float *x = malloc(count * sizeof *x);
+    for (size_t i = 0; i < count; i++)
+        x[i] = (float)rand_r(&seed) / (float)RAND_MAX * 2 - 1;
+    return x;
+}
+
+static fcl_buffer *upload(fcl_device *device, const float *x, size_t count)
+{
+    fcl_buffer *buffer;
+    assert_ok(fcl_buffer_create(device, count * sizeof *x, &buffer));
+    assert_ok(fcl_buffer_write(buffer, 0, count * sizeof *x, x));
+    return buffer;
+}
+
+static matrices make(fcl_device *device, const fcl_gemm_problem *p)
+{
+    matrices x = {.a_count = (size_t)p->m * (size_t)p->k * (size_t)(p->share_a ? 1 : p->batch),
+                  .b_count = (size_t)p->k * (size_t)p->n * (size_t)(p->share_b ? 1 : p->batch),
+                  .c_count = (size_t)p->m * (size_t)p->n * (size_t)p->batch};
+    x.a = random_floats(x.a_count);
+    x.b = random_floats(x.b_count);
+    x.c = random_floats(x.c_count);
+    x.result = malloc(x.c_count * sizeof *x.result);
+    x.a_buffer = upload(device, x.a, x.a_count);
+    x.b_buffer = upload(device, x.b, x.b_count);
+    x.c_buffer = upload(device, x.c, x.c_count);
+    return x;
+}
+
+static void unmake(matrices *x)
+{
+    free(x->a);
+    free(x->b);
+    free(x->c);
+    free(x->result);
+    fcl_buffer_destroy(&x->a_buffer);
+    fcl_buffer_destroy(&x->b_buffer);
+    fcl_buffer_destroy(&x->c_buffer);
+}
+
+/* One element of op(A) op(B), and the sum of its terms' magnitudes, on which a rounding bound is built. */
+static double reference(const fcl_gemm_problem *p, const matrices *x, int item, int row, int col,
+                        double *magnitude)
+{
+    const float *a = x->a + (p->share_a ? 0 : (size_t)item * (size_t)p->m * (size_t)p->k);
+    const float *b = x->b + (p->share_b ? 0 : (size_t)item * (size_t)p->k * (size_t)p->n);
+    double sum = 0;
+    *magnitude = 1;
+    for (int i = 0; i < p->k; i++) {
+        double term = (double)(p->transpose_a ? a[i * p->m + row] : a[row * p->k + i]) *
+                      (double)(p->transpose_b ? b[col * p->k + i] : b[i * p->n + col]);
+        sum += term;
+        *magnitude += fabs(term);
+    }
+    return sum;
+}
+
+static void compare(const fcl_gemm_problem *p, const fcl_gemm_choice *choice, matrices *x,
+                    double (*expected)(double product, double old, int row, int col))
+{
+    assert_ok(fcl_buffer_read(x->c_buffer, 0, x->c_count * sizeof *x->result, x->result));
+    size_t at = 0;
+    for (int item = 0; item < p->batch; item++)
+        for (int row = 0; row < p->m; row++)
+            for (int col = 0; col < p->n; col++, at++) {
+                double magnitude, product = reference(p, x, item, row, col, &magnitude);
+                double wanted = expected(product, x->c[at], row, col);
+                if (fabs(wanted - x->result[at]) <= 1e-6 * magnitude)
+                    continue;
+                print_error("m %d n %d k %d batch %d%s%s%s%s, provider %d, tile %d x %d x %d: C[%d][%d][%d] "
+                            "is %g, not %g\n",
+                            p->m, p->n, p->k, p->batch, p->transpose_a ? " A'" : "",
+                            p->transpose_b ? " B'" : "", p->share_a ? " one A" : "",
+                            p->share_b ? " one B" : "", choice->provider, choice->rows, choice->vectors,
+                            choice->block, item, row, col, (double)x->result[at], wanted);
+                fail();
+            }
+}
+
+static double plain(double product, double old, int row, int col)
+{
+    (void)old, (void)row, (void)col;
+    return product;
+}
+
+static double added(double product, double old, int row, int col)
+{
+    (void)row, (void)col;
+    return product + old;
+}
+
+/* Runs twice, to see that a run repeats bit for bit, then once more with the old C added. */
+static void check_product(fcl_device *device, const fcl_gemm_problem *p, const fcl_gemm_choice *choice)
+{
+    matrices x = make(device, p);
+    fcl_gemm *gemm;
+    size_t bytes = x.c_count * sizeof *x.c;
+    float *first = malloc(bytes);
+    assert_ok(fcl_gemm_create(device, p, choice, 0, x.a_buffer, x.b_buffer, x.c_buffer, NULL, &gemm));
+    assert_ok(fcl_gemm_enqueue(gemm));
+    compare(p, choice, &x, plain);
+    memcpy(first, x.result, bytes);
+    assert_ok(fcl_gemm_enqueue(gemm));
+    assert_ok(fcl_buffer_read(x.c_buffer, 0, bytes, x.result));
+    assert_memory_equal(first, x.result, bytes);
+    fcl_gemm_destroy(&gemm);
+
+    assert_ok(fcl_buffer_write(x.c_buffer, 0, bytes, x.c));
+    assert_ok(fcl_gemm_create(device, p, choice, 1, x.a_buffer, x.b_buffer, x.c_buffer, NULL, &gemm));
+    assert_ok(fcl_gemm_enqueue(gemm));
+    compare(p, choice, &x, added);
+    fcl_gemm_destroy(&gemm);
+    free(first);
+    unmake(&x);
+}
+
+static bool is_simulator(const fcl_device *device)
+{
+    return strstr(fcl_device_describe(device)->name, "Oclgrind") != NULL;
+}
+
+static bool is_slow(const fcl_device *device)
+{
+    return is_simulator(device) || strstr(fcl_device_describe(device)->name, "llvmpipe");
+}
+
+/* All four transposes. The shapes cross the edges of vectors (16), tiles (8) and panels (256). */
+static void check_shapes(fcl_device *device, fcl_gemm_provider provider, const int (*shapes)[4], size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        for (int transposes = 0; transposes < 4; transposes++) {
+            fcl_gemm_problem p = {shapes[i][0],   shapes[i][1],   shapes[i][2], shapes[i][3],
+                                  transposes & 1, transposes & 2, false,        false};
+            fcl_gemm_choice choice = fcl_gemm_choose(device, &p);
+            choice.provider = provider;
+            check_product(device, &p, &choice);
+        }
+}
+
+static const int tiny_shapes[][4] = {{1, 1, 1, 1}, {9, 18, 5, 1}, {3, 2, 17, 2}};
+static const int shapes[][4] = {
+    {64, 64, 64, 1}, {256, 2, 64, 1}, {2, 64, 256, 1}, {65, 33, 515, 1}, {7, 50, 300, 3}, {128, 10, 3, 1},
+};
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static void tile_products(void **state)
+{
+    check_shapes(*state, FCL_GEMM_TILE, tiny_shapes, COUNT(tiny_shapes));
+    if (!is_simulator(*state))
+        check_shapes(*state, FCL_GEMM_TILE, shapes, is_slow(*state) ? 3 : COUNT(shapes));
+}
+
+/* CLBlast compiles for seconds where nothing caches its kernels, and the simulator would take minutes. */
+static void clblast_products(void **state)
+{
+    if (is_simulator(*state))
+        skip();
+    check_shapes(*state, FCL_GEMM_CLBLAST, tiny_shapes, COUNT(tiny_shapes));
+    check_shapes(*state, FCL_GEMM_CLBLAST, shapes, is_slow(*state) ? 1 : COUNT(shapes));
+}
+
+static void every_tile(void **state)
+{
+    fcl_gemm_problem p = {.m = 37, .n = 83, .k = 21, .batch = 1, .transpose_b = true};
+    static const int tiles[][3] = {{1, 1, 1}, {2, 4, 3}, {4, 2, 16}, {5, 1, 2}, {8, 4, 1}};
+    for (size_t i = 0; i < (is_slow(*state) ? 2 : COUNT(tiles)); i++) {
+        fcl_gemm_choice choice = {FCL_GEMM_TILE, tiles[i][0], tiles[i][1], tiles[i][2]};
+        check_product(*state, &p, &choice);
+    }
+}
+
+static void check_shared(fcl_device *device, fcl_gemm_provider provider)
+{
+    for (int bits = 1; bits < 16; bits++) {
+        fcl_gemm_problem p = {.m = 6, .n = 19, .k = 5, .batch = 3};
+        p.share_a = bits & 1;
+        p.share_b = bits & 2;
+        p.transpose_a = bits & 4;
+        p.transpose_b = bits & 8;
+        fcl_gemm_choice choice = fcl_gemm_choose(device, &p);
+        choice.provider = provider;
+        if (p.share_a || p.share_b)
+            check_product(device, &p, &choice);
+        if (is_slow(device))
+            bits += 3;
+    }
+}
+
+static void shared_operands(void **state)
+{
+    check_shared(*state, FCL_GEMM_TILE);
+    if (!is_simulator(*state))
+        check_shared(*state, FCL_GEMM_CLBLAST);
+}
+
+/* 3 max(x, 0) + bias[col] + c0[at], with a bias of col / 4 and a c0 that is the old C. */
+static double finished(double product, double old, int row, int col)
+{
+    (void)row;
+    return 3 * fmax(product, 0) + col / 4.0 + old;
+}
+
+static void epilogue_sees_every_element(void **state)
+{
+    fcl_device *device = *state;
+    fcl_gemm_problem p = {.m = 11, .n = 21, .k = 4, .batch = 2, .transpose_b = true};
+    fcl_gemm_choice choice = fcl_gemm_choose(device, &p);
+    choice.provider = FCL_GEMM_TILE;
+    matrices x = make(device, &p);
+    float bias[21];
+    for (int i = 0; i < p.n; i++)
+        bias[i] = (float)i / 4;
+    fcl_buffer *bias_buffer = upload(device, bias, 21), *old = upload(device, x.c, x.c_count);
+    fcl_text text = {0};
+    fcl_program *program;
+    fcl_launch *launch;
+    fcl_gemm_tile_source(&text, "first", &p, &choice, NULL, NULL);
+    fcl_gemm_tile_source(
+        &text, "second", &p, &choice,
+        ", const global float *restrict bias,\nconst global float *restrict old, float factor",
+        "{ real t = fmax(v, 0.0f);\nv = t * factor + LOAD(bias, col); }\nv += LOAD(old, at);");
+    assert_ok(fcl_program_build(device, "epilogue", text.data, NULL, &program));
+    assert_ok(fcl_launch_create(program, "second", NULL, &launch));
+    fcl_gemm_tile_launch(launch, &p, &choice, x.a_buffer, x.b_buffer, x.c_buffer);
+    fcl_launch_buffer(launch, FCL_GEMM_TILE_ARGUMENTS, bias_buffer);
+    fcl_launch_buffer(launch, FCL_GEMM_TILE_ARGUMENTS + 1, old);
+    fcl_launch_float(launch, FCL_GEMM_TILE_ARGUMENTS + 2, 3);
+    assert_ok(fcl_launch_enqueue(launch));
+    compare(&p, &choice, &x, finished);
+    fcl_launch_destroy(&launch);
+    fcl_program_destroy(&program);
+    fcl_text_free(&text);
+    fcl_buffer_destroy(&bias_buffer);
+    fcl_buffer_destroy(&old);
+    unmake(&x);
+}
+
+static void mistakes_are_told(void **state)
+{
+    fcl_device *device = *state;
+    fcl_gemm_problem p = {.m = 4, .n = 4, .k = 4, .batch = 1}, larger = p, empty = p;
+    fcl_gemm_choice choice = fcl_gemm_choose(device, &p);
+    matrices x = make(device, &p);
+    fcl_gemm *gemm;
+    larger.k = 5;
+    empty.n = 0;
+    assert_status(FCL_ERR_ARGUMENT, fcl_gemm_create(device, &larger, &choice, 0, x.a_buffer, x.b_buffer,
+                                                    x.c_buffer, NULL, &gemm));
+    assert_non_null(strstr(fcl_error(), "4 x 5"));
+    assert_status(FCL_ERR_ARGUMENT, fcl_gemm_create(device, &empty, &choice, 0, x.a_buffer, x.b_buffer,
+                                                    x.c_buffer, NULL, &gemm));
+    assert_status(FCL_ERR_ARGUMENT, fcl_gemm_create(device, &p, &choice, 0.5f, x.a_buffer, x.b_buffer,
+                                                    x.c_buffer, NULL, &gemm));
+    assert_null(gemm);
+    unmake(&x);
+}
+
+static void environment_names_the_provider(void **state)
+{
+    fcl_device *device = *state, *other;
+    fcl_gemm_problem p = {.m = 4, .n = 4, .k = 4, .batch = 1};
+    setenv("FLOWCL_GEMM", "clblast", 1);
+    assert_int_equal(fcl_gemm_choose(device, &p).provider, FCL_GEMM_CLBLAST);
+    setenv("FLOWCL_GEMM", "tile", 1);
+    assert_int_equal(fcl_gemm_choose(device, &p).provider, FCL_GEMM_TILE);
+    setenv("FLOWCL_GEMM", "blas", 1);
+    assert_status(FCL_ERR_ARGUMENT, fcl_device_open(NULL, NULL, &other));
+    assert_non_null(strstr(fcl_error(), "FLOWCL_GEMM=blas"));
+    unsetenv("FLOWCL_GEMM");
+}
+
+static void clblast_is_profiled(void **state)
+{
+    (void)state;
+    fcl_device *device;
+    fcl_device_options options = {.profile = true};
+    fcl_gemm_problem p = {.m = 64, .n = 64, .k = 64, .batch = 1};
+    fcl_gemm_choice choice = {.provider = FCL_GEMM_CLBLAST};
+    fcl_profile_line *lines;
+    int count;
+    assert_ok(fcl_device_open(NULL, &options, &device));
+    if (is_simulator(device)) {
+        fcl_device_close(&device);
+        skip();
+    }
+    matrices x = make(device, &p);
+    fcl_gemm *gemm;
+    assert_ok(fcl_gemm_create(device, &p, &choice, 0, x.a_buffer, x.b_buffer, x.c_buffer, "weights", &gemm));
+    fcl_device_profile_reset(device);
+    assert_ok(fcl_gemm_enqueue(gemm));
+    assert_ok(fcl_gemm_enqueue(gemm));
+    assert_ok(fcl_device_profile(device, &lines, &count));
+    assert_int_equal(count, 1);
+    assert_string_equal(lines[0].name, "weights");
+    assert_int_equal(lines[0].launches, 2);
+    assert_true(lines[0].seconds > 0 && lines[0].seconds < 60);
+    fcl_free(lines);
+    fcl_gemm_destroy(&gemm);
+    unmake(&x);
+    fcl_device_close(&device);
+}
+
+static int open_device(void **state)
+{
+    fcl_device *device = NULL;
+    int status = fcl_device_open(NULL, NULL, &device);
+    if (status != FCL_OK)
+        print_error("%s\n", fcl_error());
+    *state = device;
+    return status;
+}
+
+static int close_device(void **state)
+{
+    fcl_device *device = *state;
+    fcl_device_close(&device);
+    return 0;
+}
+
+int main(void)
+{
+    const char *given = getenv("FLOWCL_TEST_SEED");
+    seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
+    printf("FLOWCL_TEST_SEED=%u\n", seed);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tile_products),
+        cmocka_unit_test(clblast_products),
+        cmocka_unit_test(every_tile),
+        cmocka_unit_test(shared_operands),
+        cmocka_unit_test(epilogue_sees_every_element),
+        cmocka_unit_test(mistakes_are_told),
+        cmocka_unit_test(environment_names_the_provider),
+        cmocka_unit_test(clblast_is_profiled),
+    };
+    return cmocka_run_group_tests(tests, open_device, close_device);
+}

@@ -51,6 +51,9 @@ struct fcl_tensor {
 
     /* set by compile */
     bool needed;
+    bool in_memory; /* a constant or scalar that some launch reads from memory */
+    int step;       /* the step that computes it, -1: none */
+    int last_step;  /* the last one that reads it */
     fcl_storage *storage; /* NULL: never stored (fused away, or nobody reads it) */
     fcl_buffer *buffer;   /* where it is; NULL without storage */
 };
@@ -85,8 +88,14 @@ bool fcl_shape_equal(fcl_shape a, fcl_shape b);
 /* "add", or "add 'blocks.0'" where the node has a name; in the graph's arena. */
 const char *fcl_node_text(const fcl_tensor *node);
 
+/* The node whose memory `node` shares, through views; itself if it is none. */
+fcl_tensor *fcl_node_root(fcl_tensor *node);
+
 /* The sum of `a` over the dimensions along which `shape` was broadcast to a's shape. */
 fcl_tensor *fcl_sum_to(fcl_tensor *a, fcl_shape shape);
+
+/* The problem that a matrix product's node hands to the providers (matmul.c). */
+fcl_gemm_problem fcl_matmul_problem(const fcl_tensor *node);
 
 /* --- the table (op.c) --- */
 
@@ -110,7 +119,9 @@ struct fcl_op {
     fcl_tensor *(*own_tangent)(fcl_tensor *node, fcl_tensor *const *dx);
     /* Device memory for the launch alone, in bytes; NULL: none. */
     size_t (*scratch)(const fcl_tensor *node, const fcl_device *device);
-    bool view; /* shares its input's memory: reshape */
+    enum { FCL_NO_LEAF, FCL_LEAF_MEMORY, FCL_LEAF_CONSTANT, FCL_LEAF_SCALAR } leaf; /* content from outside */
+    bool view;    /* shares its input's memory: reshape */
+    bool product; /* goes to the providers of device/gemm.h */
     /* The kernel reads an element of each input for the last time before it writes that element of a result,
      * and no other work-item reads it: a result may stand in an input's memory. */
     bool in_place;

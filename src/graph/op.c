@@ -10,11 +10,11 @@
 /* clang-format off */
 const fcl_op fcl_ops[] = {
     /* leaves: their content comes from outside */
-    {"input",    .shape = fcl_shape_of_attributes},
-    {"leaf",     .shape = fcl_shape_of_attributes},
-    {"constant", .shape = fcl_shape_of_attributes},
-    {"scalar",   .shape = fcl_shape_of_attributes},
-    {"part",     .shape = fcl_shape_of_attributes}, /* a further result of its input's launch */
+    {"input",    fcl_shape_of_attributes, .leaf = FCL_LEAF_MEMORY},
+    {"leaf",     fcl_shape_of_attributes, .leaf = FCL_LEAF_MEMORY},
+    {"constant", fcl_shape_of_attributes, .leaf = FCL_LEAF_CONSTANT},
+    {"scalar",   fcl_shape_of_attributes, .leaf = FCL_LEAF_SCALAR},
+    {"part",     fcl_shape_of_attributes}, /* a further result of its input's launch */
 
     /* elementwise; in expressions a, b, c are the inputs, `real` is float or a vector of them; a NaN stays one */
     {"add",        fcl_broadcast_shape, "a + b",                        .adjoint = fcl_add_adjoint,        .tangent = FCL_LINEAR},
@@ -45,11 +45,11 @@ const fcl_op fcl_ops[] = {
 
     /* reductions and products */
     {"sum",        fcl_sum_shape,     .lower = fcl_sum_lower,     .adjoint = fcl_sum_adjoint,     .tangent = FCL_LINEAR, .scratch = fcl_sum_scratch},
-    {"matmul",     fcl_matmul_shape,  .lower = fcl_matmul_lower,  .adjoint = fcl_matmul_adjoint,  .tangent = FCL_MULTILINEAR, .scratch = fcl_matmul_scratch},
+    {"matmul",     fcl_matmul_shape,  .product = true,            .adjoint = fcl_matmul_adjoint,  .tangent = FCL_MULTILINEAR},
 
     /* shape */
     {"reshape",    fcl_reshape_shape, .view = true,               .adjoint = fcl_reshape_adjoint, .tangent = FCL_LINEAR},
-    {"expand",     fcl_expand_shape,  .lower = fcl_expand_lower,  .adjoint = fcl_expand_adjoint,  .tangent = FCL_LINEAR},
+    {"expand",     fcl_expand_shape,  "a",                        .adjoint = fcl_expand_adjoint,  .tangent = FCL_LINEAR},
     {"permute",    fcl_permute_shape, .lower = fcl_permute_lower, .adjoint = fcl_permute_adjoint, .tangent = FCL_LINEAR},
     {"slice",      fcl_slice_shape,   .lower = fcl_slice_lower,   .adjoint = fcl_slice_adjoint,   .tangent = FCL_LINEAR},
     {"pad",        fcl_pad_shape,     .lower = fcl_pad_lower,     .adjoint = fcl_pad_adjoint,     .tangent = FCL_LINEAR},
@@ -258,15 +258,19 @@ fcl_tensor *fcl_output(fcl_tensor *tensor)
     return tensor;
 }
 
-static bool is_leaf(const fcl_tensor *tensor)
+fcl_tensor *fcl_node_root(fcl_tensor *node)
 {
-    return strcmp(tensor->op->name, "input") == 0 || strcmp(tensor->op->name, "leaf") == 0;
+    while (node->op->view)
+        node = node->input[0];
+    return node;
 }
 
 void fcl_assign(fcl_tensor *target, fcl_tensor *value)
 {
     fcl_graph *graph = target->graph;
-    if (!is_leaf(target))
+    if (fcl_node_root(value)->op->leaf == FCL_LEAF_MEMORY)
+        value = fcl_detach(value); /* another assignment may change that leaf before the copy */
+    if (target->op->leaf != FCL_LEAF_MEMORY)
         fcl_mistake(graph, "assign to %s, which is neither an input nor a leaf", fcl_node_text(target));
     if (fcl_shape_size(target->shape) != fcl_shape_size(value->shape) || target->type != value->type)
         fcl_mistake(graph, "assign to %s: shape %s, the value has %s", fcl_node_text(target),

@@ -22,7 +22,6 @@ void fcl_sum_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du);
 fcl_shape fcl_reshape_shape(fcl_tensor *node);
 void fcl_reshape_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du);
 fcl_shape fcl_expand_shape(fcl_tensor *node);
-int fcl_expand_lower(fcl_lowering *lowering, fcl_tensor *node);
 void fcl_expand_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du);
 fcl_shape fcl_permute_shape(fcl_tensor *node);
 int fcl_permute_lower(fcl_lowering *lowering, fcl_tensor *node);
@@ -66,8 +65,6 @@ int fcl_ode_advance_lower(fcl_lowering *lowering, fcl_tensor *node);
 
 /* matmul.c */
 fcl_shape fcl_matmul_shape(fcl_tensor *node);
-size_t fcl_matmul_scratch(const fcl_tensor *node, const fcl_device *device);
-int fcl_matmul_lower(fcl_lowering *lowering, fcl_tensor *node);
 void fcl_matmul_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du);
 
 /* elementwise.c */

@@ -1,0 +1,286 @@
+/* Prune and fuse: from nodes to steps.
+ *
+ * Every needed elementwise node joins, if it can, the step that computes one of its inputs: a chain of the
+ * same shape, or a matrix product whose provider takes an epilogue. It can when nothing outside the step
+ * stands between: no other input may depend on the step. Two chains that meet in a node become one under the
+ * same condition. What remains is a graph of steps without cycles, which is then put in order. */
+#include "graph/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct fuser {
+    fcl_plan *plan;
+    fcl_step *steps; /* dead ones have no product, own or members */
+    int count;
+    int *mark; /* per step: the search that visited it last */
+    int search;
+} fuser;
+
+/* --- prune --- */
+
+static void need(fcl_tensor *node)
+{
+    if (node->needed)
+        return;
+    node->needed = true;
+    for (int i = 0; i < node->inputs; i++)
+        need(node->input[i]);
+}
+
+static void prune(fcl_graph *graph)
+{
+    for (int i = 0; i < graph->count; i++)
+        graph->nodes[i]->step = graph->nodes[i]->last_step = -1;
+    for (int i = 0; i < graph->count; i++)
+        if (graph->nodes[i]->kept)
+            need(graph->nodes[i]);
+    for (int i = 0; i < graph->assignment_count; i++)
+        need(graph->assignments[i].value);
+}
+
+/* Constants and scalars are literals and arguments in generated kernels; anything else reads memory. */
+static void mark_in_memory(fcl_graph *graph)
+{
+    for (int i = 0; i < graph->count; i++) {
+        fcl_tensor *node = graph->nodes[i];
+        if (node->needed && node->kept)
+            fcl_node_root(node)->in_memory = true;
+        if (!node->needed || node->op->expression || node->op->view)
+            continue;
+        for (int k = 0; k < node->inputs; k++)
+            fcl_node_root(node->input[k])->in_memory = true;
+    }
+    for (int i = 0; i < graph->assignment_count; i++)
+        fcl_node_root(graph->assignments[i].value)->in_memory = true;
+}
+
+static bool is_literal(const fcl_tensor *node)
+{
+    return node->op->leaf == FCL_LEAF_CONSTANT || node->op->leaf == FCL_LEAF_SCALAR;
+}
+
+/* --- dependence between steps --- */
+
+static int step_nodes(const fcl_step *step)
+{
+    return step->members + (step->product != NULL) + (step->own != NULL);
+}
+
+static fcl_tensor *step_node(const fcl_step *step, int i)
+{
+    if (step->own)
+        return step->own;
+    if (step->product)
+        return i == 0 ? step->product : step->member[i - 1];
+    return step->member[i];
+}
+
+/* Does step `from` need a result of step `on`, directly or through others? `except` is not walked through. */
+static bool depends(fuser *f, int from, int on, int except)
+{
+    if (from == on)
+        return true;
+    if (from < 0 || from == except || f->mark[from] == f->search)
+        return false;
+    f->mark[from] = f->search;
+    const fcl_step *step = &f->steps[from];
+    for (int i = 0; i < step_nodes(step); i++) {
+        const fcl_tensor *node = step_node(step, i);
+        for (int k = 0; k < node->inputs; k++) {
+            int s = fcl_node_root(node->input[k])->step;
+            if (s != from && depends(f, s, on, except))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Does anything that `node` reads outside the step depend on the step? */
+static bool leads_back(fuser *f, const fcl_tensor *node, int step)
+{
+    f->search++;
+    for (int k = 0; k < node->inputs; k++) {
+        int s = fcl_node_root(node->input[k])->step;
+        if (s != step && depends(f, s, step, -1))
+            return true;
+    }
+    return false;
+}
+
+/* Does a path lead from step `a` out and back into step `b`? */
+static bool detour(fuser *f, int a, int b)
+{
+    f->search++;
+    for (int i = 0; i < step_nodes(&f->steps[b]); i++) {
+        const fcl_tensor *node = step_node(&f->steps[b], i);
+        for (int k = 0; k < node->inputs; k++) {
+            int s = fcl_node_root(node->input[k])->step;
+            if (s != a && s != b && depends(f, s, a, b))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* --- joining --- */
+
+static int new_step(fuser *f, fcl_tensor *node)
+{
+    fcl_step *step = &f->steps[f->count];
+    step->shape = node->shape;
+    if (node->op->product) {
+        fcl_gemm_problem problem = fcl_matmul_problem(node);
+        step->product = node;
+        step->choice = fcl_gemm_choose(f->plan->device, &problem);
+    } else if (node->op->expression || is_literal(node)) {
+        step->member = fcl_arena_alloc(&node->graph->arena, FCL_MAX_MEMBERS * sizeof *step->member);
+        step->member[step->members++] = node;
+    } else {
+        step->own = node;
+    }
+    return f->count++;
+}
+
+static bool takes_members(const fcl_step *step, fcl_shape shape, int more)
+{
+    if (step->own || step->members + more > FCL_MAX_MEMBERS || !fcl_shape_equal(step->shape, shape))
+        return false;
+    if (!step->product)
+        return true;
+    return step->choice.provider == FCL_GEMM_TILE;
+}
+
+static void add_member(fcl_step *step, fcl_tensor *node)
+{
+    if (!step->member)
+        step->member = fcl_arena_alloc(&node->graph->arena, FCL_MAX_MEMBERS * sizeof *step->member);
+    int at = step->members++;
+    for (; at > 0 && step->member[at - 1]->id > node->id; at--)
+        step->member[at] = step->member[at - 1];
+    step->member[at] = node;
+}
+
+/* Step `b`, a plain chain, becomes part of step `a`. */
+static bool merge(fuser *f, int a, int b)
+{
+    fcl_step *to = &f->steps[a], *from = &f->steps[b];
+    if (from->product || from->own || !from->members || !takes_members(to, from->shape, from->members) ||
+        detour(f, a, b) || detour(f, b, a))
+        return false;
+    for (int i = 0; i < from->members && to->product; i++)
+        if (fcl_generate_scattered(from->member[i]))
+            return false;
+    for (int i = 0; i < from->members; i++) {
+        from->member[i]->step = a;
+        add_member(to, from->member[i]);
+    }
+    *from = (fcl_step){0};
+    return true;
+}
+
+static bool join(fuser *f, fcl_tensor *node)
+{
+    for (int k = 0; k < node->inputs; k++) {
+        int s = fcl_node_root(node->input[k])->step;
+        bool direct = fcl_node_root(node->input[k]) == node->input[k]; /* a view needs its memory */
+        if (s < 0 || !direct || !takes_members(&f->steps[s], node->shape, 1) || leads_back(f, node, s))
+            continue;
+        if (f->steps[s].product && fcl_generate_scattered(node))
+            continue;
+        add_member(&f->steps[s], node);
+        node->step = s;
+        return true;
+    }
+    return false;
+}
+
+static void merge_inputs(fuser *f, fcl_tensor *node)
+{
+    for (int k = 0; k < node->inputs; k++) {
+        int s = fcl_node_root(node->input[k])->step;
+        if (s < 0 || s == node->step)
+            continue;
+        if (f->steps[s].product && merge(f, s, node->step))
+            continue;
+        merge(f, node->step, s);
+    }
+}
+
+static void place(fuser *f, fcl_tensor *node)
+{
+    if (!node->needed || node->op->view || node->op->leaf == FCL_LEAF_MEMORY || (is_literal(node) && !node->in_memory))
+        return;
+    if (strcmp(node->op->name, "part") == 0) {
+        node->step = node->input[0]->step;
+        return;
+    }
+    bool fuses = node->op->expression && !f->plan->options.no_fusion;
+    if (fuses && join(f, node))
+        merge_inputs(f, node);
+    else
+        node->step = new_step(f, node);
+}
+
+/* --- order --- */
+
+static int last_node(const fcl_step *step)
+{
+    return step_node(step, step_nodes(step) - 1)->id;
+}
+
+static bool ready(const fuser *f, const fcl_step *step, const bool *done)
+{
+    for (int i = 0; i < step_nodes(step); i++) {
+        const fcl_tensor *node = step_node(step, i);
+        for (int k = 0; k < node->inputs; k++) {
+            int s = fcl_node_root(node->input[k])->step;
+            if (s >= 0 && &f->steps[s] != step && !done[s])
+                return false;
+        }
+    }
+    return true;
+}
+
+/* Of the steps that are ready, the one whose last node was built first. */
+static int next_step(const fuser *f, const bool *done)
+{
+    int best = -1;
+    for (int s = 0; s < f->count; s++)
+        if (!done[s] && step_nodes(&f->steps[s]) &&
+            (best < 0 || last_node(&f->steps[s]) < last_node(&f->steps[best])) && ready(f, &f->steps[s], done))
+            best = s;
+    return best;
+}
+
+static void order(fuser *f)
+{
+    fcl_plan *plan = f->plan;
+    bool *done = fcl_zalloc((size_t)f->count + 1);
+    int *place_of = fcl_zalloc(((size_t)f->count + 1) * sizeof *place_of);
+    plan->steps = fcl_zalloc(((size_t)f->count + 1) * sizeof *plan->steps);
+    for (int s; (s = next_step(f, done)) >= 0;) {
+        done[s] = true;
+        place_of[s] = plan->count;
+        plan->steps[plan->count++] = f->steps[s];
+    }
+    for (int i = 0; i < plan->graph->count; i++)
+        if (plan->graph->nodes[i]->step >= 0)
+            plan->graph->nodes[i]->step = place_of[plan->graph->nodes[i]->step];
+    free(place_of);
+    free(done);
+}
+
+void fcl_plan_fuse(fcl_plan *plan)
+{
+    fcl_graph *graph = plan->graph;
+    size_t room = (size_t)graph->count + 1;
+    fuser f = {.plan = plan, .steps = fcl_zalloc(room * sizeof *f.steps), .mark = fcl_zalloc(room * sizeof *f.mark)};
+    prune(graph);
+    mark_in_memory(graph);
+    for (int i = 0; i < graph->count; i++)
+        place(&f, graph->nodes[i]);
+    order(&f);
+    free(f.steps);
+    free(f.mark);
+}

@@ -1,0 +1,249 @@
+/* The text of fused kernels. An operand's form stands in the text (whole, row, column, single number), and so
+ * do the sizes that divide indices: a compiler can only vectorise what it can see. */
+#include "graph/plan.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+typedef enum form {
+    WHOLE,   /* x[i] */
+    ROW,     /* x[i / size]: leading dimensions, then ones */
+    COLUMN,  /* x[i % size]: trailing dimensions */
+    SINGLE,  /* x[0] */
+    SCATTERED /* any other broadcast: its index is computed for each element */
+} form;
+
+typedef struct operand {
+    form form;
+    int64_t size;
+} operand;
+
+static int64_t dim_from_end(fcl_shape shape, int from_end)
+{
+    return from_end < shape.rank ? shape.dim[shape.rank - 1 - from_end] : 1;
+}
+
+/* How a tensor of shape `from` is read by elements of `to`. */
+static operand classify(fcl_shape from, fcl_shape to)
+{
+    if (fcl_shape_size(from) == 1)
+        return (operand){SINGLE, 1};
+    int changes = 0, previous = -1, last_same = -1;
+    int64_t trailing = 1, size = 1; /* elements of the trailing run of equal kind */
+    for (int d = 0; d < to.rank; d++) {
+        int64_t dim = dim_from_end(to, d);
+        if (dim == 1)
+            continue;
+        int same = dim_from_end(from, d) == dim;
+        if (previous < 0)
+            last_same = same;
+        else if (same != previous)
+            changes++, size = changes == 1 ? trailing : size;
+        trailing *= dim;
+        previous = same;
+    }
+    if (changes == 0)
+        return (operand){WHOLE, 1};
+    if (changes > 1)
+        return (operand){SCATTERED, 1};
+    return (operand){last_same ? COLUMN : ROW, size};
+}
+
+bool fcl_generate_scattered(const fcl_tensor *node)
+{
+    for (int k = 0; k < node->inputs; k++)
+        if (classify(node->input[k]->shape, node->shape).form == SCATTERED)
+            return true;
+    return false;
+}
+
+static int find(fcl_tensor **list, int *count, fcl_tensor *tensor)
+{
+    for (int i = 0; i < *count; i++)
+        if (list[i] == tensor)
+            return i;
+    list[*count] = tensor;
+    return (*count)++;
+}
+
+static int member_index(const fcl_step *step, const fcl_tensor *node)
+{
+    for (int i = 0; i < step->members; i++)
+        if (step->member[i] == node)
+            return i;
+    return -1;
+}
+
+static void add_literal(fcl_text *text, float value)
+{
+    if (isnan(value))
+        fcl_text_add(text, "(real)(NAN)");
+    else if (isinf(value))
+        fcl_text_add(text, value > 0 ? "(real)(INFINITY)" : "(real)(-INFINITY)");
+    else
+        fcl_text_format(text, "(real)(%.9ef)", (double)value);
+}
+
+/* The index in `from` of element i of `to`, for a broadcast of any kind. */
+static void add_scattered_index(fcl_text *text, fcl_shape from, fcl_shape to)
+{
+    int64_t to_stride = 1, from_stride = 1;
+    for (int d = 0; d < to.rank; d++) {
+        int64_t dim = dim_from_end(to, d), own = dim_from_end(from, d);
+        if (own != 1)
+            fcl_text_format(text, "%s(i / %lld %% %lld) * %lld", from_stride > 1 ? " + " : "", (long long)to_stride,
+                            (long long)dim, (long long)from_stride);
+        to_stride *= dim;
+        from_stride *= own;
+    }
+}
+
+/* The value of `input` as member `node` sees it. */
+static void add_operand(const fcl_step *step, fcl_generated *g, const fcl_tensor *node, fcl_tensor *input)
+{
+    fcl_tensor *root = fcl_node_root(input);
+    int member = member_index(step, root);
+    operand how = classify(input->shape, node->shape);
+    if (root->op->leaf == FCL_LEAF_CONSTANT)
+        add_literal(&g->body, root->attributes.number[0]);
+    else if (root->op->leaf == FCL_LEAF_SCALAR)
+        fcl_text_format(&g->body, "(real)(s%d)", find(g->scalar, &g->scalars, root));
+    else if (member >= 0)
+        fcl_text_format(&g->body, "v%d", member);
+    else if (root == step->product)
+        fcl_text_add(&g->body, "product");
+    else {
+        int x = find(g->read, &g->reads, root);
+        if (how.form == WHOLE)
+            fcl_text_format(&g->body, "LOAD(x%d, i)", x);
+        else if (how.form == COLUMN)
+            fcl_text_format(&g->body, "LOAD(x%d, i %% %lld)", x, (long long)how.size);
+        else if (how.form == ROW)
+            fcl_text_format(&g->body, "(real)(x%d[i / %lld])", x, (long long)how.size);
+        else if (how.form == SINGLE)
+            fcl_text_format(&g->body, "(real)(x%d[0])", x);
+        else {
+            fcl_text_format(&g->body, "x%d[", x);
+            add_scattered_index(&g->body, input->shape, node->shape);
+            fcl_text_add(&g->body, "]");
+        }
+        if ((how.form == ROW || how.form == COLUMN) && how.size < g->run)
+            g->run = how.size;
+        if (how.form == SCATTERED)
+            g->run = 1;
+    }
+}
+
+/* real v2; { const real a = LOAD(x0, i), b = v1; v2 = a * b; } */
+static void add_member(const fcl_step *step, fcl_generated *g, int index)
+{
+    fcl_tensor *node = step->member[index];
+    fcl_text_format(&g->body, "        real v%d; {", index);
+    if (node->inputs == 0) { /* a constant or scalar that goes to memory */
+        fcl_text_format(&g->body, " v%d = ", index);
+        add_operand(&(fcl_step){0}, g, node, node);
+    } else {
+        for (int k = 0; k < node->inputs; k++) {
+            fcl_text_format(&g->body, "%s %c = ", k ? "," : " const real", 'a' + k);
+            add_operand(step, g, node, node->input[k]);
+        }
+        fcl_text_format(&g->body, "; v%d = %s", index, node->op->expression);
+    }
+    fcl_text_add(&g->body, "; }\n");
+}
+
+static void add_store(fcl_generated *g, fcl_tensor *node, const char *value)
+{
+    if (node->storage && node != g->result)
+        fcl_text_format(&g->body, "        STORE(y%d, i, %s);\n", find(g->store, &g->stores, node), value);
+}
+
+static void add_params(const fcl_step *step, fcl_generated *g)
+{
+    const char *first = step->product ? ", " : "";
+    for (int i = 0; i < g->reads; i++, first = ", ")
+        fcl_text_format(&g->params, "%sconst global float *x%d", first, i);
+    for (int i = 0; i < g->stores; i++, first = ", ")
+        fcl_text_format(&g->params, "%sglobal float *y%d", first, i);
+    for (int i = 0; i < g->scalars; i++, first = ", ")
+        fcl_text_format(&g->params, "%sconst float s%d", first, i);
+    fcl_text_add(&g->params, ""); /* never NULL */
+}
+
+static fcl_tensor *product_result(const fcl_step *step)
+{
+    for (int i = step->members - 1; i >= 0; i--)
+        if (step->member[i]->storage)
+            return step->member[i];
+    return step->product;
+}
+
+void fcl_generate(const fcl_step *step, const fcl_device *device, fcl_generated *g)
+{
+    *g = (fcl_generated){.run = fcl_shape_size(step->shape)};
+    fcl_text_add(&g->body, "");
+    if (step->product) {
+        g->result = product_result(step);
+        fcl_text_add(&g->body, "{\n        const int i = (int)at;\n        const real product = v;\n");
+        add_store(g, step->product, "product");
+    }
+    for (int m = 0; m < step->members; m++)
+        add_member(step, g, m);
+    for (int m = 0; m < step->members; m++) {
+        char value[16];
+        snprintf(value, sizeof value, "v%d", m);
+        add_store(g, step->member[m], value);
+        if (step->member[m] == g->result)
+            fcl_text_format(&g->body, "        v = v%d;\n", m);
+    }
+    if (step->product)
+        fcl_text_add(&g->body, "}\n");
+    add_params(step, g);
+    int wide = fcl_device_describe(device)->type == FCL_DEVICE_CPU ? 16 : 4;
+    g->vector = g->run < wide ? 1 : wide;
+}
+
+void fcl_generated_free(fcl_generated *g)
+{
+    fcl_text_free(&g->params);
+    fcl_text_free(&g->body);
+}
+
+/* --- a whole kernel around a plain chain --- */
+
+static void add_vector_block(fcl_text *text, const fcl_generated *g)
+{
+    fcl_text_format(text,
+                    "#define real float%d\n#define LOAD(p, i) vload%d(0, (p) + (i))\n"
+                    "#define STORE(p, i, x) vstore%d(x, 0, (p) + (i))\n",
+                    g->vector, g->vector, g->vector);
+    fcl_text_format(text, "    if (begin + %d <= end) {\n        const int i = begin;\n%s    } else\n", g->vector,
+                    g->body.data);
+    fcl_text_add(text, "#undef real\n#undef LOAD\n#undef STORE\n");
+}
+
+void fcl_generate_kernel(fcl_text *text, const char *name, const fcl_generated *g, int64_t size)
+{
+    fcl_text_format(text, "kernel void %s(%s%sconst int n)\n{\n    const int w = (int)get_global_id(0);\n", name,
+                    g->params.data, g->params.length ? ", " : "");
+    if (g->run < size && g->vector > 1) {
+        long long run = g->run, pieces = (g->run + g->vector - 1) / g->vector;
+        fcl_text_format(text, "    const int row = w / %lld, begin = row * %lld + w %% %lld * %d;\n", pieces, run, pieces,
+                        g->vector);
+        fcl_text_format(text, "    const int end = min(min(begin + %d, row * %lld + %lld), n);\n", g->vector, run, run);
+    } else {
+        fcl_text_format(text, "    const int begin = w * %d, end = min(begin + %d, n);\n", g->vector, g->vector);
+    }
+    if (g->vector > 1)
+        add_vector_block(text, g);
+    fcl_text_add(text, "#define real float\n#define LOAD(p, i) (p)[i]\n#define STORE(p, i, x) (p)[i] = (x)\n");
+    fcl_text_format(text, "    for (int i = begin; i < end; i++) {\n%s    }\n", g->body.data);
+    fcl_text_add(text, "#undef real\n#undef LOAD\n#undef STORE\n}\n\n");
+}
+
+size_t fcl_generate_items(const fcl_generated *g, int64_t size)
+{
+    int64_t rows = size / g->run, pieces = (g->run + g->vector - 1) / g->vector;
+    return (size_t)(g->vector > 1 ? rows * pieces : size);
+}

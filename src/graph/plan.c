@@ -1,0 +1,238 @@
+/* Memory of a compiled graph: which values are stored, for how long, and where. */
+#include "graph/plan.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+static size_t aligned(size_t bytes)
+{
+    return (bytes + FCL_BUFFER_ALIGN - 1) / FCL_BUFFER_ALIGN * FCL_BUFFER_ALIGN;
+}
+
+static size_t tensor_bytes(const fcl_tensor *tensor)
+{
+    return (size_t)fcl_shape_size(tensor->shape) * (tensor->type == FCL_U8 ? 1 : 4);
+}
+
+static fcl_storage *new_storage(fcl_plan *plan, size_t bytes, int first, int last)
+{
+    fcl_storage *storage = fcl_arena_alloc(&plan->graph->arena, sizeof *storage);
+    *storage = (fcl_storage){.bytes = bytes, .first = first, .last = last};
+    plan->storages = fcl_grow(plan->storages, (size_t)(plan->storage_count + 1) * sizeof *plan->storages);
+    return plan->storages[plan->storage_count++] = storage;
+}
+
+/* --- which values, for how long --- */
+
+static void reach(fcl_tensor *root, int step)
+{
+    if (root->last_step < step)
+        root->last_step = step;
+}
+
+static void mark_uses(fcl_graph *graph)
+{
+    for (int i = 0; i < graph->count; i++) {
+        fcl_tensor *node = graph->nodes[i];
+        if (node->needed && node->kept)
+            reach(fcl_node_root(node), INT_MAX);
+        for (int k = 0; k < node->inputs && node->needed && !node->op->view; k++) {
+            fcl_tensor *root = fcl_node_root(node->input[k]);
+            if (root->step != node->step && !(node->op->expression && root->op->leaf > FCL_LEAF_MEMORY))
+                root->in_memory = true;
+            reach(root, node->step);
+        }
+    }
+    for (int i = 0; i < graph->assignment_count; i++)
+        reach(fcl_node_root(graph->assignments[i].value), INT_MAX);
+}
+
+static void make_storages(fcl_plan *plan)
+{
+    fcl_graph *graph = plan->graph;
+    for (int i = 0; i < graph->count; i++) {
+        fcl_tensor *node = graph->nodes[i];
+        bool own = node->step >= 0 && plan->steps[node->step].own == node;
+        if (node->step < 0 || !(node->in_memory || own))
+            continue;
+        int last = node->last_step > node->step ? node->last_step : node->step;
+        node->storage = new_storage(plan, tensor_bytes(node), node->step, last);
+        node->storage->owner = node;
+    }
+    for (int s = 0; s < plan->count; s++) {
+        fcl_tensor *own = plan->steps[s].own;
+        size_t bytes = own && own->op->scratch ? own->op->scratch(own, plan->device) : 0;
+        if (bytes)
+            plan->steps[s].scratch = new_storage(plan, bytes, s, s);
+    }
+}
+
+/* --- assignments in place --- */
+
+static bool overlap(const fcl_tensor *a, const fcl_tensor *b)
+{
+    if (a == b)
+        return true;
+    return a->bound && a->bound == b->bound && a->bound_offset < b->bound_offset + tensor_bytes(b) &&
+           b->bound_offset < a->bound_offset + tensor_bytes(a);
+}
+
+/* Does the node of the writing step read the target only where it writes it, element by element? */
+static bool reads_in_place(const fcl_tensor *node, const fcl_tensor *target)
+{
+    for (int k = 0; k < node->inputs; k++) {
+        const fcl_tensor *root = fcl_node_root(node->input[k]);
+        if (!overlap(root, target))
+            continue;
+        bool same_element = root == target && fcl_shape_size(target->shape) == fcl_shape_size(node->shape);
+        if (!(node->op->expression && same_element) && !node->op->in_place)
+            return false;
+    }
+    return true;
+}
+
+/* A value may be written straight into the assigned leaf when nothing reads the leaf's old content after. */
+static bool may_write_into(const fcl_plan *plan, const fcl_tensor *target, const fcl_tensor *value)
+{
+    const fcl_graph *graph = plan->graph;
+    bool product = plan->steps[value->step].product; /* its tiles may read what another one has written */
+    for (int i = 0; i < graph->count; i++) {
+        const fcl_tensor *node = graph->nodes[i];
+        if (!node->needed || node->op->view || node->step < value->step)
+            continue;
+        if (node->step == value->step && !product && reads_in_place(node, target))
+            continue;
+        for (int k = 0; k < node->inputs; k++)
+            if (overlap(fcl_node_root(node->input[k]), target))
+                return false;
+    }
+    for (int i = 0; i < graph->assignment_count; i++) {
+        const fcl_tensor *other = graph->assignments[i].target;
+        if (other != target && overlap(other, target))
+            return false;
+    }
+    return true;
+}
+
+static void write_in_place(fcl_plan *plan)
+{
+    fcl_graph *graph = plan->graph;
+    for (int i = 0; i < graph->assignment_count; i++) {
+        fcl_tensor *target = graph->assignments[i].target, *value = fcl_node_root(graph->assignments[i].value);
+        if (!value->storage->instead && may_write_into(plan, target, value))
+            value->storage->instead = target;
+    }
+}
+
+/* --- places in the arena --- */
+
+static int by_size(const void *a, const void *b)
+{
+    const fcl_storage *x = *(fcl_storage *const *)a, *y = *(fcl_storage *const *)b;
+    if (x->bytes != y->bytes)
+        return x->bytes < y->bytes ? 1 : -1;
+    return x->first < y->first ? -1 : x->first > y->first;
+}
+
+static bool live_together(const fcl_storage *a, const fcl_storage *b)
+{
+    return a->first <= b->last && b->first <= a->last;
+}
+
+/* The lowest place for `storage` beside those that are placed already and live at the same time. */
+static size_t lowest_place(fcl_storage **placed, int count, const fcl_storage *storage)
+{
+    size_t offset = 0;
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (int i = 0; i < count; i++) {
+            const fcl_storage *other = placed[i];
+            if (other->instead || !live_together(storage, other))
+                continue;
+            if (offset < other->offset + aligned(other->bytes) && other->offset < offset + aligned(storage->bytes)) {
+                offset = other->offset + aligned(other->bytes);
+                moved = true;
+            }
+        }
+    }
+    return offset;
+}
+
+static void place_all(fcl_plan *plan)
+{
+    qsort(plan->storages, (size_t)plan->storage_count, sizeof *plan->storages, by_size);
+    for (int i = 0; i < plan->storage_count; i++) {
+        fcl_storage *storage = plan->storages[i];
+        if (storage->instead)
+            continue;
+        storage->offset = lowest_place(plan->storages, i, storage);
+        plan->sum_bytes += aligned(storage->bytes);
+        if (storage->offset + aligned(storage->bytes) > plan->arena_bytes)
+            plan->arena_bytes = storage->offset + aligned(storage->bytes);
+    }
+}
+
+/* --- buffers --- */
+
+static int bind_leaf(fcl_plan *plan, fcl_tensor *leaf)
+{
+    if (leaf->bound)
+        return fcl_buffer_slice(leaf->bound, leaf->bound_offset, tensor_bytes(leaf), &leaf->buffer);
+    return fcl_buffer_create(plan->device, tensor_bytes(leaf), &leaf->buffer);
+}
+
+static int bind_storage(fcl_plan *plan, fcl_storage *storage)
+{
+    if (storage->instead)
+        return fcl_buffer_slice(storage->instead->buffer, 0, storage->bytes, &storage->buffer);
+    return fcl_buffer_slice(plan->arena, storage->offset, storage->bytes, &storage->buffer);
+}
+
+int fcl_plan_memory(fcl_plan *plan)
+{
+    fcl_graph *graph = plan->graph;
+    mark_uses(graph);
+    make_storages(plan);
+    write_in_place(plan);
+    place_all(plan);
+    if (plan->arena_bytes)
+        FCL_TRY(fcl_buffer_create(plan->device, plan->arena_bytes, &plan->arena));
+    for (int i = 0; i < graph->count; i++)
+        if (graph->nodes[i]->op->leaf == FCL_LEAF_MEMORY)
+            FCL_TRY(bind_leaf(plan, graph->nodes[i]));
+    for (int i = 0; i < plan->storage_count; i++) {
+        FCL_TRY(bind_storage(plan, plan->storages[i]));
+        if (plan->storages[i]->owner)
+            plan->storages[i]->owner->buffer = plan->storages[i]->buffer;
+    }
+    for (int i = 0; i < graph->count; i++)
+        if (graph->nodes[i]->op->view)
+            graph->nodes[i]->buffer = fcl_node_root(graph->nodes[i])->buffer;
+    return FCL_OK;
+}
+
+void fcl_plan_destroy(fcl_plan **plan)
+{
+    fcl_plan *p = *plan;
+    if (!p)
+        return;
+    fcl_device_finish(p->device);
+    for (int i = 0; i < p->action_count; i++) {
+        fcl_launch_destroy(&p->actions[i].launch);
+        fcl_gemm_destroy(&p->actions[i].gemm);
+    }
+    fcl_program_destroy(&p->program);
+    for (int i = 0; i < p->storage_count; i++)
+        fcl_buffer_destroy(&p->storages[i]->buffer);
+    for (int i = 0; i < p->graph->count; i++)
+        if (p->graph->nodes[i]->op->leaf == FCL_LEAF_MEMORY)
+            fcl_buffer_destroy(&p->graph->nodes[i]->buffer);
+    fcl_buffer_destroy(&p->arena);
+    free(p->actions);
+    free(p->bindings);
+    free(p->storages);
+    free(p->steps);
+    free(p);
+    *plan = NULL;
+}

@@ -1,0 +1,93 @@
+/* A compiled graph. The passes, in order: prune and fuse (fuse.c) make steps; plan.c gives every stored value
+ * its place; generate.c writes the kernels of fused steps; run.c prepares the launches and runs them. */
+#ifndef GRAPH_PLAN_H
+#define GRAPH_PLAN_H
+
+#include "graph/graph.h"
+
+enum { FCL_MAX_MEMBERS = 32 }; /* of a fused step: bounds a kernel's arguments */
+
+/* What is computed at once, one of
+ *   - a chain of elementwise nodes of one shape: a generated kernel;
+ *   - a matrix product, with such a chain as its epilogue where the provider can;
+ *   - a node that lowers itself. */
+typedef struct fcl_step {
+    fcl_tensor *product;
+    fcl_gemm_choice choice;
+    fcl_tensor *own;
+    fcl_tensor **member; /* elementwise nodes, inputs before users */
+    int members;
+    fcl_shape shape;      /* of the members and the product */
+    fcl_storage *scratch; /* of `own` */
+} fcl_step;
+
+/* A piece of memory: a window of the arena, live from step `first` to step `last`, or a leaf's own. */
+struct fcl_storage {
+    size_t bytes, offset;
+    int first, last;
+    fcl_tensor *owner;   /* NULL: scratch */
+    fcl_tensor *instead; /* an assigned leaf whose memory this value is written into directly */
+    fcl_buffer *buffer;
+};
+
+/* One thing a run enqueues. */
+typedef struct fcl_action {
+    fcl_launch *launch;
+    fcl_gemm *gemm;
+    fcl_buffer *copy_to, *copy_from; /* an assignment that could not be written in place */
+    int step;
+} fcl_action;
+
+/* A kernel argument that is set before each run. */
+typedef struct fcl_binding {
+    fcl_launch *launch;
+    int index;
+    fcl_tensor *scalar; /* NULL: the random counters, three arguments */
+} fcl_binding;
+
+typedef struct fcl_plan {
+    fcl_graph *graph;
+    fcl_device *device;
+    fcl_graph_options options;
+    fcl_step *steps;
+    int count;
+    fcl_storage **storages;
+    int storage_count;
+    size_t arena_bytes, sum_bytes;
+    fcl_buffer *arena;
+    fcl_program *program; /* the generated kernels */
+    fcl_action *actions;
+    int action_count;
+    fcl_binding *bindings;
+    int binding_count;
+} fcl_plan;
+
+void fcl_plan_destroy(fcl_plan **plan);
+
+/* fuse.c: marks what is needed and groups it into plan->steps, in the order of running. */
+void fcl_plan_fuse(fcl_plan *plan);
+
+/* plan.c: a place for every stored value; makes the buffers. */
+int fcl_plan_memory(fcl_plan *plan);
+
+/* generate.c. A fused kernel's arguments: pointers to what it reads, pointers to what it stores, scalars,
+ * then, where it stands alone, the number of elements. As a product's epilogue its parameters follow the
+ * product's own. */
+typedef struct fcl_generated {
+    fcl_text params, body;
+    fcl_tensor *read[3 * FCL_MAX_MEMBERS], *store[FCL_MAX_MEMBERS + 1], *scalar[3 * FCL_MAX_MEMBERS];
+    int reads, stores, scalars;
+    fcl_tensor *result; /* in an epilogue: what the product itself stores */
+    int vector;         /* elements a work-item takes */
+    int64_t run;        /* elements over which rows and columns run on: a vector never crosses its end */
+} fcl_generated;
+
+void fcl_generate(const fcl_step *step, const fcl_device *device, fcl_generated *generated);
+void fcl_generated_free(fcl_generated *generated);
+/* Appends the kernel of a plain chain over `size` elements, and tells how many work-items it needs. */
+void fcl_generate_kernel(fcl_text *text, const char *name, const fcl_generated *generated, int64_t size);
+size_t fcl_generate_items(const fcl_generated *generated, int64_t size);
+/* Is an input of the node broadcast in a way that vectors and epilogues cannot read? */
+bool fcl_generate_scattered(const fcl_tensor *node);
+
+#endif

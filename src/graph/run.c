@@ -1,0 +1,363 @@
+/* Compiling a graph into prepared launches, and running it. */
+#include "graph/plan.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct fcl_lowering {
+    fcl_plan *plan;
+    int step;
+    /* the generated kernels so far: their text, and each one's own text to find doubles */
+    fcl_text source;
+    char **texts;
+    int kernels;
+};
+
+/* --- what a run does, in order --- */
+
+static fcl_action *add_action(fcl_lowering *l)
+{
+    fcl_plan *plan = l->plan;
+    plan->actions = fcl_grow(plan->actions, (size_t)(plan->action_count + 1) * sizeof *plan->actions);
+    fcl_action *action = &plan->actions[plan->action_count++];
+    *action = (fcl_action){.step = l->step};
+    return action;
+}
+
+static void add_binding(fcl_lowering *l, fcl_launch *launch, int index, fcl_tensor *scalar)
+{
+    fcl_plan *plan = l->plan;
+    plan->bindings = fcl_grow(plan->bindings, (size_t)(plan->binding_count + 1) * sizeof *plan->bindings);
+    plan->bindings[plan->binding_count++] = (fcl_binding){launch, index, scalar};
+}
+
+/* --- for rows that lower themselves --- */
+
+fcl_launch *fcl_lower_kernel(fcl_lowering *l, const fcl_tensor *node, const char *kernel)
+{
+    fcl_program *program = NULL;
+    fcl_action *action = add_action(l);
+    if (fcl_device_program(l->plan->device, &program) == FCL_OK)
+        fcl_launch_create(program, kernel, node->name[0] ? node->name : kernel, &action->launch);
+    return action->launch;
+}
+
+fcl_device *fcl_lower_device(const fcl_lowering *l)
+{
+    return l->plan->device;
+}
+
+fcl_buffer *fcl_lower_scratch(const fcl_lowering *l)
+{
+    const fcl_storage *scratch = l->plan->steps[l->step].scratch;
+    return scratch ? scratch->buffer : NULL;
+}
+
+void fcl_lower_random(fcl_lowering *l, fcl_launch *launch, int index)
+{
+    add_binding(l, launch, index, NULL);
+}
+
+void fcl_lower_scalar(fcl_lowering *l, fcl_launch *launch, int index, fcl_tensor *scalar)
+{
+    add_binding(l, launch, index, scalar);
+}
+
+size_t fcl_row_group(const fcl_device *device)
+{
+    const char *forced = getenv("FLOWCL_ROW_GROUP");
+    long size = forced ? strtol(forced, NULL, 10) : 0;
+    if (size >= 1 && size <= 256 && (size & (size - 1)) == 0)
+        return (size_t)size;
+    return fcl_device_describe(device)->type == FCL_DEVICE_CPU ? 1 : 64;
+}
+
+/* --- generated kernels: first all their text, then one program, then the launches --- */
+
+static fcl_gemm_problem problem_of(const fcl_step *step)
+{
+    return fcl_matmul_problem(step->product);
+}
+
+static bool is_generated(const fcl_step *step)
+{
+    return !step->own && !(step->product && step->choice.provider != FCL_GEMM_TILE);
+}
+
+static void kernel_text(fcl_text *text, const fcl_step *step, const fcl_generated *g, const char *name)
+{
+    if (step->product) {
+        fcl_gemm_problem problem = problem_of(step);
+        fcl_gemm_tile_source(text, name, &problem, &step->choice, g->params.data, step->members ? g->body.data : "");
+    } else {
+        fcl_generate_kernel(text, name, g, fcl_shape_size(step->shape));
+    }
+}
+
+/* The number of the kernel with this step's text; a new one is added to the source. */
+static int kernel_of(fcl_lowering *l, const fcl_step *step, const fcl_generated *g)
+{
+    fcl_text text = {0};
+    kernel_text(&text, step, g, "fused");
+    for (int i = 0; i < l->kernels; i++)
+        if (strcmp(l->texts[i], text.data) == 0) {
+            fcl_text_free(&text);
+            return i;
+        }
+    l->texts = fcl_grow(l->texts, (size_t)(l->kernels + 1) * sizeof *l->texts);
+    l->texts[l->kernels] = text.data;
+    char name[32];
+    snprintf(name, sizeof name, "fused_%d", l->kernels);
+    kernel_text(&l->source, step, g, name);
+    return l->kernels++;
+}
+
+/* "matmul add silu", at most as long as a profile's column. */
+static void step_label(const fcl_step *step, char *label, size_t size)
+{
+    snprintf(label, size, "%s", step->product ? "matmul" : "");
+    for (int i = 0; i < step->members; i++) {
+        size_t length = strlen(label);
+        if (length + strlen(step->member[i]->op->name) + 5 > size) {
+            snprintf(label + length, size - length, " ..");
+            return;
+        }
+        snprintf(label + length, size - length, "%s%s", length ? " " : "", step->member[i]->op->name);
+    }
+}
+
+static void set_generated_arguments(fcl_lowering *l, fcl_launch *launch, int index, const fcl_generated *g)
+{
+    for (int i = 0; i < g->reads; i++)
+        fcl_launch_buffer(launch, index++, g->read[i]->buffer);
+    for (int i = 0; i < g->stores; i++)
+        fcl_launch_buffer(launch, index++, g->store[i]->buffer);
+    for (int i = 0; i < g->scalars; i++)
+        add_binding(l, launch, index++, g->scalar[i]);
+}
+
+static int lower_generated(fcl_lowering *l, const fcl_step *step, const fcl_generated *g, int kernel)
+{
+    enum { GROUP = 64 };
+    char name[32], label[64];
+    snprintf(name, sizeof name, "fused_%d", kernel);
+    step_label(step, label, sizeof label);
+    fcl_action *action = add_action(l);
+    FCL_TRY(fcl_launch_create(l->plan->program, name, label, &action->launch));
+    fcl_launch *launch = action->launch;
+    if (step->product) {
+        fcl_gemm_problem problem = problem_of(step);
+        fcl_gemm_tile_launch(launch, &problem, &step->choice, step->product->input[0]->buffer,
+                             step->product->input[1]->buffer, g->result->buffer);
+        set_generated_arguments(l, launch, FCL_GEMM_TILE_ARGUMENTS, g);
+    } else {
+        int64_t size = fcl_shape_size(step->shape);
+        set_generated_arguments(l, launch, 0, g);
+        fcl_launch_int(launch, g->reads + g->stores + g->scalars, (int32_t)size);
+        fcl_launch_range_1d(launch, fcl_generate_items(g, size), GROUP);
+    }
+    return FCL_OK;
+}
+
+static int lower_product(fcl_lowering *l, const fcl_step *step)
+{
+    fcl_gemm_problem problem = problem_of(step);
+    const fcl_tensor *product = step->product;
+    return fcl_gemm_create(l->plan->device, &problem, &step->choice, 0, product->input[0]->buffer,
+                           product->input[1]->buffer, product->buffer, "matmul", &add_action(l)->gemm);
+}
+
+static int lower_own(fcl_lowering *l, fcl_tensor *node)
+{
+    int before = l->plan->action_count;
+    FCL_TRY(node->op->lower(l, node));
+    for (int i = before; i < l->plan->action_count; i++)
+        if (!l->plan->actions[i].launch)
+            return FCL_ERR_OPENCL; /* fcl_lower_kernel left the message */
+    return FCL_OK;
+}
+
+static void lower_copies(fcl_lowering *l)
+{
+    const fcl_graph *graph = l->plan->graph;
+    l->step = l->plan->count;
+    for (int i = 0; i < graph->assignment_count; i++) {
+        fcl_tensor *target = graph->assignments[i].target, *value = fcl_node_root(graph->assignments[i].value);
+        if (value->storage->instead == target)
+            continue;
+        fcl_action *action = add_action(l);
+        action->copy_to = target->buffer;
+        action->copy_from = value->buffer;
+    }
+}
+
+static int lower_steps(fcl_lowering *l, const fcl_generated *generated, const int *kernel)
+{
+    for (l->step = 0; l->step < l->plan->count; l->step++) {
+        const fcl_step *step = &l->plan->steps[l->step];
+        if (is_generated(step))
+            FCL_TRY(lower_generated(l, step, &generated[l->step], kernel[l->step]));
+        else if (step->product)
+            FCL_TRY(lower_product(l, step));
+        else
+            FCL_TRY(lower_own(l, step->own));
+    }
+    lower_copies(l);
+    return FCL_OK;
+}
+
+static int lower(fcl_plan *plan)
+{
+    fcl_lowering l = {.plan = plan};
+    size_t room = (size_t)plan->count + 1;
+    fcl_generated *generated = fcl_zalloc(room * sizeof *generated);
+    int *kernel = fcl_zalloc(room * sizeof *kernel);
+    for (int s = 0; s < plan->count; s++)
+        if (is_generated(&plan->steps[s])) {
+            fcl_generate(&plan->steps[s], plan->device, &generated[s]);
+            kernel[s] = kernel_of(&l, &plan->steps[s], &generated[s]);
+        }
+    int status = FCL_OK;
+    if (l.kernels)
+        status = fcl_program_build(plan->device, "graph", l.source.data, NULL, &plan->program);
+    if (status == FCL_OK)
+        status = lower_steps(&l, generated, kernel);
+    for (int s = 0; s < plan->count; s++)
+        fcl_generated_free(&generated[s]);
+    for (int i = 0; i < l.kernels; i++)
+        free(l.texts[i]);
+    free(l.texts);
+    fcl_text_free(&l.source);
+    free(generated);
+    free(kernel);
+    return status;
+}
+
+int fcl_graph_compile(fcl_graph *graph, fcl_device *device, const fcl_graph_options *options)
+{
+    if (graph->mistake)
+        return fcl_fail(FCL_ERR_SHAPE, "%s", graph->mistake);
+    if (graph->plan)
+        return fcl_fail(FCL_ERR_ARGUMENT, "this graph is compiled already");
+    fcl_plan *plan = graph->plan = fcl_zalloc(sizeof *plan);
+    plan->graph = graph;
+    plan->device = device;
+    plan->options = options ? *options : (fcl_graph_options){0};
+    plan->options.no_fusion |= plan->options.check;
+    fcl_plan_fuse(plan);
+    FCL_TRY(fcl_plan_memory(plan));
+    return lower(plan);
+}
+
+/* --- running --- */
+
+static void set_bindings(const fcl_plan *plan)
+{
+    const fcl_graph *graph = plan->graph;
+    for (int i = 0; i < plan->binding_count; i++) {
+        const fcl_binding *b = &plan->bindings[i];
+        if (b->scalar) {
+            fcl_launch_float(b->launch, b->index, b->scalar->scalar);
+        } else {
+            fcl_launch_ulong(b->launch, b->index, graph->seed);
+            fcl_launch_uint(b->launch, b->index + 1, graph->step);
+            fcl_launch_ulong(b->launch, b->index + 2, graph->first_row);
+        }
+    }
+}
+
+static int enqueue(const fcl_action *action)
+{
+    if (action->launch)
+        return fcl_launch_enqueue(action->launch);
+    if (action->gemm)
+        return fcl_gemm_enqueue(action->gemm);
+    return fcl_buffer_copy(action->copy_to, 0, action->copy_from, 0, fcl_buffer_size(action->copy_to));
+}
+
+static int check_values(const fcl_tensor *node)
+{
+    size_t count = (size_t)fcl_shape_size(node->shape);
+    float *values = malloc(count * sizeof *values);
+    if (!values)
+        return fcl_fail(FCL_ERR_MEMORY, "no host memory to check %s", fcl_node_text(node));
+    int status = fcl_buffer_read(node->buffer, 0, count * sizeof *values, values);
+    for (size_t i = 0; i < count && status == FCL_OK; i++)
+        if (!isfinite(values[i]))
+            status = fcl_fail(FCL_ERR_NUMERIC, "%s of shape %s: element %zu is %g", fcl_node_text(node),
+                              fcl_shape_text(node->graph, node->shape), i, (double)values[i]);
+    free(values);
+    return status;
+}
+
+/* Looks at everything that the step has stored. */
+static int check_step(const fcl_plan *plan, int step)
+{
+    for (int i = 0; i < plan->storage_count; i++) {
+        const fcl_tensor *owner = plan->storages[i]->owner;
+        if (owner && owner->step == step && owner->type == FCL_F32)
+            FCL_TRY(check_values(owner));
+    }
+    return FCL_OK;
+}
+
+int fcl_graph_run(fcl_graph *graph)
+{
+    const fcl_plan *plan = graph->plan;
+    if (!plan)
+        return fcl_fail(FCL_ERR_ARGUMENT, "a graph must be compiled before it runs");
+    set_bindings(plan);
+    for (int i = 0; i < plan->action_count; i++) {
+        FCL_TRY(enqueue(&plan->actions[i]));
+        bool last = i + 1 == plan->action_count || plan->actions[i + 1].step != plan->actions[i].step;
+        if (plan->options.check && last)
+            FCL_TRY(check_step(plan, plan->actions[i].step));
+    }
+    return FCL_OK;
+}
+
+/* --- what a run leaves behind --- */
+
+static size_t bytes_of(const fcl_tensor *tensor)
+{
+    return (size_t)fcl_shape_size(tensor->shape) * (tensor->type == FCL_U8 ? 1 : 4);
+}
+
+static int no_memory(const fcl_tensor *tensor)
+{
+    return fcl_fail(FCL_ERR_ARGUMENT, "%s is neither a leaf nor an output of a compiled graph", fcl_node_text(tensor));
+}
+
+int fcl_tensor_write(fcl_tensor *tensor, const void *data)
+{
+    if (!tensor->buffer || tensor->op->leaf != FCL_LEAF_MEMORY)
+        return no_memory(tensor);
+    return fcl_buffer_write(tensor->buffer, 0, bytes_of(tensor), data);
+}
+
+int fcl_tensor_read(fcl_tensor *tensor, void *data)
+{
+    if (!tensor->buffer || (tensor->op->leaf != FCL_LEAF_MEMORY && !tensor->kept))
+        return no_memory(tensor);
+    return fcl_buffer_read(tensor->buffer, 0, bytes_of(tensor), data);
+}
+
+fcl_buffer *fcl_tensor_buffer(fcl_tensor *tensor)
+{
+    return tensor->buffer;
+}
+
+fcl_graph_stats fcl_graph_describe(const fcl_graph *graph)
+{
+    fcl_graph_stats stats = {0};
+    for (int i = 0; i < graph->count; i++)
+        stats.nodes += graph->nodes[i]->needed;
+    if (graph->plan) {
+        stats.launches = graph->plan->action_count;
+        stats.arena_bytes = graph->plan->arena_bytes;
+        stats.sum_bytes = graph->plan->sum_bytes;
+    }
+    return stats;
+}

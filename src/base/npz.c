@@ -102,13 +102,15 @@ static int read_entry(const fcl_npz *npz, int64_t entry, const char *where, uint
     zip_file_t *file = zip_fopen_index(npz->archive, (zip_uint64_t)entry, 0);
     if (!file)
         return fcl_fail(FCL_ERR_FORMAT, "%s cannot be unpacked: %s", where, zip_strerror(npz->archive));
-    zip_int64_t got = zip_fread(file, bytes, size + 1);
+    uint8_t spare;
+    zip_int64_t got = zip_fread(file, bytes, size);
+    zip_int64_t more = got < 0 ? got : zip_fread(file, &spare, 1); /* the read past the end checks the sum */
     int status = FCL_OK;
-    if (got < 0)
+    if (more < 0)
         status = fcl_fail(FCL_ERR_FORMAT, "%s is damaged: %s", where, zip_file_strerror(file));
-    else if ((size_t)got != size)
-        status = fcl_fail(FCL_ERR_FORMAT, "%s is damaged: it claims %zu bytes, %lld are there", where, size,
-                          (long long)got);
+    else if ((size_t)got != size || more > 0)
+        status = fcl_fail(FCL_ERR_FORMAT, "%s is damaged: it claims %zu bytes, %s are there", where, size,
+                          more > 0 ? "more" : "fewer");
     zip_fclose(file);
     return status;
 }

@@ -16,15 +16,22 @@ typedef struct curve {
     int64_t count;
 } curve;
 
-/* Half a window is a fortieth of the run; at the ends it is what there is of it. */
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* A window reaches a sixtieth of the run to each side. Where the run begins, and falls fastest, it shrinks to stay
+ * centred; where it ends, it is what there is of it. */
 static void smooth(curve *c)
 {
-    int64_t half = c->count / 40, first = 0, last = 0; /* the window is [first, last) */
+    int64_t first = 0, last = 0; /* the window is [first, last) */
     double sum = 0;
     for (int64_t i = 0; i < c->count; i++) {
-        while (last < c->count && last <= i + half)
+        int64_t reach = least(c->count / 60, i);
+        while (last < c->count && last <= i + reach)
             sum += c->loss[last++];
-        while (first < i - half)
+        while (first < i - reach)
             sum -= c->loss[first++];
         c->mean[i] = sum / (double)(last - first);
     }
@@ -74,7 +81,8 @@ static int fit_frame(const curve *c, fcl_frame *frame)
         low = fmin(low, c->mean[i]);
         high = fmax(high, c->mean[i]);
     }
-    double air = fmax(0.05 * log10(high / low), 0.01), first = c->step[0], last = c->step[c->count - 1];
+    double air = fmax(0.05 * log10(high / low), 0.01), last = c->step[c->count - 1];
+    double first = c->step[0] < 0.05 * last ? fmin(0, c->step[0]) : c->step[0];
     *frame = (fcl_frame){LEFT,
                          TOP,
                          WIDTH - LEFT - RIGHT,

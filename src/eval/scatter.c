@@ -62,7 +62,7 @@ static int fit_frame(const fcl_array *points, const fcl_array *reference, fcl_fr
 static int draw_points(fcl_canvas *canvas, const fcl_frame *frame, const fcl_array *points, uint32_t color)
 {
     double crowd = fmax(1, (double)points->shape.dim[0] / 1000);
-    double radius = fmax(1.2, 3 / pow(crowd, 0.25)), opacity = fmax(0.06, 0.62 / pow(crowd, 0.4));
+    double radius = fmax(1.2, 3 / pow(crowd, 0.25)), opacity = fmax(0.08, 0.65 / pow(crowd, 0.25));
     return fcl_canvas_points(canvas, frame, points, color, radius, opacity);
 }
 
@@ -76,11 +76,11 @@ int fcl_scatter_write(const char *path, const fcl_array *points, const fcl_pictu
     FCL_TRY(fit_frame(points, reference, &frame));
     FCL_TRY(fcl_canvas_create(MARGIN_LEFT + SIDE + MARGIN_RIGHT, MARGIN_TOP + SIDE + MARGIN_BOTTOM, WHITE,
                               &canvas));
-    int status = reference ? draw_points(&canvas, &frame, reference, GREY) : FCL_OK;
+    int status = fcl_canvas_axes(&canvas, &frame, options->title); /* first: its lines lie under the points */
+    if (status == FCL_OK && reference)
+        status = draw_points(&canvas, &frame, reference, GREY);
     if (status == FCL_OK)
         status = draw_points(&canvas, &frame, points, BLUE);
-    if (status == FCL_OK)
-        status = fcl_canvas_axes(&canvas, &frame, options->title);
     if (status == FCL_OK)
         status = fcl_canvas_write(&canvas, path);
     fcl_canvas_destroy(&canvas);

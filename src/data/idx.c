@@ -29,7 +29,8 @@ typedef struct idx {
     uint8_t *data;
 } idx;
 
-/* Reads `size` bytes and tells how many came; fewer is not a failure, a damaged gzip stream is. */
+/* Reads `size` bytes and tells how many came; fewer is not a failure, even where a gzip stream breaks off
+ * (Z_BUF_ERROR), but a damaged stream is. */
 static int read_bytes(idx *x, void *to, size_t size, size_t *got)
 {
     *got = 0;
@@ -126,6 +127,10 @@ static int read_array(idx *x)
     if (more)
         return fcl_fail(FCL_ERR_FORMAT, "%s is damaged: bytes follow the %zu that its dimensions %s need",
                         x->path, size, fcl_shape_format(x->array.shape, text));
+    int code = Z_OK;
+    gzerror(x->file, &code);
+    if (code == Z_BUF_ERROR)
+        return fcl_fail(FCL_ERR_FORMAT, "%s is cut off before the end of its gzip stream", x->path);
     x->array.data = x->data;
     return FCL_OK;
 }

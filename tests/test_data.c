@@ -1,0 +1,509 @@
+/* Data sets: what the built-in ones are, what files become, and the sentence for each bad one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <flowcl/data.h>
+#include "base/csv.h"
+#include "base/file.h"
+#include "base/npz.h"
+#include "scratch.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#define assert_says(part) assert_non_null(strstr(fcl_error(), part))
+
+static const double pi = 3.14159265358979323846;
+
+static fcl_dataset *open_ok(const char *name, const fcl_dataset_options *options)
+{
+    fcl_dataset *dataset;
+    if (fcl_dataset_open(name, options, &dataset) != FCL_OK)
+        fail_msg("%s", fcl_error());
+    return dataset;
+}
+
+static void assert_refused(const char *name, int status, const char *says)
+{
+    fcl_dataset *dataset;
+    assert_int_equal(fcl_dataset_open(name, NULL, &dataset), status);
+    assert_null(dataset);
+    if (!strstr(fcl_error(), says))
+        fail_msg("'%s' does not say '%s'", fcl_error(), says);
+}
+
+/* Built-in sets */
+
+static void toys_are_deterministic_points(void **state)
+{
+    (void)state;
+    const fcl_dataset_builtin *about;
+    for (int i = 0; (about = fcl_dataset_builtin_at(i)); i++) {
+        if (strncmp(about->name, "fashion", 7) == 0)
+            continue;
+        fcl_dataset *a = open_ok(about->name, &(fcl_dataset_options){.count = 1001, .seed = 5});
+        fcl_dataset *b =
+            open_ok(about->name, &(fcl_dataset_options){.count = 1001, .seed = 5, .unlabeled = true});
+        fcl_dataset *c = open_ok(about->name, &(fcl_dataset_options){.count = 1001, .seed = 6});
+        assert_string_equal(a->name, about->name);
+        assert_int_equal(a->count, 1001);
+        assert_int_equal(a->shape.rank, 1);
+        assert_int_equal(a->shape.dim[0], 2);
+        assert_memory_equal(a->values, b->values, 2002 * sizeof(float));
+        assert_memory_not_equal(a->values, c->values, 2002 * sizeof(float));
+        assert_null(b->label);
+        assert_int_equal(b->classes, 0);
+        assert_int_equal(a->label != NULL, a->classes > 0);
+        for (int k = 0; a->label && k < 1001; k++)
+            assert_in_range(a->label[k], 0, a->classes - 1);
+        fcl_dataset_destroy(&a);
+        fcl_dataset_destroy(&b);
+        fcl_dataset_destroy(&c);
+        fcl_dataset_destroy(&c);
+    }
+    assert_null(fcl_dataset_builtin_at(-1));
+    fcl_dataset *whole = open_ok("moons", NULL);
+    assert_int_equal(whole->count, FCL_TOY_COUNT);
+    fcl_dataset_destroy(&whole);
+}
+
+static int compare(const void *left, const void *right)
+{
+    double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+/* Undoes "times 2 minus 1": a moon's residual radius is N(0, 0.05) in each coordinate, and its angles are
+ * those of an even division of [0, pi] but for the noise. */
+static void moons_are_scikit_learns(void **state)
+{
+    (void)state;
+    enum { N = 20001 };
+    fcl_dataset *moons = open_ok("moons", &(fcl_dataset_options){.count = N, .seed = 3});
+    static double angle[2][N];
+    int count[2] = {0};
+    double square = 0;
+    for (int i = 0; i < N; i++) {
+        double x = (moons->values[2 * i] + 1) / 2, y = (moons->values[2 * i + 1] + 1) / 2;
+        int inner = moons->label[i];
+        x = inner ? 1 - x : x;
+        y = inner ? 0.5 - y : y;
+        double a = atan2(y, x);
+        angle[inner][count[inner]++] = a < -pi / 2 ? a + 2 * pi : a;
+        square += (hypot(x, y) - 1) * (hypot(x, y) - 1);
+    }
+    assert_int_equal(count[0], N / 2);
+    assert_int_equal(count[1], N - N / 2);
+    assert_true(fabs(sqrt(square / N) - 0.05) < 0.002);
+    for (int moon = 0; moon < 2; moon++) {
+        qsort(angle[moon], (size_t)count[moon], sizeof(double), compare);
+        for (int k = count[moon] / 10; k < count[moon] * 9 / 10; k += 100)
+            assert_true(fabs(angle[moon][k] - pi * k / (count[moon] - 1)) < 0.01);
+    }
+    fcl_dataset_destroy(&moons);
+}
+
+/* Any stretch of moons covers them: a quarter of the samples has the angles' mean of the whole. */
+static void moons_are_mixed(void **state)
+{
+    (void)state;
+    fcl_dataset *moons = open_ok("moons", &(fcl_dataset_options){.count = 4000});
+    for (int part = 0; part < 4; part++) {
+        double x = 0;
+        for (int i = 1000 * part; i < 1000 * (part + 1); i++)
+            x += moons->values[2 * i];
+        assert_true(fabs(x / 1000) < 0.03); /* the outer moon's mean is -1, the inner one's 1 */
+    }
+    fcl_dataset_destroy(&moons);
+}
+
+/* Radius 5 and deviation 1 of each mode: the trap is another deviation under the same name. */
+static void eight_gaussians_have_deviation_1(void **state)
+{
+    (void)state;
+    enum { N = 80000 };
+    fcl_dataset *data = open_ok("8gaussians", &(fcl_dataset_options){.count = N, .seed = 1});
+    double count[8] = {0}, mean[8][2] = {{0}}, square = 0, product = 0;
+    for (int i = 0; i < N; i++) {
+        int mode = data->label[i];
+        double dx = data->values[2 * i] - 5 * cos(mode * pi / 4),
+               dy = data->values[2 * i + 1] - 5 * sin(mode * pi / 4);
+        count[mode]++;
+        mean[mode][0] += dx;
+        mean[mode][1] += dy;
+        square += (dx * dx + dy * dy) / 2;
+        product += dx * dy;
+    }
+    assert_true(fabs(square / N - 1) < 0.02);
+    assert_true(fabs(product / N) < 0.02); /* each coordinate has its own noise */
+    for (int mode = 0; mode < 8; mode++) {
+        assert_true(fabs(count[mode] - N / 8) < 500);
+        assert_true(hypot(mean[mode][0], mean[mode][1]) / count[mode] < 0.05);
+    }
+    fcl_dataset_destroy(&data);
+}
+
+static void checkerboard_fills_the_black_squares(void **state)
+{
+    (void)state;
+    enum { N = 80000 };
+    fcl_dataset *data = open_ok("checkerboard", &(fcl_dataset_options){.count = N});
+    int count[4][4] = {{0}};
+    for (int i = 0; i < N; i++) {
+        double x = (data->values[2 * i] + 4) / 2, y = (data->values[2 * i + 1] + 4) / 2;
+        assert_true(x >= 0 && x <= 4 && y >= 0 && y <= 4);
+        count[(int)fmin(x, 3)][(int)fmin(y, 3)]++;
+    }
+    for (int i = 0; i < 16; i++) {
+        int expected = (i / 4 + i % 4) % 2 == 0 ? N / 8 : 0;
+        assert_true(abs(count[i / 4][i % 4] - expected) < 500);
+        assert_true(expected > 0 || count[i / 4][i % 4] <= 1); /* single precision may round onto an edge */
+    }
+    fcl_dataset_destroy(&data);
+}
+
+static void rings_and_curves_have_their_shapes(void **state)
+{
+    (void)state;
+    enum { N = 30000 };
+    fcl_dataset *rings = open_ok("rings", &(fcl_dataset_options){.count = N});
+    fcl_dataset *curve = open_ok("s-curve", &(fcl_dataset_options){.count = N});
+    fcl_dataset *spirals = open_ok("spirals", &(fcl_dataset_options){.count = N});
+    double ring_square = 0;
+    for (int i = 0; i < N; i++) {
+        const float *r = rings->values + 2 * i, *c = curve->values + 2 * i, *s = spirals->values + 2 * i;
+        double off = hypot(r[0], r[1]) - (rings->label[i] + 1);
+        ring_square += off * off;
+        assert_true(fabs(hypot(c[0], fabs(c[1]) - 1) - 1) <
+                    0.4); /* two unit circles about (0, 1) and (0, -1) */
+        double radius = hypot(s[0], s[1]),
+               angle = pi * radius + spirals->label[i] * pi; /* 3 pi r, radius 3 r */
+        double along = cos(angle) * s[0] + sin(angle) * s[1];
+        assert_true(radius < 0.6 || along > 0);
+    }
+    assert_true(fabs(sqrt(ring_square / N) - 0.08) < 0.004);
+    fcl_dataset_destroy(&rings);
+    fcl_dataset_destroy(&curve);
+    fcl_dataset_destroy(&spirals);
+}
+
+static void unknown_names_get_the_nearest(void **state)
+{
+    (void)state;
+    assert_refused("mons", FCL_ERR_ARGUMENT, "did you mean 'moons'");
+    assert_refused("fashion", FCL_ERR_ARGUMENT, "did you mean 'fashion-mnist'");
+    assert_refused("zebra", FCL_ERR_ARGUMENT, "moons, 8gaussians, checkerboard");
+    assert_refused("", FCL_ERR_ARGUMENT, "no data set");
+    fcl_dataset *dataset;
+    assert_int_equal(fcl_dataset_open("moons", &(fcl_dataset_options){.count = -1}, &dataset),
+                     FCL_ERR_ARGUMENT);
+    assert_int_equal(fcl_dataset_open("moons", &(fcl_dataset_options){.count = INT64_MAX}, &dataset),
+                     FCL_ERR_ARGUMENT);
+}
+
+/* Fashion-MNIST, where its package is installed; else its sentence. */
+static void fashion_mnist_is_found_or_explained(void **state)
+{
+    (void)state;
+    if (access("/usr/share/datasets/fashion-mnist/t10k-images-idx3-ubyte.gz", R_OK) != 0) {
+        assert_refused("fashion-mnist-test", FCL_ERR_FILE, "apt-get install dataset-fashion-mnist");
+        return;
+    }
+    fcl_dataset *data = open_ok("fashion-mnist-test", NULL);
+    assert_string_equal(data->name, "fashion-mnist-test");
+    assert_int_equal(data->count, 10000);
+    assert_int_equal(data->shape.rank, 3);
+    assert_int_equal(data->shape.dim[0], 1);
+    assert_int_equal(data->shape.dim[2], 28);
+    assert_non_null(data->bytes);
+    assert_null(data->values);
+    assert_int_equal(data->classes, 10);
+    int each[10] = {0};
+    for (int i = 0; i < 10000; i++)
+        each[data->label[i]]++;
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(each[i], 1000);
+    fcl_dataset_destroy(&data);
+}
+
+/* Files. IDX by hand: two pictures of 2 by 3. */
+
+static const uint8_t pictures[] = {0, 0, 8, 3, 0, 0, 0, 2, 0,   0,   0,   2,   0,   0,
+                                   0, 3, 0, 1, 2, 3, 4, 5, 255, 254, 253, 252, 251, 250};
+static const uint8_t labels[] = {0, 0, 8, 1, 0, 0, 0, 2, 7, 0};
+
+static const char *write_gzip(const char *name, const void *bytes, size_t size)
+{
+    const char *path = scratch_path(name);
+    gzFile file = gzopen(path, "wb");
+    if (!file || gzwrite(file, bytes, (unsigned)size) != (int)size || gzclose(file) != Z_OK)
+        abort();
+    return path;
+}
+
+static void assert_the_pictures(const char *path, bool labeled)
+{
+    fcl_dataset *data = open_ok(path, NULL);
+    assert_int_equal(data->count, 2);
+    assert_int_equal(data->shape.rank, 3);
+    assert_int_equal(data->shape.dim[0], 1);
+    assert_int_equal(data->shape.dim[1], 2);
+    assert_int_equal(data->shape.dim[2], 3);
+    assert_memory_equal(data->bytes, pictures + 16, 12);
+    assert_int_equal(data->classes, labeled ? 8 : 0);
+    if (labeled)
+        assert_int_equal(data->label[0], 7);
+    fcl_array *second;
+    assert_int_equal(fcl_dataset_take(data, 1, 1, &second), FCL_OK);
+    assert_int_equal(second->shape.rank, 4);
+    assert_int_equal(second->shape.dim[0], 1);
+    assert_true(fabsf(second->data[0] - 1) < 1e-6f);
+    assert_true(fabs(second->data[5] - (250 * 2 / 255.0 - 1)) < 1e-6);
+    fcl_array_destroy(&second);
+    assert_int_equal(fcl_dataset_take(data, 1, 2, &second), FCL_ERR_ARGUMENT);
+    assert_int_equal(fcl_dataset_take(data, INT64_MAX, 1, &second), FCL_ERR_ARGUMENT);
+    fcl_dataset_destroy(&data);
+}
+
+static void idx_is_read_plain_and_gzipped_with_its_labels(void **state)
+{
+    (void)state;
+    assert_the_pictures(scratch_write("lone-idx3-ubyte", pictures, sizeof pictures), false);
+    scratch_write("a-labels-idx1-ubyte", labels, sizeof labels);
+    assert_the_pictures(scratch_write("a-images-idx3-ubyte", pictures, sizeof pictures), true);
+    write_gzip("b-labels.idx1-ubyte.gz", labels, sizeof labels);
+    const char *path = write_gzip("b-images.idx3-ubyte.gz", pictures, sizeof pictures);
+    assert_the_pictures(path, true);
+    fcl_dataset *data = open_ok(path, &(fcl_dataset_options){.unlabeled = true, .count = 1});
+    assert_null(data->label);
+    assert_int_equal(data->count, 1);
+    fcl_dataset_destroy(&data);
+    assert_int_equal(fcl_dataset_open(path, &(fcl_dataset_options){.count = 3}, &data), FCL_ERR_ARGUMENT);
+    assert_says("holds 2 samples, not the 3");
+}
+
+static void idx_reads_big_endian_numbers(void **state)
+{
+    (void)state;
+    static const uint8_t floats[] = {0, 0, 13, 2, 0, 0, 0, 1, 0, 0, 0, 2, 0x3f, 0x80, 0, 0, 0xc0, 0, 0, 0};
+    fcl_dataset *data = open_ok(scratch_write("f.idx", floats, sizeof floats), NULL);
+    assert_int_equal(data->count, 1);
+    assert_true(data->values[0] == 1 && data->values[1] == -2);
+    fcl_dataset_destroy(&data);
+    static const uint8_t shorts[] = {0, 0, 11, 1, 0, 0, 0, 2, 1, 0, 0xff, 0xff};
+    data = open_ok(scratch_write("s.idx", shorts, sizeof shorts), NULL);
+    assert_int_equal(data->count, 2);
+    assert_int_equal(data->shape.dim[0], 1);
+    assert_true(data->values[0] == 256 && data->values[1] == -1);
+    fcl_dataset_destroy(&data);
+}
+
+static void idx_refuses_every_truncation(void **state)
+{
+    (void)state;
+    fcl_dataset *data;
+    for (size_t size = 0; size < sizeof pictures; size++) {
+        const char *path = scratch_write("cut-idx3-ubyte", pictures, size);
+        assert_int_equal(fcl_dataset_open(path, NULL, &data), FCL_ERR_FORMAT);
+        assert_says(size == 0 ? "is empty" : "is cut off");
+    }
+    assert_says("(2, 2, 3) need 12 bytes of data, 11 are there");
+    write_gzip("whole.gz", pictures, sizeof pictures);
+    uint8_t *packed;
+    size_t packed_size;
+    assert_int_equal(fcl_file_read(scratch_path("whole.gz"), &packed, &packed_size), FCL_OK);
+    for (size_t size = 1; size < packed_size; size++) {
+        assert_int_equal(fcl_dataset_open(scratch_write("cut.gz", packed, size), NULL, &data),
+                         FCL_ERR_FORMAT);
+        assert_says("cut.gz");
+    }
+    packed[packed_size - 6] ^= 1; /* the checksum */
+    assert_int_equal(fcl_dataset_open(scratch_write("sum.gz", packed, packed_size), NULL, &data),
+                     FCL_ERR_FORMAT);
+    assert_says("gzip");
+    free(packed);
+}
+
+static void idx_tells_its_mistakes(void **state)
+{
+    (void)state;
+    uint8_t longer[sizeof pictures + 1] = {0}, bad[sizeof pictures];
+    memcpy(longer, pictures, sizeof pictures);
+    assert_refused(scratch_write("long.idx", longer, sizeof longer), FCL_ERR_FORMAT, "bytes follow the 12");
+    memcpy(bad, pictures, sizeof bad);
+    bad[4] = bad[8] = bad[12] = 0x7f; /* a picture of 2^93 bytes */
+    assert_refused(scratch_write("huge.idx", bad, sizeof bad), FCL_ERR_FORMAT, "no memory can hold");
+    bad[4] = bad[8] = 0; /* 2 times 2 times 2^31: claims memory only as it comes */
+    assert_refused(scratch_write("lie.idx", bad, sizeof bad), FCL_ERR_FORMAT, "is cut off");
+    memcpy(bad, pictures, sizeof bad);
+    bad[3] = 9;
+    assert_refused(scratch_write("rank.idx", bad, sizeof bad), FCL_ERR_FORMAT, "9 dimensions");
+    bad[2] = 10;
+    assert_refused(scratch_write("type.idx", bad, sizeof bad), FCL_ERR_FORMAT, "begins with 00 00 0a 09");
+    memcpy(bad, pictures, sizeof bad);
+    bad[7] = 0;
+    assert_refused(scratch_write("none.idx", bad, 16), FCL_ERR_FORMAT, "no samples: its shape is (0, 2, 3)");
+    scratch_write("c-labels-idx1-ubyte", labels, sizeof labels - 1);
+    assert_refused(scratch_write("c-images-idx3-ubyte", pictures, sizeof pictures), FCL_ERR_FORMAT,
+                   "c-labels");
+    static const uint8_t three[] = {0, 0, 8, 1, 0, 0, 0, 3, 1, 2, 3};
+    scratch_write("d-labels-idx1-ubyte", three, sizeof three);
+    assert_refused(scratch_write("d-images-idx3-ubyte", pictures, sizeof pictures), FCL_ERR_FORMAT,
+                   "3 labels for 2 samples");
+}
+
+/* NumPy's files */
+
+static const char *write_npy(const char *name, const char *descr, const char *shape, const void *data,
+                             size_t size)
+{
+    char file[1024], header[200];
+    int length = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }\n",
+                          descr, shape);
+    memcpy(file, "\x93NUMPY\1\0", 8);
+    file[8] = (char)length;
+    file[9] = 0;
+    memcpy(file + 10, header, (size_t)length);
+    memcpy(file + 10 + length, data, size);
+    return scratch_write(name, file, 10 + (size_t)length + size);
+}
+
+static void npy_bytes_of_rank_3_and_4_are_pictures(void **state)
+{
+    (void)state;
+    uint8_t bytes[24];
+    for (int i = 0; i < 24; i++)
+        bytes[i] = (uint8_t)i;
+    fcl_dataset *data = open_ok(write_npy("chw.npy", "|u1", "(2, 3, 2, 2)", bytes, 24), NULL);
+    assert_int_equal(data->shape.dim[0], 3);
+    assert_memory_equal(data->bytes, bytes, 24);
+    fcl_dataset_destroy(&data);
+    data = open_ok(write_npy("hwc.npy", "|u1", "(2, 2, 2, 3)", bytes, 24), NULL);
+    assert_int_equal(data->shape.dim[0], 3);
+    assert_int_equal(data->shape.dim[1], 2);
+    for (int i = 0; i < 24; i++) /* sample, channel, pixel */
+        assert_int_equal(data->bytes[i], i / 12 * 12 + i % 4 * 3 + i % 12 / 4);
+    fcl_dataset_destroy(&data);
+    data = open_ok(write_npy("table.npy", "|u1", "(8, 3)", bytes, 24), NULL);
+    assert_null(data->bytes);
+    assert_true(data->values[23] == 23);
+    fcl_dataset_destroy(&data);
+}
+
+static void npy_of_one_dimension_is_samples_of_one_number(void **state)
+{
+    (void)state;
+    static const float values[] = {1, 2, 3};
+    fcl_dataset *data = open_ok(write_npy("one.npy", "<f4", "(3,)", values, sizeof values), NULL);
+    assert_int_equal(data->count, 3);
+    assert_int_equal(data->shape.rank, 1);
+    assert_int_equal(data->shape.dim[0], 1);
+    fcl_dataset_destroy(&data);
+}
+
+static void bad_arrays_are_refused(void **state)
+{
+    (void)state;
+    static const float nan_at_3[] = {1, 2, 3, 4, 5, 6, 7, NAN}, infinite[] = {1, 2, INFINITY, 4};
+    static const double too_large[] = {1, 1e300};
+    assert_refused(write_npy("nan.npy", "<f4", "(4, 2)", nan_at_3, sizeof nan_at_3), FCL_ERR_NUMERIC,
+                   "sample 3 holds NaN (its number 1, both from 0)");
+    assert_refused(write_npy("inf.npy", "<f4", "(2, 2)", infinite, sizeof infinite), FCL_ERR_NUMERIC,
+                   "sample 1 holds an infinite");
+    assert_refused(write_npy("big.npy", "<f8", "(1, 2)", too_large, sizeof too_large), FCL_ERR_NUMERIC,
+                   "sample 0");
+    assert_refused(write_npy("none.npy", "<f4", "(0, 2)", "", 0), FCL_ERR_FORMAT,
+                   "no samples: its shape is (0, 2)");
+    assert_refused(write_npy("empty.npy", "<f4", "(2, 0)", "", 0), FCL_ERR_FORMAT,
+                   "no samples: its shape is (2, 0)");
+    assert_refused(write_npy("scalar.npy", "<f4", "()", nan_at_3, 4), FCL_ERR_FORMAT, "single number");
+    assert_refused(scratch_write("no.npy", "\x93NU", 3), FCL_ERR_FORMAT, "no.npy is not a .npy array");
+    assert_refused(scratch_write("zero.npy", "", 0), FCL_ERR_FORMAT, "is empty");
+    assert_refused(scratch_write("text.txt", "hello world", 11), FCL_ERR_FORMAT, "none of the formats");
+    assert_refused(scratch_path("missing.npy"), FCL_ERR_FILE, "No such file");
+    assert_refused(scratch_path(""), FCL_ERR_FILE, "folder");
+}
+
+static fcl_array *array_of(fcl_shape shape, float step)
+{
+    fcl_array *array;
+    assert_int_equal(fcl_array_create(shape, &array), FCL_OK);
+    for (int64_t i = 0; i < fcl_shape_size(shape); i++)
+        array->data[i] = step * (float)i;
+    return array;
+}
+
+static void npz_finds_samples_and_labels(void **state)
+{
+    (void)state;
+    fcl_array *x = array_of(FCL_SHAPE(3, 2), 0.5f), *y = array_of(FCL_SHAPE(3, 1), 2),
+              *z = array_of(FCL_SHAPE(4, 4), 1);
+    const char *path = scratch_path("a.npz");
+    assert_int_equal(fcl_npz_write(path, (fcl_npz_entry[]){{"z", z}, {"y", y}, {"x", x}}, 3), FCL_OK);
+    fcl_dataset *data = open_ok(path, NULL);
+    assert_int_equal(data->count, 3);
+    assert_memory_equal(data->values, x->data, 6 * sizeof(float));
+    assert_int_equal(data->classes, 5);
+    assert_int_equal(data->label[2], 4);
+    fcl_dataset_destroy(&data);
+    assert_int_equal(fcl_npz_write(path, (fcl_npz_entry[]){{"labels", y}, {"points", x}}, 2), FCL_OK);
+    data = open_ok(path, NULL);
+    assert_memory_equal(data->values, x->data, 6 * sizeof(float));
+    assert_int_equal(data->classes, 5);
+    fcl_dataset_destroy(&data);
+    assert_int_equal(fcl_npz_write(path, (fcl_npz_entry[]){{"data", z}, {"y", y}}, 2), FCL_OK);
+    assert_refused(path, FCL_ERR_FORMAT, "array y holds 3 labels for 4 samples");
+    assert_int_equal(fcl_npz_write(path, (fcl_npz_entry[]){{"y", y}}, 1), FCL_OK);
+    assert_refused(path, FCL_ERR_FORMAT, "holds labels (y) but no samples");
+    y->data[1] = 0.5f;
+    assert_int_equal(fcl_npz_write(path, (fcl_npz_entry[]){{"x", x}, {"y", y}}, 2), FCL_OK);
+    assert_refused(path, FCL_ERR_FORMAT, "the label of sample 1 is 0.5");
+    y->data[1] = NAN;
+    assert_int_equal(fcl_npz_write(path, (fcl_npz_entry[]){{"x", x}, {"y", y}}, 2), FCL_OK);
+    assert_refused(path, FCL_ERR_FORMAT, "the label of sample 1");
+    fcl_array_destroy(&x);
+    fcl_array_destroy(&y);
+    fcl_array_destroy(&z);
+}
+
+static void csv_is_a_row_a_sample(void **state)
+{
+    (void)state;
+    fcl_dataset *data = open_ok(scratch_write("a.csv", "x,y\n1,2\n3,4\n", 12), NULL);
+    assert_int_equal(data->count, 2);
+    assert_int_equal(data->shape.dim[0], 2);
+    assert_true(data->values[3] == 4);
+    fcl_dataset_destroy(&data);
+    assert_refused(scratch_write("b.csv", "1,nan\n", 6), FCL_ERR_NUMERIC, "sample 0 holds NaN");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(toys_are_deterministic_points),
+        cmocka_unit_test(moons_are_scikit_learns),
+        cmocka_unit_test(moons_are_mixed),
+        cmocka_unit_test(eight_gaussians_have_deviation_1),
+        cmocka_unit_test(checkerboard_fills_the_black_squares),
+        cmocka_unit_test(rings_and_curves_have_their_shapes),
+        cmocka_unit_test(unknown_names_get_the_nearest),
+        cmocka_unit_test(fashion_mnist_is_found_or_explained),
+        cmocka_unit_test(idx_is_read_plain_and_gzipped_with_its_labels),
+        cmocka_unit_test(idx_reads_big_endian_numbers),
+        cmocka_unit_test(idx_refuses_every_truncation),
+        cmocka_unit_test(idx_tells_its_mistakes),
+        cmocka_unit_test(npy_bytes_of_rank_3_and_4_are_pictures),
+        cmocka_unit_test(npy_of_one_dimension_is_samples_of_one_number),
+        cmocka_unit_test(bad_arrays_are_refused),
+        cmocka_unit_test(npz_finds_samples_and_labels),
+        cmocka_unit_test(csv_is_a_row_a_sample),
+    };
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
+}

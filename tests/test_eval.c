@@ -1,0 +1,314 @@
+/* Sample files, pictures and W2. Pictures are read back by libpng's simplified interface. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <flowcl/data.h>
+#include <flowcl/eval.h>
+#include "base/random.h"
+#include "scratch.h"
+
+#include <math.h>
+#include <png.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define assert_says(part) assert_non_null(strstr(fcl_error(), part))
+
+static fcl_array *normal_array(fcl_shape shape, uint64_t seed)
+{
+    fcl_array *array;
+    assert_int_equal(fcl_array_create(shape, &array), FCL_OK);
+    for (int64_t i = 0; i < fcl_shape_size(shape); i++)
+        array->data[i] = (float)fcl_random_normal((fcl_random){seed, 1, 0}, (uint64_t)i);
+    return array;
+}
+
+typedef struct picture {
+    int width, height;
+    uint8_t *rgb;
+} picture;
+
+static picture read_picture(const char *path)
+{
+    png_image image = {.version = PNG_IMAGE_VERSION};
+    assert_true(png_image_begin_read_from_file(&image, path));
+    image.format = PNG_FORMAT_RGB;
+    picture p = {(int)image.width, (int)image.height, malloc(PNG_IMAGE_SIZE(image))};
+    assert_true(png_image_finish_read(&image, NULL, p.rgb, 0, NULL));
+    return p;
+}
+
+static const uint8_t *pixel(const picture *p, int x, int y)
+{
+    return p->rgb + 3 * (y * p->width + x);
+}
+
+/* Sample files are read back by the data layer. */
+static void samples_go_to_the_format_of_the_ending(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"s.npy", "s.NPZ", "s.csv"};
+    fcl_array *samples = normal_array(FCL_SHAPE(17, 3), 1);
+    for (int i = 0; i < 3; i++) {
+        const char *path = scratch_path(names[i]);
+        fcl_dataset *again;
+        assert_int_equal(fcl_samples_check_path(path), FCL_OK);
+        assert_int_equal(fcl_samples_write(path, samples, NULL), FCL_OK);
+        assert_int_equal(fcl_dataset_open(path, NULL, &again), FCL_OK);
+        assert_int_equal(again->count, 17);
+        assert_memory_equal(again->values, samples->data, 51 * sizeof(float));
+        fcl_dataset_destroy(&again);
+    }
+    assert_int_equal(fcl_samples_write(scratch_path("s.jpeg"), samples, NULL), FCL_ERR_ARGUMENT);
+    assert_says(".npy, .npz, .csv or .png");
+    assert_int_equal(fcl_samples_check_path(".png"), FCL_ERR_ARGUMENT);
+    assert_int_equal(fcl_samples_write(scratch_path("no/s.png"), samples, NULL), FCL_ERR_FILE);
+    assert_says("does not exist");
+    fcl_array_destroy(&samples);
+    samples = normal_array(FCL_SHAPE(0, 2), 1);
+    assert_int_equal(fcl_samples_write(scratch_path("s.npy"), samples, NULL), FCL_ERR_SHAPE);
+    fcl_array_destroy(&samples);
+}
+
+/* Five pictures of 3 by 2 pixels: 3 columns, 2 rows, enlarged 8 times, 2 pixels of white between them. */
+static void grids_enlarge_pictures_between_white_lines(void **state)
+{
+    (void)state;
+    static const float values[] = {-1, 1, 0, -0.5f, 0.5f, 7};
+    static const uint8_t bytes[] = {0, 255, 128, 64, 191, 255};
+    fcl_array *samples = normal_array(FCL_SHAPE(5, 1, 2, 3), 1);
+    for (int i = 0; i < 30; i++)
+        samples->data[i] = values[(i + i / 6) % 6];
+    const char *path = scratch_path("grid.png");
+    assert_int_equal(fcl_samples_write(path, samples, NULL), FCL_OK);
+    picture p = read_picture(path);
+    assert_int_equal(p.width, 3 * (3 * 8 + 2) + 2);
+    assert_int_equal(p.height, 2 * (2 * 8 + 2) + 2);
+    for (int i = 0; i < 30; i++) {
+        int left = 2 + i / 6 % 3 * 26 + i % 3 * 8, top = 2 + i / 18 * 18 + i % 6 / 3 * 8;
+        uint8_t expected = bytes[(i + i / 6) % 6];
+        assert_true(abs(*pixel(&p, left, top) - expected) <= 1);
+        assert_int_equal(*pixel(&p, left, top), *pixel(&p, left + 7, top + 7));
+    }
+    for (int x = 0; x < p.width; x++)
+        assert_int_equal(*pixel(&p, x, 19), 255);                 /* between the rows */
+    assert_int_equal(*pixel(&p, p.width - 5, p.height - 5), 255); /* the place of a sixth picture */
+    free(p.rgb);
+    fcl_array_destroy(&samples);
+}
+
+static void grids_have_colors(void **state)
+{
+    (void)state;
+    fcl_array *samples = normal_array(FCL_SHAPE(1, 3, 1, 1), 1);
+    samples->data[0] = 1;
+    samples->data[1] = -1;
+    samples->data[2] = NAN;
+    assert_int_equal(fcl_samples_write(scratch_path("color.png"), samples, NULL), FCL_OK);
+    picture p = read_picture(scratch_path("color.png"));
+    assert_memory_equal(pixel(&p, p.width / 2, p.height / 2), "\xff\0\0", 3);
+    free(p.rgb);
+    fcl_array_destroy(&samples);
+}
+
+static bool is_blue(const uint8_t *rgb)
+{
+    return rgb[2] > rgb[0] + 60;
+}
+
+/* The corners of a square are drawn in blue at equal distances both ways, and nothing lies between them. */
+static void scatter_has_equal_axes_and_the_points_in_place(void **state)
+{
+    (void)state;
+    fcl_array *samples = normal_array(FCL_SHAPE(4, 2), 1);
+    memcpy(samples->data, (float[]){-1, -1, 1, -1, -1, 1, 1, 1}, 8 * sizeof(float));
+    assert_int_equal(
+        fcl_samples_write(scratch_path("s.png"), samples, &(fcl_picture_options){.title = "four"}), FCL_OK);
+    picture p = read_picture(scratch_path("s.png"));
+    int low_x = p.width, high_x = 0, low_y = p.height, high_y = 0, blue = 0;
+    for (int y = 0; y < p.height; y++) {
+        for (int x = 0; x < p.width; x++) {
+            if (!is_blue(pixel(&p, x, y)))
+                continue;
+            blue++;
+            low_x = x < low_x ? x : low_x;
+            high_x = x > high_x ? x : high_x;
+            low_y = y < low_y ? y : low_y;
+            high_y = y > high_y ? y : high_y;
+        }
+    }
+    assert_in_range(blue, 4 * 20, 4 * 80);
+    assert_true(abs((high_x - low_x) - (high_y - low_y)) <= 2);
+    assert_true(high_x - low_x > p.width / 2);
+    free(p.rgb);
+    fcl_array_destroy(&samples);
+}
+
+static void scatter_survives_bad_points(void **state)
+{
+    (void)state;
+    fcl_array *samples = normal_array(FCL_SHAPE(2000, 3), 1), *one = normal_array(FCL_SHAPE(1, 2), 1);
+    samples->data[0] = NAN;
+    samples->data[4] = INFINITY;
+    samples->data[6] = 3e38f; /* one of two thousand does not set the frame */
+    samples->data[9] = -3e38f;
+    assert_int_equal(fcl_samples_write(scratch_path("bad.png"), samples, NULL), FCL_OK);
+    picture p = read_picture(scratch_path("bad.png"));
+    int blue = 0;
+    for (int i = 0; i < p.width * p.height; i++)
+        blue += is_blue(p.rgb + 3 * i);
+    assert_true(blue > 5000);
+    free(p.rgb);
+    assert_int_equal(
+        fcl_samples_write(scratch_path("one.png"), one, &(fcl_picture_options){.reference = samples}),
+        FCL_OK);
+    one->data[0] = NAN;
+    assert_int_equal(fcl_samples_write(scratch_path("none.png"), one, NULL), FCL_ERR_NUMERIC);
+    assert_int_equal(scratch_count("none.png"), 0);
+    fcl_array_destroy(&samples);
+    fcl_array_destroy(&one);
+}
+
+static void what_cannot_be_drawn_is_said(void **state)
+{
+    (void)state;
+    static const struct {
+        fcl_shape shape;
+        int status;
+    } cases[] = {{FCL_SHAPE(3, 1), FCL_ERR_SHAPE},
+                 {FCL_SHAPE(3), FCL_ERR_SHAPE},
+                 {FCL_SHAPE(3, 2, 4, 4), FCL_ERR_SHAPE},
+                 {FCL_SHAPE(1, 1, 1, 100000), FCL_ERR_UNSUPPORTED}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fcl_array *samples = normal_array(cases[i].shape, 1);
+        assert_int_equal(fcl_samples_write(scratch_path("odd.png"), samples, NULL), cases[i].status);
+        assert_says("cannot draw");
+        fcl_array_destroy(&samples);
+    }
+    assert_int_equal(scratch_count("odd.png"), 0);
+}
+
+/* A falling loss: its strong line begins at the upper left and ends at the lower right. */
+static void loss_chart_falls(void **state)
+{
+    (void)state;
+    double step[400], loss[400];
+    for (int i = 0; i < 400; i++) {
+        step[i] = 10 * i;
+        loss[i] = pow(10, -i / 100.0);
+    }
+    loss[7] = NAN;
+    loss[8] = 0;
+    const char *path = scratch_path("loss.png");
+    int status = fcl_loss_chart_write(path, &(fcl_loss_chart){step, loss, 400, "a loss"});
+    if (status == FCL_ERR_UNSUPPORTED) {
+        assert_says("built without charts");
+        skip();
+    }
+    assert_int_equal(status, FCL_OK);
+    picture p = read_picture(path);
+    double mean[2] = {0}, count[2] = {0}; /* the height of the blue pixels, left half and right half */
+    for (int i = 0; i < p.width * p.height; i++) {
+        if (is_blue(p.rgb + 3 * i)) {
+            mean[i % p.width > p.width / 2] += i / p.width;
+            count[i % p.width > p.width / 2]++;
+        }
+    }
+    assert_true(count[0] > 300 && count[1] > 300);
+    assert_true(mean[0] / count[0] + p.height / 4 < mean[1] / count[1]);
+    free(p.rgb);
+    assert_int_equal(fcl_loss_chart_write(path, &(fcl_loss_chart){step, loss, 1, NULL}), FCL_OK);
+    assert_int_equal(fcl_loss_chart_write(path, &(fcl_loss_chart){step, loss + 7, 2, NULL}), FCL_ERR_NUMERIC);
+    assert_int_equal(fcl_loss_chart_write(path, &(fcl_loss_chart){step, loss, 0, NULL}), FCL_ERR_NUMERIC);
+}
+
+/* W2 */
+
+static int compare(const void *left, const void *right)
+{
+    float a = *(const float *)left, b = *(const float *)right;
+    return (a > b) - (a < b);
+}
+
+static void w2_on_a_line_is_between_sorted_points(void **state)
+{
+    (void)state;
+    enum { N = 500 };
+    fcl_array *a = normal_array(FCL_SHAPE(N), 1), *b = normal_array(FCL_SHAPE(N), 2);
+    for (int i = 0; i < N; i++)
+        b->data[i] = 3 * b->data[i] + 1;
+    double distance, expected = 0;
+    assert_int_equal(fcl_w2_squared(a, b, &distance), FCL_OK);
+    qsort(a->data, N, sizeof(float), compare);
+    qsort(b->data, N, sizeof(float), compare);
+    for (int i = 0; i < N; i++)
+        expected += ((double)a->data[i] - b->data[i]) * ((double)a->data[i] - b->data[i]) / N;
+    assert_true(fabs(distance - expected) < 1e-9 * expected);
+    fcl_array_destroy(&a);
+    fcl_array_destroy(&b);
+}
+
+/* Points moved by one vector, in another order: the distance is the vector's, whatever the points are. */
+static void w2_of_a_translation_is_its_length(void **state)
+{
+    (void)state;
+    enum { N = 300 };
+    fcl_array *a = normal_array(FCL_SHAPE(N, 2), 1), *b = normal_array(FCL_SHAPE(N, 2), 1);
+    for (int i = 0; i < N; i++) {
+        int from = (i * 7 + 5) % N;
+        b->data[2 * i] = a->data[2 * from] + 3;
+        b->data[2 * i + 1] = a->data[2 * from + 1] - 4;
+    }
+    double distance;
+    assert_int_equal(fcl_w2_squared(a, b, &distance), FCL_OK);
+    assert_true(fabs(distance - 25) < 1e-4);
+    assert_int_equal(fcl_w2_squared(a, a, &distance), FCL_OK);
+    assert_true(distance == 0);
+    b->data[5] = NAN;
+    assert_int_equal(fcl_w2_squared(a, b, &distance), FCL_ERR_NUMERIC);
+    fcl_array_destroy(&b);
+    b = normal_array(FCL_SHAPE(N, 3), 1);
+    assert_int_equal(fcl_w2_squared(a, b, &distance), FCL_ERR_SHAPE);
+    assert_says("(300, 2) and (300, 3)");
+    fcl_array_destroy(&a);
+    fcl_array_destroy(&b);
+}
+
+/* Two draws of 2000 moons are 0.003 apart (squared). */
+static void w2_of_two_moons_is_small(void **state)
+{
+    (void)state;
+    fcl_array *draws[2];
+    for (int i = 0; i < 2; i++) {
+        fcl_dataset *moons;
+        fcl_dataset_options options = {.count = 2000, .seed = (uint64_t)i + 1};
+        assert_int_equal(fcl_dataset_open("moons", &options, &moons), FCL_OK);
+        assert_int_equal(fcl_dataset_take(moons, 0, 2000, &draws[i]), FCL_OK);
+        fcl_dataset_destroy(&moons);
+    }
+    double distance;
+    assert_int_equal(fcl_w2_squared(draws[0], draws[1], &distance), FCL_OK);
+    assert_true(distance > 0.002 && distance < 0.005);
+    fcl_array_destroy(&draws[0]);
+    fcl_array_destroy(&draws[1]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(samples_go_to_the_format_of_the_ending),
+        cmocka_unit_test(grids_enlarge_pictures_between_white_lines),
+        cmocka_unit_test(grids_have_colors),
+        cmocka_unit_test(scatter_has_equal_axes_and_the_points_in_place),
+        cmocka_unit_test(scatter_survives_bad_points),
+        cmocka_unit_test(what_cannot_be_drawn_is_said),
+        cmocka_unit_test(loss_chart_falls),
+        cmocka_unit_test(w2_on_a_line_is_between_sorted_points),
+        cmocka_unit_test(w2_of_a_translation_is_its_length),
+        cmocka_unit_test(w2_of_two_moons_is_small),
+    };
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
+}

@@ -1,0 +1,60 @@
+/* The rows of the flow layer's tables. A table's first row is its default. */
+#ifndef FLOW_FLOW_H
+#define FLOW_FLOW_H
+
+#include <flowcl/flow.h>
+
+typedef struct fcl_path { /* path.c */
+    const char *name;
+    fcl_path_kind kind;
+    const char *help;
+} fcl_path;
+
+typedef struct fcl_coupling { /* coupling.c */
+    const char *name;
+    fcl_tensor *(*source)(fcl_graph *graph,
+                          fcl_tensor *x1); /* x0 (B, D), row by row the partner of x1 (B, D) */
+    const char *help;
+} fcl_coupling;
+
+typedef struct fcl_time_law { /* time.c */
+    const char *name;
+    fcl_tensor *(*draw)(fcl_graph *graph, int64_t batch); /* t (B, 1) */
+    const char *help;
+} fcl_time_law;
+
+typedef struct fcl_loss { /* loss.c */
+    const char *name;
+    fcl_tensor *(*build)(fcl_tensor *v, fcl_tensor *u); /* v, u (B, D) -> (B, 1) */
+    const char *help;
+} fcl_loss;
+
+/* An explicit Runge-Kutta method: k_i = v(x + h sum_j a_ij k_j, t + c_i h), x_new = x + h sum_i b_i k_i. */
+typedef struct fcl_tableau { /* tableau.c */
+    const char *name;
+    int stages;
+    int order;             /* of x_new */
+    int estimate_order;    /* of the solution that the error estimate compares x_new with; 0: there is none */
+    bool fsal;             /* the last stage stands at x_new: its slope is the next step's first */
+    const double *a;       /* rows 1, 2, ... of the strictly lower triangle: 1, 2, ... numbers */
+    const double *b, *c;   /* `stages` numbers each */
+    const double *b_error; /* b less the weights of the compared solution; NULL: fixed steps only */
+    const char *help;
+} fcl_tableau;
+
+enum { FCL_MAX_STAGES = 16 };
+
+/* The row of that name, the default for NULL, and NULL where there is no such row. */
+const fcl_path *fcl_path_find(const char *name);
+const fcl_coupling *fcl_coupling_find(const char *name);
+const fcl_time_law *fcl_time_find(const char *name);
+const fcl_loss *fcl_loss_find(const char *name);
+const fcl_tableau *fcl_tableau_find(const char *name);
+
+/* The index of `name` among the names that a table's function gives: 0 for NULL, -1 where it is not there. */
+int fcl_row_index(const char *(*names)(int index), const char *name);
+
+/* v(x, t), with a mistake in the graph where it has not the shape of x. */
+fcl_tensor *fcl_velocity_build(fcl_velocity velocity, void *data, fcl_tensor *x, fcl_tensor *t);
+
+#endif

@@ -1,0 +1,331 @@
+/* The flow layer's tables and the training objective, against closed forms. */
+#include "flow/flow.h"
+
+#include <flowcl/flowcl.h>
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define assert_ok(call) check_ok(call, __FILE__, __LINE__)
+
+static void check_ok(int status, const char *file, int line)
+{
+    if (status != FCL_OK)
+        print_error("%s:%d: %s: %s\n", file, line, fcl_status_name(status), fcl_error());
+    _assert_int_equal(FCL_OK, status, file, line);
+}
+
+static void assert_near(double value, double expected, double bound)
+{
+    if (!(fabs(value - expected) <= bound)) {
+        print_error("%.9g is further than %g from %.9g\n", value, bound, expected);
+        fail();
+    }
+}
+
+static int open_device(void **state)
+{
+    fcl_device *device = NULL;
+    int status = fcl_device_open(NULL, NULL, &device);
+    if (status != FCL_OK)
+        print_error("%s\n", fcl_error());
+    *state = device;
+    return status;
+}
+
+static int close_device(void **state)
+{
+    fcl_device *device = *state;
+    fcl_device_close(&device);
+    return 0;
+}
+
+/* A simulator checks accesses, not statistics: it gets a few rows. */
+static int64_t rows(const fcl_device *device, int64_t count)
+{
+    return strstr(fcl_device_describe(device)->name, "Oclgrind") ? 8 : count;
+}
+
+/* --- tables --- */
+
+static void every_row_has_a_name_and_a_help(void **state)
+{
+    static const struct {
+        const char *(*name)(int), *(*help)(int);
+        const char *first;
+    } tables[] = {
+        {fcl_path_name, fcl_path_help, "linear"},    {fcl_coupling_name, fcl_coupling_help, "independent"},
+        {fcl_time_name, fcl_time_help, "uniform"},   {fcl_loss_name, fcl_loss_help, "squared"},
+        {fcl_solver_name, fcl_solver_help, "euler"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        assert_string_equal(tables[i].name(0), tables[i].first);
+        int count = 0;
+        for (; tables[i].name(count); count++)
+            assert_true(tables[i].help(count) && *tables[i].help(count));
+        assert_null(tables[i].help(count));
+        assert_null(tables[i].name(-1));
+        assert_null(tables[i].help(-1));
+    }
+}
+
+static void a_wrong_name_is_told_the_nearest(void **state)
+{
+    static const struct {
+        fcl_cfm_options options;
+        const char *words[2];
+    } wrong[] = {
+        {{.path = "liner"}, {"path", "\"linear\""}},
+        {{.coupling = "independant"}, {"coupling", "\"independent\""}},
+        {{.time = "uniforn"}, {"time", "\"uniform\""}},
+        {{.loss = "square"}, {"loss", "\"squared\""}},
+        {{.sigma = -1}, {"sigma", "-1"}},
+        {{.sigma = NAN}, {"sigma", "nan"}},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_int_equal(fcl_cfm_check(&wrong[i].options), FCL_ERR_ARGUMENT);
+        for (int j = 0; j < 2; j++)
+            assert_non_null(strstr(fcl_error(), wrong[i].words[j]));
+    }
+    assert_ok(fcl_cfm_check(&(fcl_cfm_options){0}));
+    assert_ok(fcl_cfm_check(&(fcl_cfm_options){"linear", "independent", "uniform", "squared", 0.1f}));
+}
+
+/* --- times --- */
+
+static void uniform_times_have_their_moments(void **state)
+{
+    enum { MOST = 20000 };
+    static float t[MOST];
+    int64_t count = rows(*state, MOST);
+    double mean = 0, square = 0;
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *times = fcl_output(fcl_time_find("uniform")->draw(graph, count));
+    fcl_graph_random(graph, 7, 1, 0);
+    assert_ok(fcl_graph_compile(graph, *state, NULL));
+    assert_ok(fcl_graph_run(graph));
+    assert_ok(fcl_tensor_read(times, t));
+    for (int64_t i = 0; i < count; i++) {
+        assert_true(t[i] > 0 && t[i] < 1);
+        mean += t[i] / (double)count;
+        square += (double)t[i] * t[i] / (double)count;
+    }
+    assert_near(mean, 1. / 2, 5 * sqrt(1. / 12 / (double)count));
+    assert_near(square, 1. / 3, 5 * sqrt(4. / 45 / (double)count));
+    fcl_graph_destroy(&graph);
+}
+
+/* --- the objective at the exact velocity ---
+ *
+ * x0 ~ N(0, 1), x1 ~ N(m, c^2), x_t = t x1 + (1 - t) x0 + s eps, u = x1 - x0. The three are jointly Gaussian
+ * with var u = c^2 + 1,   var x_t = P = t^2 c^2 + (1 - t)^2 + s^2,   cov(u, x_t) = Q = t c^2 - (1 - t), so
+ * the best velocity is v = m + Q/P (x - t m), and the least loss the conditional variance averaged over t:
+ *     int_0^1 c^2 + 1 - Q^2/P dt,   which for s = 0 is int c^2/P dt = c pi/2. */
+
+enum { SIZE = 3 };
+static const float means[SIZE] = {-1, 0.5f, 2};
+static const float deviations[SIZE] = {0.5f, 1, 2};
+
+typedef struct gaussian {
+    fcl_buffer *mean, *deviation; /* (D) */
+    float tube;
+} gaussian;
+
+static gaussian gaussian_create(fcl_device *device, float tube)
+{
+    gaussian gauss = {.tube = tube};
+    assert_ok(fcl_buffer_create(device, sizeof means, &gauss.mean));
+    assert_ok(fcl_buffer_create(device, sizeof deviations, &gauss.deviation));
+    assert_ok(fcl_buffer_write(gauss.mean, 0, sizeof means, means));
+    assert_ok(fcl_buffer_write(gauss.deviation, 0, sizeof deviations, deviations));
+    return gauss;
+}
+
+static void gaussian_destroy(gaussian *gauss)
+{
+    fcl_buffer_destroy(&gauss->mean);
+    fcl_buffer_destroy(&gauss->deviation);
+}
+
+static fcl_tensor *best_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+{
+    const gaussian *gauss = data;
+    fcl_tensor *m = fcl_leaf(graph, "mean", FCL_F32, FCL_SHAPE(SIZE), gauss->mean, 0);
+    fcl_tensor *c = fcl_leaf(graph, "deviation", FCL_F32, FCL_SHAPE(SIZE), gauss->deviation, 0);
+    fcl_tensor *rest = fcl_shift(fcl_neg(t), 1), *c2 = fcl_square(c);
+    fcl_tensor *p = fcl_add(fcl_mul(fcl_square(t), c2), fcl_square(rest));
+    fcl_tensor *q = fcl_sub(fcl_mul(t, c2), rest);
+    p = fcl_shift(p, gauss->tube * gauss->tube);
+    return fcl_add(m, fcl_mul(fcl_div(q, p), fcl_sub(x, fcl_mul(t, m))));
+}
+
+static fcl_tensor *draw_data(fcl_graph *graph, const gaussian *gauss, int64_t batch)
+{
+    fcl_tensor *m = fcl_leaf(graph, "mean", FCL_F32, FCL_SHAPE(SIZE), gauss->mean, 0);
+    fcl_tensor *c = fcl_leaf(graph, "deviation", FCL_F32, FCL_SHAPE(SIZE), gauss->deviation, 0);
+    return fcl_add(m, fcl_mul(c, fcl_normal(graph, FCL_SHAPE(batch, SIZE), 20)));
+}
+
+/* The least loss, and the mean of the conditional variance's square, by the midpoint rule. */
+static void least_loss(double tube, double *loss, double *square)
+{
+    enum { CELLS = 2000 };
+    *loss = *square = 0;
+    for (int d = 0; d < SIZE; d++)
+        for (int i = 0; i < CELLS; i++) {
+            double t = (i + 0.5) / CELLS, c2 = (double)deviations[d] * deviations[d];
+            double p = t * t * c2 + (1 - t) * (1 - t) + tube * tube, q = t * c2 - (1 - t);
+            double variance = c2 + 1 - q * q / p;
+            *loss += variance / CELLS / SIZE;
+            *square += variance * variance / CELLS / SIZE;
+        }
+}
+
+static double run_loss(fcl_graph *graph, fcl_tensor *loss, uint32_t step)
+{
+    float value;
+    fcl_graph_random(graph, 11, step, 0);
+    assert_ok(fcl_graph_run(graph));
+    assert_ok(fcl_tensor_read(loss, &value));
+    return value;
+}
+
+static void check_least_loss(fcl_device *device, float tube)
+{
+    enum { STEPS = 16 };
+    int64_t batch = rows(device, 4096);
+    double expected, square, mean = 0;
+    gaussian gauss = gaussian_create(device, tube);
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *x1 = draw_data(graph, &gauss, batch);
+    fcl_tensor *loss =
+        fcl_output(fcl_cfm_objective(graph, &(fcl_cfm_options){.sigma = tube}, x1, best_velocity, &gauss));
+    assert_ok(fcl_graph_compile(graph, device, NULL));
+    for (uint32_t step = 0; step < STEPS; step++)
+        mean += run_loss(graph, loss, step) / STEPS;
+    least_loss(tube, &expected, &square);
+    if (tube == 0)
+        assert_near(expected, (0.5 + 1 + 2) / 3 * acos(-1) / 2, 1e-5);
+    /* A squared Gaussian of variance V has second moment 3 V^2. */
+    assert_near(mean, expected, 5 * sqrt(3 * square / (double)(batch * STEPS)));
+    fcl_graph_destroy(&graph);
+    gaussian_destroy(&gauss);
+}
+
+static void the_least_loss_is_the_conditional_variance(void **state)
+{
+    check_least_loss(*state, 0);
+    check_least_loss(*state, 0.7f);
+}
+
+/* --- its gradient --- */
+
+typedef struct affine {
+    fcl_buffer *weights; /* (2, D): v = x w0 + t w1 */
+    fcl_tensor *leaf;
+} affine;
+
+static fcl_tensor *affine_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+{
+    affine *model = data;
+    model->leaf = fcl_leaf(graph, "weights", FCL_F32, FCL_SHAPE(2, SIZE), model->weights, 0);
+    return fcl_add(fcl_mul(x, fcl_slice(model->leaf, 0, 0, 1)), fcl_mul(t, fcl_slice(model->leaf, 0, 1, 2)));
+}
+
+static void the_gradient_is_the_difference_quotient(void **state)
+{
+    const float weights[2 * SIZE] = {0.3f, -0.2f, 0.9f, 0.1f, 1.5f, -0.7f};
+    const float step = 0.25f; /* the loss is quadratic in the weights: central differences are exact */
+    float gradient[2 * SIZE];
+    gaussian gauss = gaussian_create(*state, 0);
+    affine model = {0};
+    assert_ok(fcl_buffer_create(*state, sizeof weights, &model.weights));
+    assert_ok(fcl_buffer_write(model.weights, 0, sizeof weights, weights));
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *x1 = draw_data(graph, &gauss, rows(*state, 37));
+    fcl_tensor *loss =
+        fcl_output(fcl_cfm_objective(graph, &(fcl_cfm_options){.sigma = 0.1f}, x1, affine_velocity, &model));
+    fcl_tensor *slope;
+    fcl_vjp(loss, NULL, 1, &model.leaf, &slope);
+    fcl_output(slope);
+    assert_ok(fcl_graph_compile(graph, *state, NULL));
+    run_loss(graph, loss, 5);
+    assert_ok(fcl_tensor_read(slope, gradient));
+    for (int i = 0; i < 2 * SIZE; i++) {
+        double side[2];
+        for (int j = 0; j < 2; j++) {
+            float moved[2 * SIZE];
+            memcpy(moved, weights, sizeof moved);
+            moved[i] += j ? step : -step;
+            assert_ok(fcl_buffer_write(model.weights, 0, sizeof moved, moved));
+            side[j] = run_loss(graph, loss, 5);
+        }
+        assert_near(gradient[i], (side[1] - side[0]) / (2 * step), 2e-5);
+    }
+    fcl_graph_destroy(&graph);
+    fcl_buffer_destroy(&model.weights);
+    gaussian_destroy(&gauss);
+}
+
+static void a_step_draws_anew_and_repeats(void **state)
+{
+    gaussian gauss = gaussian_create(*state, 0);
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *x1 = draw_data(graph, &gauss, 5);
+    fcl_tensor *loss = fcl_output(fcl_cfm_objective(graph, NULL, x1, best_velocity, &gauss));
+    assert_ok(fcl_graph_compile(graph, *state, NULL));
+    double first = run_loss(graph, loss, 1), second = run_loss(graph, loss, 2);
+    assert_true(first != second);
+    assert_true(run_loss(graph, loss, 1) == first);
+    fcl_graph_destroy(&graph);
+    gaussian_destroy(&gauss);
+}
+
+/* --- mistakes --- */
+
+static fcl_tensor *narrow_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+{
+    (void)data, (void)graph;
+    return fcl_mul(t, fcl_slice(x, 1, 0, 1)); /* (B, 1) */
+}
+
+static void check_mistake(fcl_device *device, const fcl_cfm_options *options, fcl_shape shape,
+                          const char *words)
+{
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *x1 = fcl_input(graph, "x1", FCL_F32, shape);
+    fcl_output(fcl_cfm_objective(graph, options, x1, narrow_velocity, NULL));
+    assert_int_equal(fcl_graph_compile(graph, device, NULL), FCL_ERR_SHAPE);
+    if (!strstr(fcl_error(), words))
+        print_error("%s\n", fcl_error());
+    assert_non_null(strstr(fcl_error(), words));
+    fcl_graph_destroy(&graph);
+}
+
+static void mistakes_are_told_by_compile(void **state)
+{
+    check_mistake(*state, &(fcl_cfm_options){.path = "liner"}, FCL_SHAPE(4, 2), "did you mean \"linear\"");
+    check_mistake(*state, NULL, FCL_SHAPE(4, 2, 2), "(4, 2, 2)");
+    check_mistake(*state, NULL, FCL_SHAPE(4, 2), "the velocity is (4, 1), but x is (4, 2)");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_row_has_a_name_and_a_help),
+        cmocka_unit_test(a_wrong_name_is_told_the_nearest),
+        cmocka_unit_test(uniform_times_have_their_moments),
+        cmocka_unit_test(the_least_loss_is_the_conditional_variance),
+        cmocka_unit_test(the_gradient_is_the_difference_quotient),
+        cmocka_unit_test(a_step_draws_anew_and_repeats),
+        cmocka_unit_test(mistakes_are_told_by_compile),
+    };
+    return cmocka_run_group_tests_name("flow", tests, open_device, close_device);
+}

@@ -1,0 +1,531 @@
+/* The solvers: orders, closed forms, per-sample control, and what they say when they fail. */
+#include "flow/solver.h"
+
+#include <flowcl/flowcl.h>
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define assert_status(expected, call) check_status(expected, call, __FILE__, __LINE__)
+#define assert_ok(call)               assert_status(FCL_OK, call)
+#define assert_near(a, b, bound)      check_near(a, b, bound, __FILE__, __LINE__)
+#define assert_message(part)          check_message(part, __FILE__, __LINE__)
+
+static void check_status(int expected, int status, const char *file, int line)
+{
+    if (status != expected)
+        print_error("%s:%d: %s: %s\n", file, line, fcl_status_name(status), fcl_error());
+    _assert_int_equal((uintmax_t)expected, (uintmax_t)status, file, line);
+}
+
+static void check_near(double value, double expected, double bound, const char *file, int line)
+{
+    if (!(fabs(value - expected) <= bound)) {
+        print_error("%.9g is further than %g from %.9g\n", value, bound, expected);
+        _fail(file, line);
+    }
+}
+
+static void check_message(const char *part, const char *file, int line)
+{
+    if (!strstr(fcl_error(), part)) {
+        print_error("\"%s\" is not in \"%s\"\n", part, fcl_error());
+        _fail(file, line);
+    }
+}
+
+static int open_device(void **state)
+{
+    fcl_device *device = NULL;
+    int status = fcl_device_open(NULL, NULL, &device);
+    if (status != FCL_OK)
+        print_error("%s\n", fcl_error());
+    *state = device;
+    return status;
+}
+
+static int close_device(void **state)
+{
+    fcl_device *device = *state;
+    fcl_device_close(&device);
+    return 0;
+}
+
+/* A simulator checks accesses: it gets a few rows. */
+static int64_t rows(const fcl_device *device, int64_t count)
+{
+    return strstr(fcl_device_describe(device)->name, "Oclgrind") && count > 3 ? 3 : count;
+}
+
+static fcl_solver *make(fcl_device *device, fcl_velocity velocity, void *data, fcl_solver_options options,
+                        int64_t batch, int64_t size)
+{
+    fcl_solver *solver;
+    assert_ok(fcl_solver_create(device, velocity, data, &options, batch, size, &solver));
+    return solver;
+}
+
+/* Solves once; x is replaced by the result. */
+static fcl_solver_stats solve(fcl_device *device, fcl_velocity velocity, void *data,
+                              fcl_solver_options options, int64_t batch, int64_t size, float *x)
+{
+    fcl_solver_stats stats;
+    fcl_solver *solver = make(device, velocity, data, options, batch, size);
+    assert_ok(fcl_solver_run(solver, x, x, &stats));
+    fcl_solver_destroy(&solver);
+    assert_null(solver);
+    return stats;
+}
+
+/* --- x' = x (1 - x) (1 + t), nonlinear, with the solution 1/(1 + (1/x0 - 1) exp(-(t + t^2/2))) --- */
+
+static double logistic_slope(double x, double t)
+{
+    return x * (1 - x) * (1 + t);
+}
+
+static double logistic_solution(double x0, double t)
+{
+    return 1 / (1 + (1 / x0 - 1) * exp(-(t + t * t / 2)));
+}
+
+static fcl_tensor *logistic(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+{
+    (void)data, (void)graph;
+    return fcl_mul(fcl_mul(x, fcl_shift(fcl_neg(x), 1)), fcl_shift(t, 1));
+}
+
+static double logistic_start(int64_t i, int64_t count)
+{
+    return 0.1 + 0.7 * (double)i / (double)count;
+}
+
+/* The plain reference: the tableau in double, with the weights b or those that the error estimate compares.
+ */
+static double reference(const fcl_tableau *tableau, bool compared, double x, int steps)
+{
+    for (int step = 0; step < steps; step++) {
+        double h = 1. / steps, k[FCL_MAX_STAGES], sum = 0;
+        for (int i = 0; i < tableau->stages; i++) {
+            double at = x;
+            for (int j = 0; j < i; j++)
+                at += h * tableau->a[i * (i - 1) / 2 + j] * k[j];
+            k[i] = logistic_slope(at, (step + tableau->c[i]) * h);
+            sum += (tableau->b[i] - (compared ? tableau->b_error[i] : 0)) * k[i];
+        }
+        x += h * sum;
+    }
+    return x;
+}
+
+static double reference_order(const fcl_tableau *tableau, bool compared, int steps)
+{
+    double error[2] = {0};
+    for (int i = 0; i < 20; i++)
+        for (int j = 0; j < 2; j++) {
+            double x0 = logistic_start(i, 20);
+            double x = reference(tableau, compared, x0, steps << j);
+            error[j] += pow(x - logistic_solution(x0, 1), 2);
+        }
+    return log2(error[0] / error[1]) / 2;
+}
+
+static void every_tableau_has_its_order(void **state)
+{
+    (void)state;
+    for (int row = 0; fcl_solver_name(row); row++) {
+        const fcl_tableau *tableau = fcl_tableau_find(fcl_solver_name(row));
+        double b = 0, b_error = 0;
+        assert_true(tableau->stages <= FCL_MAX_STAGES);
+        assert_true(fcl_solver_is_adaptive(tableau->name) == (tableau->b_error != NULL));
+        for (int i = 0; i < tableau->stages; i++) {
+            double a = 0;
+            for (int j = 0; j < i; j++)
+                a += tableau->a[i * (i - 1) / 2 + j];
+            assert_near(a, tableau->c[i], 1e-14);
+            b += tableau->b[i];
+            b_error += tableau->b_error ? tableau->b_error[i] : 0;
+            if (tableau->fsal && i < tableau->stages - 1) /* the last stage stands at x_new */
+                assert_near(tableau->a[(tableau->stages - 1) * (tableau->stages - 2) / 2 + i], tableau->b[i],
+                            0);
+        }
+        assert_near(b, 1, 1e-14);
+        assert_near(b_error, 0, 1e-14);
+        assert_near(reference_order(tableau, false, 32), tableau->order, 0.1);
+        if (tableau->b_error)
+            assert_near(reference_order(tableau, true, 32), tableau->estimate_order, 0.1);
+    }
+}
+
+static double device_error(fcl_device *device, const fcl_tableau *tableau, int steps, int64_t count)
+{
+    float x[20];
+    double error = 0;
+    for (int64_t i = 0; i < count; i++)
+        x[i] = (float)logistic_start(i, count);
+    fcl_solver_stats stats = solve(
+        device, logistic, NULL, (fcl_solver_options){.solver = tableau->name, .steps = steps}, count, 1, x);
+    assert_int_equal(stats.nfe_minimum, steps * tableau->stages);
+    assert_int_equal(stats.nfe_maximum, steps * tableau->stages);
+    assert_int_equal(stats.evaluations, steps * tableau->stages);
+    assert_int_equal(stats.accepted, steps * count);
+    assert_int_equal(stats.steps, steps);
+    for (int64_t i = 0; i < count; i++) {
+        double x0 = (float)logistic_start(i, count);
+        assert_near(x[i], reference(tableau, false, x0, steps), 1e-6);
+        error += pow(x[i] - logistic_solution(x0, 1), 2);
+    }
+    return sqrt(error / (double)count);
+}
+
+/* Few enough steps that the method's error stands far above single precision's. */
+static void fixed_solvers_have_their_order_on_the_device(void **state)
+{
+    int64_t count = rows(*state, 20);
+    for (int row = 0; fcl_solver_name(row); row++) {
+        const fcl_tableau *tableau = fcl_tableau_find(fcl_solver_name(row));
+        int steps = tableau->order > 3 ? 4 : 32;
+        if (tableau->b_error)
+            continue;
+        double coarse = device_error(*state, tableau, steps, count);
+        double fine = device_error(*state, tableau, 2 * steps, count);
+        assert_near(log2(coarse / fine), tableau->order, 0.1);
+    }
+}
+
+static void backward_is_the_inverse(void **state)
+{
+    enum { B = 3 };
+    static const char *const names[] = {"rk4", "dopri5"};
+    for (int i = 0; i < 2; i++) {
+        float x[B];
+        for (int j = 0; j < B; j++)
+            x[j] = (float)logistic_start(j, B);
+        fcl_solver_options options = {.solver = names[i], .steps = i == 0 ? 40 : 0};
+        solve(*state, logistic, NULL, options, B, 1, x);
+        for (int j = 0; j < B; j++)
+            assert_near(x[j], logistic_solution(logistic_start(j, B), 1), 2e-5);
+        options.t_begin = 1; /* and t_end 0 */
+        solve(*state, logistic, NULL, options, B, 1, x);
+        for (int j = 0; j < B; j++)
+            assert_near(x[j], logistic_start(j, B), 5e-5);
+    }
+}
+
+/* --- the exact flow of N(0, I) to N(m, diag c^2): x0 goes to m + c x0 --- */
+
+typedef struct gaussian {
+    fcl_buffer *mean, *deviation; /* (D) */
+    int64_t size;
+} gaussian;
+
+static fcl_tensor *gaussian_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+{
+    const gaussian *gauss = data;
+    fcl_tensor *m = fcl_leaf(graph, "mean", FCL_F32, FCL_SHAPE(gauss->size), gauss->mean, 0);
+    fcl_tensor *c = fcl_leaf(graph, "deviation", FCL_F32, FCL_SHAPE(gauss->size), gauss->deviation, 0);
+    fcl_tensor *rest = fcl_shift(fcl_neg(t), 1), *c2 = fcl_square(c);
+    fcl_tensor *p = fcl_add(fcl_mul(fcl_square(t), c2), fcl_square(rest));
+    fcl_tensor *q = fcl_sub(fcl_mul(t, c2), rest);
+    return fcl_add(m, fcl_mul(fcl_div(q, p), fcl_sub(x, fcl_mul(t, m))));
+}
+
+static double mean_of(int64_t d)
+{
+    return 2 * sin(3. * (double)d + 1);
+}
+
+static double deviation_of(int64_t d)
+{
+    return 0.5 + (double)(d % 3) * 0.6;
+}
+
+static gaussian gaussian_create(fcl_device *device, int64_t size)
+{
+    gaussian gauss = {.size = size};
+    float number[2][64];
+    for (int64_t d = 0; d < size; d++) {
+        number[0][d] = (float)mean_of(d);
+        number[1][d] = (float)deviation_of(d);
+    }
+    assert_ok(fcl_buffer_create(device, sizeof(float) * (size_t)size, &gauss.mean));
+    assert_ok(fcl_buffer_create(device, sizeof(float) * (size_t)size, &gauss.deviation));
+    assert_ok(fcl_buffer_write(gauss.mean, 0, fcl_buffer_size(gauss.mean), number[0]));
+    assert_ok(fcl_buffer_write(gauss.deviation, 0, fcl_buffer_size(gauss.mean), number[1]));
+    return gauss;
+}
+
+static void gaussian_destroy(gaussian *gauss)
+{
+    fcl_buffer_destroy(&gauss->mean);
+    fcl_buffer_destroy(&gauss->deviation);
+}
+
+static void check_gaussian(fcl_device *device, fcl_solver_options options, int64_t batch, int64_t size,
+                           double bound, double return_bound)
+{
+    static float noise[64 * 64], data[64 * 64];
+    fcl_solver_stats stats;
+    gaussian gauss = gaussian_create(device, size);
+    for (int64_t i = 0; i < batch * size; i++)
+        noise[i] = (float)(1.5 * sin(1.7 * (double)i * (double)i));
+    fcl_solver *decoder = make(device, gaussian_velocity, &gauss, options, batch, size);
+    options.t_begin = 1;
+    fcl_solver *encoder = make(device, gaussian_velocity, &gauss, options, batch, size);
+    assert_ok(fcl_solver_run(decoder, noise, data, &stats));
+    for (int64_t i = 0; i < batch * size; i++)
+        assert_near(data[i], mean_of(i % size) + deviation_of(i % size) * noise[i], bound);
+    assert_int_equal(stats.unfinished, 0);
+    assert_ok(fcl_solver_run(encoder, data, data, NULL));
+    for (int64_t i = 0; i < batch * size; i++)
+        assert_near(data[i], noise[i], return_bound);
+    fcl_solver_destroy(&decoder);
+    fcl_solver_destroy(&encoder);
+    gaussian_destroy(&gauss);
+}
+
+static void a_gaussian_goes_to_a_gaussian_and_back(void **state)
+{
+    fcl_solver_options dopri5 = {.solver = "dopri5", .rtol = 1e-6, .atol = 1e-6};
+    check_gaussian(*state, dopri5, 1, 1, 2e-5, 1e-4);
+    check_gaussian(*state, dopri5, 1, 5, 2e-5, 1e-4);
+    check_gaussian(*state, dopri5, rows(*state, 61), 3, 2e-5, 1e-4);
+    check_gaussian(*state, (fcl_solver_options){.solver = "rk4", .steps = 30}, rows(*state, 13), 7, 2e-4,
+                   2e-4);
+}
+
+static void a_solver_runs_again_with_the_same_bits(void **state)
+{
+    enum { B = 5, D = 2 };
+    static const fcl_solver_options all[] = {{.solver = "heun", .steps = 6}, {.solver = "dopri5"}};
+    const float x[B * D] = {0.1f, -0.4f, 1, 2, -2, 0.3f, 0.7f, 0, -1, 0.5f};
+    gaussian gauss = gaussian_create(*state, D);
+    for (int i = 0; i < 2; i++) {
+        float first[B * D], other[B * D], again[B * D];
+        fcl_solver *solver = make(*state, gaussian_velocity, &gauss, all[i], B, D);
+        assert_ok(fcl_solver_run(solver, x, first, NULL));
+        assert_ok(fcl_solver_run(solver, first, other, NULL));
+        assert_ok(fcl_buffer_write(fcl_solver_buffer(solver), 0, sizeof x, x));
+        assert_ok(fcl_solver_run(solver, NULL, NULL, NULL)); /* from and to the device's buffer */
+        assert_ok(fcl_buffer_read(fcl_solver_buffer(solver), 0, sizeof again, again));
+        assert_memory_equal(first, again, sizeof first);
+        assert_memory_not_equal(first, other, sizeof first);
+        fcl_solver_destroy(&solver);
+    }
+    gaussian_destroy(&gauss);
+}
+
+/* --- each sample its own steps: row (y, l), y' = l (cos t - y), l' = 0: the larger l, the stiffer --- */
+
+static fcl_tensor *stiff_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+{
+    (void)data, (void)graph;
+    fcl_tensor *y = fcl_slice(x, 1, 0, 1), *l = fcl_slice(x, 1, 1, 2);
+    fcl_tensor *slope = fcl_mul(l, fcl_sub(fcl_cos(t), y));
+    return fcl_concat(2, (fcl_tensor *[]){slope, fcl_scale(l, 0)}, 1);
+}
+
+static double stiff_solution(double y0, double l, double t)
+{
+    double rest = y0 - l * l / (1 + l * l);
+    return (l * l * cos(t) + l * sin(t)) / (1 + l * l) + rest * exp(-l * t);
+}
+
+static void stiff_samples_do_not_slow_easy_ones(void **state)
+{
+    enum { B = 4 };
+    const float start[2 * B] = {0, 0.5f, 0.2f, 200, 1, 0.5f, -1, 150};
+    float x[2 * B], alone[2];
+    fcl_solver_options options = {.solver = "dopri5", .rtol = 1e-5, .atol = 1e-5};
+    fcl_solver_stats stats;
+    fcl_solver *solver = make(*state, stiff_velocity, NULL, options, B, 2);
+    assert_ok(fcl_solver_run(solver, start, x, &stats));
+    int64_t sum = 0;
+    for (int row = 0; row < B; row++) {
+        bool stiff = start[2 * row + 1] > 1;
+        int64_t nfe = fcl_solver_nfe(solver, row);
+        assert_near(x[2 * row], stiff_solution(start[2 * row], start[2 * row + 1], 1), 2e-4);
+        assert_true(x[2 * row + 1] == start[2 * row + 1]);
+        assert_true(stiff ? nfe > 200 : nfe < 80);
+        assert_true(solver->state_read[row * FCL_ODE_STATE + FCL_ODE_T] == 1);
+        sum += nfe;
+    }
+    assert_int_equal(2 * B + 6 * (stats.accepted + stats.rejected), sum);
+    assert_near(stats.nfe_mean, (double)sum / B, 1e-9);
+    assert_true(stats.nfe_minimum < 80 && stats.nfe_maximum > 200);
+    assert_true(stats.evaluations >= stats.nfe_maximum && stats.evaluations < stats.nfe_maximum + 8 * 6);
+    assert_true(stats.rejected > 0);
+    fcl_solver_destroy(&solver);
+    /* A sample's result does not depend on its batch. */
+    memcpy(alone, start, sizeof alone);
+    solve(*state, stiff_velocity, NULL, options, 1, 2, alone);
+    assert_near(alone[0], x[0], 1e-6);
+}
+
+static void smaller_tolerances_give_smaller_errors(void **state)
+{
+    double error[2];
+    int64_t nfe[2];
+    for (int i = 0; i < 2; i++) {
+        float x[2] = {1, 3};
+        double tolerance = i == 0 ? 1e-3 : 1e-6;
+        fcl_solver_options options = {.solver = "dopri5", .rtol = tolerance, .atol = tolerance};
+        nfe[i] = solve(*state, stiff_velocity, NULL, options, 1, 2, x).nfe_maximum;
+        error[i] = fabs(x[0] - stiff_solution(1, 3, 1));
+    }
+    assert_true(nfe[1] > nfe[0]);
+    assert_true(error[0] < 3e-3 && error[1] < 3e-6);
+}
+
+/* --- the end --- */
+
+static const double end_time = 0.7; /* neither it nor its seventh is a binary fraction */
+
+/* cos 9t, and far off as soon as somebody asks beyond the end */
+static fcl_tensor *guarded_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+{
+    (void)data;
+    fcl_tensor *beyond = fcl_greater(t, fcl_constant(graph, (float)end_time));
+    fcl_tensor *slope = fcl_add(fcl_cos(fcl_scale(t, 9)), fcl_scale(beyond, 1e6f));
+    return fcl_add(fcl_scale(x, 0), slope);
+}
+
+/* 1 from the very end on, 0 before it */
+static fcl_tensor *last_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+{
+    (void)data;
+    fcl_tensor *before = fcl_greater(fcl_constant(graph, (float)end_time), t);
+    return fcl_add(fcl_scale(x, 0), fcl_shift(fcl_neg(before), 1));
+}
+
+static void the_last_step_ends_on_the_end(void **state)
+{
+    for (int row = 0; fcl_solver_name(row); row++) {
+        float x = 0.25f;
+        fcl_solver_options options = {.solver = fcl_solver_name(row), .t_end = end_time};
+        if (!fcl_solver_is_adaptive(options.solver))
+            options.steps = 49;
+        solve(*state, guarded_velocity, NULL, options, 1, 1, &x);
+        assert_near(x, 0.25 + sin(9 * end_time) / 9, 1e-2); /* euler's error is 5e-3 */
+    }
+    float x = 0;
+    solve(*state, last_velocity, NULL, (fcl_solver_options){.solver = "rk4", .steps = 7, .t_end = end_time},
+          1, 1, &x);
+    assert_near(x, end_time / 7 / 6, 1e-8); /* the last stage of the last step alone */
+}
+
+/* --- failures --- */
+
+/* sqrt x: no number for a negative row; x(t) = (sqrt x0 + t/2)^2 */
+static fcl_tensor *root_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+{
+    (void)data, (void)graph;
+    return fcl_add(fcl_sqrt(x), fcl_scale(t, 0));
+}
+
+static void a_velocity_that_is_not_finite_is_told(void **state)
+{
+    enum { B = 3 };
+    static const fcl_solver_options all[] = {{.solver = "rk4", .steps = 20}, {.solver = "dopri5"}};
+    static const float starts[2] = {-1, NAN};
+    for (int i = 0; i < 4; i++) {
+        float x[B] = {1, 4, starts[i / 2]};
+        fcl_solver_stats stats;
+        fcl_solver *solver = make(*state, root_velocity, NULL, all[i % 2], B, 1);
+        assert_status(FCL_ERR_NUMERIC, fcl_solver_run(solver, x, x, &stats));
+        assert_message("1 of 3 samples");
+        assert_message("row 2");
+        assert_int_equal(stats.unfinished, 1);
+        assert_near(x[0], 2.25, 1e-4);
+        assert_near(x[1], 6.25, 1e-4);
+        if (i == 1) /* where its last accepted step ended */
+            assert_true(x[2] == -1);
+        fcl_solver_destroy(&solver);
+    }
+}
+
+static void too_many_steps_are_told(void **state)
+{
+    enum { B = 2 };
+    const float start[2 * B] = {0, 0.5f, 0, 300};
+    float x[2 * B];
+    fcl_solver_stats stats;
+    fcl_solver_options options = {.solver = "dopri5", .max_steps = 30};
+    fcl_solver *solver = make(*state, stiff_velocity, NULL, options, B, 2);
+    assert_status(FCL_ERR_NUMERIC, fcl_solver_run(solver, start, x, &stats));
+    assert_message("1 of 2 samples did not reach t = 1 in 30 steps");
+    assert_message("larger tolerances");
+    assert_int_equal(stats.unfinished, 1);
+    assert_int_equal(stats.steps, 30);
+    assert_near(x[0], stiff_solution(0, 0.5, 1), 1e-4);
+    assert_true(isfinite(x[2]));
+    fcl_solver_destroy(&solver);
+}
+
+static void unusable_options_are_refused(void **state)
+{
+    static const struct {
+        fcl_solver_options options;
+        const char *words[2];
+    } wrong[] = {
+        {{.solver = "eulr"}, {"eulr", "\"euler\""}},
+        {{.solver = "dopri5", .steps = 10}, {"dopri5", "rtol and atol, not steps"}},
+        {{.solver = "rk4", .rtol = 1e-3}, {"rk4", "no error estimate"}},
+        {{.solver = "heun", .atol = 1e-3}, {"heun", "no error estimate"}},
+        {{.max_steps = 5}, {"euler", "no error estimate"}},
+        {{.steps = -1}, {"steps", "-1"}},
+        {{.solver = "dopri5", .rtol = 1e-12}, {"rtol", "1e-12"}},
+        {{.solver = "dopri5", .atol = NAN}, {"atol", "nan"}},
+        {{.t_begin = 0.5, .t_end = 0.5}, {"t-begin and t-end", "0.5"}},
+        {{.t_begin = INFINITY}, {"t-begin", "inf"}},
+    };
+    fcl_solver *solver;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_status(FCL_ERR_ARGUMENT,
+                      fcl_solver_create(*state, logistic, NULL, &wrong[i].options, 2, 2, &solver));
+        assert_null(solver);
+        assert_message(wrong[i].words[0]);
+        assert_message(wrong[i].words[1]);
+    }
+    assert_status(FCL_ERR_ARGUMENT, fcl_solver_create(*state, logistic, NULL, NULL, 0, 2, &solver));
+    assert_status(FCL_ERR_ARGUMENT, fcl_solver_create(*state, logistic, NULL, NULL, 2, -1, &solver));
+}
+
+static fcl_tensor *narrow_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+{
+    (void)data, (void)graph;
+    return fcl_mul(t, fcl_slice(x, 1, 0, 1)); /* (B, 1) */
+}
+
+static void a_velocity_of_wrong_shape_is_refused(void **state)
+{
+    fcl_solver *solver;
+    assert_status(FCL_ERR_SHAPE, fcl_solver_create(*state, narrow_velocity, NULL, NULL, 4, 2, &solver));
+    assert_message("euler");
+    assert_message("the velocity is (4, 1), but x is (4, 2)");
+    assert_null(solver);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_tableau_has_its_order),
+        cmocka_unit_test(fixed_solvers_have_their_order_on_the_device),
+        cmocka_unit_test(backward_is_the_inverse),
+        cmocka_unit_test(a_gaussian_goes_to_a_gaussian_and_back),
+        cmocka_unit_test(a_solver_runs_again_with_the_same_bits),
+        cmocka_unit_test(stiff_samples_do_not_slow_easy_ones),
+        cmocka_unit_test(smaller_tolerances_give_smaller_errors),
+        cmocka_unit_test(the_last_step_ends_on_the_end),
+        cmocka_unit_test(a_velocity_that_is_not_finite_is_told),
+        cmocka_unit_test(too_many_steps_are_told),
+        cmocka_unit_test(unusable_options_are_refused),
+        cmocka_unit_test(a_velocity_of_wrong_shape_is_refused),
+    };
+    return cmocka_run_group_tests_name("solver", tests, open_device, close_device);
+}

@@ -481,7 +481,7 @@ static void unusable_options_are_refused(void **state)
         {{.steps = -1}, {"steps", "-1"}},
         {{.solver = "dopri5", .rtol = 1e-12}, {"rtol", "1e-12"}},
         {{.solver = "dopri5", .atol = NAN}, {"atol", "nan"}},
-        {{.t_begin = 0.5, .t_end = 0.5}, {"t-begin and t-end", "0.5"}},
+        {{.t_begin = 0.5, .t_end = 0.5 + 1e-12}, {"t-begin = 0.5 and t-end = 0.5", "nothing to solve"}},
         {{.t_begin = INFINITY}, {"t-begin", "inf"}},
     };
     fcl_solver *solver;

@@ -32,9 +32,12 @@ static int check_use(const fcl_tableau *tableau, const fcl_solver_options *optio
                         "solver %s has no error estimate: give it steps, not rtol, atol or max-steps (dopri5 "
                         "takes those)",
                         tableau->name);
-    if (options->t_begin == options->t_end && options->t_begin)
-        return fcl_fail(FCL_ERR_ARGUMENT, "t-begin and t-end are both %g: there is nothing to solve",
-                        options->t_begin);
+    bool given = options->t_begin != 0 || options->t_end != 0;
+    if (given && (float)options->t_begin == (float)options->t_end)
+        return fcl_fail(
+            FCL_ERR_ARGUMENT,
+            "t-begin = %g and t-end = %g are the same in single precision: there is nothing to solve",
+            options->t_begin, options->t_end);
     return FCL_OK;
 }
 

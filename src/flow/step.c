@@ -132,7 +132,8 @@ static fcl_tensor *initial_step(const fcl_solver *solver, fcl_velocity velocity,
 {
     fcl_graph *graph = fcl_tensor_graph(x);
     fcl_ode_control control = control_of(solver);
-    float span = (float)fabs(solver->options.t_end - solver->options.t_begin);
+    /* As the error control computes what is left, so that a single step ends on t_end. */
+    float span = fabsf((float)solver->options.t_end - (float)solver->options.t_begin);
     float sign = solver->options.t_end > solver->options.t_begin ? 1 : -1;
     fcl_tensor *longest = fcl_constant(graph, span), *shortest = fcl_constant(graph, 1e-4f * span);
 

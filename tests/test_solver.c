@@ -386,13 +386,31 @@ static void smaller_tolerances_give_smaller_errors(void **state)
 
 static const double end_time = 0.7; /* neither it nor its seventh is a binary fraction */
 
-/* cos 9t, and far off as soon as somebody asks beyond the end */
-static fcl_tensor *guarded_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+/* Rows (y, w), y' = cos wt, w' = 0; with `data`, far off as soon as somebody asks beyond the end. */
+static fcl_tensor *wave_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
 {
-    (void)data;
-    fcl_tensor *beyond = fcl_greater(t, fcl_constant(graph, (float)end_time));
-    fcl_tensor *slope = fcl_add(fcl_cos(fcl_scale(t, 9)), fcl_scale(beyond, 1e6f));
-    return fcl_add(fcl_scale(x, 0), slope);
+    fcl_tensor *w = fcl_slice(x, 1, 1, 2), *slope = fcl_cos(fcl_mul(w, t));
+    if (data) {
+        fcl_tensor *beyond = fcl_greater(t, fcl_constant(graph, (float)end_time));
+        slope = fcl_add(slope, fcl_scale(beyond, 1e6f));
+    }
+    return fcl_concat(2, (fcl_tensor *[]){slope, fcl_scale(w, 0)}, 1);
+}
+
+static fcl_solver_stats run_waves(fcl_device *device, const char *name, bool guarded, int64_t count)
+{
+    float x[2 * 64];
+    fcl_solver_options options = {.solver = name, .t_end = end_time};
+    if (!fcl_solver_is_adaptive(name))
+        options.steps = 49;
+    for (int64_t i = 0; i < count; i++) {
+        x[2 * i] = 0.25f;
+        x[2 * i + 1] = 5 + (float)i / 4;
+    }
+    fcl_solver_stats stats = solve(device, wave_velocity, guarded ? &guarded : NULL, options, count, 2, x);
+    for (int64_t i = 0; i < count; i++) /* euler's error is 2e-2 */
+        assert_near(x[2 * i], 0.25 + sin(x[2 * i + 1] * end_time) / x[2 * i + 1], 3e-2);
+    return stats;
 }
 
 /* 1 from the very end on, 0 before it */
@@ -405,18 +423,44 @@ static fcl_tensor *last_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fc
 
 static void the_last_step_ends_on_the_end(void **state)
 {
+    static const int counts[] = {7, 41, 49, 61};
     for (int row = 0; fcl_solver_name(row); row++) {
-        float x = 0.25f;
-        fcl_solver_options options = {.solver = fcl_solver_name(row), .t_end = end_time};
-        if (!fcl_solver_is_adaptive(options.solver))
-            options.steps = 49;
-        solve(*state, guarded_velocity, NULL, options, 1, 1, &x);
-        assert_near(x, 0.25 + sin(9 * end_time) / 9, 1e-2); /* euler's error is 5e-3 */
+        fcl_solver_stats plain = run_waves(*state, fcl_solver_name(row), false, rows(*state, 64));
+        fcl_solver_stats guarded = run_waves(*state, fcl_solver_name(row), true, rows(*state, 64));
+        assert_int_equal(plain.rejected, guarded.rejected);
     }
-    float x = 0;
-    solve(*state, last_velocity, NULL, (fcl_solver_options){.solver = "rk4", .steps = 7, .t_end = end_time},
-          1, 1, &x);
-    assert_near(x, end_time / 7 / 6, 1e-8); /* the last stage of the last step alone */
+    for (int i = 0; i < 4; i++) {
+        float x = 0;
+        fcl_solver_options options = {.solver = "rk4", .steps = counts[i], .t_end = end_time};
+        solve(*state, last_velocity, NULL, options, 1, 1, &x);
+        assert_near(x, end_time / counts[i] / 6, 1e-8); /* the last stage of the last step alone */
+    }
+}
+
+/* y' = -2 y exp y: the time from y0 to y is the integral of 1/(2 y exp y). A trial step from y0 = 11
+ * overflows. */
+static fcl_tensor *steep_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+{
+    (void)data, (void)graph;
+    return fcl_add(fcl_mul(fcl_scale(x, -2), fcl_exp(x)), fcl_scale(t, 0));
+}
+
+static double steep_time(double from, double to)
+{
+    enum { CELLS = 200000 };
+    double sum = 0;
+    for (int i = 0; i < CELLS; i++) {
+        double y = to + (from - to) * (i + 0.5) / CELLS;
+        sum += (from - to) / CELLS / (2 * y * exp(y));
+    }
+    return sum;
+}
+
+static void a_first_step_that_overflows_is_shortened(void **state)
+{
+    float x = 11;
+    solve(*state, steep_velocity, NULL, (fcl_solver_options){.solver = "dopri5"}, 1, 1, &x);
+    assert_near(steep_time(11, x), 1, 1e-3);
 }
 
 /* --- failures --- */
@@ -522,6 +566,7 @@ int main(void)
         cmocka_unit_test(stiff_samples_do_not_slow_easy_ones),
         cmocka_unit_test(smaller_tolerances_give_smaller_errors),
         cmocka_unit_test(the_last_step_ends_on_the_end),
+        cmocka_unit_test(a_first_step_that_overflows_is_shortened),
         cmocka_unit_test(a_velocity_that_is_not_finite_is_told),
         cmocka_unit_test(too_many_steps_are_told),
         cmocka_unit_test(unusable_options_are_refused),

@@ -144,36 +144,44 @@ static int run_fixed(fcl_solver *solver)
     return FCL_OK;
 }
 
-/* How many steps are enqueued before the host asks whether samples still run: an answer waits for the device,
- * so the first comes where an easy solve may end, and later ones are rarer. */
-static int burst(int steps, int max_steps)
-{
-    int length = steps == 0 ? 4 : 8;
-    return length < max_steps - steps ? length : max_steps - steps;
-}
-
-static int run_adaptive(fcl_solver *solver, int64_t *steps)
-{
-    int done = 0;
-    float running = 1;
-    FCL_TRY(fcl_graph_run(solver->start));
-    while (running > 0 && done < solver->options.max_steps) {
-        int length = burst(done, solver->options.max_steps);
-        for (int i = 0; i < length; i++)
-            FCL_TRY(fcl_graph_run(solver->step));
-        done += length;
-        FCL_TRY(fcl_tensor_read(solver->running, &running));
-    }
-    *steps = done;
-    return fcl_buffer_read(solver->state, 0, fcl_buffer_size(solver->state), solver->state_read);
-}
-
-/* --- what a run was like --- */
-
 static const float *state_of(const fcl_solver *solver, int64_t row)
 {
     return solver->state_read + row * FCL_ODE_STATE;
 }
+
+/* How many steps the slowest sample still takes if its step size stays; 0 where all are done or stuck. */
+static float steps_left(const fcl_solver *solver)
+{
+    float most = 0;
+    for (int64_t row = 0; row < solver->batch; row++) {
+        const float *state = state_of(solver, row);
+        if (state[FCL_ODE_ACTIVE] > 0)
+            most = fmaxf(most, ceilf((state[FCL_ODE_T_END] - state[FCL_ODE_T]) / state[FCL_ODE_H]));
+    }
+    return most;
+}
+
+/* Steps are enqueued in bursts, for each look at the state waits for the device. A burst is as long as the
+ * slowest sample seems to need, and no longer than the bound: step sizes grow, and steps that nobody needs
+ * cost as much. */
+static int run_adaptive(fcl_solver *solver, int64_t *steps)
+{
+    enum { FIRST_BURST = 4, LONGEST_BURST = 8 };
+    int done = 0, burst = FIRST_BURST, most = solver->options.max_steps;
+    FCL_TRY(fcl_graph_run(solver->start));
+    while (burst > 0) {
+        burst = burst < most - done ? burst : most - done;
+        for (int i = 0; i < burst; i++)
+            FCL_TRY(fcl_graph_run(solver->step));
+        done += burst;
+        FCL_TRY(fcl_buffer_read(solver->state, 0, fcl_buffer_size(solver->state), solver->state_read));
+        burst = done < most ? (int)fminf(steps_left(solver), LONGEST_BURST) : 0;
+    }
+    *steps = done;
+    return FCL_OK;
+}
+
+/* --- what a run was like --- */
 
 /* Evaluations in `steps` steps of an adaptive solver; two before the first choose its size. */
 static int64_t adaptive_evaluations(const fcl_tableau *tableau, int64_t steps)

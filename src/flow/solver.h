@@ -17,11 +17,10 @@ struct fcl_solver {
     fcl_tensor *time[FCL_MAX_STAGES]; /* scalar of each stage; stages with equal c share it */
 
     /* adaptive */
-    fcl_graph *start;    /* sets slope and state from x */
-    fcl_buffer *slope;   /* (B, D): v at x, where the tableau is fsal */
-    fcl_buffer *state;   /* (B, FCL_ODE_STATE) */
-    fcl_tensor *running; /* output of `step`: samples that are not done */
-    float *state_read;   /* `state` after the last run, on the host */
+    fcl_graph *start;  /* sets slope and state from x */
+    fcl_buffer *slope; /* (B, D): v at x, where the tableau is fsal */
+    fcl_buffer *state; /* (B, FCL_ODE_STATE) */
+    float *state_read; /* `state` as the host has seen it last; after a run, its end */
 };
 
 /* Build and compile the graphs; the buffers are there already. */

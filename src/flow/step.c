@@ -112,8 +112,6 @@ static int build_adaptive_step(fcl_solver *solver, fcl_velocity velocity, void *
     fcl_assign(state, next.state);
     if (slope)
         fcl_assign(slope, next.k_first);
-    fcl_tensor *active = fcl_greater(column(next.state, FCL_ODE_ACTIVE), fcl_constant(graph, 0));
-    solver->running = fcl_output(fcl_sum(active));
     return fcl_graph_compile(graph, solver->device, NULL);
 }
 

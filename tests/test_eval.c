@@ -7,13 +7,19 @@
 
 #include <flowcl/data.h>
 #include <flowcl/eval.h>
+#include "base/file.h"
 #include "base/random.h"
 #include "scratch.h"
 
 #include <math.h>
 #include <png.h>
+#include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define assert_says(part) assert_non_null(strstr(fcl_error(), part))
 
@@ -225,6 +231,57 @@ static void loss_chart_falls(void **state)
     assert_int_equal(fcl_loss_chart_write(path, &(fcl_loss_chart){step, loss, 0, NULL}), FCL_ERR_NUMERIC);
 }
 
+/* A disk of 64 kB, in a mount namespace of this process alone; false where that is not permitted. */
+static bool mount_small_disk(const char *folder)
+{
+    int flags = CLONE_NEWNS | (geteuid() == 0 ? 0 : CLONE_NEWUSER);
+    return mkdir(folder, 0777) == 0 && unshare(flags) == 0 &&
+           mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("tmpfs", folder, "tmpfs", 0, "size=64k") == 0;
+}
+
+static void assert_full_disk_keeps_the_old_file(const char *path, const fcl_array *small,
+                                                const fcl_array *large)
+{
+    uint8_t *before, *after;
+    size_t size, size_after;
+    assert_int_equal(fcl_samples_write(path, small, NULL), FCL_OK);
+    assert_int_equal(fcl_file_read(path, &before, &size), FCL_OK);
+    assert_int_equal(fcl_samples_write(path, large, NULL), FCL_ERR_FILE);
+    assert_says("cannot write");
+    assert_says(path);
+    assert_says("No space left on device");
+    assert_int_equal(fcl_file_read(path, &after, &size_after), FCL_OK);
+    assert_int_equal(size, size_after);
+    assert_memory_equal(before, after, size);
+    free(before);
+    free(after);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void a_full_disk_loses_nothing(void **state)
+{
+    (void)state;
+    const char *folder = scratch_path("disk");
+    if (!mount_small_disk(folder)) {
+        rmdir(folder);
+        skip();
+    }
+    fcl_array *small = normal_array(FCL_SHAPE(2, 1, 5, 5), 1),
+              *large = normal_array(FCL_SHAPE(900, 1, 10, 10), 1);
+    for (int i = 0; i < 4; i++) {
+        static const char *const endings[] = {".npy", ".npz", ".csv", ".png"};
+        char path[600];
+        snprintf(path, sizeof path, "%s/samples%s", folder, endings[i]);
+        assert_full_disk_keeps_the_old_file(path, small, large);
+    }
+    fcl_array_destroy(&small);
+    fcl_array_destroy(&large);
+    assert_int_equal(umount(folder), 0);
+    assert_int_equal(rmdir(folder),
+                     0); /* nothing else was left there either, or the disk would have been full */
+}
+
 /* W2 */
 
 static int compare(const void *left, const void *right)
@@ -306,6 +363,7 @@ int main(void)
         cmocka_unit_test(scatter_survives_bad_points),
         cmocka_unit_test(what_cannot_be_drawn_is_said),
         cmocka_unit_test(loss_chart_falls),
+        cmocka_unit_test(a_full_disk_loses_nothing),
         cmocka_unit_test(w2_on_a_line_is_between_sorted_points),
         cmocka_unit_test(w2_of_a_translation_is_its_length),
         cmocka_unit_test(w2_of_two_moons_is_small),

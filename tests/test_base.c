@@ -41,6 +41,7 @@ static void array_is_zero_and_sizes_cannot_overflow(void **state)
     fcl_array_destroy(&array);
     assert_int_equal(fcl_array_create(FCL_SHAPE(INT64_MAX / 2, 3), &array), FCL_ERR_SHAPE);
     assert_int_equal(fcl_array_create(FCL_SHAPE(0, INT64_MAX / 2, 3), &array), FCL_ERR_SHAPE);
+    assert_int_equal(fcl_array_create(FCL_SHAPE(1 << 30, 0, 1 << 30, 8), &array), FCL_ERR_SHAPE); /* 2^63 */
     assert_int_equal(fcl_array_create(FCL_SHAPE(2, -1), &array), FCL_ERR_SHAPE);
     assert_says("(2, -1)");
     assert_null(array);

@@ -15,9 +15,10 @@ bool fcl_shape_bytes(fcl_shape shape, size_t item, size_t *bytes)
         fits &= shape.dim[i] >= 0 &&
                 !__builtin_mul_overflow(*bytes, (size_t)(shape.dim[i] ? shape.dim[i] : 1), bytes);
     }
+    fits &= *bytes <= PTRDIFF_MAX;
     if (empty)
         *bytes = 0;
-    return fits && *bytes <= PTRDIFF_MAX;
+    return fits;
 }
 
 const char *fcl_shape_format(fcl_shape shape, char text[FCL_SHAPE_TEXT])

@@ -5,11 +5,13 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <zip.h>
 
 struct fcl_npz {
     zip_t *archive;
     char *path;
+    off_t file_size;
     char **names; /* of the arrays: the entries' names without ".npy" */
     int64_t *entries;
     int count;
@@ -33,6 +35,8 @@ int fcl_npz_open(const char *path, fcl_npz **npz)
 {
     *npz = NULL;
     FCL_TRY(fcl_file_check(path));
+    struct stat info = {0};
+    stat(path, &info);
     int code = 0;
     zip_t *archive = zip_open(path, ZIP_RDONLY, &code);
     if (!archive) {
@@ -44,7 +48,7 @@ int fcl_npz_open(const char *path, fcl_npz **npz)
         return status;
     }
     *npz = fcl_zalloc(sizeof **npz);
-    **npz = (fcl_npz){.archive = archive, .path = fcl_strdup(path)};
+    **npz = (fcl_npz){.archive = archive, .path = fcl_strdup(path), .file_size = info.st_size};
     list_arrays(*npz);
     if ((*npz)->count > 0)
         return FCL_OK;
@@ -116,10 +120,9 @@ static int read_entry(const fcl_npz *npz, int64_t entry, const char *where, uint
 }
 
 /* No deflated byte becomes more than 1032, so a larger claim is a lie that is not worth its memory. */
-static bool size_believable(const zip_stat_t *stat)
+static bool size_believable(const fcl_npz *npz, const zip_stat_t *stat)
 {
-    const zip_uint64_t sizes = ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE;
-    return (stat->valid & sizes) == sizes && stat->size / 1032 <= stat->comp_size + 64;
+    return (stat->valid & ZIP_STAT_SIZE) && stat->size / 1032 <= (zip_uint64_t)npz->file_size;
 }
 
 int fcl_npz_load(const fcl_npz *npz, const char *name, fcl_npy *npy, uint8_t **bytes)
@@ -129,8 +132,8 @@ int fcl_npz_load(const fcl_npz *npz, const char *name, fcl_npy *npy, uint8_t **b
     char *where = fcl_format("%s, array %s,", npz->path, name);
     int status;
     zip_stat_t stat;
-    if (zip_stat_index(npz->archive, (zip_uint64_t)entry, 0, &stat) != 0 || !size_believable(&stat))
-        status = fcl_fail(FCL_ERR_FORMAT, "%s is damaged: the archive does not tell its size", where);
+    if (zip_stat_index(npz->archive, (zip_uint64_t)entry, 0, &stat) != 0 || !size_believable(npz, &stat))
+        status = fcl_fail(FCL_ERR_FORMAT, "%s is damaged: the archive does not tell its true size", where);
     else if (!(*bytes = malloc((size_t)stat.size + 1)))
         status = fcl_fail(FCL_ERR_MEMORY, "%s: no memory for its %zu bytes", where, (size_t)stat.size);
     else if ((status = read_entry(npz, entry, where, *bytes, (size_t)stat.size)) == FCL_OK)

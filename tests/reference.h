@@ -1,0 +1,22 @@
+/* Every operation in plain C and double precision, from its definition: what the devices are held against. */
+#ifndef TESTS_REFERENCE_H
+#define TESTS_REFERENCE_H
+
+#include "graph/graph.h"
+
+typedef struct reference reference;
+
+/* A value for each node that the graph has now. */
+reference *reference_create(const fcl_graph *graph);
+void reference_destroy(reference **r);
+
+/* A node's value, fcl_shape_size numbers; those of leaves are for the caller to fill. */
+double *reference_value(const reference *r, const fcl_tensor *node);
+
+/* Computes all other nodes. Assignments are left alone. */
+void reference_run(reference *r);
+
+/* Is there a definition for the operation? */
+bool reference_knows(const char *op);
+
+#endif

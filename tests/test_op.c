@@ -1,0 +1,554 @@
+/* One loop over the operation table. Each row has cases; a row without any fails. For each case: the device
+ * against the double reference, fused and not; and in double precision, through the reference, the rules:
+ * <u, J v> = <J' u, v>, J v against a difference quotient, and the derivative of <J' u, v> against another. */
+#include "trial.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { MAX_INPUTS = 6, MAX_OUTPUTS = 3, MAX_SETTINGS = 32 };
+
+typedef struct setting {
+    fcl_shape shape[MAX_INPUTS];
+    int p[6]; /* what else the builder needs */
+} setting;
+
+typedef struct row_case {
+    const char *op;
+    int inputs;
+    domain domain[MAX_INPUTS];
+    fcl_tensor *(*unary)(fcl_tensor *a);
+    fcl_tensor *(*binary)(fcl_tensor *a, fcl_tensor *b);
+    int (*build)(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y); /* returns their number */
+    void (*prepare)(trial *t, fcl_tensor **x, const setting *s);
+    const setting *settings;
+    int count;
+    double loose; /* widens the device's tolerance: long sums */
+} row_case;
+
+#define S(...)           {.rank = (int)(sizeof((int[]){__VA_ARGS__}) / sizeof(int)), .dim = {__VA_ARGS__}}
+#define SETTINGS(array)  .settings = array, .count = (int)(sizeof array / sizeof *array)
+#define UNARY(name, kind) {#name, 1, {kind}, .unary = fcl_##name, SETTINGS(any_shape)}
+#define BINARY(name, a, b) {#name, 2, {a, b}, .binary = fcl_##name, SETTINGS(broadcasts)}
+
+static const setting any_shape[] = {{{S(7)}}, {{{0}}}, {{S(1)}}, {{S(17, 65)}}, {{S(2, 3, 3)}}, {{S(257)}}};
+
+/* full, row, column, single number, outer, in the middle, batched; on either side */
+static const setting broadcasts[] = {
+    {{S(3, 7), S(3, 7)}},    {{S(3, 7), S(3, 1)}},     {{S(3, 7), S(7)}},       {{S(3, 7), {0}}},
+    {{S(3, 1), S(1, 7)}},    {{S(7), S(3, 7)}},        {{{0}, S(2, 2)}},        {{S(2, 3, 4), S(3, 1)}},
+    {{S(17, 65), S(17, 65)}}, {{S(17, 65), S(17, 1)}}, {{S(17, 65), S(65)}},    {{S(65, 1), S(257)}},
+    {{S(64, 17), {0}}},      {{S(5, 3, 17), S(5, 1, 17)}}, {{S(5, 3, 17), S(3, 17)}}, {{S(16, 32), S(32)}},
+};
+
+static const setting wheres[] = {
+    {{S(3, 7), S(3, 7), S(3, 7)}},
+    {{S(3, 1), S(3, 7), S(7)}},
+    {{S(17, 65), S(65), S(17, 65)}},
+    {{S(17, 1), S(17, 65), {0}}},
+};
+
+static int build_where(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    (void)graph, (void)s;
+    y[0] = fcl_where(x[0], x[1], x[2]);
+    return 1;
+}
+
+/* p: the axes */
+static const setting sums[] = {
+    {{S(7)}, {1}},          {{S(3, 5)}, {1}},       {{S(3, 5)}, {2}},          {{S(3, 5)}, {3}},
+    {{S(2, 3, 4)}, {5}},    {{S(2, 3, 4)}, {2}},    {{S(4, 1, 3)}, {3}},       {{S(1, 5)}, {1}},
+    {{S(7, 33)}, {2}},      {{S(33, 17)}, {1}},     {{S(64, 65)}, {1}},        {{S(65, 257)}, {2}},
+    {{S(2, 65, 31)}, {2}},  {{S(3, 5, 7, 2)}, {10}}, {{S(1, 40000)}, {3}},     {{S(3000, 17)}, {1}},
+    {{S(3000, 3)}, {1}},    {{S(3, 5001)}, {2}},    {{S(2, 3001, 65)}, {2}},
+};
+
+static int build_sum(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    (void)graph;
+    y[0] = fcl_sum_axes(x[0], (unsigned)s->p[0]);
+    return 1;
+}
+
+/* p: transpose a, transpose b */
+static const setting products[] = {
+    {{S(2, 3), S(3, 5)}, {0, 0}},         {{S(3, 2), S(3, 5)}, {1, 0}},        {{S(2, 3), S(5, 3)}, {0, 1}},
+    {{S(3, 2), S(5, 3)}, {1, 1}},         {{S(1, 1), S(1, 1)}, {0, 0}},        {{S(2, 2, 3), S(2, 3, 2)}, {0, 0}},
+    {{S(2, 2, 3), S(3, 2)}, {0, 0}},      {{S(17, 65), S(65, 33)}, {0, 0}},    {{S(65, 17), S(65, 33)}, {1, 0}},
+    {{S(64, 257), S(64, 257)}, {0, 1}},   {{S(65, 7), S(33, 65)}, {1, 1}},     {{S(3, 17, 7), S(3, 7, 65)}, {0, 0}},
+    {{S(3, 7, 17), S(3, 65, 7)}, {1, 1}}, {{S(5, 17, 7), S(7, 3)}, {0, 0}},    {{S(5, 17, 7), S(3, 7)}, {0, 1}},
+    {{S(17, 7), S(5, 7, 3)}, {0, 0}},     {{S(2, 3, 9, 7), S(2, 3, 7, 5)}, {0, 0}}, {{S(128, 64), S(64, 64)}, {0, 1}},
+    {{S(5, 7, 17), S(7, 3)}, {1, 0}},     {{S(1, 257), S(257, 65)}, {0, 0}},
+};
+
+static int build_matmul(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    (void)graph;
+    y[0] = fcl_matmul(x[0], x[1], s->p[0], s->p[1]);
+    return 1;
+}
+
+/* shape[1] is the result's; it is no input */
+static const setting reshapes[] = {
+    {{S(2, 3), S(6)}}, {{S(1), {0}}}, {{S(5, 7, 3), S(7, 15)}}, {{S(65, 17), S(17, 65)}}};
+static const setting expands[] = {{{S(3, 1), S(3, 5)}},        {{{0}, S(2, 3)}},          {{S(5), S(3, 5)}},
+                                  {{S(2, 1, 3), S(2, 4, 3)}},  {{S(65, 1), S(65, 257)}},  {{S(17), S(64, 17)}},
+                                  {{S(7, 1, 1), S(7, 65, 3)}}, {{S(1, 17, 1), S(3, 17, 9)}}};
+
+static int build_reshape(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    (void)graph;
+    y[0] = fcl_reshape(fcl_square(x[0]), s->shape[1]);
+    return 1;
+}
+
+static int build_expand(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    (void)graph;
+    y[0] = fcl_expand(x[0], s->shape[1]);
+    return 1;
+}
+
+/* p: the order */
+static const setting permutes[] = {
+    {{S(3, 5)}, {1, 0}},
+    {{S(2, 3, 4)}, {2, 0, 1}},
+    {{S(2, 3, 4)}, {0, 2, 1}},
+    {{S(2, 1, 3, 2)}, {2, 3, 1, 0}},
+    {{S(65, 257)}, {1, 0}},
+    {{S(5, 17, 7, 64)}, {0, 2, 1, 3}},
+    {{S(2, 3, 4, 2, 3, 2)}, {5, 3, 1, 4, 2, 0}},
+    {{S(3, 1030)}, {1, 0}},
+};
+
+static int build_permute(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    (void)graph;
+    y[0] = fcl_permute(x[0], s->p);
+    return 1;
+}
+
+/* p: axis, begin, end; pad: axis, before, after */
+static const setting slices[] = {
+    {{S(7)}, {0, 2, 5}},         {{S(5, 3)}, {1, 1, 2}},        {{S(5, 3)}, {0, 4, 5}},    {{S(2, 5, 3)}, {1, 1, 4}},
+    {{S(65, 257)}, {1, 1, 200}}, {{S(65, 17)}, {0, 30, 64}},    {{S(257, 3)}, {1, 2, 3}},
+};
+static const setting pads[] = {
+    {{S(7)}, {0, 2, 3}},          {{S(5, 3)}, {1, 1, 0}},       {{S(5, 3)}, {0, 0, 2}},    {{S(2, 4, 3)}, {1, 2, 1}},
+    {{S(65, 17)}, {1, 3, 64}},    {{S(65, 257)}, {0, 7, 1}},
+};
+
+static int build_slice(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    (void)graph;
+    y[0] = fcl_slice(x[0], s->p[0], s->p[1], s->p[2]);
+    return 1;
+}
+
+static int build_pad(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    (void)graph;
+    y[0] = fcl_pad(x[0], s->p[0], s->p[1], s->p[2]);
+    return 1;
+}
+
+/* p: axis */
+static const setting concats[] = {
+    {{S(2), S(3), S(1)}, {0}},
+    {{S(2, 3), S(2, 1), S(2, 2)}, {1}},
+    {{S(2, 3), S(1, 3), S(4, 3)}, {0}},
+    {{S(2, 1, 3), S(2, 2, 3), S(2, 1, 3)}, {1}},
+    {{S(65, 64), S(65, 17), S(65, 1)}, {1}},
+    {{S(3, 257), S(7, 257), S(1, 257)}, {0}},
+};
+
+static int build_concat(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    (void)graph;
+    y[0] = fcl_concat(3, x, s->p[0]);
+    return 1;
+}
+
+/* gather: shape[0] the table, shape[1] the index; p[0] the table's rows. scatter: shape[0] the rows. */
+static const setting gathers[] = {
+    {{S(5, 3), S(4)}, {5}},       {{S(4), S(7)}, {4}},    {{S(1, 2), S(3)}, {1}},
+    {{S(10, 65), S(257)}, {10}},  {{S(257, 17), S(64)}, {257}}, {{S(17, 3, 5), S(9)}, {17}},
+};
+static const setting scatters[] = {
+    {{S(4, 3), S(4)}, {5}},      {{S(7), S(7)}, {2}},      {{S(3, 2), S(3)}, {1}},
+    {{S(257, 65), S(257)}, {10}}, {{S(64, 17), S(64)}, {257}}, {{S(9, 3, 5), S(9)}, {17}}, {{S(257, 2), S(257)}, {65}},
+};
+
+static int build_gather(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    (void)s;
+    fcl_tensor *bytes = x[2], *index = fcl_gather_rows(x[1], x[1], 1, 0);
+    (void)graph;
+    y[0] = fcl_gather_rows(x[0], x[1], 0.75f, 0.5f);
+    y[1] = fcl_gather_rows(bytes, x[1], 2 / 255.0f, -1);
+    y[2] = index;
+    return 3;
+}
+
+static int build_scatter(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    (void)graph;
+    y[0] = fcl_scatter_rows(x[0], x[1], s->p[0]);
+    return 1;
+}
+
+/* shape[0] is the result's; p: the stream, count of batch_index */
+static const setting draws[] = {{{S(7, 3)}, {1}}, {{S(1)}, {2}}, {{{0}}, {3}}, {{S(17, 65)}, {4}}, {{S(257, 2)}, {5}}};
+static const setting batches[] = {{{S(7)}, {1, 3}}, {{S(5)}, {2, 1}}, {{S(64)}, {3, 100}}, {{S(257)}, {4, 60000}}};
+
+static int build_normal(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    (void)x;
+    y[0] = fcl_normal(graph, s->shape[0], (uint32_t)s->p[0]);
+    return 1;
+}
+
+static int build_uniform(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    (void)x;
+    y[0] = fcl_uniform(graph, s->shape[0], (uint32_t)s->p[0]);
+    return 1;
+}
+
+static int build_batch_index(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    (void)x;
+    int64_t batch = s->shape[0].dim[0];
+    y[0] = fcl_batch_index(graph, s->p[1], batch, 2 * batch, (uint32_t)s->p[0]);
+    return 1;
+}
+
+#define ROWS(b, d) S(b, d), S(b, d), S(b, 1), S(b, d)
+static const setting points[] = {{{ROWS(3, 2)}, {1}}, {{ROWS(3, 2)}, {0}}, {{ROWS(17, 65)}, {1}}, {{ROWS(257, 3)}, {0}}};
+static const setting losses[] = {{{ROWS(3, 2)}}, {{ROWS(5, 1)}}, {{ROWS(17, 65)}}, {{ROWS(257, 2)}}, {{ROWS(3, 784)}}};
+
+/* p: with a tube */
+static int build_cfm_point(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    (void)graph;
+    fcl_tensor *eps = s->p[0] ? x[3] : NULL;
+    y[0] = fcl_cfm_point(FCL_PATH_LINEAR, x[0], x[1], x[2], eps, s->p[0] ? 0.1f : 0, &y[1]);
+    return 2;
+}
+
+/* Its adjoint is the row cfm_loss_grad. */
+static int build_cfm_loss_grad(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    (void)s;
+    y[0] = fcl_node(graph, "cfm_loss_grad", 3, x, NULL);
+    return 1;
+}
+
+#define SOLVER(b, d) S(b, d), S(b, d), S(b, d), S(b, d), S(b, d), S(b, 8)
+static const setting solvers[] = {{{SOLVER(7, 2)}, {3}}, {{SOLVER(7, 8)}, {5}}, {{SOLVER(17, 65)}, {5}}, {{SOLVER(64, 17)}, {2}}};
+
+static int build_ode_advance(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    (void)graph;
+    fcl_ode_control control = {.rtol = 0.125f, .atol = 0.0625f, .order = s->p[0]};
+    fcl_ode_next next = fcl_ode_advance(&control, x[0], x[1], x[2], x[3], x[4], x[5]);
+    y[0] = next.x, y[1] = next.k_first, y[2] = next.state;
+    return 3;
+}
+
+/* Errors of a chosen norm for each sample; states that go on, reject, reach the end, are done or get stuck. */
+static void prepare_ode_advance(trial *t, fcl_tensor **x, const setting *s)
+{
+    static const struct {
+        double norm, state[8];
+    } kinds[] = {
+        {0.25, {0.25, 0.125, 1, 1, 3, 2, 1}},      {3, {0.25, 0.125, 1, 0.5, 3, 2, 1}},
+        {0.5, {0.875, 0.125, 1, 0.25, 9, 0, 1}},   {0.75, {0.5, -0.5, 0, 0.5, 9, 0, 1}},
+        {NAN, {0.5, -0.25, 0, 0.5, 9, 0, 1}},      {0.5, {1, 0, 1, 0.25, 9, 0, 0}},
+        {100, {0.5, 0x1p-23, 1, 0.25, 9, 0, 1}},   {0, {0, 0.0625, 1, 1, 0, 0, 1}},
+        {0.5, {0.5, 0, 1, 0.25, 9, 0, -1}},        {0.001, {0.125, 0.75, 1, 1, 0, 0, 1}},
+        {INFINITY, {0.5, 0.25, 1, 1, 0, 0, 1}},    {0.25, {0.5, 0, 1, 1, 0, 0, 1}},
+    };
+    double *value[6];
+    for (int i = 0; i < 6; i++)
+        value[i] = trial_leaf_of(t, x[i])->value;
+    int64_t d = s->shape[0].dim[1];
+    for (int64_t row = 0; row < s->shape[0].dim[0]; row++) {
+        int kind = trial_int(0, (int)(sizeof kinds / sizeof *kinds) - 1);
+        for (int64_t i = row * d; i < row * d + d; i++) {
+            double size = fmax(fabs(value[0][i]), fabs(value[1][i]));
+            value[2][i] = (double)(float)(kinds[kind].norm * (0.0625 + 0.125 * size) * (trial_int(0, 1) ? 1 : -1));
+        }
+        memcpy(value[5] + row * 8, kinds[kind].state, sizeof kinds[kind].state);
+    }
+}
+
+static const row_case cases[] = {
+    BINARY(add, SMOOTH, SMOOTH),
+    BINARY(sub, SMOOTH, SMOOTH),
+    BINARY(mul, SMOOTH, SMOOTH),
+    BINARY(div, SMOOTH, AWAY),
+    BINARY(max, SMOOTH, SMOOTH),
+    BINARY(min, SMOOTH, SMOOTH),
+    BINARY(greater, SMOOTH, SMOOTH),
+    {"where", 3, {MASK, SMOOTH, SMOOTH}, .build = build_where, SETTINGS(wheres)},
+    UNARY(neg, SMOOTH),
+    UNARY(abs, SMOOTH),
+    UNARY(square, SMOOTH),
+    UNARY(sqrt, POSITIVE),
+    UNARY(reciprocal, AWAY),
+    UNARY(exp, SMOOTH),
+    UNARY(log, POSITIVE),
+    UNARY(sin, SMOOTH),
+    UNARY(cos, SMOOTH),
+    UNARY(tanh, SMOOTH),
+    UNARY(erf, SMOOTH),
+    UNARY(sigmoid, SMOOTH),
+    UNARY(relu, SMOOTH),
+    UNARY(silu, SMOOTH),
+    UNARY(gelu, SMOOTH),
+    UNARY(selu, SMOOTH),
+    UNARY(detach, SMOOTH),
+    {"sum", 1, {SMOOTH}, .build = build_sum, SETTINGS(sums), .loose = 50},
+    {"matmul", 2, {SMOOTH, SMOOTH}, .build = build_matmul, SETTINGS(products)},
+    {"reshape", 1, {SMOOTH}, .build = build_reshape, SETTINGS(reshapes)},
+    {"expand", 1, {SMOOTH}, .build = build_expand, SETTINGS(expands)},
+    {"permute", 1, {SMOOTH}, .build = build_permute, SETTINGS(permutes)},
+    {"slice", 1, {SMOOTH}, .build = build_slice, SETTINGS(slices)},
+    {"pad", 1, {SMOOTH}, .build = build_pad, SETTINGS(pads)},
+    {"concat", 3, {SMOOTH, SMOOTH, SMOOTH}, .build = build_concat, SETTINGS(concats)},
+    {"gather_rows", 3, {SMOOTH, INDEX, BYTES}, .build = build_gather, SETTINGS(gathers)},
+    {"scatter_rows", 2, {SMOOTH, INDEX}, .build = build_scatter, SETTINGS(scatters)},
+    {"normal", 0, .build = build_normal, SETTINGS(draws)},
+    {"uniform", 0, .build = build_uniform, SETTINGS(draws)},
+    {"batch_index", 0, .build = build_batch_index, SETTINGS(batches)},
+    {"cfm_point", 4, {SMOOTH, SMOOTH, TIME, SMOOTH}, .build = build_cfm_point, SETTINGS(points)},
+    {"cfm_loss", 2, {SMOOTH, SMOOTH}, .binary = fcl_cfm_loss, SETTINGS(losses)},
+    {"cfm_loss_grad", 3, {SMOOTH, SMOOTH, SMOOTH}, .build = build_cfm_loss_grad, SETTINGS(losses)},
+    {"ode_advance", 6, {SMOOTH, SMOOTH, PREPARED, SMOOTH, SMOOTH, PREPARED}, .build = build_ode_advance,
+     .prepare = prepare_ode_advance, SETTINGS(solvers)},
+};
+
+/* Not operations: they hold what the others read, so every case has them. */
+static const char *const held_by_all[] = {"input", "leaf", "constant", "scalar", "part"};
+
+/* --- one case, built into a graph --- */
+
+typedef struct built {
+    const row_case *row;
+    const setting *s;
+    int inputs, outputs, moving; /* moving: inputs that have a derivative */
+    fcl_tensor *x[MAX_INPUTS], *y[MAX_OUTPUTS];
+    fcl_tensor *mx[MAX_INPUTS], *v[MAX_INPUTS], *u;   /* the moving inputs, their direction; y's seed */
+    fcl_tensor *dy, *dx[MAX_INPUTS], *dot, *ddx[MAX_INPUTS]; /* J v, J' u, <J' u, v>, its gradient */
+} built;
+
+static fcl_shape input_shape(const row_case *row, const setting *s, int i)
+{
+    return row->domain[i] == BYTES ? s->shape[0] : s->shape[i];
+}
+
+static void build_outputs(trial *t, built *b)
+{
+    const row_case *row = b->row;
+    b->inputs = row->inputs;
+    for (int i = 0; i < b->inputs; i++)
+        b->x[i] = trial_input(t, input_shape(row, b->s, i), row->domain[i], b->s->p[0]);
+    b->outputs = 1;
+    if (row->unary)
+        b->y[0] = row->unary(b->x[0]);
+    else if (row->binary)
+        b->y[0] = row->binary(b->x[0], b->x[1]);
+    else
+        b->outputs = row->build(t->graph, b->x, b->s, b->y);
+    for (int i = 0; i < b->outputs; i++)
+        fcl_output(b->y[i]);
+}
+
+static void build_derivatives(trial *t, built *b)
+{
+    for (int i = 0; i < b->inputs; i++)
+        if (b->row->domain[i] == SMOOTH || b->row->domain[i] == POSITIVE || b->row->domain[i] == AWAY) {
+            b->mx[b->moving] = b->x[i];
+            b->v[b->moving++] = trial_input(t, b->x[i]->shape, SMOOTH, 0);
+        }
+    b->u = trial_input(t, b->y[0]->shape, SMOOTH, 0);
+    fcl_jvp(1, b->y, &b->dy, b->moving, b->mx, b->v);
+    fcl_vjp(b->y[0], b->u, b->moving, b->mx, b->dx);
+    for (int i = 0; i < b->moving; i++) {
+        fcl_tensor *term = fcl_sum(fcl_mul(b->dx[i], b->v[i]));
+        b->dot = i ? fcl_add(b->dot, term) : term;
+        fcl_output(b->dx[i]);
+    }
+    fcl_vjp(b->dot, NULL, b->moving, b->mx, b->ddx);
+    fcl_output(b->dy);
+}
+
+/* --- the rules, in double precision --- */
+
+typedef struct scaled {
+    double value, scale; /* a sum, and the sum of its terms' magnitudes */
+} scaled;
+
+static void add_product(scaled *sum, const double *a, const double *b, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        sum->value += a[i] * b[i];
+        sum->scale += fabs(a[i] * b[i]);
+    }
+}
+
+static scaled dot_of(const trial *t, int count, fcl_tensor *const *a, fcl_tensor *const *b)
+{
+    scaled sum = {0};
+    for (int i = 0; i < count; i++)
+        add_product(&sum, reference_value(t->r, a[i]), reference_value(t->r, b[i]), fcl_shape_size(a[i]->shape));
+    return sum;
+}
+
+static bool close_to(const built *b, const char *what, scaled a, scaled c, double tolerance)
+{
+    if (fabs(a.value - c.value) <= tolerance * (1 + a.scale + c.scale))
+        return true;
+    printf("%s, case %d: %s: %.12g and %.12g\n", b->row->op, (int)(b->s - b->row->settings), what, a.value, c.value);
+    return false;
+}
+
+static bool rules_hold(trial *t, const built *b)
+{
+    enum { STEP = 16384 }; /* of the difference quotients: 2 / 32768 */
+    trial_evaluate(t, 0, 0, NULL, NULL);
+    scaled forward = dot_of(t, 1, &b->u, &b->dy), backward = dot_of(t, b->moving, b->dx, b->v);
+    scaled second = dot_of(t, b->moving, b->ddx, b->v);
+    scaled quotient = {0}, second_quotient = {0};
+    for (int sign = 1; sign >= -1; sign -= 2) {
+        trial_evaluate(t, sign / (2.0 * STEP), b->moving, b->mx, b->v);
+        quotient.value += sign * dot_of(t, 1, &b->u, b->y).value * STEP;
+        second_quotient.value += sign * reference_value(t->r, b->dot)[0] * STEP;
+    }
+    bool held = close_to(b, "<u, J v> and <J' u, v>", forward, backward, 1e-6);
+    held &= close_to(b, "J v and the difference quotient", forward, quotient, 1e-5);
+    return held & close_to(b, "the second derivative and its difference quotient", second, second_quotient, 1e-5);
+}
+
+/* --- a row --- */
+
+static bool fits(const row_case *row, const setting *s)
+{
+    int64_t size = fcl_shape_size(s->shape[0]);
+    for (int i = 1; i < row->inputs; i++)
+        size += fcl_shape_size(input_shape(row, s, i));
+    return !trial_tiny() || size <= 150;
+}
+
+static bool device_agrees(trial *t, const built *b, const char *fusion)
+{
+    char what[128];
+    double tolerance = 2e-5 * (b->row->loose ? b->row->loose : 1);
+    snprintf(what, sizeof what, "%s, case %d, %s", b->row->op, (int)(b->s - b->row->settings), fusion);
+    bool agrees = true;
+    for (int i = 0; i < b->outputs; i++)
+        agrees &= trial_agrees(t, b->y[i], tolerance, what);
+    if (b->dy)
+        agrees &= trial_agrees(t, b->dy, tolerance, what);
+    for (int i = 0; i < b->moving; i++)
+        agrees &= trial_agrees(t, b->dx[i], tolerance, what);
+    return agrees;
+}
+
+static bool run_row(fcl_device *device, const fcl_op *op, const row_case *row, bool no_fusion)
+{
+    trial *t = trial_create();
+    built *all = fcl_zalloc(MAX_SETTINGS * sizeof *all);
+    int count = 0;
+    bool right = true;
+    for (int i = 0; i < row->count; i++) {
+        if (!fits(row, &row->settings[i]))
+            continue;
+        built *b = &all[count++];
+        b->row = row;
+        b->s = &row->settings[i];
+        build_outputs(t, b);
+        if (op->adjoint)
+            build_derivatives(t, b);
+    }
+    trial_fill(t);
+    for (int i = 0; i < count && row->prepare; i++)
+        row->prepare(t, all[i].x, all[i].s);
+    fcl_graph_random(t->graph, 0x123456789ABCDEFu, 3, 1000003);
+    for (int i = 0; i < count && op->adjoint && !no_fusion; i++)
+        right &= rules_hold(t, &all[i]);
+    trial_evaluate(t, 0, 0, NULL, NULL);
+    if (fcl_graph_compile(t->graph, device, &(fcl_graph_options){.no_fusion = no_fusion}) != FCL_OK ||
+        trial_run(t) != FCL_OK) {
+        printf("%s: %s\n", row->op, fcl_error());
+        right = false;
+    }
+    for (int i = 0; i < count && right; i++)
+        right &= device_agrees(t, &all[i], no_fusion ? "not fused" : "fused");
+    trial_destroy(&t);
+    free(all);
+    return right && count > 0;
+}
+
+static bool run_op(fcl_device *device, const fcl_op *op)
+{
+    for (size_t i = 0; i < sizeof held_by_all / sizeof *held_by_all; i++)
+        if (strcmp(held_by_all[i], op->name) == 0)
+            return reference_knows(op->name);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (strcmp(cases[i].op, op->name) == 0) {
+            uint64_t mark = trial_mark();
+            bool fused = run_row(device, op, &cases[i], false);
+            trial_return(mark);
+            return run_row(device, op, &cases[i], true) && fused;
+        }
+    printf("%s: a row of the table without a case\n", op->name);
+    return false;
+}
+
+static void every_operation_is_right(void **state)
+{
+    int wrong = 0, count = 0;
+    for (const fcl_op *op = fcl_ops; op->name; op++, count++) {
+        bool right = run_op(*state, op);
+        if (!right)
+            printf("WRONG: %s\n", op->name);
+        wrong += !right;
+    }
+    printf("%d operations, %d wrong\n", count, wrong);
+    assert_int_equal(wrong, 0);
+    assert_true(count >= 40);
+}
+
+static int open_device(void **state)
+{
+    fcl_device *device = NULL;
+    trial_seed();
+    if (fcl_device_open(NULL, NULL, &device) != FCL_OK)
+        print_error("%s\n", fcl_error());
+    *state = device;
+    return device ? 0 : -1;
+}
+
+static int close_device(void **state)
+{
+    fcl_device *device = *state;
+    fcl_device_close(&device);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_operation_is_right),
+    };
+    return cmocka_run_group_tests(tests, open_device, close_device);
+}

@@ -1,0 +1,74 @@
+/* One step of AdamW (Loshchilov and Hutter 2019) over flat buffers, in three launches:
+ *
+ *     adamw_squares   partial sums of g^2, one a group, over `chunk` numbers each
+ *     adamw_norm      their sum: the global norm, the factor that clips it, and a row of the ring
+ *     adamw_update    with g clipped:
+ *                         m = beta1 m + (1 - beta1) g          v = beta2 v + (1 - beta2) g^2
+ *                         w = (1 - rate decay) w - rate / (1 - beta1^n) m / (sqrt(v) / sqrt(1 - beta2^n) + epsilon)
+ *                         ema = d ema + (1 - d) w
+ *
+ * Where the loss or the norm is not finite, the update leaves everything as it was; the host sees it in the
+ * ring. `count` and `chunk` are multiples of 8. Any local size is right for the first two. */
+
+kernel void adamw_squares(global const float *restrict g, global float *restrict partial, ulong count,
+                          ulong chunk, local float *lane_sum)
+{
+    size_t lane = get_local_id(0), lanes = get_local_size(0);
+    ulong begin = get_group_id(0) * chunk, end = min(begin + chunk, count);
+    float8 sum = 0.0f;
+    for (ulong i = begin + 8 * lane; i < end; i += 8 * lanes) {
+        float8 x = vload8(0, g + i);
+        sum += x * x;
+    }
+    float4 four = sum.lo + sum.hi;
+    float2 two = four.lo + four.hi;
+    lane_sum[lane] = two.x + two.y;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if (lane == 0) {
+        float total = 0.0f;
+        for (size_t i = 0; i < lanes; i++)
+            total += lane_sum[i];
+        partial[get_group_id(0)] = total;
+    }
+}
+
+static int adamw_finite(float x)
+{
+    return (as_uint(x) & 0x7f800000u) != 0x7f800000u;
+}
+
+/* state: the factor of the gradient, and 1 where the update may happen. A ring row: loss, norm. */
+kernel void adamw_norm(global const float *restrict partial, int partials, global const float *restrict loss,
+                       float clip, global float *restrict ring, int row, global float *restrict state)
+{
+    float sum = 0.0f;
+    for (int i = 0; i < partials; i++)
+        sum += partial[i];
+    float norm = sqrt(sum);
+    ring[2 * row] = loss[0];
+    ring[2 * row + 1] = norm;
+    state[0] = clip > 0.0f ? min(1.0f, clip / (norm + 1e-6f)) : 1.0f;
+    state[1] = adamw_finite(norm) && adamw_finite(loss[0]) ? 1.0f : 0.0f;
+}
+
+/* `ema` may be null. keep = 1 - rate decay, step1 = rate / (1 - beta1^n), root2 = 1 / sqrt(1 - beta2^n);
+ * rest1 = 1 - beta1, rest2 = 1 - beta2 and ema_rest = 1 - d come rounded once, from double. */
+kernel void adamw_update(global const float *restrict state, global const float *restrict g,
+                         global float *restrict w, global float *restrict m, global float *restrict v,
+                         global float *restrict ema, float keep, float beta1, float rest1, float beta2,
+                         float rest2, float step1, float root2, float epsilon, float ema_rest, ulong count)
+{
+    size_t i = get_global_id(0);
+    if (i >= count)
+        return;
+    int go = state[1] != 0.0f;
+    float x = g[i] * state[0];
+    float m1 = beta1 * m[i] + rest1 * x;
+    float v1 = beta2 * v[i] + rest2 * x * x;
+    float w1 = keep * w[i] - step1 * m1 / (sqrt(v1) * root2 + epsilon);
+    m[i] = go ? m1 : m[i];
+    v[i] = go ? v1 : v[i];
+    w[i] = go ? w1 : w[i];
+    if (ema)
+        ema[i] = go ? ema[i] + ema_rest * (w1 - ema[i]) : ema[i];
+}

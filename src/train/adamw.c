@@ -1,0 +1,147 @@
+#include "train/adamw.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "device/launch.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum {
+    MOST_PARTIALS = 256, /* adamw_norm adds them up one by one */
+    LEAST_CHUNK = 1024,  /* numbers a group sums at least */
+    GPU_LANES = 64
+};
+
+struct fcl_adamw {
+    fcl_buffer *partial, *state, *ring;
+    fcl_launch *squares, *norm, *update;
+};
+
+static int create_buffers(fcl_device *device, int partials, fcl_adamw *adamw)
+{
+    FCL_TRY(fcl_buffer_create(device, (size_t)partials * sizeof(float), &adamw->partial));
+    FCL_TRY(fcl_buffer_create(device, 2 * sizeof(float), &adamw->state));
+    return fcl_buffer_create(device, FCL_RING * sizeof(fcl_adamw_row), &adamw->ring);
+}
+
+static int create_squares(fcl_device *device, fcl_program *program, const fcl_adamw_buffers *buffers,
+                          uint64_t count, uint64_t chunk, int partials, fcl_adamw *adamw)
+{
+    size_t lanes = fcl_device_describe(device)->type == FCL_DEVICE_CPU ? 1 : GPU_LANES;
+    FCL_TRY(fcl_launch_create(program, "adamw_squares", NULL, &adamw->squares));
+    fcl_launch_buffer(adamw->squares, 0, buffers->gradients);
+    fcl_launch_buffer(adamw->squares, 1, adamw->partial);
+    fcl_launch_ulong(adamw->squares, 2, count);
+    fcl_launch_ulong(adamw->squares, 3, chunk);
+    fcl_launch_local(adamw->squares, 4, lanes * sizeof(float));
+    fcl_launch_range_1d(adamw->squares, (size_t)partials * lanes, lanes);
+    return FCL_OK;
+}
+
+static int create_norm(fcl_program *program, const fcl_adamw_buffers *buffers, int partials, fcl_adamw *adamw)
+{
+    FCL_TRY(fcl_launch_create(program, "adamw_norm", NULL, &adamw->norm));
+    fcl_launch_buffer(adamw->norm, 0, adamw->partial);
+    fcl_launch_int(adamw->norm, 1, partials);
+    fcl_launch_buffer(adamw->norm, 2, buffers->loss);
+    fcl_launch_buffer(adamw->norm, 4, adamw->ring);
+    fcl_launch_buffer(adamw->norm, 6, adamw->state);
+    fcl_launch_range_1d(adamw->norm, 1, 1);
+    return FCL_OK;
+}
+
+static int create_update(fcl_program *program, const fcl_adamw_buffers *buffers, uint64_t count,
+                         fcl_adamw *adamw)
+{
+    FCL_TRY(fcl_launch_create(program, "adamw_update", NULL, &adamw->update));
+    fcl_launch_buffer(adamw->update, 0, adamw->state);
+    fcl_launch_buffer(adamw->update, 1, buffers->gradients);
+    fcl_launch_buffer(adamw->update, 2, buffers->weights);
+    fcl_launch_buffer(adamw->update, 3, buffers->m);
+    fcl_launch_buffer(adamw->update, 4, buffers->v);
+    fcl_launch_buffer(adamw->update, 5, buffers->ema);
+    fcl_launch_ulong(adamw->update, 15, count);
+    fcl_launch_range_1d(adamw->update, count, 256);
+    return FCL_OK;
+}
+
+static int create(fcl_device *device, const fcl_adamw_buffers *buffers, size_t bytes, fcl_adamw *adamw)
+{
+    uint64_t count = bytes / sizeof(float);
+    uint64_t chunk = count / MOST_PARTIALS / 8 * 8 + 8;
+    chunk = chunk < LEAST_CHUNK ? LEAST_CHUNK : chunk;
+    int partials = (int)((count + chunk - 1) / chunk);
+    fcl_program *program;
+    FCL_TRY(fcl_device_program(device, &program));
+    FCL_TRY(create_buffers(device, partials, adamw));
+    FCL_TRY(create_squares(device, program, buffers, count, chunk, partials, adamw));
+    FCL_TRY(create_norm(program, buffers, partials, adamw));
+    return create_update(program, buffers, count, adamw);
+}
+
+int fcl_adamw_create(fcl_device *device, const fcl_adamw_buffers *buffers, size_t bytes, fcl_adamw **adamw)
+{
+    *adamw = fcl_zalloc(sizeof **adamw);
+    int status = create(device, buffers, bytes, *adamw);
+    if (status != FCL_OK)
+        fcl_adamw_destroy(adamw);
+    return status;
+}
+
+void fcl_adamw_destroy(fcl_adamw **adamw)
+{
+    fcl_adamw *dying = *adamw;
+    if (!dying)
+        return;
+    fcl_launch_destroy(&dying->squares);
+    fcl_launch_destroy(&dying->norm);
+    fcl_launch_destroy(&dying->update);
+    fcl_buffer_destroy(&dying->partial);
+    fcl_buffer_destroy(&dying->state);
+    fcl_buffer_destroy(&dying->ring);
+    free(dying);
+    *adamw = NULL;
+}
+
+static void set_update(fcl_launch *update, const fcl_adamw_step *step)
+{
+    double n = (double)step->step + 1;
+    double decay = fmin(step->ema_decay, n / (n + 9));
+    const double values[] = {
+        1 - step->rate * step->weight_decay,
+        step->beta1,
+        1 - step->beta1,
+        step->beta2,
+        1 - step->beta2,
+        step->rate / (1 - pow(step->beta1, n)),
+        1 / sqrt(1 - pow(step->beta2, n)),
+        step->epsilon,
+        1 - decay,
+    };
+    for (int i = 0; i < (int)(sizeof values / sizeof *values); i++)
+        fcl_launch_float(update, 6 + i, (float)values[i]);
+}
+
+int fcl_adamw_enqueue(fcl_adamw *adamw, const fcl_adamw_step *step)
+{
+    fcl_launch_float(adamw->norm, 3, (float)step->clip);
+    fcl_launch_int(adamw->norm, 5, (int32_t)(step->step % FCL_RING));
+    set_update(adamw->update, step);
+    FCL_TRY(fcl_launch_enqueue(adamw->squares));
+    FCL_TRY(fcl_launch_enqueue(adamw->norm));
+    return fcl_launch_enqueue(adamw->update);
+}
+
+int fcl_adamw_read(fcl_adamw *adamw, int64_t first, int count, fcl_adamw_row *rows)
+{
+    while (count > 0) {
+        int64_t row = first % FCL_RING;
+        int part = (int)(row + count > FCL_RING ? FCL_RING - row : count);
+        FCL_TRY(fcl_buffer_read(adamw->ring, (size_t)row * sizeof *rows, (size_t)part * sizeof *rows, rows));
+        rows += part;
+        first += part;
+        count -= part;
+    }
+    return FCL_OK;
+}

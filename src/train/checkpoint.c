@@ -1,0 +1,266 @@
+/* Reading a checkpoint: the file, its metadata, and that its tensors are those of its model. */
+#include "train/checkpoint.h"
+
+#include "base/array.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "train/safetensors.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <zlib.h>
+
+struct fcl_checkpoint {
+    fcl_checkpoint_info info;
+    char *path;
+    uint8_t *bytes;
+    size_t size;
+    fcl_safetensors file;
+    fcl_options *bound; /* owns the texts of `options` */
+    fcl_train_options options;
+    fcl_model *model;
+    fcl_checkpoint_tensor *tensors;
+};
+
+static int missing(const char *path, const char *what)
+{
+    return fcl_fail(FCL_ERR_FORMAT, "%s is damaged: its metadata has no usable \"%s\"", path, what);
+}
+
+static int read_text(fcl_checkpoint *checkpoint, const char *key, const char **text)
+{
+    *text = fcl_safetensors_metadata(&checkpoint->file, key);
+    return *text ? FCL_OK : missing(checkpoint->path, key);
+}
+
+static int read_number(fcl_checkpoint *checkpoint, const char *key, uint64_t limit, uint64_t *number)
+{
+    const char *text;
+    FCL_TRY(read_text(checkpoint, key, &text));
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (errno || *end || *text < '0' || *text > '9' || value > limit)
+        return missing(checkpoint->path, key);
+    *number = value;
+    return FCL_OK;
+}
+
+/* A sample's shape; no larger than the file, so that sizes made of it cannot overflow. */
+static int read_sample(fcl_checkpoint *checkpoint)
+{
+    const char *text;
+    FCL_TRY(read_text(checkpoint, "sample", &text));
+    json_t *json = json_loads(text, 0, NULL);
+    fcl_shape *shape = &checkpoint->info.sample;
+    size_t bytes;
+    bool usable = fcl_shape_from_json(json, shape) && fcl_shape_bytes(*shape, sizeof(float), &bytes) &&
+                  bytes > 0 && bytes <= checkpoint->size;
+    json_decref(json);
+    return usable ? FCL_OK : missing(checkpoint->path, "sample");
+}
+
+static int read_config(fcl_checkpoint *checkpoint)
+{
+    checkpoint->bound = fcl_options_create();
+    FCL_TRY(fcl_train_options_bind(checkpoint->bound, &checkpoint->options));
+    int status = fcl_options_read_json(checkpoint->bound, checkpoint->info.config);
+    if (status == FCL_OK)
+        status = fcl_options_finish(checkpoint->bound);
+    checkpoint->info.options = &checkpoint->options;
+    return status == FCL_OK ? status : fcl_fail_within(FCL_ERR_FORMAT, "%s", checkpoint->path);
+}
+
+static int check_format(fcl_checkpoint *checkpoint)
+{
+    const char *version = fcl_safetensors_metadata(&checkpoint->file, FCL_CHECKPOINT_FORMAT);
+    if (!version)
+        return fcl_fail(FCL_ERR_FORMAT, "%s is a safetensors file, but not written by flowcl", checkpoint->path);
+    if (strcmp(version, FCL_CHECKPOINT_VERSION) != 0)
+        return fcl_fail(FCL_ERR_FORMAT, "%s has version %.20s of the checkpoint format; this flowcl reads %s",
+                        checkpoint->path, version, FCL_CHECKPOINT_VERSION);
+    return FCL_OK;
+}
+
+static int check_sum(fcl_checkpoint *checkpoint)
+{
+    const char *text;
+    FCL_TRY(read_text(checkpoint, "crc32", &text));
+    uLong sum = crc32_z(crc32(0, NULL, 0), checkpoint->file.data, checkpoint->file.data_bytes);
+    if (strtoul(text, NULL, 16) != sum)
+        return fcl_fail(FCL_ERR_FORMAT, "%s is damaged: its numbers do not have the checksum %.8s",
+                        checkpoint->path, text);
+    return FCL_OK;
+}
+
+static int read_metadata(fcl_checkpoint *checkpoint)
+{
+    fcl_checkpoint_info *info = &checkpoint->info;
+    uint64_t step, classes;
+    FCL_TRY(check_format(checkpoint));
+    FCL_TRY(check_sum(checkpoint));
+    FCL_TRY(read_text(checkpoint, "library", &info->library));
+    FCL_TRY(read_text(checkpoint, "device", &info->device));
+    FCL_TRY(read_text(checkpoint, "config", &info->config));
+    FCL_TRY(read_number(checkpoint, "step", INT64_MAX, &step));
+    FCL_TRY(read_number(checkpoint, "seed", UINT64_MAX, &info->seed));
+    FCL_TRY(read_number(checkpoint, "classes", 1000000, &classes));
+    info->step = (int64_t)step;
+    info->classes = (int)classes;
+    FCL_TRY(read_sample(checkpoint));
+    info->pictures = fcl_shape_is_picture(info->sample);
+    return read_config(checkpoint);
+}
+
+/* --- the tensors --- */
+
+static const fcl_safetensor *find_state(const fcl_checkpoint *checkpoint, fcl_state state,
+                                        const fcl_param *slice)
+{
+    char *name = fcl_format("%s%s", fcl_state_prefix[state], slice->name);
+    const fcl_safetensor *tensor = fcl_safetensors_find(&checkpoint->file, name);
+    free(name);
+    return tensor;
+}
+
+static bool same_shape(fcl_shape a, fcl_shape b)
+{
+    return a.rank == b.rank && memcmp(a.dim, b.dim, (size_t)a.rank * sizeof *a.dim) == 0;
+}
+
+static int check_state(const fcl_checkpoint *checkpoint, fcl_state state, int *found)
+{
+    const fcl_params *params = fcl_model_params(checkpoint->model);
+    for (int i = 0; i < fcl_state_slices(params, state); i++) {
+        const fcl_param *slice = fcl_params_at(params, i);
+        const fcl_safetensor *tensor = find_state(checkpoint, state, slice);
+        if (!tensor || !same_shape(tensor->shape, slice->shape))
+            return fcl_fail(FCL_ERR_FORMAT, "%s is damaged: it %s tensor \"%s%s\"", checkpoint->path,
+                            tensor ? "has another shape of" : "lacks", fcl_state_prefix[state], slice->name);
+        (*found)++;
+    }
+    return FCL_OK;
+}
+
+static int check_tensors(fcl_checkpoint *checkpoint)
+{
+    fcl_checkpoint_info *info = &checkpoint->info;
+    FCL_TRY(fcl_model_create(&checkpoint->options.model, info->sample, info->classes, &checkpoint->model));
+    const fcl_params *params = fcl_model_params(checkpoint->model);
+    info->model = checkpoint->model;
+    info->parameters = fcl_params_numbers(params);
+    info->has_ema = find_state(checkpoint, FCL_STATE_EMA, fcl_params_at(params, 0)) != NULL;
+    int found = 0;
+    for (fcl_state state = 0; state < FCL_STATES; state++)
+        if (state != FCL_STATE_EMA || info->has_ema)
+            FCL_TRY(check_state(checkpoint, state, &found));
+    if (found != checkpoint->file.count)
+        return fcl_fail(FCL_ERR_FORMAT, "%s is damaged: it holds %d tensors where its model has %d",
+                        checkpoint->path, checkpoint->file.count, found);
+    return FCL_OK;
+}
+
+static void list_tensors(fcl_checkpoint *checkpoint)
+{
+    int count = checkpoint->file.count;
+    checkpoint->tensors = fcl_zalloc((size_t)count * sizeof *checkpoint->tensors);
+    for (int i = 0; i < count; i++) {
+        const fcl_safetensor *tensor = &checkpoint->file.tensors[i];
+        checkpoint->tensors[i] = (fcl_checkpoint_tensor){tensor->name, tensor->shape};
+    }
+    checkpoint->info.tensors = checkpoint->tensors;
+    checkpoint->info.tensor_count = count;
+}
+
+int fcl_checkpoint_load(const fcl_checkpoint *checkpoint, fcl_state state, fcl_buffer *flat)
+{
+    const fcl_params *params = fcl_model_params(checkpoint->model);
+    size_t bytes = fcl_params_bytes(params);
+    char *values = calloc(1, bytes);
+    if (!values)
+        return fcl_fail(FCL_ERR_MEMORY, "no memory for the %zu bytes of a model", bytes);
+    for (int i = 0; i < fcl_params_count(params); i++) {
+        const fcl_param *slice = fcl_params_at(params, i);
+        bool frozen_average = state == FCL_STATE_EMA && slice->frozen; /* stands once, with the weights */
+        if (i < fcl_state_slices(params, state) || frozen_average) {
+            const fcl_safetensor *tensor =
+                find_state(checkpoint, frozen_average ? FCL_STATE_WEIGHTS : state, slice);
+            memcpy(values + slice->offset, tensor->data, tensor->bytes);
+        }
+    }
+    int status = fcl_buffer_write(flat, 0, bytes, values);
+    free(values);
+    return status;
+}
+
+/* --- open and close --- */
+
+static int open_file(const char *path, fcl_checkpoint *checkpoint)
+{
+    struct stat info;
+    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
+        FCL_TRY(fcl_checkpoint_newest(path, &checkpoint->path));
+    else
+        checkpoint->path = fcl_strdup(path);
+    checkpoint->info.path = checkpoint->path;
+    return fcl_file_read(checkpoint->path, &checkpoint->bytes, &checkpoint->size);
+}
+
+/* Everything about bytes that may come from anywhere: also the entrance of the fuzzer. */
+static int read_bytes(fcl_checkpoint *checkpoint)
+{
+    FCL_TRY(fcl_safetensors_parse(checkpoint->bytes, checkpoint->size, checkpoint->path, &checkpoint->file));
+    FCL_TRY(read_metadata(checkpoint));
+    FCL_TRY(check_tensors(checkpoint));
+    list_tensors(checkpoint);
+    return FCL_OK;
+}
+
+int fcl_checkpoint_open(const char *path, fcl_checkpoint **checkpoint)
+{
+    *checkpoint = fcl_zalloc(sizeof **checkpoint);
+    int status = open_file(path, *checkpoint);
+    if (status == FCL_OK)
+        status = read_bytes(*checkpoint);
+    if (status != FCL_OK)
+        fcl_checkpoint_close(checkpoint);
+    return status;
+}
+
+int fcl_checkpoint_parse(const uint8_t *bytes, size_t size, fcl_checkpoint **checkpoint)
+{
+    *checkpoint = fcl_zalloc(sizeof **checkpoint);
+    fcl_checkpoint *opened = *checkpoint;
+    opened->path = fcl_strdup("bytes");
+    opened->info.path = opened->path;
+    opened->bytes = memcpy(fcl_zalloc(size), bytes, size);
+    opened->size = size;
+    int status = read_bytes(opened);
+    if (status != FCL_OK)
+        fcl_checkpoint_close(checkpoint);
+    return status;
+}
+
+void fcl_checkpoint_close(fcl_checkpoint **checkpoint)
+{
+    fcl_checkpoint *closing = *checkpoint;
+    if (!closing)
+        return;
+    fcl_model_destroy(&closing->model);
+    fcl_options_destroy(&closing->bound);
+    fcl_safetensors_free(&closing->file);
+    free(closing->tensors);
+    free(closing->bytes);
+    free(closing->path);
+    free(closing);
+    *checkpoint = NULL;
+}
+
+const fcl_checkpoint_info *fcl_checkpoint_describe(const fcl_checkpoint *checkpoint)
+{
+    return &checkpoint->info;
+}

@@ -1,0 +1,51 @@
+/* What a checkpoint holds of a run, and how it gets into a file and out again. */
+#ifndef TRAIN_CHECKPOINT_H
+#define TRAIN_CHECKPOINT_H
+
+#include <flowcl/train.h>
+
+/* The flat buffers of a run, in the order of the file. */
+typedef enum fcl_state {
+    FCL_STATE_WEIGHTS,
+    FCL_STATE_EMA,
+    FCL_STATE_M,
+    FCL_STATE_V,
+    FCL_STATES
+} fcl_state;
+
+extern const char *const fcl_state_prefix[FCL_STATES]; /* of a slice's name: "", "ema.", ... */
+/* How many of the slices it has under its prefix: frozen ones stand once, with the weights. */
+int fcl_state_slices(const fcl_params *params, fcl_state state);
+
+/* The metadata's key that says whose file it is, and the version that is written and read. */
+#define FCL_CHECKPOINT_FORMAT "flowcl_format"
+#define FCL_CHECKPOINT_VERSION "1"
+
+/* (1, H, W) or (3, H, W) */
+bool fcl_shape_is_picture(fcl_shape shape);
+
+typedef struct fcl_snapshot {
+    const fcl_train_options *options;
+    const fcl_model *model;
+    const char *device;
+    int64_t step;
+    fcl_buffer *state[FCL_STATES]; /* the EMA may be NULL */
+} fcl_snapshot;
+
+/* Reads the buffers from the device and writes the file. FCL_ERR_NUMERIC where a number is not finite: such a
+ * checkpoint is never written. */
+int fcl_checkpoint_save(const char *path, const fcl_snapshot *snapshot);
+
+/* fcl_checkpoint_open of a file's content: copied, then trusted in nothing. */
+int fcl_checkpoint_parse(const uint8_t *bytes, size_t size, fcl_checkpoint **checkpoint);
+
+/* Writes one of the checkpoint's flat buffers to the device. */
+int fcl_checkpoint_load(const fcl_checkpoint *checkpoint, fcl_state state, fcl_buffer *flat);
+
+/* "FOLDER/checkpoint-0000005000.safetensors"; released by free. */
+char *fcl_checkpoint_path(const char *folder, int64_t step);
+
+/* Removes the oldest checkpoints of the folder until `keep` are left. */
+int fcl_checkpoint_prune(const char *folder, int keep);
+
+#endif

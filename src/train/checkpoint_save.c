@@ -1,0 +1,213 @@
+/* Writing a checkpoint, and the folder they lie in. */
+#include "train/checkpoint.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "train/options.h"
+#include "train/safetensors.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+const char *const fcl_state_prefix[FCL_STATES] = {
+    [FCL_STATE_WEIGHTS] = "",
+    [FCL_STATE_EMA] = "ema.",
+    [FCL_STATE_M] = "adam.m.",
+    [FCL_STATE_V] = "adam.v.",
+};
+
+int fcl_state_slices(const fcl_params *params, fcl_state state)
+{
+    return state == FCL_STATE_WEIGHTS ? fcl_params_count(params) : fcl_params_trained(params);
+}
+
+bool fcl_shape_is_picture(fcl_shape shape)
+{
+    return shape.rank == 3 && (shape.dim[0] == 1 || shape.dim[0] == 3);
+}
+
+/* --- one file --- */
+
+typedef struct contents {
+    fcl_arena names;
+    float *flat[FCL_STATES]; /* host copies of the buffers */
+    fcl_safetensor *tensors;
+    int count;
+} contents;
+
+static void free_contents(contents *held)
+{
+    for (int i = 0; i < FCL_STATES; i++)
+        free(held->flat[i]);
+    free(held->tensors);
+    fcl_arena_free(&held->names);
+}
+
+static int add_tensor(contents *held, const fcl_snapshot *snapshot, fcl_state state, const fcl_param *slice)
+{
+    fcl_safetensor *tensor = &held->tensors[held->count++];
+    const float *values = held->flat[state] + slice->offset / sizeof(float);
+    int64_t size = fcl_shape_size(slice->shape);
+    *tensor = (fcl_safetensor){
+        .name = fcl_arena_format(&held->names, "%s%s", fcl_state_prefix[state], slice->name),
+        .shape = slice->shape,
+        .data = values,
+        .bytes = (size_t)size * sizeof(float),
+    };
+    for (int64_t i = 0; i < size; i++)
+        if (!isfinite(values[i]))
+            return fcl_fail(FCL_ERR_NUMERIC, "%s became %g by step %lld; nothing was saved", tensor->name,
+                            (double)values[i], (long long)snapshot->step);
+    return FCL_OK;
+}
+
+static int read_state(contents *held, const fcl_snapshot *snapshot, fcl_state state)
+{
+    const fcl_params *params = fcl_model_params(snapshot->model);
+    size_t bytes = fcl_params_bytes(params);
+    held->flat[state] = malloc(bytes);
+    if (!held->flat[state])
+        return fcl_fail(FCL_ERR_MEMORY, "no memory for the %zu bytes of a model", bytes);
+    FCL_TRY(fcl_buffer_read(snapshot->state[state], 0, bytes, held->flat[state]));
+    for (int i = 0; i < fcl_state_slices(params, state); i++)
+        FCL_TRY(add_tensor(held, snapshot, state, fcl_params_at(params, i)));
+    return FCL_OK;
+}
+
+static void set_number(json_t *metadata, const char *key, unsigned long long value)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%llu", value);
+    json_object_set_new(metadata, key, json_string(text));
+}
+
+static void set_sample(json_t *metadata, fcl_shape shape)
+{
+    json_t *dimensions = json_array();
+    for (int i = 0; i < shape.rank; i++)
+        json_array_append_new(dimensions, json_integer(shape.dim[i]));
+    char *text = json_dumps(dimensions, 0);
+    json_object_set_new(metadata, "sample", json_string(text));
+    free(text);
+    json_decref(dimensions);
+}
+
+static void set_sum(json_t *metadata, const contents *held)
+{
+    uLong sum = crc32(0, NULL, 0);
+    for (int i = 0; i < held->count; i++)
+        sum = crc32_z(sum, held->tensors[i].data, held->tensors[i].bytes);
+    char text[16];
+    snprintf(text, sizeof text, "%08lx", sum);
+    json_object_set_new(metadata, "crc32", json_string(text));
+}
+
+/* Nothing here depends on the time or the place: equal runs write equal files. */
+static json_t *describe(const fcl_snapshot *snapshot, const contents *held)
+{
+    json_t *metadata = json_object();
+    char *config = fcl_train_options_json(snapshot->options);
+    json_object_set_new(metadata, FCL_CHECKPOINT_FORMAT, json_string(FCL_CHECKPOINT_VERSION));
+    json_object_set_new(metadata, "library", json_string(fcl_version()));
+    json_object_set_new(metadata, "device", json_string(snapshot->device));
+    json_object_set_new(metadata, "config", json_string(config));
+    set_number(metadata, "step", (unsigned long long)snapshot->step);
+    set_number(metadata, "seed", snapshot->options->seed);
+    set_number(metadata, "classes", (unsigned long long)fcl_model_classes(snapshot->model));
+    set_sample(metadata, fcl_model_sample(snapshot->model));
+    set_sum(metadata, held);
+    fcl_free(config);
+    return metadata;
+}
+
+int fcl_checkpoint_save(const char *path, const fcl_snapshot *snapshot)
+{
+    contents held = {0};
+    size_t most = FCL_STATES * (size_t)fcl_params_count(fcl_model_params(snapshot->model));
+    held.tensors = fcl_zalloc(most * sizeof *held.tensors);
+    int status = FCL_OK;
+    for (fcl_state state = 0; state < FCL_STATES && status == FCL_OK; state++)
+        if (snapshot->state[state])
+            status = read_state(&held, snapshot, state);
+    if (status == FCL_OK) {
+        json_t *metadata = describe(snapshot, &held);
+        status = fcl_safetensors_write(path, metadata, held.count, held.tensors);
+        json_decref(metadata);
+    }
+    free_contents(&held);
+    return status;
+}
+
+/* --- the folder --- */
+
+#define ENDING ".safetensors"
+#define BEGINNING "checkpoint-"
+
+char *fcl_checkpoint_path(const char *folder, int64_t step)
+{
+    return fcl_format("%s/" BEGINNING "%010lld" ENDING, folder, (long long)step);
+}
+
+static int any_checkpoint(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.' && fcl_file_ends_with(entry->d_name, ENDING);
+}
+
+static int own_checkpoint(const struct dirent *entry)
+{
+    return strncmp(entry->d_name, BEGINNING, strlen(BEGINNING)) == 0 && any_checkpoint(entry);
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* The folder's checkpoints by name; *entries and each of them are released by free. */
+static int list(const char *folder, int (*wanted)(const struct dirent *), struct dirent ***entries, int *count)
+{
+    *count = scandir(folder, entries, wanted, by_name);
+    if (*count < 0)
+        return fcl_fail(FCL_ERR_FILE, "cannot read the folder %s: %s", folder, strerror(errno));
+    return FCL_OK;
+}
+
+static void free_list(struct dirent **entries, int count)
+{
+    for (int i = 0; i < count; i++)
+        free(entries[i]);
+    free(entries);
+}
+
+int fcl_checkpoint_newest(const char *folder, char **path)
+{
+    struct dirent **entries;
+    int count;
+    *path = NULL;
+    FCL_TRY(list(folder, any_checkpoint, &entries, &count));
+    if (count)
+        *path = fcl_format("%s/%s", folder, entries[count - 1]->d_name);
+    free_list(entries, count);
+    return *path ? FCL_OK : fcl_fail(FCL_ERR_FILE, "the folder %s holds no checkpoint (*" ENDING ")", folder);
+}
+
+int fcl_checkpoint_prune(const char *folder, int keep)
+{
+    struct dirent **entries;
+    int count, status = FCL_OK;
+    FCL_TRY(list(folder, own_checkpoint, &entries, &count));
+    for (int i = 0; i < count - keep && status == FCL_OK; i++) {
+        char *path = fcl_format("%s/%s", folder, entries[i]->d_name);
+        if (unlink(path) != 0 && errno != ENOENT)
+            status = fcl_fail(FCL_ERR_FILE, "cannot remove the old checkpoint %s: %s", path, strerror(errno));
+        free(path);
+    }
+    free_list(entries, count);
+    return status;
+}

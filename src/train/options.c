@@ -1,0 +1,144 @@
+#include "train/options.h"
+
+#include "base/error.h"
+
+#include <string.h>
+
+enum { CALL = FCL_OPTION_COMMAND_LINE, OFF = FCL_OPTION_CAN_BE_OFF };
+#define ROW(member) FCL_OPTION(fcl_train_options, member)
+
+/* clang-format off */
+static const fcl_option train_table[] = {
+    {"data", ROW(data), .flags = FCL_OPTION_REQUIRED, .placeholder = "DATA", .group = "Data",
+     .help = "name of a built-in data set, or a file"},
+    {"data-count", ROW(data_count), .minimum = 0, .maximum = 1e12, .help = "samples to use; 0: all"},
+    {"labels", ROW(labels), .help = "tell the model each sample's class"},
+    {"stream-data", ROW(stream_data), .help = "keep the data on the host even where it fits on the device"},
+    {"out", ROW(out), .flags = CALL, .placeholder = "DIR", .group = "Run",
+     .help = "folder of the run: checkpoints, metrics, pictures"},
+    {"device", ROW(device), .placeholder = "DEVICE", .help = "P:D, cpu, gpu, or a part of a device's name"},
+    {"seed", ROW(seed), .help = "of every random number"},
+    {"resume", ROW(resume), .flags = CALL, .help = "go on from the newest checkpoint of the folder"},
+    {"metrics-every", ROW(metrics_every), .minimum = 1, .maximum = 1e9, .fallback = "50", .help = "steps between rows of metrics"},
+    {"samples-every", ROW(samples_every), .minimum = 1, .maximum = 1e9, .fallback = "1000", .flags = OFF,
+     .help = "steps between pictures of samples"},
+    {"checkpoint-every", ROW(checkpoint_every), .minimum = 1, .maximum = 1e9, .fallback = "1000", .flags = OFF,
+     .help = "steps between checkpoints; the last step always writes one"},
+    {"keep", ROW(keep), .minimum = 1, .maximum = 1e6, .fallback = "2", .help = "checkpoints that stay, the newest"},
+    {"check", ROW(check), .flags = CALL, .help = "name the first tensor that becomes NaN; slow"},
+    {"profile", ROW(profile), .flags = CALL, .help = "measure each kernel; slows a step"},
+    {"steps", ROW(steps), .minimum = 1, .maximum = 4e9, .fallback = "5000", .group = "Optimiser", .help = "steps of the optimiser"},
+    {"batch", ROW(batch), .minimum = 1, .maximum = 1e6, .fallback = "256", .help = "samples of a step"},
+    {"accumulate", ROW(accumulate), .minimum = 1, .maximum = 1e6, .fallback = "1",
+     .help = "parts a step's samples are computed in, to save memory"},
+    {"lr", ROW(lr), .minimum = 0, .maximum = 1e6, .fallback = "0.002", .help = "learning rate"},
+    {"schedule", ROW(schedule), .fallback = "cosine", .choice = fcl_schedule_name, .help = "how the learning rate changes"},
+    {"warmup", ROW(warmup), .minimum = 0, .maximum = 1e9, .help = "steps of linear warm-up; 0: none, or a tenth of all for \"warmup\""},
+    {"weight-decay", ROW(weight_decay), .minimum = 0, .maximum = 1e3, .help = "decoupled weight decay"},
+    {"beta1", ROW(beta1), .minimum = 0, .maximum = 0.9999999, .fallback = "0.9", .flags = OFF, .help = "decay of the gradient's mean"},
+    {"beta2", ROW(beta2), .minimum = 0, .maximum = 0.9999999, .fallback = "0.999", .flags = OFF, .help = "decay of the squared gradient's mean"},
+    {"epsilon", ROW(epsilon), .minimum = 0, .maximum = 1, .fallback = "1e-8", .help = "added to the root of the squared gradient's mean"},
+    {"clip", ROW(clip), .minimum = 0, .maximum = 1e30, .fallback = "1", .flags = OFF, .help = "largest global norm of the gradient"},
+    {"ema", ROW(ema), .minimum = 0, .maximum = 0.9999999, .fallback = "0.999", .flags = OFF, .help = "decay of the averaged weights"},
+    {"path", ROW(objective.path), .fallback = "linear", .choice = fcl_path_name, .group = "Flow",
+     .help = "path from noise to data"},
+    {"coupling", ROW(objective.coupling), .fallback = "independent", .choice = fcl_coupling_name, .help = "which noise goes with which data"},
+    {"time", ROW(objective.time), .fallback = "uniform", .choice = fcl_time_name, .help = "distribution of the times"},
+    {"loss", ROW(objective.loss), .fallback = "squared", .choice = fcl_loss_name, .help = "distance of velocity and target"},
+    {"sigma", ROW(objective.sigma), .minimum = 0, .maximum = 100, .help = "standard deviation of the tube around the path"},
+    {0},
+};
+/* clang-format on */
+
+static const struct {
+    const fcl_option *table;
+    size_t offset;
+} parts[] = {{train_table, 0}, {fcl_model_table, offsetof(fcl_train_options, model)}};
+
+enum { PARTS = sizeof parts / sizeof *parts };
+
+int fcl_train_options_bind(fcl_options *options, fcl_train_options *train)
+{
+    for (int i = 0; i < PARTS; i++)
+        FCL_TRY(fcl_options_add(options, parts[i].table, (char *)train + parts[i].offset));
+    return FCL_OK;
+}
+
+/* What single rows cannot say. */
+static int check_together(const fcl_train_options *options)
+{
+    if (!options->data)
+        return fcl_fail(FCL_ERR_ARGUMENT, "training needs the name of its data");
+    if (options->batch % options->accumulate != 0)
+        return fcl_fail(FCL_ERR_ARGUMENT, "a batch of %d cannot be computed in %d equal parts", options->batch,
+                        options->accumulate);
+    if (options->resume && !options->out)
+        return fcl_fail(FCL_ERR_ARGUMENT, "resuming needs the folder that holds the checkpoints (out)");
+    if (fcl_schedule_warmup(options) > options->steps)
+        return fcl_fail(FCL_ERR_ARGUMENT, "a warm-up of %lld steps is longer than the run of %lld",
+                        (long long)options->warmup, (long long)options->steps);
+    return fcl_cfm_check(&options->objective);
+}
+
+int fcl_train_options_fill(const fcl_train_options *given, fcl_arena *strings, fcl_train_options *filled)
+{
+    *filled = *given;
+    for (int i = 0; i < PARTS; i++) {
+        char *values = (char *)filled + parts[i].offset;
+        fcl_options_defaults(parts[i].table, values);
+        FCL_TRY(fcl_options_check(parts[i].table, values));
+        for (const fcl_option *row = parts[i].table; row->key; row++) {
+            const char **text = (const char **)(void *)(values + row->offset);
+            if (row->type == FCL_OPTION_STRING && *text)
+                *text = fcl_arena_format(strings, "%s", *text);
+        }
+    }
+    return check_together(filled);
+}
+
+char *fcl_train_options_json(const fcl_train_options *options)
+{
+    fcl_train_options copy = *options;
+    fcl_options *bound = fcl_options_create();
+    char *text = fcl_train_options_bind(bound, &copy) == FCL_OK ? fcl_options_to_json(bound) : NULL;
+    fcl_options_destroy(&bound);
+    return text;
+}
+
+/* A resumed run may be longer, learn at another rate, decay, clip and report differently, and run elsewhere.
+ * Anything else would continue what never began. */
+static bool may_change(const char *key)
+{
+    static const char *const free_keys[] = {
+        "out",     "device", "resume", "metrics-every", "samples-every", "checkpoint-every", "keep",
+        "check",   "steps",  "lr",     "schedule",      "warmup",        "weight-decay",     "clip",
+        "profile", "ema",    "beta1",  "beta2",         "epsilon",       "accumulate",       "stream-data"};
+    for (size_t i = 0; i < sizeof free_keys / sizeof *free_keys; i++)
+        if (strcmp(free_keys[i], key) == 0)
+            return true;
+    return false;
+}
+
+static int compare_row(const fcl_option *row, const void *saved, const void *given, const char *where)
+{
+    char *before = fcl_option_text(row, saved), *now = fcl_option_text(row, given);
+    int status = FCL_OK;
+    if (strcmp(before, now) != 0)
+        status = fcl_fail(FCL_ERR_ARGUMENT,
+                          "cannot resume from %s: it was trained with %s %s, not %s; leave the option away, "
+                          "or train into another folder",
+                          where, row->key, before, now);
+    fcl_free(before);
+    fcl_free(now);
+    return status;
+}
+
+int fcl_train_options_compare(const fcl_train_options *saved, const fcl_train_options *given, const char *where)
+{
+    for (int i = 0; i < PARTS; i++)
+        for (const fcl_option *row = parts[i].table; row->key; row++)
+            if (!may_change(row->key))
+                FCL_TRY(compare_row(row, (const char *)saved + parts[i].offset,
+                                    (const char *)given + parts[i].offset, where));
+    return FCL_OK;
+}

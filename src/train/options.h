@@ -1,0 +1,22 @@
+/* The options of a run: their two tables, taken as one. */
+#ifndef TRAIN_OPTIONS_H
+#define TRAIN_OPTIONS_H
+
+#include "base/memory.h"
+
+#include <flowcl/train.h>
+
+/* A copy with every default filled in and every text kept in `strings`. FCL_ERR_ARGUMENT: not usable. */
+int fcl_train_options_fill(const fcl_train_options *given, fcl_arena *strings, fcl_train_options *filled);
+
+/* The configuration as JSON, for a checkpoint; released by fcl_free. */
+char *fcl_train_options_json(const fcl_train_options *options);
+
+/* FCL_ERR_ARGUMENT names the first option that a resumed run may not change but did: what would make it
+ * another model or other data. `where` is the checkpoint's path. */
+int fcl_train_options_compare(const fcl_train_options *saved, const fcl_train_options *given, const char *where);
+
+/* Steps of warm-up as the schedule takes them. */
+int64_t fcl_schedule_warmup(const fcl_train_options *options);
+
+#endif

@@ -1,0 +1,42 @@
+/* The safetensors format: eight bytes with the length of a JSON header, the header, the tensors.
+ *     {"__metadata__": {"key": "text", ...},
+ *      "layers.0.weight": {"dtype": "F32", "shape": [64, 3], "data_offsets": [0, 768]}, ...}
+ * Only F32, the numbers little-endian as they lie in memory. */
+#ifndef TRAIN_SAFETENSORS_H
+#define TRAIN_SAFETENSORS_H
+
+#include <flowcl/base.h>
+#include <jansson.h>
+
+typedef struct fcl_safetensor {
+    const char *name;
+    fcl_shape shape;
+    const void *data; /* inside the file's bytes, at any alignment */
+    size_t bytes;
+} fcl_safetensor;
+
+typedef struct fcl_safetensors {
+    json_t *header; /* owns the names */
+    fcl_safetensor *tensors; /* in the order of their data */
+    int count;
+    const uint8_t *data; /* everything behind the header */
+    size_t data_bytes;
+} fcl_safetensors;
+
+/* Understands `bytes`; `where` names them in messages. Everything is checked: the header's length, its JSON
+ * without duplicate names, types, shapes, and that the tensors fill the file without overlap or hole.
+ * FCL_ERR_FORMAT. */
+int fcl_safetensors_parse(const uint8_t *bytes, size_t size, const char *where, fcl_safetensors *file);
+void fcl_safetensors_free(fcl_safetensors *file);
+
+/* NULL where there is none of that name. */
+const fcl_safetensor *fcl_safetensors_find(const fcl_safetensors *file, const char *name);
+const char *fcl_safetensors_metadata(const fcl_safetensors *file, const char *key);
+
+/* An array of at most FCL_MAX_RANK dimensions of 0 or more. */
+bool fcl_shape_from_json(const json_t *json, fcl_shape *shape);
+
+/* Writes the file aside, syncs it and renames it. `metadata` is a JSON object of texts. */
+int fcl_safetensors_write(const char *path, json_t *metadata, int count, const fcl_safetensor *tensors);
+
+#endif

@@ -1,0 +1,298 @@
+#include "train/sample.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "train/checkpoint.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define ROW(member) FCL_OPTION(fcl_sample_options, member)
+
+/* clang-format off */
+const fcl_option fcl_sample_table[] = {
+    {"n", ROW(n), .minimum = 1, .maximum = 1e9, .fallback = "64", .group = "Samples", .help = "how many samples"},
+    {"solver", ROW(solver), .fallback = "euler", .choice = fcl_solver_name, .help = "how the flow's equation is solved"},
+    {"steps", ROW(steps), .minimum = 0, .maximum = 1e6, .help = "equal steps of a solver with fixed steps; 0: its default"},
+    {"rtol", ROW(rtol), .minimum = 0, .maximum = 1, .help = "relative tolerance of an adaptive solver; 0: its default"},
+    {"atol", ROW(atol), .minimum = 0, .maximum = 1e6, .help = "absolute tolerance of an adaptive solver; 0: its default"},
+    {"seed", ROW(seed), .help = "of the noise"},
+    {"ema", ROW(ema), .fallback = "yes", .help = "use the averaged weights, where there are any"},
+    {"label", ROW(label), .placeholder = "CLASS", .help = "class of every sample, from 0; without it each class in turn"},
+    {"batch", ROW(batch), .minimum = 0, .maximum = 1e6, .help = "samples at once; 0: as memory allows"},
+    {0},
+};
+/* clang-format on */
+
+struct fcl_sampler {
+    const fcl_model *model;
+    fcl_solver *solver;
+    fcl_buffer *labels; /* NULL without classes */
+    int64_t rows, size; /* of a part; D */
+    float *part;
+    int32_t *part_labels;
+    int32_t label; /* of every sample; -1: each class in turn */
+};
+
+/* --- compiling --- */
+
+typedef struct call {
+    const fcl_sampler *sampler;
+    fcl_buffer *weights;
+    fcl_graph *graph; /* the leaves below belong to it */
+    fcl_tensor **leaves, *label;
+} call;
+
+/* A solver asks once a stage, and may build several graphs: each gets its leaves once. */
+static fcl_tensor *velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+{
+    call *to = data;
+    const fcl_sampler *sampler = to->sampler;
+    if (to->graph != graph) {
+        fcl_free(to->leaves);
+        to->graph = graph;
+        to->leaves = fcl_params_bind(fcl_model_params(sampler->model), graph, to->weights, "");
+        to->label = sampler->labels
+                        ? fcl_leaf(graph, "label", FCL_I32, FCL_SHAPE(sampler->rows), sampler->labels, 0)
+                        : NULL;
+    }
+    return fcl_model_velocity(sampler->model, to->leaves, x, t, to->label);
+}
+
+/* As many rows at once as hold about a million numbers. */
+static int64_t part_rows(const fcl_sample_options *options, int64_t size, int64_t most)
+{
+    enum { NUMBERS = 1 << 20, MOST_ROWS = 4096 };
+    int64_t limit = options->batch;
+    if (!limit)
+        limit = NUMBERS / size < 1 ? 1 : NUMBERS / size > MOST_ROWS ? MOST_ROWS : NUMBERS / size;
+    int64_t parts = (most + limit - 1) / limit;
+    return (most + parts - 1) / parts;
+}
+
+static int read_label(const fcl_sample_options *options, int classes, int32_t *label)
+{
+    *label = -1;
+    if (!options->label)
+        return FCL_OK;
+    if (!classes)
+        return fcl_fail(FCL_ERR_ARGUMENT, "the model was trained without labels: it takes no label '%s'",
+                        options->label);
+    char *end;
+    long number = strtol(options->label, &end, 10);
+    if (*end || end == options->label || number < 0 || number >= classes)
+        return fcl_fail(FCL_ERR_ARGUMENT, "label '%s' is not one of the model's classes, 0 to %d", options->label,
+                        classes - 1);
+    *label = (int32_t)number;
+    return FCL_OK;
+}
+
+static int create(fcl_device *device, fcl_buffer *weights, const fcl_sample_options *options, bool backward,
+                  fcl_sampler *sampler)
+{
+    int classes = fcl_model_classes(sampler->model);
+    FCL_TRY(read_label(options, classes, &sampler->label));
+    if (classes)
+        FCL_TRY(fcl_buffer_create(device, (size_t)sampler->rows * sizeof(int32_t), &sampler->labels));
+    fcl_solver_options how = {
+        .solver = options->solver,
+        .steps = options->steps,
+        .rtol = options->rtol,
+        .atol = options->atol,
+        .t_begin = backward ? 1 : 0,
+        .t_end = backward ? 0 : 1,
+    };
+    call to = {.sampler = sampler, .weights = weights};
+    int status = fcl_solver_create(device, velocity, &to, &how, sampler->rows, sampler->size, &sampler->solver);
+    fcl_free(to.leaves);
+    return status;
+}
+
+int fcl_sampler_create(fcl_device *device, const fcl_model *model, fcl_buffer *weights,
+                       const fcl_sample_options *options, bool backward, int64_t most, fcl_sampler **sampler)
+{
+    fcl_sampler *created = fcl_zalloc(sizeof *created);
+    created->model = model;
+    created->size = fcl_shape_size(fcl_model_sample(model));
+    created->rows = part_rows(options, created->size, most);
+    created->part = fcl_zalloc((size_t)(created->rows * created->size) * sizeof(float));
+    created->part_labels = fcl_zalloc((size_t)created->rows * sizeof(int32_t));
+    *sampler = created;
+    int status = create(device, weights, options, backward, created);
+    if (status != FCL_OK)
+        fcl_sampler_destroy(sampler);
+    return status;
+}
+
+void fcl_sampler_destroy(fcl_sampler **sampler)
+{
+    fcl_sampler *dying = *sampler;
+    if (!dying)
+        return;
+    fcl_solver_destroy(&dying->solver);
+    fcl_buffer_destroy(&dying->labels);
+    free(dying->part);
+    free(dying->part_labels);
+    free(dying);
+    *sampler = NULL;
+}
+
+/* --- running --- */
+
+static int write_labels(fcl_sampler *sampler, const int32_t *label, int64_t first, int64_t count)
+{
+    if (!sampler->labels)
+        return FCL_OK;
+    int classes = fcl_model_classes(sampler->model);
+    for (int64_t row = 0; row < sampler->rows; row++) {
+        int64_t i = first + (row < count ? row : count - 1);
+        sampler->part_labels[row] = label                 ? label[i]
+                                    : sampler->label >= 0 ? sampler->label
+                                                          : (int32_t)(i % classes);
+    }
+    return fcl_buffer_write(sampler->labels, 0, (size_t)sampler->rows * sizeof(int32_t), sampler->part_labels);
+}
+
+/* The last part's missing rows are copies of its last one, and are not counted. */
+static void fill_part(fcl_sampler *sampler, const float *x, int64_t count)
+{
+    size_t row = (size_t)sampler->size * sizeof(float);
+    memcpy(sampler->part, x, (size_t)count * row);
+    for (int64_t i = count; i < sampler->rows; i++)
+        memcpy(sampler->part + i * sampler->size, x + (count - 1) * sampler->size, row);
+}
+
+/* `nfe_mean` holds the sum until the end. */
+static void count_part(const fcl_sampler *sampler, const fcl_solver_stats *part, int64_t count,
+                       fcl_sample_stats *stats)
+{
+    for (int64_t row = 0; row < count; row++) {
+        int64_t nfe = fcl_solver_nfe(sampler->solver, row);
+        stats->nfe_minimum = !stats->nfe_maximum || nfe < stats->nfe_minimum ? nfe : stats->nfe_minimum;
+        stats->nfe_maximum = nfe > stats->nfe_maximum ? nfe : stats->nfe_maximum;
+        stats->nfe_mean += (double)nfe;
+    }
+    stats->accepted += part->accepted;
+    stats->rejected += part->rejected;
+}
+
+static int run_part(fcl_sampler *sampler, float *x, const int32_t *label, int64_t first, int64_t count,
+                    fcl_sample_stats *stats)
+{
+    fcl_solver_stats part;
+    float *rows = x + first * sampler->size;
+    FCL_TRY(write_labels(sampler, label, first, count));
+    fill_part(sampler, rows, count);
+    FCL_TRY(fcl_solver_run(sampler->solver, sampler->part, sampler->part, &part));
+    memcpy(rows, sampler->part, (size_t)(count * sampler->size) * sizeof(float));
+    count_part(sampler, &part, count, stats);
+    return FCL_OK;
+}
+
+int fcl_sampler_run(fcl_sampler *sampler, float *x, const int32_t *label, int64_t n, fcl_sample_stats *stats)
+{
+    fcl_sample_stats sums = {0};
+    struct timespec begin, end;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    for (int64_t first = 0; first < n; first += sampler->rows) {
+        int64_t left = n - first;
+        FCL_TRY(run_part(sampler, x, label, first, left < sampler->rows ? left : sampler->rows, &sums));
+    }
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    sums.nfe_mean /= (double)n;
+    sums.seconds = (double)(end.tv_sec - begin.tv_sec) + 1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
+    if (stats)
+        *stats = sums;
+    return FCL_OK;
+}
+
+void fcl_sample_noise(uint64_t seed, int64_t n, int64_t size, float *x)
+{
+    fcl_random key = {.seed = seed, .stream = FCL_STREAM_SAMPLE};
+    for (int64_t i = 0; i < n * size; i++)
+        x[i] = (float)fcl_random_normal(key, (uint64_t)i);
+}
+
+/* --- of a checkpoint --- */
+
+/* (n, sample shape) */
+static int create_array(const fcl_checkpoint_info *info, int64_t n, fcl_array **array)
+{
+    fcl_shape shape = {.rank = 1 + info->sample.rank, .dim = {n}};
+    if (shape.rank > FCL_MAX_RANK)
+        return fcl_fail(FCL_ERR_SHAPE, "samples of %d dimensions are one too many for an array", info->sample.rank);
+    memcpy(shape.dim + 1, info->sample.dim, (size_t)info->sample.rank * sizeof *shape.dim);
+    return fcl_array_create(shape, array);
+}
+
+static int run_with(fcl_device *device, const fcl_checkpoint *checkpoint, fcl_buffer *weights,
+                    const fcl_sample_options *options, const int32_t *label, bool backward, fcl_array *x,
+                    fcl_sample_stats *stats)
+{
+    const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
+    fcl_state state = options->ema != FCL_OFF && info->has_ema ? FCL_STATE_EMA : FCL_STATE_WEIGHTS;
+    FCL_TRY(fcl_checkpoint_load(checkpoint, state, weights));
+    fcl_sampler *sampler;
+    FCL_TRY(fcl_sampler_create(device, info->model, weights, options, backward, x->shape.dim[0], &sampler));
+    int status = fcl_sampler_run(sampler, x->data, label, x->shape.dim[0], stats);
+    fcl_sampler_destroy(&sampler);
+    return status;
+}
+
+/* Moves `x` in place; on failure it is destroyed. */
+static int run(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
+               const int32_t *label, bool backward, fcl_array **x, fcl_sample_stats *stats)
+{
+    fcl_buffer *weights = NULL;
+    const fcl_params *params = fcl_model_params(fcl_checkpoint_describe(checkpoint)->model);
+    int status = fcl_buffer_create(device, fcl_params_bytes(params), &weights);
+    if (status == FCL_OK)
+        status = run_with(device, checkpoint, weights, options, label, backward, *x, stats);
+    fcl_buffer_destroy(&weights);
+    if (status != FCL_OK)
+        fcl_array_destroy(x);
+    return status;
+}
+
+int fcl_sample(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
+               fcl_array **samples, fcl_sample_stats *stats)
+{
+    fcl_sample_options filled = *options;
+    const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
+    *samples = NULL;
+    fcl_options_defaults(fcl_sample_table, &filled);
+    FCL_TRY(fcl_options_check(fcl_sample_table, &filled));
+    FCL_TRY(create_array(info, filled.n, samples));
+    fcl_sample_noise(filled.seed, filled.n, fcl_shape_size(info->sample), (*samples)->data);
+    return run(device, checkpoint, &filled, NULL, false, samples, stats);
+}
+
+static int check_labels(const fcl_checkpoint_info *info, const int32_t *label, int64_t n)
+{
+    for (int64_t i = 0; label && i < n; i++)
+        if (label[i] < 0 || label[i] >= info->classes)
+            return fcl_fail(FCL_ERR_ARGUMENT, "label %d of sample %lld is not one of the model's %d classes",
+                            label[i], (long long)i, info->classes);
+    return FCL_OK;
+}
+
+int fcl_transport(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
+                  const fcl_array *x, const int32_t *label, bool backward, fcl_array **result,
+                  fcl_sample_stats *stats)
+{
+    fcl_sample_options filled = *options;
+    const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
+    int64_t n = x->shape.rank ? x->shape.dim[0] : 0, size = fcl_shape_size(info->sample);
+    *result = NULL;
+    fcl_options_defaults(fcl_sample_table, &filled);
+    FCL_TRY(fcl_options_check(fcl_sample_table, &filled));
+    if (n < 1 || fcl_shape_size(x->shape) != n * size)
+        return fcl_fail(FCL_ERR_SHAPE, "%lld numbers in %lld rows are no samples of the model, which have %lld each",
+                        (long long)fcl_shape_size(x->shape), (long long)n, (long long)size);
+    FCL_TRY(check_labels(info, label, n));
+    FCL_TRY(create_array(info, n, result));
+    memcpy((*result)->data, x->data, (size_t)(n * size) * sizeof(float));
+    return run(device, checkpoint, &filled, label, backward, result, stats);
+}

@@ -1,0 +1,21 @@
+/* A model's flow, compiled for a number of rows and run on as many parts as wanted. */
+#ifndef TRAIN_SAMPLE_H
+#define TRAIN_SAMPLE_H
+
+#include <flowcl/train.h>
+
+typedef struct fcl_sampler fcl_sampler;
+
+/* `weights` has the layout of the model's parameters and outlives the sampler; its content may change. `most`
+ * is how many rows will be asked for: the sampler takes them in equal parts. */
+int fcl_sampler_create(fcl_device *device, const fcl_model *model, fcl_buffer *weights,
+                       const fcl_sample_options *options, bool backward, int64_t most, fcl_sampler **sampler);
+void fcl_sampler_destroy(fcl_sampler **sampler);
+
+/* Moves x (n, D) in place. `label` (n), or NULL: as the options say. `stats` may be NULL. */
+int fcl_sampler_run(fcl_sampler *sampler, float *x, const int32_t *label, int64_t n, fcl_sample_stats *stats);
+
+/* x0: row i of D numbers is the same whatever else is drawn. */
+void fcl_sample_noise(uint64_t seed, int64_t n, int64_t size, float *x);
+
+#endif

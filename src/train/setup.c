@@ -1,0 +1,108 @@
+#include "train/trainer.h"
+
+#include "base/error.h"
+#include "train/options.h"
+
+#include <stdlib.h>
+
+/* What the objective's callback needs to build the velocity. */
+typedef struct call {
+    const fcl_model *model;
+    fcl_tensor **weights;
+    fcl_tensor *label;
+} call;
+
+static fcl_tensor *velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+{
+    (void)graph;
+    const call *to = data;
+    return fcl_model_velocity(to->model, to->weights, x, t, to->label);
+}
+
+static int check_data(const fcl_trainer *trainer)
+{
+    const fcl_dataset *data = trainer->data;
+    if (data->count > INT32_MAX)
+        return fcl_fail(FCL_ERR_UNSUPPORTED, "%s has %lld samples; at most %d can be drawn from", data->name,
+                        (long long)data->count, INT32_MAX);
+    if (trainer->options.labels && !data->label)
+        return fcl_fail(FCL_ERR_ARGUMENT, "%s has no labels; train without them", data->name);
+    return FCL_OK;
+}
+
+static int create_buffers(fcl_trainer *trainer)
+{
+    size_t bytes = fcl_params_bytes(fcl_model_params(trainer->model));
+    for (fcl_state state = 0; state < FCL_STATES; state++)
+        if (state != FCL_STATE_EMA || trainer->options.ema > 0)
+            FCL_TRY(fcl_buffer_create(trainer->device, bytes, &trainer->state[state]));
+    FCL_TRY(fcl_buffer_create(trainer->device, bytes + FCL_BUFFER_ALIGN, &trainer->gradients));
+    return fcl_buffer_slice(trainer->gradients, bytes, sizeof(float), &trainer->loss);
+}
+
+static int initialise(fcl_trainer *trainer)
+{
+    const fcl_params *params = fcl_model_params(trainer->model);
+    fcl_buffer *weights = trainer->state[FCL_STATE_WEIGHTS], *ema = trainer->state[FCL_STATE_EMA];
+    FCL_TRY(fcl_params_initialise(params, trainer->options.seed, FCL_STREAM_WEIGHTS, weights));
+    return ema ? fcl_buffer_copy(ema, 0, weights, 0, fcl_params_bytes(params)) : FCL_OK;
+}
+
+/* A leaf takes a part's share; parts after the first add to what is there (the step zeroes it before). */
+static void leave(const fcl_trainer *trainer, fcl_tensor *leaf, fcl_tensor *share)
+{
+    fcl_assign(leaf, trainer->options.accumulate > 1 ? fcl_add(leaf, share) : share);
+}
+
+static void build_step(fcl_trainer *trainer)
+{
+    const fcl_params *params = fcl_model_params(trainer->model);
+    fcl_graph *graph = trainer->graph;
+    int trained = fcl_params_trained(params);
+    call to = {.model = trainer->model};
+    fcl_tensor *x1 = fcl_batch_build(&trainer->batch, graph, &to.label);
+    to.weights = fcl_params_bind(params, graph, trainer->state[FCL_STATE_WEIGHTS], "");
+    fcl_tensor *loss = fcl_cfm_objective(graph, &trainer->options.objective, x1, velocity, &to);
+    loss = fcl_name(fcl_scale(loss, 1.0f / (float)trainer->options.accumulate), "loss");
+
+    fcl_tensor **gradients = fcl_zalloc((size_t)trained * sizeof(fcl_tensor *));
+    fcl_tensor **leaves = fcl_params_bind(params, graph, trainer->gradients, "gradient.");
+    fcl_vjp(loss, NULL, trained, to.weights, gradients);
+    for (int i = 0; i < trained; i++)
+        leave(trainer, leaves[i], gradients[i]);
+    leave(trainer, fcl_leaf(graph, "loss", FCL_F32, FCL_SCALAR, trainer->gradients, fcl_params_bytes(params)),
+          loss);
+    free(gradients);
+    fcl_free(leaves);
+    fcl_free(to.weights);
+}
+
+static int create_adamw(fcl_trainer *trainer)
+{
+    fcl_adamw_buffers buffers = {
+        .weights = trainer->state[FCL_STATE_WEIGHTS],
+        .gradients = trainer->gradients,
+        .m = trainer->state[FCL_STATE_M],
+        .v = trainer->state[FCL_STATE_V],
+        .ema = trainer->state[FCL_STATE_EMA],
+        .loss = trainer->loss,
+    };
+    size_t bytes = fcl_params_trained_bytes(fcl_model_params(trainer->model));
+    return fcl_adamw_create(trainer->device, &buffers, bytes, &trainer->adamw);
+}
+
+int fcl_trainer_setup(fcl_trainer *trainer)
+{
+    const fcl_dataset *data = trainer->data;
+    const fcl_train_options *options = &trainer->options;
+    FCL_TRY(check_data(trainer));
+    int classes = options->labels ? data->classes : 0;
+    FCL_TRY(fcl_model_create(&options->model, data->shape, classes, &trainer->model));
+    FCL_TRY(create_buffers(trainer));
+    FCL_TRY(initialise(trainer));
+    FCL_TRY(fcl_batch_create(trainer->device, data, options, &trainer->batch));
+    FCL_TRY(create_adamw(trainer));
+    trainer->graph = fcl_graph_create();
+    build_step(trainer);
+    return fcl_graph_compile(trainer->graph, trainer->device, &(fcl_graph_options){.check = options->check});
+}

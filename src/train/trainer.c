@@ -1,0 +1,200 @@
+#include "train/trainer.h"
+
+#include "base/error.h"
+#include "train/options.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+int fcl_trainer_create(fcl_device *device, const fcl_dataset *data, const fcl_train_options *options,
+                       fcl_trainer **trainer)
+{
+    fcl_trainer *created = fcl_zalloc(sizeof *created);
+    created->device = device;
+    created->data = data;
+    *trainer = created;
+    int status = fcl_train_options_fill(options, &created->strings, &created->options);
+    if (status == FCL_OK)
+        status = fcl_trainer_setup(created);
+    if (status != FCL_OK)
+        fcl_trainer_destroy(trainer);
+    return status;
+}
+
+void fcl_trainer_destroy(fcl_trainer **trainer)
+{
+    fcl_trainer *dying = *trainer;
+    if (!dying)
+        return;
+    fcl_graph_destroy(&dying->graph);
+    fcl_adamw_destroy(&dying->adamw);
+    fcl_batch_destroy(&dying->batch);
+    fcl_buffer_destroy(&dying->loss);
+    fcl_buffer_destroy(&dying->gradients);
+    for (int i = 0; i < FCL_STATES; i++)
+        fcl_buffer_destroy(&dying->state[i]);
+    fcl_model_destroy(&dying->model);
+    fcl_arena_free(&dying->strings);
+    free(dying);
+    *trainer = NULL;
+}
+
+/* --- a step --- */
+
+/* FCL_OFF, or a number. */
+static double number_or_zero(float option)
+{
+    return option > 0 ? option : 0;
+}
+
+static int run_part(fcl_trainer *trainer, int part)
+{
+    int64_t first_row = part * trainer->batch.rows;
+    fcl_graph_random(trainer->graph, trainer->options.seed, (uint32_t)trainer->step, (uint64_t)first_row);
+    FCL_TRY(fcl_batch_prepare(&trainer->batch, trainer->step, first_row));
+    int status = fcl_graph_run(trainer->graph);
+    return status == FCL_OK ? status : fcl_fail_within(status, "step %lld", (long long)trainer->step + 1);
+}
+
+int fcl_trainer_step(fcl_trainer *trainer)
+{
+    const fcl_train_options *options = &trainer->options;
+    if (trainer->step - trainer->read_step == FCL_RING)
+        FCL_TRY(fcl_trainer_drain(trainer));
+    if (options->accumulate > 1)
+        FCL_TRY(fcl_buffer_zero(trainer->gradients));
+    for (int part = 0; part < options->accumulate; part++)
+        FCL_TRY(run_part(trainer, part));
+    fcl_adamw_step step = {
+        .step = trainer->step,
+        .rate = fcl_schedule_rate(options, trainer->step),
+        .weight_decay = options->weight_decay,
+        .beta1 = number_or_zero(options->beta1),
+        .beta2 = number_or_zero(options->beta2),
+        .epsilon = options->epsilon,
+        .clip = number_or_zero(options->clip),
+        .ema_decay = number_or_zero(options->ema),
+    };
+    FCL_TRY(fcl_adamw_enqueue(trainer->adamw, &step));
+    trainer->step++;
+    return FCL_OK;
+}
+
+int64_t fcl_trainer_steps(const fcl_trainer *trainer)
+{
+    return trainer->step;
+}
+
+/* --- what the steps gave --- */
+
+static int fail_numeric(const fcl_trainer *trainer, int64_t step, fcl_adamw_row row)
+{
+    bool loss = !isfinite(row.loss);
+    return fcl_fail(FCL_ERR_NUMERIC,
+                    "the %s became %g at step %lld (learning rate %g); a smaller lr or clip may help, and check "
+                    "names the first tensor that is not finite",
+                    loss ? "loss" : "gradient's norm", (double)(loss ? row.loss : row.norm), (long long)step + 1,
+                    fcl_schedule_rate(&trainer->options, step));
+}
+
+static void take_row(fcl_trainer *trainer, fcl_adamw_row row)
+{
+    double window = fmin((double)trainer->read_step + 1, (double)trainer->options.metrics_every);
+    trainer->recent += (row.loss - trainer->recent) / window;
+    trainer->loss_sum += row.loss;
+    trainer->norm_sum += row.norm;
+    trainer->sum_count++;
+    trainer->read_step++;
+}
+
+int fcl_trainer_drain(fcl_trainer *trainer)
+{
+    fcl_adamw_row rows[FCL_RING];
+    int count = (int)(trainer->step - trainer->read_step);
+    FCL_TRY(fcl_adamw_read(trainer->adamw, trainer->read_step, count, rows));
+    for (int i = 0; i < count; i++) {
+        if (!isfinite(rows[i].loss) || !isfinite(rows[i].norm))
+            return fail_numeric(trainer, trainer->read_step, rows[i]);
+        take_row(trainer, rows[i]);
+    }
+    return FCL_OK;
+}
+
+int fcl_trainer_loss(fcl_trainer *trainer, double *loss)
+{
+    FCL_TRY(fcl_trainer_drain(trainer));
+    *loss = trainer->sum_count ? trainer->loss_sum / (double)trainer->sum_count : 0;
+    trainer->loss_sum = trainer->norm_sum = 0;
+    trainer->sum_count = 0;
+    return FCL_OK;
+}
+
+/* --- save and resume --- */
+
+int fcl_trainer_save(fcl_trainer *trainer, const char *path)
+{
+    FCL_TRY(fcl_trainer_drain(trainer));
+    fcl_snapshot snapshot = {
+        .options = &trainer->options,
+        .model = trainer->model,
+        .device = fcl_device_describe(trainer->device)->name,
+        .step = trainer->step,
+    };
+    memcpy(snapshot.state, trainer->state, sizeof snapshot.state);
+    return fcl_checkpoint_save(path, &snapshot);
+}
+
+static int check_resume(const fcl_trainer *trainer, const fcl_checkpoint_info *info)
+{
+    FCL_TRY(fcl_train_options_compare(info->options, &trainer->options, info->path));
+    fcl_shape here = fcl_model_sample(trainer->model), there = info->sample;
+    if (here.rank != there.rank || memcmp(here.dim, there.dim, (size_t)here.rank * sizeof *here.dim) != 0 ||
+        fcl_model_classes(trainer->model) != info->classes)
+        return fcl_fail(FCL_ERR_ARGUMENT,
+                        "cannot resume from %s: %s now has samples of another shape or other classes", info->path,
+                        trainer->data->name);
+    if (info->step >= trainer->options.steps)
+        return fcl_fail(FCL_ERR_ARGUMENT,
+                        "nothing to resume: %s is at step %lld of %lld; give more steps to go on", info->path,
+                        (long long)info->step, (long long)trainer->options.steps);
+    return FCL_OK;
+}
+
+static int load(fcl_trainer *trainer, const fcl_checkpoint *checkpoint)
+{
+    const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
+    FCL_TRY(check_resume(trainer, info));
+    for (fcl_state state = 0; state < FCL_STATES; state++) {
+        /* An average that begins now begins with the weights. */
+        bool begins = state == FCL_STATE_EMA && !info->has_ema;
+        if (trainer->state[state])
+            FCL_TRY(fcl_checkpoint_load(checkpoint, begins ? FCL_STATE_WEIGHTS : state, trainer->state[state]));
+    }
+    trainer->step = trainer->read_step = info->step;
+    return FCL_OK;
+}
+
+int fcl_trainer_resume(fcl_trainer *trainer, const char *path)
+{
+    fcl_checkpoint *checkpoint;
+    FCL_TRY(fcl_checkpoint_open(path, &checkpoint));
+    int status = load(trainer, checkpoint);
+    fcl_checkpoint_close(&checkpoint);
+    return status;
+}
+
+const fcl_model *fcl_trainer_model(const fcl_trainer *trainer)
+{
+    return trainer->model;
+}
+
+fcl_buffer *fcl_trainer_weights(fcl_trainer *trainer)
+{
+    return trainer->state[FCL_STATE_WEIGHTS];
+}
+
+fcl_buffer *fcl_trainer_ema(fcl_trainer *trainer)
+{
+    return trainer->state[FCL_STATE_EMA];
+}

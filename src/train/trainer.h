@@ -1,0 +1,36 @@
+/* A training run on a device: the step (trainer.c) and its graph and buffers (setup.c). */
+#ifndef TRAIN_TRAINER_H
+#define TRAIN_TRAINER_H
+
+#include "base/memory.h"
+#include "train/adamw.h"
+#include "train/batch.h"
+#include "train/checkpoint.h"
+
+struct fcl_trainer {
+    fcl_device *device;
+    const fcl_dataset *data;
+    fcl_arena strings;
+    fcl_train_options options; /* filled in; texts in `strings` */
+    fcl_model *model;
+
+    /* flat buffers; the gradients' has the loss behind it */
+    fcl_buffer *state[FCL_STATES], *gradients, *loss;
+    fcl_batch batch;  /* where x1 and its labels come from */
+    fcl_graph *graph; /* one part of a step: writes, or adds to, gradients and loss */
+    fcl_adamw *adamw;
+
+    int64_t step;      /* steps done */
+    int64_t read_step; /* of them, those whose row of the ring was read */
+    double loss_sum, norm_sum; /* over the rows read since the sums were taken */
+    int64_t sum_count;
+    double recent; /* running mean of the loss over about metrics_every steps */
+};
+
+/* Makes model, buffers, graph and optimiser of trainer->options. */
+int fcl_trainer_setup(fcl_trainer *trainer);
+
+/* Reads the rows of the ring that were not read yet. FCL_ERR_NUMERIC names the first step that was not finite. */
+int fcl_trainer_drain(fcl_trainer *trainer);
+
+#endif

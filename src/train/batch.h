@@ -1,6 +1,6 @@
-/* Where the rows of a batch come from: the whole data set on the device, gathered there; or, where it does not
- * fit, the host's memory, from which a thread gathers the next rows while the device works on these. Both take
- * the same rows: the order of fcl_batch_index. */
+/* Where the rows of a batch come from: the whole data set on the device, gathered there; or, where it does
+ * not fit, the host's memory, from which a thread gathers the next rows while the device works on these. Both
+ * take the same rows: the order of fcl_batch_index. */
 #ifndef TRAIN_BATCH_H
 #define TRAIN_BATCH_H
 
@@ -11,8 +11,8 @@ typedef struct fcl_reader fcl_reader;
 typedef struct fcl_batch {
     const fcl_dataset *data;
     uint64_t seed;
-    int64_t rows;  /* of one part of a step */
-    int64_t total; /* of a step */
+    int64_t rows;               /* of one part of a step */
+    int64_t total;              /* of a step */
     fcl_buffer *table, *labels; /* of the whole set, or of the rows alone */
     fcl_buffer *index;          /* 0, 1, ..., rows - 1; NULL with the whole set */
     fcl_reader *reader;         /* NULL with the whole set */

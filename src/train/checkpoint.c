@@ -79,7 +79,8 @@ static int check_format(fcl_checkpoint *checkpoint)
 {
     const char *version = fcl_safetensors_metadata(&checkpoint->file, FCL_CHECKPOINT_FORMAT);
     if (!version)
-        return fcl_fail(FCL_ERR_FORMAT, "%s is a safetensors file, but not written by flowcl", checkpoint->path);
+        return fcl_fail(FCL_ERR_FORMAT, "%s is a safetensors file, but not written by flowcl",
+                        checkpoint->path);
     if (strcmp(version, FCL_CHECKPOINT_VERSION) != 0)
         return fcl_fail(FCL_ERR_FORMAT, "%s has version %.20s of the checkpoint format; this flowcl reads %s",
                         checkpoint->path, version, FCL_CHECKPOINT_VERSION);

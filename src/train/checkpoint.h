@@ -5,20 +5,14 @@
 #include <flowcl/train.h>
 
 /* The flat buffers of a run, in the order of the file. */
-typedef enum fcl_state {
-    FCL_STATE_WEIGHTS,
-    FCL_STATE_EMA,
-    FCL_STATE_M,
-    FCL_STATE_V,
-    FCL_STATES
-} fcl_state;
+typedef enum fcl_state { FCL_STATE_WEIGHTS, FCL_STATE_EMA, FCL_STATE_M, FCL_STATE_V, FCL_STATES } fcl_state;
 
 extern const char *const fcl_state_prefix[FCL_STATES]; /* of a slice's name: "", "ema.", ... */
 /* How many of the slices it has under its prefix: frozen ones stand once, with the weights. */
 int fcl_state_slices(const fcl_params *params, fcl_state state);
 
 /* The metadata's key that says whose file it is, and the version that is written and read. */
-#define FCL_CHECKPOINT_FORMAT "flowcl_format"
+#define FCL_CHECKPOINT_FORMAT  "flowcl_format"
 #define FCL_CHECKPOINT_VERSION "1"
 
 /* (1, H, W) or (3, H, W) */

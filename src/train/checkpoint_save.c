@@ -146,7 +146,7 @@ int fcl_checkpoint_save(const char *path, const fcl_snapshot *snapshot)
 
 /* --- the folder --- */
 
-#define ENDING ".safetensors"
+#define ENDING    ".safetensors"
 #define BEGINNING "checkpoint-"
 
 char *fcl_checkpoint_path(const char *folder, int64_t step)
@@ -170,7 +170,8 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 }
 
 /* The folder's checkpoints by name; *entries and each of them are released by free. */
-static int list(const char *folder, int (*wanted)(const struct dirent *), struct dirent ***entries, int *count)
+static int list(const char *folder, int (*wanted)(const struct dirent *), struct dirent ***entries,
+                int *count)
 {
     *count = scandir(folder, entries, wanted, by_name);
     if (*count < 0)

@@ -70,8 +70,8 @@ static int check_together(const fcl_train_options *options)
     if (!options->data)
         return fcl_fail(FCL_ERR_ARGUMENT, "training needs the name of its data");
     if (options->batch % options->accumulate != 0)
-        return fcl_fail(FCL_ERR_ARGUMENT, "a batch of %d cannot be computed in %d equal parts", options->batch,
-                        options->accumulate);
+        return fcl_fail(FCL_ERR_ARGUMENT, "a batch of %d cannot be computed in %d equal parts",
+                        options->batch, options->accumulate);
     if (options->resume && !options->out)
         return fcl_fail(FCL_ERR_ARGUMENT, "resuming needs the folder that holds the checkpoints (out)");
     if (fcl_schedule_warmup(options) > options->steps)
@@ -133,7 +133,8 @@ static int compare_row(const fcl_option *row, const void *saved, const void *giv
     return status;
 }
 
-int fcl_train_options_compare(const fcl_train_options *saved, const fcl_train_options *given, const char *where)
+int fcl_train_options_compare(const fcl_train_options *saved, const fcl_train_options *given,
+                              const char *where)
 {
     for (int i = 0; i < PARTS; i++)
         for (const fcl_option *row = parts[i].table; row->key; row++)

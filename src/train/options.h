@@ -14,7 +14,8 @@ char *fcl_train_options_json(const fcl_train_options *options);
 
 /* FCL_ERR_ARGUMENT names the first option that a resumed run may not change but did: what would make it
  * another model or other data. `where` is the checkpoint's path. */
-int fcl_train_options_compare(const fcl_train_options *saved, const fcl_train_options *given, const char *where);
+int fcl_train_options_compare(const fcl_train_options *saved, const fcl_train_options *given,
+                              const char *where);
 
 /* Steps of warm-up as the schedule takes them. */
 int64_t fcl_schedule_warmup(const fcl_train_options *options);

@@ -29,9 +29,11 @@ static void gather_row(const fcl_reader *reader, int64_t row)
     const fcl_dataset *data = batch->data;
     uint64_t sample = (uint64_t)reader->step * (uint64_t)batch->total + (uint64_t)(reader->first_row + row);
     uint64_t count = (uint64_t)data->count, epoch = sample / count;
-    size_t from = permute_index((uint32_t)(sample % count), (uint32_t)count, batch->seed, FCL_STREAM_BATCH, epoch);
+    size_t from =
+        permute_index((uint32_t)(sample % count), (uint32_t)count, batch->seed, FCL_STREAM_BATCH, epoch);
     const uint8_t *values = data->bytes ? data->bytes : (const uint8_t *)data->values;
-    memcpy(reader->rows + (size_t)row * reader->row_bytes, values + from * reader->row_bytes, reader->row_bytes);
+    memcpy(reader->rows + (size_t)row * reader->row_bytes, values + from * reader->row_bytes,
+           reader->row_bytes);
     if (reader->labels)
         reader->labels[row] = data->label[from];
 }

@@ -79,8 +79,8 @@ static int read_tensor(const char *where, const char *name, const json_t *json, 
     if (!type)
         return bad_tensor(where, name, "has no dtype");
     if (strcmp(type, "F32") != 0)
-        return fcl_fail(FCL_ERR_FORMAT, "%s: tensor \"%s\" has dtype %.20s, but only F32 is read", where, name,
-                        type);
+        return fcl_fail(FCL_ERR_FORMAT, "%s: tensor \"%s\" has dtype %.20s, but only F32 is read", where,
+                        name, type);
     fcl_safetensor tensor = {.name = name};
     size_t begin, end;
     if (!fcl_shape_from_json(json_object_get(json, "shape"), &tensor.shape) ||
@@ -123,7 +123,8 @@ static int read_tensors(const char *where, fcl_safetensors *file)
     file->tensors = fcl_zalloc(json_object_size(file->header) * sizeof *file->tensors);
     const char *name;
     json_t *value;
-    json_object_foreach(file->header, name, value) {
+    json_object_foreach(file->header, name, value)
+    {
         if (strcmp(name, "__metadata__") != 0)
             FCL_TRY(read_tensor(where, name, value, file));
         else if (!json_is_object(value))

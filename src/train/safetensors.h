@@ -16,7 +16,7 @@ typedef struct fcl_safetensor {
 } fcl_safetensor;
 
 typedef struct fcl_safetensors {
-    json_t *header; /* owns the names */
+    json_t *header;          /* owns the names */
     fcl_safetensor *tensors; /* in the order of their data */
     int count;
     const uint8_t *data; /* everything behind the header */

@@ -83,8 +83,8 @@ static int read_label(const fcl_sample_options *options, int classes, int32_t *l
     char *end;
     long number = strtol(options->label, &end, 10);
     if (*end || end == options->label || number < 0 || number >= classes)
-        return fcl_fail(FCL_ERR_ARGUMENT, "label '%s' is not one of the model's classes, 0 to %d", options->label,
-                        classes - 1);
+        return fcl_fail(FCL_ERR_ARGUMENT, "label '%s' is not one of the model's classes, 0 to %d",
+                        options->label, classes - 1);
     *label = (int32_t)number;
     return FCL_OK;
 }
@@ -105,7 +105,8 @@ static int create(fcl_device *device, fcl_buffer *weights, const fcl_sample_opti
         .t_end = backward ? 0 : 1,
     };
     call to = {.sampler = sampler, .weights = weights};
-    int status = fcl_solver_create(device, velocity, &to, &how, sampler->rows, sampler->size, &sampler->solver);
+    int status =
+        fcl_solver_create(device, velocity, &to, &how, sampler->rows, sampler->size, &sampler->solver);
     fcl_free(to.leaves);
     return status;
 }
@@ -152,7 +153,8 @@ static int write_labels(fcl_sampler *sampler, const int32_t *label, int64_t firs
                                     : sampler->label >= 0 ? sampler->label
                                                           : (int32_t)(i % classes);
     }
-    return fcl_buffer_write(sampler->labels, 0, (size_t)sampler->rows * sizeof(int32_t), sampler->part_labels);
+    return fcl_buffer_write(sampler->labels, 0, (size_t)sampler->rows * sizeof(int32_t),
+                            sampler->part_labels);
 }
 
 /* The last part's missing rows are copies of its last one, and are not counted. */
@@ -215,17 +217,18 @@ void fcl_sample_noise(uint64_t seed, int64_t n, int64_t size, float *x)
         x[i] = (float)fcl_random_normal(key, (uint64_t)i);
 }
 
-/* --- of a checkpoint --- */
-
-/* (n, sample shape) */
-static int create_array(const fcl_checkpoint_info *info, int64_t n, fcl_array **array)
+int fcl_samples_create(fcl_shape sample, int64_t n, fcl_array **array)
 {
-    fcl_shape shape = {.rank = 1 + info->sample.rank, .dim = {n}};
+    fcl_shape shape = {.rank = 1 + sample.rank, .dim = {n}};
+    *array = NULL;
     if (shape.rank > FCL_MAX_RANK)
-        return fcl_fail(FCL_ERR_SHAPE, "samples of %d dimensions are one too many for an array", info->sample.rank);
-    memcpy(shape.dim + 1, info->sample.dim, (size_t)info->sample.rank * sizeof *shape.dim);
+        return fcl_fail(FCL_ERR_SHAPE, "samples of %d dimensions have one too many for an array",
+                        sample.rank);
+    memcpy(shape.dim + 1, sample.dim, (size_t)sample.rank * sizeof *shape.dim);
     return fcl_array_create(shape, array);
 }
+
+/* --- of a checkpoint --- */
 
 static int run_with(fcl_device *device, const fcl_checkpoint *checkpoint, fcl_buffer *weights,
                     const fcl_sample_options *options, const int32_t *label, bool backward, fcl_array *x,
@@ -264,7 +267,7 @@ int fcl_sample(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_s
     *samples = NULL;
     fcl_options_defaults(fcl_sample_table, &filled);
     FCL_TRY(fcl_options_check(fcl_sample_table, &filled));
-    FCL_TRY(create_array(info, filled.n, samples));
+    FCL_TRY(fcl_samples_create(info->sample, filled.n, samples));
     fcl_sample_noise(filled.seed, filled.n, fcl_shape_size(info->sample), (*samples)->data);
     return run(device, checkpoint, &filled, NULL, false, samples, stats);
 }
@@ -289,10 +292,11 @@ int fcl_transport(fcl_device *device, const fcl_checkpoint *checkpoint, const fc
     fcl_options_defaults(fcl_sample_table, &filled);
     FCL_TRY(fcl_options_check(fcl_sample_table, &filled));
     if (n < 1 || fcl_shape_size(x->shape) != n * size)
-        return fcl_fail(FCL_ERR_SHAPE, "%lld numbers in %lld rows are no samples of the model, which have %lld each",
+        return fcl_fail(FCL_ERR_SHAPE,
+                        "%lld numbers in %lld rows are no samples of the model, which have %lld each",
                         (long long)fcl_shape_size(x->shape), (long long)n, (long long)size);
     FCL_TRY(check_labels(info, label, n));
-    FCL_TRY(create_array(info, n, result));
+    FCL_TRY(fcl_samples_create(info->sample, n, result));
     memcpy((*result)->data, x->data, (size_t)(n * size) * sizeof(float));
     return run(device, checkpoint, &filled, label, backward, result, stats);
 }

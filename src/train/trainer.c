@@ -91,11 +91,12 @@ int64_t fcl_trainer_steps(const fcl_trainer *trainer)
 static int fail_numeric(const fcl_trainer *trainer, int64_t step, fcl_adamw_row row)
 {
     bool loss = !isfinite(row.loss);
-    return fcl_fail(FCL_ERR_NUMERIC,
-                    "the %s became %g at step %lld (learning rate %g); a smaller lr or clip may help, and check "
-                    "names the first tensor that is not finite",
-                    loss ? "loss" : "gradient's norm", (double)(loss ? row.loss : row.norm), (long long)step + 1,
-                    fcl_schedule_rate(&trainer->options, step));
+    return fcl_fail(
+        FCL_ERR_NUMERIC,
+        "the %s became %g at step %lld (learning rate %g); a smaller lr or clip may help, and check "
+        "names the first tensor that is not finite",
+        loss ? "loss" : "gradient's norm", (double)(loss ? row.loss : row.norm), (long long)step + 1,
+        fcl_schedule_rate(&trainer->options, step));
 }
 
 static void take_row(fcl_trainer *trainer, fcl_adamw_row row)
@@ -152,8 +153,8 @@ static int check_resume(const fcl_trainer *trainer, const fcl_checkpoint_info *i
     if (here.rank != there.rank || memcmp(here.dim, there.dim, (size_t)here.rank * sizeof *here.dim) != 0 ||
         fcl_model_classes(trainer->model) != info->classes)
         return fcl_fail(FCL_ERR_ARGUMENT,
-                        "cannot resume from %s: %s now has samples of another shape or other classes", info->path,
-                        trainer->data->name);
+                        "cannot resume from %s: %s now has samples of another shape or other classes",
+                        info->path, trainer->data->name);
     if (info->step >= trainer->options.steps)
         return fcl_fail(FCL_ERR_ARGUMENT,
                         "nothing to resume: %s is at step %lld of %lld; give more steps to go on", info->path,
@@ -169,7 +170,8 @@ static int load(fcl_trainer *trainer, const fcl_checkpoint *checkpoint)
         /* An average that begins now begins with the weights. */
         bool begins = state == FCL_STATE_EMA && !info->has_ema;
         if (trainer->state[state])
-            FCL_TRY(fcl_checkpoint_load(checkpoint, begins ? FCL_STATE_WEIGHTS : state, trainer->state[state]));
+            FCL_TRY(
+                fcl_checkpoint_load(checkpoint, begins ? FCL_STATE_WEIGHTS : state, trainer->state[state]));
     }
     trainer->step = trainer->read_step = info->step;
     return FCL_OK;

@@ -20,8 +20,8 @@ struct fcl_trainer {
     fcl_graph *graph; /* one part of a step: writes, or adds to, gradients and loss */
     fcl_adamw *adamw;
 
-    int64_t step;      /* steps done */
-    int64_t read_step; /* of them, those whose row of the ring was read */
+    int64_t step;              /* steps done */
+    int64_t read_step;         /* of them, those whose row of the ring was read */
     double loss_sum, norm_sum; /* over the rows read since the sums were taken */
     int64_t sum_count;
     double recent; /* running mean of the loss over about metrics_every steps */
@@ -30,7 +30,8 @@ struct fcl_trainer {
 /* Makes model, buffers, graph and optimiser of trainer->options. */
 int fcl_trainer_setup(fcl_trainer *trainer);
 
-/* Reads the rows of the ring that were not read yet. FCL_ERR_NUMERIC names the first step that was not finite. */
+/* Reads the rows of the ring that were not read yet. FCL_ERR_NUMERIC names the first step that was not
+ * finite. */
 int fcl_trainer_drain(fcl_trainer *trainer);
 
 #endif

@@ -1,0 +1,187 @@
+/* The loop around the step: hooks, intervals, checkpoints. */
+#include "train/trainer.h"
+
+#include "base/error.h"
+#include "train/options.h"
+#include "train/sample.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+typedef struct loop {
+    fcl_trainer *trainer;
+    const fcl_train_hooks *hooks;
+    int64_t first_step;
+    double began, reported; /* seconds on the clock */
+    double row_began;       /* when the metrics' present row began, and at which step */
+    int64_t row_step;
+    fcl_sampler *sampler; /* compiled at the first picture */
+} loop;
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static double rate(const loop *run, int64_t steps, double seconds)
+{
+    return seconds > 0 ? (double)steps * run->trainer->options.batch / seconds : 0;
+}
+
+/* --- what is told --- */
+
+/* Reading the losses waits for the device: a few times a second, not each step. */
+static int report_progress(loop *run, bool last)
+{
+    enum { REPORTS_A_SECOND = 4 };
+    double time = now();
+    if (!run->hooks->progress || (!last && time - run->reported < 1.0 / REPORTS_A_SECOND))
+        return FCL_OK;
+    const fcl_trainer *trainer = run->trainer;
+    FCL_TRY(fcl_trainer_drain(run->trainer));
+    time = run->reported = now();
+    int64_t done = trainer->step - run->first_step, left = trainer->options.steps - trainer->step;
+    fcl_train_progress progress = {
+        .step = trainer->step,
+        .steps = trainer->options.steps,
+        .loss = trainer->recent,
+        .seconds = time - run->began,
+        .samples_per_second = rate(run, done, time - run->began),
+        .seconds_left = done ? (time - run->began) / (double)done * (double)left : 0,
+    };
+    run->hooks->progress(run->hooks->data, &progress);
+    return FCL_OK;
+}
+
+static int report_metrics(loop *run)
+{
+    fcl_trainer *trainer = run->trainer;
+    FCL_TRY(fcl_trainer_drain(trainer));
+    double time = now(), count = (double)trainer->sum_count;
+    fcl_train_metrics metrics = {
+        .step = trainer->step,
+        .loss = trainer->loss_sum / count,
+        .gradient_norm = trainer->norm_sum / count,
+        .lr = fcl_schedule_rate(&trainer->options, trainer->step - 1),
+        .seconds = time - run->began,
+        .samples_per_second = rate(run, trainer->step - run->row_step, time - run->row_began),
+    };
+    trainer->loss_sum = trainer->norm_sum = 0;
+    trainer->sum_count = 0;
+    run->row_began = time;
+    run->row_step = trainer->step;
+    return run->hooks->metrics ? run->hooks->metrics(run->hooks->data, &metrics) : FCL_OK;
+}
+
+static int64_t sample_count(const loop *run)
+{
+    enum { PICTURES = 64, POINTS = 2000 };
+    if (run->hooks->samples != FCL_SAMPLES_OF_A_PICTURE)
+        return run->hooks->samples;
+    return fcl_shape_is_picture(run->trainer->data->shape) ? PICTURES : POINTS;
+}
+
+static int draw(loop *run, fcl_array *samples)
+{
+    fcl_trainer *trainer = run->trainer;
+    fcl_buffer *ema = trainer->state[FCL_STATE_EMA];
+    int64_t n = samples->shape.dim[0];
+    if (!run->sampler)
+        FCL_TRY(fcl_sampler_create(trainer->device, trainer->model,
+                                   ema ? ema : trainer->state[FCL_STATE_WEIGHTS], &(fcl_sample_options){0},
+                                   false, n, &run->sampler));
+    fcl_sample_noise(trainer->options.seed, n, fcl_shape_size(trainer->data->shape), samples->data);
+    FCL_TRY(fcl_sampler_run(run->sampler, samples->data, NULL, n, NULL));
+    return run->hooks->sampled(run->hooks->data, trainer->step, samples);
+}
+
+static int report_samples(loop *run)
+{
+    if (!run->hooks->sampled || !run->hooks->samples)
+        return FCL_OK;
+    FCL_TRY(fcl_trainer_drain(run->trainer));
+    fcl_array *samples;
+    FCL_TRY(fcl_samples_create(run->trainer->data->shape, sample_count(run), &samples));
+    int status = draw(run, samples);
+    fcl_array_destroy(&samples);
+    return status;
+}
+
+static int save(loop *run)
+{
+    fcl_trainer *trainer = run->trainer;
+    const fcl_train_options *options = &trainer->options;
+    if (!options->out)
+        return FCL_OK;
+    char *path = fcl_checkpoint_path(options->out, trainer->step);
+    int status = fcl_trainer_save(trainer, path);
+    if (status == FCL_OK)
+        status = fcl_checkpoint_prune(options->out, options->keep);
+    if (status == FCL_OK && run->hooks->checkpoint)
+        status = run->hooks->checkpoint(run->hooks->data, trainer->step, path);
+    free(path);
+    return status;
+}
+
+/* --- the loop --- */
+
+static bool due(int64_t step, int64_t every, bool last)
+{
+    return last || (every > 0 && step % every == 0);
+}
+
+static bool wants_stop(const loop *run)
+{
+    return run->hooks->stop && run->hooks->stop(run->hooks->data);
+}
+
+static int after_step(loop *run, bool last)
+{
+    const fcl_train_options *options = &run->trainer->options;
+    int64_t step = run->trainer->step;
+    if (due(step, options->metrics_every, last))
+        FCL_TRY(report_metrics(run));
+    FCL_TRY(report_progress(run, last));
+    if (due(step, options->checkpoint_every, last))
+        FCL_TRY(save(run));
+    return due(step, options->samples_every, last) ? report_samples(run) : FCL_OK;
+}
+
+static int stopped(const loop *run)
+{
+    const fcl_train_options *options = &run->trainer->options;
+    if (!options->out)
+        return fcl_fail(FCL_ERR_STOPPED,
+                        "stopped after step %lld of %lld; nothing is saved, since there is no folder",
+                        (long long)run->trainer->step, (long long)options->steps);
+    return fcl_fail(FCL_ERR_STOPPED,
+                    "stopped after step %lld of %lld; the checkpoint is in %s, and resume goes on",
+                    (long long)run->trainer->step, (long long)options->steps, options->out);
+}
+
+static int iterate(loop *run)
+{
+    fcl_trainer *trainer = run->trainer;
+    while (trainer->step < trainer->options.steps) {
+        FCL_TRY(fcl_trainer_step(trainer));
+        bool finished = trainer->step == trainer->options.steps;
+        bool stop = !finished && wants_stop(run);
+        FCL_TRY(after_step(run, finished || stop));
+        if (stop)
+            return stopped(run);
+    }
+    return FCL_OK;
+}
+
+int fcl_trainer_run(fcl_trainer *trainer, const fcl_train_hooks *hooks)
+{
+    static const fcl_train_hooks none = {0};
+    loop run = {.trainer = trainer, .hooks = hooks ? hooks : &none, .first_step = trainer->step};
+    run.row_step = trainer->step;
+    run.began = run.reported = run.row_began = now();
+    int status = iterate(&run);
+    fcl_sampler_destroy(&run.sampler);
+    return status;
+}

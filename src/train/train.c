@@ -1,0 +1,110 @@
+/* A whole run: device, data, folder, trainer, from the options alone. */
+#include "train/trainer.h"
+
+#include "base/error.h"
+#include "train/options.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Found before the first step, not at the first checkpoint. */
+static int prepare_folder(const char *out)
+{
+    if (mkdir(out, 0777) != 0 && errno != EEXIST)
+        return fcl_fail(FCL_ERR_FILE, "cannot make the folder %s: %s", out, strerror(errno));
+    struct stat info;
+    if (stat(out, &info) != 0 || !S_ISDIR(info.st_mode))
+        return fcl_fail(FCL_ERR_FILE, "%s is not a folder", out);
+    if (access(out, W_OK | X_OK) != 0)
+        return fcl_fail(FCL_ERR_FILE, "cannot write into the folder %s: %s", out, strerror(errno));
+    return FCL_OK;
+}
+
+/* The checkpoint to go on from, or NULL to begin. A run does not mix with another's checkpoints: the newest
+ * by name would be the wrong one's. */
+static int find_beginning(const fcl_train_options *options, char **resumed)
+{
+    *resumed = NULL;
+    if (!options->out)
+        return FCL_OK;
+    FCL_TRY(prepare_folder(options->out));
+    bool any = fcl_checkpoint_newest(options->out, resumed) == FCL_OK;
+    if (!any || options->resume)
+        return FCL_OK;
+    int status = fcl_fail(FCL_ERR_ARGUMENT,
+                          "%s holds a checkpoint already (%s): resume it, or train into another folder",
+                          options->out, strrchr(*resumed, '/') + 1);
+    fcl_free(*resumed);
+    *resumed = NULL;
+    return status;
+}
+
+static int tell_start(fcl_trainer *trainer, const char *resumed, const fcl_train_hooks *hooks)
+{
+    if (!hooks || !hooks->start)
+        return FCL_OK;
+    fcl_train_start start = {
+        .device = fcl_device_describe(trainer->device),
+        .data = trainer->data,
+        .parameters = fcl_params_numbers(fcl_model_params(trainer->model)),
+        .first_step = trainer->step,
+        .steps = trainer->options.steps,
+        .data_on_device = !trainer->batch.reader,
+        .resumed = resumed,
+        .options = &trainer->options,
+    };
+    return hooks->start(hooks->data, &start);
+}
+
+static int run(fcl_trainer *trainer, const char *resumed, const fcl_train_hooks *hooks)
+{
+    if (resumed)
+        FCL_TRY(fcl_trainer_resume(trainer, resumed));
+    FCL_TRY(tell_start(trainer, resumed, hooks));
+    int status = fcl_trainer_run(trainer, hooks);
+    if (status == FCL_OK && hooks && hooks->finish)
+        status = hooks->finish(hooks->data, trainer->device);
+    return status;
+}
+
+static int run_on(fcl_device *device, const fcl_train_options *options, const char *resumed,
+                  const fcl_train_hooks *hooks)
+{
+    fcl_dataset_options which = {
+        .count = options->data_count, .seed = options->seed, .unlabeled = !options->labels};
+    fcl_dataset *data;
+    FCL_TRY(fcl_dataset_open(options->data, &which, &data));
+    fcl_trainer *trainer;
+    int status = fcl_trainer_create(device, data, options, &trainer);
+    if (status == FCL_OK)
+        status = run(trainer, resumed, hooks);
+    fcl_trainer_destroy(&trainer);
+    fcl_dataset_destroy(&data);
+    return status;
+}
+
+static int run_from(const fcl_train_options *options, const char *resumed, const fcl_train_hooks *hooks)
+{
+    fcl_device *device;
+    FCL_TRY(fcl_device_open(options->device, &(fcl_device_options){.profile = options->profile}, &device));
+    int status = run_on(device, options, resumed, hooks);
+    fcl_device_close(&device);
+    return status;
+}
+
+int fcl_train(const fcl_train_options *options, const fcl_train_hooks *hooks)
+{
+    fcl_arena strings = {0};
+    fcl_train_options filled;
+    char *resumed = NULL;
+    int status = fcl_train_options_fill(options, &strings, &filled);
+    if (status == FCL_OK)
+        status = find_beginning(&filled, &resumed);
+    if (status == FCL_OK)
+        status = run_from(&filled, resumed, hooks);
+    fcl_free(resumed);
+    fcl_arena_free(&strings);
+    return status;
+}

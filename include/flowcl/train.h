@@ -111,9 +111,10 @@ typedef struct fcl_train_hooks {
     void (*progress)(void *data, const fcl_train_progress *progress);
     int (*metrics)(void *data, const fcl_train_metrics *metrics);
     int (*checkpoint)(void *data, int64_t step, const char *path); /* one was written */
-    /* Every samples_every steps, and at the end: samples of the model as it is, `samples` of them (0: none).
-     */
+    /* Every samples_every steps, and at the end: samples of the model as it is, `samples` of them; 0: none,
+     * FCL_SAMPLES_OF_A_PICTURE: as many as make a good picture of this data, 64 pictures or 2000 points. */
     int samples;
+#define FCL_SAMPLES_OF_A_PICTURE (-1)
     int (*sampled)(void *data, int64_t step, const fcl_array *samples);
     int (*finish)(void *data, fcl_device *device); /* after the last step, device still open: profile */
 } fcl_train_hooks;

@@ -7,6 +7,7 @@
 #include "train/options.h"
 #include "train/safetensors.h"
 
+#include <flowcl/flowcl.h>
 #include <dirent.h>
 #include <errno.h>
 #include <math.h>

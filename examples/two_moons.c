@@ -14,7 +14,7 @@ static void progress(void *data, const fcl_train_progress *now)
 
 static int train(const char *folder)
 {
-    fcl_train_options options = {.data = "moons", .out = folder, .steps = 2000, .seed = 1};
+    fcl_train_options options = {.data = "moons", .out = folder, .seed = 1};
     return fcl_train(&options, &(fcl_train_hooks){.progress = progress});
 }
 

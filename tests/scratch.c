@@ -1,6 +1,7 @@
 #include "scratch.h"
 
 #include <dirent.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,28 +17,16 @@ int scratch_setup(void **state)
     return mkdtemp(folder) ? 0 : -1;
 }
 
-/* Calls `visit`, where there is one, with the path of each file whose name contains `part`; counts them. */
-static int each_file(const char *part, int (*visit)(const char *path))
+static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *place)
 {
-    int count = 0;
-    DIR *directory = opendir(folder);
-    for (struct dirent *entry; directory && (entry = readdir(directory));) {
-        if (entry->d_name[0] == '.' || !strstr(entry->d_name, part))
-            continue;
-        count++;
-        if (visit)
-            visit(scratch_path(entry->d_name));
-    }
-    if (directory)
-        closedir(directory);
-    return count;
+    (void)info, (void)kind, (void)place;
+    return remove(path);
 }
 
 int scratch_teardown(void **state)
 {
     (void)state;
-    each_file("", remove);
-    return rmdir(folder);
+    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 const char *scratch_path(const char *name)
@@ -60,5 +49,11 @@ const char *scratch_write(const char *name, const void *bytes, size_t size)
 
 int scratch_count(const char *part)
 {
-    return each_file(part, NULL);
+    int count = 0;
+    DIR *directory = opendir(folder);
+    for (struct dirent *entry; directory && (entry = readdir(directory));)
+        count += entry->d_name[0] != '.' && strstr(entry->d_name, part);
+    if (directory)
+        closedir(directory);
+    return count;
 }

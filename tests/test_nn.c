@@ -58,7 +58,8 @@ static void test_layout(void **state)
     const fcl_params *params = fcl_model_params(model);
     assert_int_equal(fcl_params_numbers(params), 3 * 64 + 64 + 2 * (64 * 64 + 64) + 64 * 2 + 2);
     assert_int_equal(fcl_params_count(params), 8);
-    static const char *const names[] = {"layers.0.weight", "layers.0.bias", "layers.3.weight", "layers.3.bias"};
+    static const char *const names[] = {"layers.0.weight", "layers.0.bias", "layers.3.weight",
+                                        "layers.3.bias"};
     static const int rows[] = {64, 64, 2, 2};
     for (int i = 0; i < 4; i++) {
         const fcl_param *param = fcl_params_at(params, fcl_params_find(params, names[i]));
@@ -136,7 +137,8 @@ static double activate(const char *name, double x)
     return 1.0507009873554805 * (x > 0 ? x : 1.6732632423543772 * (exp(x) - 1));
 }
 
-static void plain_linear(const double *weight, const double *bias, int in, int out, const double *x, double *y)
+static void plain_linear(const double *weight, const double *bias, int in, int out, const double *x,
+                         double *y)
 {
     for (int o = 0; o < out; o++) {
         y[o] = bias[o];
@@ -159,7 +161,8 @@ static const double *plain_slice(const plain *net, const double *flat, const cha
 }
 
 /* One sample's velocity. */
-static void plain_velocity(const plain *net, const double *flat, const double *x, double t, int label, double *v)
+static void plain_velocity(const plain *net, const double *flat, const double *x, double t, int label,
+                           double *v)
 {
     double h[512], next[512];
     int in = 0, features = net->options.time_features;
@@ -211,7 +214,8 @@ static batch make_batch(int size, int classes)
 }
 
 /* <seed, v> in double precision at weights flat + h direction. */
-static double plain_loss(const plain *net, const batch *b, const float *flat, const double *direction, double h)
+static double plain_loss(const plain *net, const batch *b, const float *flat, const double *direction,
+                         double h)
 {
     size_t count = fcl_params_bytes(net->params) / sizeof(float);
     double *moved = malloc(count * sizeof *moved), loss = 0;
@@ -316,8 +320,12 @@ static void test_activations(void **state)
 static void test_every_input(void **state)
 {
     (void)state;
-    fcl_model_options options = {
-        .width = 33, .depth = 3, .activation = "silu", .residual = true, .time_features = 4, .time_frequency = 8};
+    fcl_model_options options = {.width = 33,
+                                 .depth = 3,
+                                 .activation = "silu",
+                                 .residual = true,
+                                 .time_features = 4,
+                                 .time_frequency = 8};
     check_model(options, 3, 0);
     check_model(options, 7, 6);
 }
@@ -326,7 +334,8 @@ static void test_bad_options(void **state)
 {
     (void)state;
     fcl_model *model;
-    assert_status(FCL_ERR_ARGUMENT, fcl_model_create(&(fcl_model_options){.width = -3}, FCL_SHAPE(2), 0, &model));
+    assert_status(FCL_ERR_ARGUMENT,
+                  fcl_model_create(&(fcl_model_options){.width = -3}, FCL_SHAPE(2), 0, &model));
     assert_told("width");
     fcl_model_options odd = {.activation = "sellu"};
     assert_status(FCL_ERR_ARGUMENT, fcl_model_create(&odd, FCL_SHAPE(2), 0, &model));

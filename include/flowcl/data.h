@@ -6,8 +6,8 @@
  *     printf("%lld samples\n", (long long)data->count);
  *     fcl_dataset_destroy(&data);
  *
- * A data set is open data: look into it, but change nothing. Samples lie one after the other, either as floats
- * or, for pictures, as the bytes they came in, four times smaller: value = byte * scale + shift. */
+ * A data set is open data: look into it, but change nothing. Samples lie one after the other, either as
+ * floats or, for pictures, as the bytes they came in, four times smaller: value = byte * scale + shift. */
 #ifndef FLOWCL_DATA_H
 #define FLOWCL_DATA_H
 
@@ -18,43 +18,45 @@ extern "C" {
 #endif
 
 typedef struct fcl_dataset {
-    char name[64];       /* the built-in's name, or the file's without its folder */
-    int64_t count;       /* samples, at least 1 */
-    fcl_shape shape;     /* of one sample: (2), or (1, 28, 28): channels, height, width */
-    float *values;       /* (count, shape), or NULL where the samples are bytes; always finite */
-    uint8_t *bytes;      /* (count, shape), or NULL where the samples are floats */
-    float scale, shift;  /* of the bytes; pictures go to [-1, 1] */
-    int32_t *label;      /* (count), each in [0, classes), or NULL */
-    int classes;         /* 0 without labels */
+    char name[64];      /* the built-in's name, or the file's without its folder */
+    int64_t count;      /* samples, at least 1 */
+    fcl_shape shape;    /* of one sample: (2), or (1, 28, 28): channels, height, width */
+    float *values;      /* (count, shape), or NULL where the samples are bytes; always finite */
+    uint8_t *bytes;     /* (count, shape), or NULL where the samples are floats */
+    float scale, shift; /* of the bytes; pictures go to [-1, 1] */
+    int32_t *label;     /* (count), each in [0, classes), or NULL */
+    int classes;        /* 0 without labels */
 } fcl_dataset;
 
 typedef struct fcl_dataset_options {
-    int64_t count; /* how many samples; 0: FCL_TOY_COUNT of a generated set, all of a file; no more than it has */
-    uint64_t seed; /* of a generated set */
+    int64_t
+        count; /* samples; 0: FCL_TOY_COUNT of a generated set, all of a file. A file has to have as many */
+    uint64_t seed;  /* of a generated set */
     bool unlabeled; /* leave labels away, where there are any */
 } fcl_dataset_options;
 
 #define FCL_TOY_COUNT 100000
 
-/* Opens a built-in set by its name (fcl_dataset_builtin_at tells them), else the file of that path, told apart by
- * its content:
- *     .npy            (count, ...) of floats of 2, 4 or 8 bytes, integers or booleans; one dimension is a
- *                     sample of one number each
- *     .npz            the same, from the array "x" or "data", else the first one that is no label; labels, whole
- *                     numbers from 0, from "y", "labels" or "label" where there are any
- *     IDX             MNIST's format, plain or gzipped; beside "...-images-idx3-..." the labels are read from
- *                     "...-labels-idx1-..." where that exists
- *     .csv            a row a sample
+/* Opens a built-in set by its name (fcl_dataset_builtin_at tells them), else the file of that path. Files are
+ * told apart by their content:
+ *     .npy    (count, ...) of floats of 2, 4 or 8 bytes, integers or booleans; one dimension alone is samples
+ *             of one number each
+ *     .npz    the same, from the array "x" or "data", else the first one that is no label; labels, whole
+ *             numbers from 0, from "y", "labels" or "label" where there are any
+ *     IDX     MNIST's format, plain or gzipped; beside "...-images-idx3-..." the labels are read from
+ *             "...-labels-idx1-..." where that exists
+ *     .csv    a row a sample; known by the ending
  * Bytes of rank 3 or 4 are pictures: (count, height, width), (count, channels, height, width) or
- * (count, height, width, channels) with 1 or 3 channels. A generated set is the same for the same
- * seed and count, and any part of it is spread over the whole.
+ * (count, height, width, channels) with 1 or 3 channels.
+ * A generated set is the same for the same seed and count, and any stretch of it is spread over the whole.
  * `options` may be NULL. FCL_ERR_FILE, FCL_ERR_FORMAT, FCL_ERR_NUMERIC (a value is NaN or infinite),
- * FCL_ERR_ARGUMENT (no such name), FCL_ERR_MEMORY. */
-FCL_API int fcl_dataset_open(const char *name_or_path, const fcl_dataset_options *options, fcl_dataset **dataset);
+ * FCL_ERR_ARGUMENT (no such name, not so many samples), FCL_ERR_MEMORY. */
+FCL_API int fcl_dataset_open(const char *name_or_path, const fcl_dataset_options *options,
+                             fcl_dataset **dataset);
 FCL_API void fcl_dataset_destroy(fcl_dataset **dataset);
 
-/* A new array (count, shape) of the samples from `first` on, as floats. FCL_ERR_ARGUMENT where there are not so
- * many. */
+/* A new array (count, shape) of the samples from `first` on, as floats. FCL_ERR_ARGUMENT where there are not
+ * so many. */
 FCL_API int fcl_dataset_take(const fcl_dataset *dataset, int64_t first, int64_t count, fcl_array **array);
 
 /* The built-in sets by index, in the order of a help text; NULL past the last one. */

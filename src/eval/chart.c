@@ -21,8 +21,8 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* A window reaches a sixtieth of the run to each side. Where the run begins, and falls fastest, it shrinks to stay
- * centred; where it ends, it is what there is of it. */
+/* A window reaches a sixtieth of the run to each side. Where the run begins, and falls fastest, it shrinks to
+ * stay centred; where it ends, it is what there is of it. */
 static void smooth(curve *c)
 {
     int64_t first = 0, last = 0; /* the window is [first, last) */

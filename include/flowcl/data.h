@@ -29,8 +29,7 @@ typedef struct fcl_dataset {
 } fcl_dataset;
 
 typedef struct fcl_dataset_options {
-    int64_t
-        count; /* samples; 0: FCL_TOY_COUNT of a generated set, all of a file. A file has to have as many */
+    int64_t count;  /* samples, no more than a file has; 0: FCL_TOY_COUNT of a generated set, all of a file */
     uint64_t seed;  /* of a generated set */
     bool unlabeled; /* leave labels away, where there are any */
 } fcl_dataset_options;

@@ -43,8 +43,9 @@ typedef struct fcl_loss_chart {
 FCL_API int fcl_loss_chart_write(const char *path, const fcl_loss_chart *chart);
 
 /* The squared 2-Wasserstein distance between two sets of equally many points (N, ...), exact: the least mean
- * squared distance over all pairings. Takes O(N^3) time at worst and 8 N^2 bytes: well under a second for N =
- * 2000. FCL_ERR_SHAPE where the shapes differ or are empty, FCL_ERR_NUMERIC where a value is not finite. */
+ * squared distance over all pairings. Takes O(N^3) time at worst and 8 N^2 bytes; a second for N = 2000
+ * is long. FCL_ERR_SHAPE where the shapes differ or are empty, FCL_ERR_NUMERIC where a value is not finite.
+ */
 FCL_API int fcl_w2_squared(const fcl_array *a, const fcl_array *b, double *distance);
 
 #ifdef __cplusplus

@@ -25,9 +25,8 @@ int fcl_dataset_read_npy(const char *path, bool unlabeled, fcl_dataset *dataset)
 static const char *const sample_names[] = {"x", "data", NULL};
 static const char *const label_names[] = {"y", "labels", "label", NULL};
 
-typedef int setter(fcl_dataset *dataset, const fcl_npy *array, const char *where);
-
-static int set_from(const fcl_npz *npz, const char *path, const char *name, setter *set, fcl_dataset *dataset)
+static int set_from(const fcl_npz *npz, const char *path, const char *name, fcl_dataset_setter *set,
+                    fcl_dataset *dataset)
 {
     fcl_npy array;
     uint8_t *bytes;

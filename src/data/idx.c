@@ -135,9 +135,7 @@ static int read_array(idx *x)
     return FCL_OK;
 }
 
-typedef int setter(fcl_dataset *dataset, const fcl_npy *array, const char *where);
-
-static int set_from(const char *path, setter *set, fcl_dataset *dataset)
+static int set_from(const char *path, fcl_dataset_setter *set, fcl_dataset *dataset)
 {
     FCL_TRY(fcl_file_check(path));
     idx x = {.path = path, .file = gzopen(path, "rb")};

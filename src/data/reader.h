@@ -13,10 +13,13 @@ fcl_dataset_reader fcl_dataset_read_npz;
 fcl_dataset_reader fcl_dataset_read_csv;
 fcl_dataset_reader fcl_dataset_read_idx;
 
+/* Takes an array of a file into the data set; `where` names it in messages. */
+typedef int fcl_dataset_setter(fcl_dataset *dataset, const fcl_npy *array, const char *where);
+
 /* The samples of an array whose first dimension counts them. Takes pictures as bytes, all else as floats. */
-int fcl_dataset_set_samples(fcl_dataset *dataset, const fcl_npy *array, const char *where);
+fcl_dataset_setter fcl_dataset_set_samples;
 
 /* The labels of the samples that are there already. */
-int fcl_dataset_set_labels(fcl_dataset *dataset, const fcl_npy *array, const char *where);
+fcl_dataset_setter fcl_dataset_set_labels;
 
 #endif

@@ -1,7 +1,6 @@
 /* flowcl devices: every OpenCL device, and the reason where one cannot be used. */
 #include "tool.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -3,7 +3,7 @@
 #include "tool.h"
 
 #include <errno.h>
-#include <jansson.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -11,6 +11,9 @@
 
 static const subcommand *const commands[] = {
     &devices_command,
+    &train_command,
+    &sample_command,
+    &info_command,
 };
 enum { COMMANDS = sizeof commands / sizeof *commands, LINE_WIDEST = 110 };
 
@@ -48,11 +51,27 @@ int tool_fail_usage(const subcommand *command, const char *format, ...)
     return EXIT_USAGE;
 }
 
-int tool_print_json(void *object)
+int tool_print_json(json_t *object)
 {
-    int status = json_dumpf(object, stdout, JSON_INDENT(2)) || putchar('\n') == EOF;
+    int status = json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) || putchar('\n') == EOF;
     json_decref(object);
     return status ? tool_fail("cannot write to standard output: %s", strerror(errno)) : EXIT_DONE;
+}
+
+json_t *tool_shape_json(fcl_shape shape)
+{
+    json_t *array = json_array();
+    for (int i = 0; i < shape.rank; i++)
+        json_array_append_new(array, json_integer(shape.dim[i]));
+    return array;
+}
+
+void tool_shape_text(fcl_shape shape, char text[TOOL_SHAPE_TEXT])
+{
+    char *end = text;
+    for (int i = 0; i < shape.rank; i++) /* at most 20 digits and a comma each: FCL_MAX_RANK of them fit */
+        end += sprintf(end, "%s%" PRId64, i ? ", " : "(", shape.dim[i]);
+    strcpy(end, shape.rank ? ")" : "()");
 }
 
 /* --- help --- */
@@ -80,6 +99,8 @@ static int print_help(const subcommand *command, const fcl_options *options)
         printf("\n%s\n", command->about);
     printf("\n%s", help);
     fcl_free(help);
+    if (command->appendix)
+        command->appendix();
     return EXIT_DONE;
 }
 
@@ -93,6 +114,17 @@ static int print_version(void)
 
 /* --- running --- */
 
+/* Every subcommand has it. It is looked for before anything else is read: no mistake can hide it. */
+typedef struct common_settings {
+    bool help;
+} common_settings;
+
+static const fcl_option common_table[] = {
+    {"help", FCL_OPTION(common_settings, help), .flags = FCL_OPTION_COMMAND_LINE, .group = "Help",
+     .help = "explain this subcommand; -h for short"},
+    {0},
+};
+
 static bool asks_for_help(int argc, char *const *argv)
 {
     for (int i = 0; i < argc && strcmp(argv[i], "--"); i++)
@@ -103,7 +135,8 @@ static bool asks_for_help(int argc, char *const *argv)
 
 static int parse_and_run(const subcommand *command, tool_call *call, int argc, char *const *argv)
 {
-    if (command->bind(call->options, call->settings))
+    common_settings common = {0};
+    if (command->bind(call->options, call->settings) || fcl_options_add(call->options, common_table, &common))
         return tool_fail_library();
     if (asks_for_help(argc, argv))
         return print_help(command, call->options);

@@ -1,11 +1,9 @@
 #include "terminal.h"
 
-#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { WIDEST_BAR = 40, NARROWEST_BAR = 10, LINE_SIZE = 512 };
@@ -21,18 +19,13 @@ int terminal_width(FILE *stream)
     return width >= 20 && width <= 1000 ? width : 80;
 }
 
-double terminal_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 /* "0:07", "12:34", "3:04:05", "5d 03:04" */
 static void format_seconds(double seconds, char *text, size_t size)
 {
-    long long s = (long long)(seconds + 0.5);
-    if (s < 3600)
+    long long s = seconds >= 0 && seconds < 1e9 ? (long long)(seconds + 0.5) : -1;
+    if (s < 0)
+        snprintf(text, size, "?");
+    else if (s < 3600)
         snprintf(text, size, "%lld:%02lld", s / 60, s % 60);
     else if (s < 86400)
         snprintf(text, size, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
@@ -49,26 +42,16 @@ static void format_rate(double rate, char *text, size_t size)
     snprintf(text, size, "%.*f%s", rate < 9.95 ? 2 : rate < 99.5 ? 1 : 0, rate, units[unit]);
 }
 
-/* "  412/5000  loss 0.4312  81.3k samples/s  0:12 left" */
+/* "412/5000  loss 0.4312  81.3k samples/s  0:12 left" */
 static void format_state(const progress *bar, const progress_state *state, bool done, char *text, size_t size)
 {
-    char total[24], rate[32], time[32];
-    double elapsed = terminal_clock() - bar->begun;
-    int64_t steps = state->step - bar->first;
+    char total[24], rate[32] = "?", time[32];
     int digits = snprintf(total, sizeof total, "%lld", (long long)bar->total);
-    int length =
-        snprintf(text, size, "%*lld/%s  loss %.4g", digits, (long long)state->step, total, state->loss);
-    if (state->samples_per_second > 0) {
+    if (state->samples_per_second > 0)
         format_rate(state->samples_per_second, rate, sizeof rate);
-        length += snprintf(text + length, size - (size_t)length, "  %s samples/s", rate);
-    }
-    if (done)
-        format_seconds(elapsed, time, sizeof time);
-    else if (steps > 0)
-        format_seconds(elapsed / (double)steps * (double)(bar->total - state->step), time, sizeof time);
-    else
-        return;
-    snprintf(text + length, size - (size_t)length, "  %s%s", time, done ? "" : " left");
+    format_seconds(done ? state->seconds : state->seconds_left, time, sizeof time);
+    snprintf(text, size, "%*lld/%s  loss %#.4g  %s samples/s  %s%s", digits, (long long)state->step, total,
+             state->loss, rate, time, done ? "" : " left");
 }
 
 static void draw(progress *bar, const progress_state *state, bool done)
@@ -111,22 +94,20 @@ void progress_start(progress *bar, int64_t first, int64_t total)
     const char *kind = getenv("TERM");
     if (kind && !strcmp(kind, "dumb"))
         bar->terminal = false;
-    bar->begun = bar->shown = terminal_clock();
 }
 
 void progress_update(progress *bar, const progress_state *state)
 {
-    double now = terminal_clock();
     int64_t tenth = tenths(bar, state->step);
-    bool due = bar->terminal ? !bar->drawn || now - bar->shown >= redraw_seconds
-                             : tenth > bar->line || now - bar->shown >= plain_seconds;
+    bool due = bar->terminal ? !bar->drawn || state->seconds - bar->shown >= redraw_seconds
+                             : tenth > bar->line || state->seconds - bar->shown >= plain_seconds;
     if (!due)
         return;
     if (bar->terminal)
         draw(bar, state, false);
     else if (state->step < bar->total) /* the last line belongs to progress_finish */
         print_plain(bar, state, false);
-    bar->shown = now;
+    bar->shown = state->seconds;
     bar->line = tenth;
 }
 

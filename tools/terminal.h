@@ -14,16 +14,16 @@ int terminal_width(FILE *stream);
 typedef struct progress {
     int64_t first, total; /* the step it began at, and the last one */
     bool terminal;
-    bool drawn;          /* the bar stands in the current line */
-    double begun, shown; /* seconds on the monotonic clock */
-    int64_t line;        /* tenths of the way that have had their plain line */
+    bool drawn;   /* the bar stands in the current line */
+    double shown; /* when the last one was, on the clock of progress_state.seconds */
+    int64_t line; /* tenths of the way that have had their plain line */
 } progress;
 
-/* What stands behind the bar besides the steps and the time left. */
 typedef struct progress_state {
     int64_t step;
     double loss;
     double samples_per_second; /* 0: not known yet */
+    double seconds, seconds_left;
 } progress_state;
 
 void progress_start(progress *bar, int64_t first, int64_t total);
@@ -32,8 +32,5 @@ void progress_update(progress *bar, const progress_state *state);
 void progress_finish(progress *bar, const progress_state *state);
 /* A line of its own, above the bar. */
 void progress_say(progress *bar, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* Seconds on a clock that is never set. */
-double terminal_clock(void);
 
 #endif

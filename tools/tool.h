@@ -3,6 +3,7 @@
 #define TOOL_H
 
 #include <flowcl/flowcl.h>
+#include <jansson.h>
 #include <stdio.h>
 
 /* What the shell is told. */
@@ -18,16 +19,17 @@ typedef struct tool_call {
 /* A subcommand is a row of the table in flowcl.c and a file of its own. */
 typedef struct subcommand {
     const char *name;
-    const char *usage;                                 /* what follows the name */
-    const char *summary;                               /* one line, for the list of subcommands */
-    const char *about;                                 /* a paragraph for its help, lines broken; or NULL */
-    int least, most;                                   /* positional arguments */
-    size_t size;                                       /* of its settings, zeroed before `bind` */
+    const char *usage;      /* what follows the name */
+    const char *summary;    /* one line, for the list of subcommands */
+    const char *about;      /* a paragraph for its help, lines broken; or NULL */
+    void (*appendix)(void); /* prints what stands after the options in its help; or NULL */
+    int least, most;        /* positional arguments */
+    size_t size;            /* of its settings, zeroed before `bind` */
     int (*bind)(fcl_options *options, void *settings); /* adds its option tables */
     int (*run)(const tool_call *call);                 /* returns an exit status */
 } subcommand;
 
-extern const subcommand devices_command;
+extern const subcommand devices_command, train_command, sample_command, info_command;
 
 /* "flowcl: sentence" on standard error; returns EXIT_FAILED, so that a subcommand can end with it. */
 int tool_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -36,7 +38,12 @@ int tool_fail_library(void);
 /* For wrong usage: points at the subcommand's help, too. Returns EXIT_USAGE. */
 int tool_fail_usage(const subcommand *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Prints one JSON object on standard output and releases it. `object` is a json_t. */
-int tool_print_json(void *object);
+/* Prints one JSON object on standard output and releases it. Returns an exit status. */
+int tool_print_json(json_t *object);
+
+/* A shape as [2000, 2], and as "(2000, 2)". */
+json_t *tool_shape_json(fcl_shape shape);
+enum { TOOL_SHAPE_TEXT = 160 };
+void tool_shape_text(fcl_shape shape, char text[TOOL_SHAPE_TEXT]);
 
 #endif

@@ -141,6 +141,31 @@ void fcl_file_abandon(fcl_file *file)
     release(file);
 }
 
+int fcl_folder_make(const char *path)
+{
+    char *part = fcl_strdup(path);
+    int error = 0;
+    for (char *slash = part; slash && !error;) {
+        slash = *slash ? strchr(slash + 1, '/') : NULL;
+        if (slash)
+            *slash = 0;
+        if (mkdir(part, 0777) != 0 && errno != EEXIST)
+            error = errno;
+        if (slash)
+            *slash = '/';
+    }
+    free(part);
+    struct stat info;
+    if (!error && stat(path, &info) != 0)
+        error = errno;
+    if (!error && !S_ISDIR(info.st_mode))
+        error = ENOTDIR;
+    if (!error && access(path, W_OK | X_OK) != 0)
+        error = errno;
+    return error ? fcl_fail(FCL_ERR_FILE, "cannot write into the folder %s: %s", path, strerror(error))
+                 : FCL_OK;
+}
+
 /* Opens without blocking, so that a pipe is refused and not waited for. Returns -1 with the sentence told. */
 static int open_regular(const char *path, struct stat *info)
 {

@@ -33,6 +33,9 @@ void fcl_file_abandon(fcl_file *file); /* ends it without a trace; a second call
 /* Reads a regular file whole; *bytes is released by free and has one spare byte at its end. */
 int fcl_file_read(const char *path, uint8_t **bytes, size_t *size);
 
+/* Makes a folder, and those above it, where they do not exist. FCL_ERR_FILE also where it cannot be written into. */
+int fcl_folder_make(const char *path);
+
 /* FCL_OK where `path` is a regular file that can be opened for reading, else the sentence that says why not.
  */
 int fcl_file_check(const char *path);

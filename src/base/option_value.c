@@ -11,6 +11,13 @@
 #include <string.h>
 #include <strings.h>
 
+/* Room for a value of any type. */
+typedef union option_value {
+    int64_t integer;
+    double real;
+    const char *string;
+} option_value;
+
 static void *member(const fcl_option *row, const void *values)
 {
     return (char *)values + row->offset;
@@ -254,11 +261,7 @@ static bool read_string(const fcl_option *row, const char *text, const char **at
 int fcl_option_read(const fcl_option *row, void *values, const char *text, fcl_arena *strings)
 {
     /* Read aside: a refused text leaves the old value. */
-    union {
-        int64_t integer;
-        double real;
-        const char *string;
-    } fresh = {0};
+    option_value fresh = {0};
     static const size_t sizes[] = {
         [FCL_OPTION_INT] = sizeof(int),           [FCL_OPTION_INT64] = sizeof(int64_t),
         [FCL_OPTION_UINT64] = sizeof(uint64_t),   [FCL_OPTION_FLOAT] = sizeof(float),
@@ -280,10 +283,17 @@ int fcl_option_read(const fcl_option *row, void *values, const char *text, fcl_a
 
 /* --- writing and checking --- */
 
+/* The default, in the same spelling as any other value. */
 static char *zero_text(const fcl_option *row)
 {
-    if (row->fallback)
-        return fcl_strdup(row->fallback);
+    if (row->fallback) {
+        fcl_option plain = *row;
+        option_value fresh = {0};
+        plain.offset = 0;
+        if (fcl_option_read(&plain, &fresh, row->fallback, NULL) == FCL_OK &&
+            !fcl_option_is_zero(&plain, &fresh))
+            return fcl_option_text(&plain, &fresh);
+    }
     if (row->type == FCL_OPTION_STRING)
         return fcl_strdup("");
     return fcl_strdup(fcl_option_is_yes_no(row) ? "no" : "0");

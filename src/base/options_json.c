@@ -8,44 +8,48 @@
 
 /* --- writing --- */
 
-/* A number stays a number where JSON's reader keeps it exactly: jansson's integers are int64_t. */
-static json_t *value_json(const fcl_option *row, const char *text)
+/* A string in quotes, escaped. */
+static void add_string(fcl_text *json, const char *text)
 {
-    switch (row->type) {
-    case FCL_OPTION_BOOL:
-    case FCL_OPTION_TOGGLE:
-        return json_boolean(!strcmp(text, "yes"));
-    case FCL_OPTION_STRING:
-        return *text ? json_string(text) : json_null();
-    case FCL_OPTION_FLOAT:
-    case FCL_OPTION_DOUBLE:
-    case FCL_OPTION_INT:
-    case FCL_OPTION_INT64:
-    case FCL_OPTION_UINT64:
-        break;
-    }
-    if (!strcmp(text, "off"))
-        return json_integer(0);
-    json_t *number = json_loads(text, JSON_DECODE_ANY, NULL);
-    return number ? number : json_string(text);
+    json_t *string = json_string(text);
+    char *quoted = json_dumps(string, JSON_ENCODE_ANY);
+    if (!quoted)
+        abort(); /* text that is not UTF-8 never came in */
+    fcl_text_add(json, quoted);
+    free(quoted);
+    json_decref(string);
+}
+
+/* Numbers as their own text, the shortest that is exact; but most readers of JSON have integers of 64 bits
+ * with a sign, so a larger one is a string. */
+static void add_value(fcl_text *json, const fcl_option *row, const char *text)
+{
+    if (fcl_option_is_yes_no(row))
+        fcl_text_add(json, strcmp(text, "yes") ? "false" : "true");
+    else if (row->type == FCL_OPTION_STRING && !*text)
+        fcl_text_add(json, "null");
+    else if (row->type == FCL_OPTION_STRING || (row->type == FCL_OPTION_UINT64 && strlen(text) > 18))
+        add_string(json, text);
+    else
+        fcl_text_add(json, strcmp(text, "off") ? text : "0");
 }
 
 char *fcl_options_to_json(const fcl_options *options)
 {
-    json_t *object = json_object();
+    fcl_text json = {0};
+    const char *separator = "{";
     for (int i = 0; i < options->count; i++) {
         const fcl_option_binding *binding = &options->bindings[i];
         if (binding->row->flags & FCL_OPTION_COMMAND_LINE)
             continue;
         char *text = fcl_option_text(binding->row, binding->values);
-        json_object_set_new(object, binding->row->key, value_json(binding->row, text));
+        fcl_text_format(&json, "%s\n  \"%s\": ", separator, binding->row->key);
+        add_value(&json, binding->row, text);
+        separator = ",";
         free(text);
     }
-    char *json = json_dumps(object, JSON_INDENT(2));
-    json_decref(object);
-    if (!json)
-        abort();
-    return json;
+    fcl_text_add(&json, json.length ? "\n}" : "{}");
+    return json.data;
 }
 
 /* --- reading --- */

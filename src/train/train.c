@@ -2,25 +2,10 @@
 #include "train/trainer.h"
 
 #include "base/error.h"
+#include "base/file.h"
 #include "train/options.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-/* Found before the first step, not at the first checkpoint. */
-static int prepare_folder(const char *out)
-{
-    if (mkdir(out, 0777) != 0 && errno != EEXIST)
-        return fcl_fail(FCL_ERR_FILE, "cannot make the folder %s: %s", out, strerror(errno));
-    struct stat info;
-    if (stat(out, &info) != 0 || !S_ISDIR(info.st_mode))
-        return fcl_fail(FCL_ERR_FILE, "%s is not a folder", out);
-    if (access(out, W_OK | X_OK) != 0)
-        return fcl_fail(FCL_ERR_FILE, "cannot write into the folder %s: %s", out, strerror(errno));
-    return FCL_OK;
-}
 
 /* The checkpoint to go on from, or NULL to begin. A run does not mix with another's checkpoints: the newest
  * by name would be the wrong one's. */
@@ -29,7 +14,6 @@ static int find_beginning(const fcl_train_options *options, char **resumed)
     *resumed = NULL;
     if (!options->out)
         return FCL_OK;
-    FCL_TRY(prepare_folder(options->out));
     bool any = fcl_checkpoint_newest(options->out, resumed) == FCL_OK;
     if (!any || options->resume)
         return FCL_OK;
@@ -76,8 +60,11 @@ static int run_on(fcl_device *device, const fcl_train_options *options, const ch
         .count = options->data_count, .seed = options->seed, .unlabeled = !options->labels};
     fcl_dataset *data;
     FCL_TRY(fcl_dataset_open(options->data, &which, &data));
-    fcl_trainer *trainer;
-    int status = fcl_trainer_create(device, data, options, &trainer);
+    fcl_trainer *trainer = NULL;
+    /* An unwritable folder is found now, not at the first checkpoint; a mistake in the data leaves none. */
+    int status = options->out ? fcl_folder_make(options->out) : FCL_OK;
+    if (status == FCL_OK)
+        status = fcl_trainer_create(device, data, options, &trainer);
     if (status == FCL_OK)
         status = run(trainer, resumed, hooks);
     fcl_trainer_destroy(&trainer);

@@ -13,6 +13,7 @@ json 'all(d["usable"] == (d["refused"] is None) for d in o["devices"])'
 json 'any(d["type"] == "cpu" and d["compute_units"] > 0 and d["memory_bytes"] > 0 for d in o["devices"])'
 
 FLOWCL_DEVICE='no such thing'
+export FLOWCL_DEVICE
 expect 0 devices
 printed "No device is taken without being named"
 expect 0 devices --json

@@ -11,18 +11,19 @@ expect 0 --version
 printed "flowcl "
 expect 0 version
 
-for command in devices; do
+for command in devices train sample info; do
     expect 0 $command --help
     printed "usage: flowcl $command"
     cp out first
     expect 0 help $command
     cmp -s out first || fail "flowcl help $command differs from flowcl $command --help"
     expect 0 $command -h
-    refused 2 "unknown option --jsom; did you mean --json?" $command --jsom
-    refused 2 "flowcl $command --help" $command --jsom
-    COLUMNS=60 "$flowcl" $command --help | awk 'length > 70 { exit 1 }' || fail "help of $command is too wide"
+    refused 2 "unknown option --hlep; did you mean --help?" $command --hlep
+    refused 2 "flowcl $command --help" $command --hlep
+    COLUMNS=80 "$flowcl" $command --help | awk 'length > 80 { exit 1 }' || fail "help of $command is too wide"
 done
 
+refused 2 "unknown option --jsom; did you mean --json?" devices --jsom
 refused 2 "did you mean devices?" devcies
 refused 2 "unknown subcommand \"qqqqqqqq\"" qqqqqqqq
 refused 2 "did you mean devices?" help devcies

@@ -1,0 +1,55 @@
+#!/bin/sh
+# Samples in every format, by fixed and adaptive solvers, forth and back; what info tells of a checkpoint.
+. "$(dirname "$0")/lib.sh"
+
+expect 0 train moons --out run --steps 100 --width 16 --depth 2 --batch 64 --samples-every off
+
+expect 0 sample run --n 50 --out a.csv
+printed "50 samples" "function evaluations a sample" "written to a.csv"
+[ "$(wc -l <a.csv)" -eq 50 ] || fail "a.csv has not 50 lines"
+expect 0 sample run/checkpoint-0000000100.safetensors --n 50 --out b.csv
+cmp a.csv b.csv || fail "a folder does not stand for its newest checkpoint"
+expect 0 sample run --n 50 --out b.csv --seed 1
+cmp -s a.csv b.csv && fail "another seed gave the same samples"
+expect 0 sample run --n 50 --out b.csv --ema no
+cmp -s a.csv b.csv && fail "the averaged weights gave the same samples as the last ones"
+
+for ending in npy npz png; do
+    expect 0 sample run --n 50 --out c.$ending
+    [ -s c.$ending ] || fail "c.$ending is empty"
+done
+head -c 6 c.npy | tail -c 5 | grep -q NUMPY || fail "c.npy is no array"
+
+# Function evaluations: of a solver with fixed steps they are known.
+while read -r solver stages; do
+    expect 0 sample run --n 50 --steps 5 --solver "$solver" --out d.npy --json
+    json "o['solver'] == '$solver' and o['nfe'] == 5 * $stages"
+done <<'END'
+euler 1
+midpoint 2
+heun 2
+rk4 4
+END
+# (One size and one tolerance: each has kernels of its own, which take their time to compile.)
+adaptive="--solver dopri5 --rtol 1e-6 --atol 1e-6"
+expect 0 sample run --n 50 $adaptive --out d.npy --json
+json 'o["n"] == 50 and o["shape"] == [50, 2] and o["accepted"] > 0 and o["nfe_minimum"] <= o["nfe_maximum"]'
+json 'o["step"] == 100 and o["out"] == "d.npy" and o["checkpoint"].endswith("checkpoint-0000000100.safetensors")'
+
+# To noise and back.
+expect 0 sample run --encode a.csv --out noise.npy $adaptive
+expect 0 sample run --decode noise.npy --out back.csv $adaptive
+python3 - <<'END' || fail "encode and decode do not return the input"
+read = lambda name: [[float(x) for x in line.split(",")] for line in open(name)]
+a, b = read("a.csv"), read("back.csv")
+assert len(a) == len(b) == 50
+assert max(abs(x - y) for p, q in zip(a, b) for x, y in zip(p, q)) < 1e-3
+END
+expect 0 sample run --encode a.csv --n 10 --out noise.csv
+[ "$(wc -l <noise.csv)" -eq 10 ] || fail "--n does not limit what is encoded"
+
+expect 0 info run
+printed "step        100" "parameters" "layers.0.weight"
+expect 0 info run --json
+json 'o["step"] == 100 and o["sample_shape"] == [2] and o["config"]["width"] == 16 and o["ema"]'
+json 'any(t["name"] == "layers.0.weight" and t["shape"][0] == 16 for t in o["tensors"])'

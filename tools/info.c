@@ -1,0 +1,113 @@
+/* flowcl info: what a checkpoint holds. */
+#include "tool.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+typedef struct info_settings {
+    bool json;
+} info_settings;
+
+static const fcl_option table[] = {
+    {"json", FCL_OPTION(info_settings, json), .help = "print one JSON object instead of a text"},
+    {0},
+};
+
+static int bind(fcl_options *options, void *settings)
+{
+    return fcl_options_add(options, table, settings);
+}
+
+static bool is_weight(const fcl_checkpoint_tensor *tensor)
+{
+    return strncmp(tensor->name, "ema.", 4) && strncmp(tensor->name, "adam.", 5);
+}
+
+static int print_json(const fcl_checkpoint_info *info)
+{
+    json_t *tensors = json_array();
+    for (int i = 0; i < info->tensor_count; i++) {
+        json_t *tensor = json_object();
+        json_object_set_new(tensor, "name", json_string(info->tensors[i].name));
+        json_object_set_new(tensor, "shape", tool_shape_json(info->tensors[i].shape));
+        json_array_append_new(tensors, tensor);
+    }
+    json_t *config = json_loads(info->config, 0, NULL); /* it has the seed, too */
+    json_t *object = json_object();
+    json_object_set_new(object, "checkpoint", json_string(info->path));
+    json_object_set_new(object, "step", json_integer(info->step));
+    json_object_set_new(object, "parameters", json_integer(info->parameters));
+    json_object_set_new(object, "sample_shape", tool_shape_json(info->sample));
+    json_object_set_new(object, "classes", json_integer(info->classes));
+    json_object_set_new(object, "ema", json_boolean(info->has_ema));
+    json_object_set_new(object, "pictures", json_boolean(info->pictures));
+    json_object_set_new(object, "library", json_string(info->library));
+    json_object_set_new(object, "device", json_string(info->device));
+    json_object_set_new(object, "config", config ? config : json_null());
+    json_object_set_new(object, "tensors", tensors);
+    return tool_print_json(object);
+}
+
+/* --- for people --- */
+
+static void print_config(const char *config)
+{
+    json_t *object = json_loads(config, 0, NULL), *value;
+    const char *key;
+    json_object_foreach(object, key, value)
+    {
+        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+        if (text && !json_is_null(value))
+            printf("  %-20s %s\n", key, text);
+        fcl_free(text);
+    }
+    json_decref(object);
+}
+
+static void print_text(const fcl_checkpoint_info *info)
+{
+    char shape[TOOL_SHAPE_TEXT];
+    printf("checkpoint  %s\n", info->path);
+    printf("step        %" PRId64 "\n", info->step);
+    printf("parameters  %" PRId64 "%s\n", info->parameters,
+           info->has_ema ? ", with their average (EMA)" : "");
+    tool_shape_text(info->sample, shape);
+    printf("samples     %s%s", shape, info->pictures ? ", pictures" : "");
+    if (info->classes)
+        printf(", %d classes", info->classes);
+    printf("\nwritten by  flowcl %s on %s\n\nOptions:\n", info->library, info->device);
+    print_config(info->config);
+    puts("\nWeights:");
+    for (int i = 0; i < info->tensor_count; i++) {
+        if (!is_weight(&info->tensors[i]))
+            continue;
+        tool_shape_text(info->tensors[i].shape, shape);
+        printf("  %-32s %s\n", info->tensors[i].name, shape);
+    }
+}
+
+static int run(const tool_call *call)
+{
+    const info_settings *settings = call->settings;
+    fcl_checkpoint *checkpoint = NULL;
+    int status = EXIT_DONE;
+    if (fcl_checkpoint_open(call->positional[0], &checkpoint) != FCL_OK)
+        return tool_fail_library();
+    if (settings->json)
+        status = print_json(fcl_checkpoint_describe(checkpoint));
+    else
+        print_text(fcl_checkpoint_describe(checkpoint));
+    fcl_checkpoint_close(&checkpoint);
+    return status;
+}
+
+const subcommand info_command = {
+    .name = "info",
+    .usage = "CHECKPOINT|DIR [--json]",
+    .summary = "tell what a checkpoint holds: its model, its training, its tensors",
+    .least = 1,
+    .most = 1,
+    .size = sizeof(info_settings),
+    .bind = bind,
+    .run = run,
+};

@@ -1,0 +1,161 @@
+/* flowcl sample: new samples of a trained model, or data carried to noise and back. */
+#include "tool.h"
+
+#include <inttypes.h>
+
+typedef struct sample_settings {
+    fcl_sample_options sample;
+    const char *out, *encode, *decode, *device;
+    bool json;
+} sample_settings;
+
+/* clang-format off */
+static const fcl_option table[] = {
+    {"out", FCL_OPTION(sample_settings, out), .flags = FCL_OPTION_REQUIRED, .placeholder = "FILE",
+     .group = "Input and output", .help = "where the samples go: .npy, .npz, .csv or .png"},
+    {"encode", FCL_OPTION(sample_settings, encode), .placeholder = "FILE",
+     .help = "carry this data to noise, instead of noise to data"},
+    {"decode", FCL_OPTION(sample_settings, decode), .placeholder = "FILE",
+     .help = "begin with this noise, instead of drawing it"},
+    {"device", FCL_OPTION(sample_settings, device), .placeholder = "D",
+     .help = "P:D, cpu, gpu or a part of a name; $FLOWCL_DEVICE, else the best one"},
+    {"json", FCL_OPTION(sample_settings, json), .help = "print one JSON object on standard output"},
+    {0},
+};
+/* clang-format on */
+
+static int bind(fcl_options *options, void *values)
+{
+    sample_settings *settings = values;
+    int status = fcl_options_add(options, table, settings);
+    return status ? status : fcl_options_add(options, fcl_sample_table, &settings->sample);
+}
+
+typedef struct sampling {
+    const sample_settings *settings;
+    bool limited; /* --n was given */
+    fcl_checkpoint *checkpoint;
+    const fcl_checkpoint_info *info; /* of the checkpoint */
+    fcl_device *device;
+    fcl_dataset *data; /* of --encode or --decode */
+    fcl_array *start, *samples;
+    fcl_sample_stats stats;
+} sampling;
+
+/* --- output --- */
+
+static void print_report(const sampling *work)
+{
+    const fcl_sample_stats *stats = &work->stats;
+    printf("%" PRId64 " samples by %s in %.3g s, %.0f samples/s\n", work->samples->shape.dim[0],
+           work->settings->sample.solver, stats->seconds,
+           (double)work->samples->shape.dim[0] / (stats->seconds > 0 ? stats->seconds : 1e-9));
+    if (stats->nfe_minimum == stats->nfe_maximum)
+        printf("%" PRId64 " function evaluations a sample\n", stats->nfe_minimum);
+    else
+        printf("%.1f function evaluations a sample (%" PRId64 " to %" PRId64 "); steps: %" PRId64
+               " accepted, %" PRId64 " rejected\n",
+               stats->nfe_mean, stats->nfe_minimum, stats->nfe_maximum, stats->accepted, stats->rejected);
+    printf("written to %s\n", work->settings->out);
+}
+
+static int print_json(const sampling *work)
+{
+    const fcl_sample_stats *stats = &work->stats;
+    json_t *object = json_object();
+    json_object_set_new(object, "out", json_string(work->settings->out));
+    json_object_set_new(object, "n", json_integer(work->samples->shape.dim[0]));
+    json_object_set_new(object, "shape", tool_shape_json(work->samples->shape));
+    json_object_set_new(object, "direction", json_string(work->settings->encode ? "encode" : "decode"));
+    json_object_set_new(object, "solver", json_string(work->settings->sample.solver));
+    json_object_set_new(object, "nfe", json_real(stats->nfe_mean));
+    json_object_set_new(object, "nfe_minimum", json_integer(stats->nfe_minimum));
+    json_object_set_new(object, "nfe_maximum", json_integer(stats->nfe_maximum));
+    json_object_set_new(object, "accepted", json_integer(stats->accepted));
+    json_object_set_new(object, "rejected", json_integer(stats->rejected));
+    json_object_set_new(object, "seconds", json_real(stats->seconds));
+    json_object_set_new(object, "checkpoint", json_string(work->info->path));
+    json_object_set_new(object, "step", json_integer(work->info->step));
+    json_object_set_new(object, "device", json_string(fcl_device_describe(work->device)->name));
+    return tool_print_json(object);
+}
+
+/* --- work --- */
+
+/* The samples that --encode or --decode names: all of them, or as many as --n says. */
+static int read_start(sampling *work)
+{
+    const sample_settings *settings = work->settings;
+    const char *path = settings->encode ? settings->encode : settings->decode;
+    fcl_dataset_options options = {.count = work->limited ? settings->sample.n : 0};
+    int status = fcl_dataset_open(path, &options, &work->data);
+    if (status == FCL_OK)
+        status = fcl_dataset_take(work->data, 0, work->data->count, &work->start);
+    return status;
+}
+
+static int compute(sampling *work, const char *checkpoint)
+{
+    const sample_settings *settings = work->settings;
+    int status = fcl_checkpoint_open(checkpoint, &work->checkpoint);
+    if (status == FCL_OK)
+        work->info = fcl_checkpoint_describe(work->checkpoint);
+    if (status == FCL_OK && (settings->encode || settings->decode))
+        status = read_start(work);
+    if (status == FCL_OK)
+        status = fcl_device_open(settings->device, NULL, &work->device);
+    if (status == FCL_OK && work->start)
+        status = fcl_transport(work->device, work->checkpoint, &settings->sample, work->start,
+                               work->info->classes ? work->data->label : NULL, settings->encode != NULL,
+                               &work->samples, &work->stats);
+    else if (status == FCL_OK)
+        status = fcl_sample(work->device, work->checkpoint, &settings->sample, &work->samples, &work->stats);
+    if (status == FCL_OK)
+        status = fcl_samples_write(settings->out, work->samples, NULL);
+    return status;
+}
+
+static int check_usage(const tool_call *call)
+{
+    const sample_settings *settings = call->settings;
+    if (settings->encode && settings->decode)
+        return tool_fail_usage(&sample_command, "--encode and --decode exclude each other");
+    if (fcl_options_finish(call->options) || fcl_samples_check_path(settings->out))
+        return tool_fail_usage(&sample_command, "%s", fcl_error());
+    return EXIT_DONE;
+}
+
+static int run(const tool_call *call)
+{
+    sampling work = {.settings = call->settings,
+                     .limited = fcl_options_source(call->options, "n") != FCL_FROM_DEFAULT};
+    int status = check_usage(call);
+    if (status != EXIT_DONE)
+        return status;
+    if (compute(&work, call->positional[0]) != FCL_OK)
+        status = tool_fail_library();
+    else if (work.settings->json)
+        status = print_json(&work);
+    else
+        print_report(&work);
+    fcl_array_destroy(&work.samples);
+    fcl_array_destroy(&work.start);
+    fcl_dataset_destroy(&work.data);
+    fcl_checkpoint_close(&work.checkpoint);
+    fcl_device_close(&work.device);
+    return status;
+}
+
+const subcommand sample_command = {
+    .name = "sample",
+    .usage = "CHECKPOINT|DIR --n N --out FILE [options]",
+    .summary = "draw samples from a trained model",
+    .about = "A folder stands for its newest checkpoint. The file's ending says what is\n"
+             "written: .npy, .npz, .csv, or .png, a scatter picture of points and a grid of\n"
+             "pictures.",
+    .least = 1,
+    .most = 1,
+    .size = sizeof(sample_settings),
+    .bind = bind,
+    .run = run,
+};

@@ -1,0 +1,52 @@
+#include "stop.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stddef.h>
+
+/* Not a signal handler: LLVM, which is inside of OpenCL drivers, puts its own in the place of ours while it
+ * compiles, and it removes the files that the compiler is writing. Blocked in all threads, the signals reach
+ * nobody but the thread that waits for them. */
+static atomic_bool asked;
+static sigset_t watched;
+
+static void *wait_for_signals(void *unused)
+{
+    int number;
+    sigset_t open = watched;
+    if (sigwait(&watched, &number) == 0) {
+        atomic_store(&asked, true);
+        sigwait(&watched, &number);
+        signal(number, SIG_DFL);
+        pthread_sigmask(SIG_UNBLOCK, &open, NULL);
+        raise(number);
+    }
+    return unused;
+}
+
+/* A signal that whoever started the program ignores (nohup, a script's background) stays ignored. */
+static void watch(int number)
+{
+    struct sigaction action;
+    if (sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+        sigaddset(&watched, number);
+}
+
+void stop_watch(void)
+{
+    pthread_t thread;
+    sigemptyset(&watched);
+    watch(SIGINT);
+    watch(SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &watched, NULL);
+    if (pthread_create(&thread, NULL, wait_for_signals, NULL))
+        pthread_sigmask(SIG_UNBLOCK, &watched, NULL);
+    else
+        pthread_detach(thread);
+}
+
+bool stop_asked(void)
+{
+    return atomic_load(&asked);
+}

@@ -1,0 +1,14 @@
+/* Ctrl-C: the first signal asks for a stop, the second one ends the program as it always would. */
+#ifndef STOP_H
+#define STOP_H
+
+#include <stdbool.h>
+
+/* From now on SIGINT and SIGTERM are waited for by a thread of their own. To be called before any other
+ * thread exists (a driver makes some), and once. */
+void stop_watch(void);
+
+/* Whether a signal has come. */
+bool stop_asked(void);
+
+#endif

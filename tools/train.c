@@ -1,0 +1,258 @@
+/* flowcl train: reads the options, lets the library train, keeps the run folder and the person informed. */
+#include "run_folder.h"
+#include "stop.h"
+#include "terminal.h"
+#include "tool.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct train_settings {
+    fcl_train_options train;
+    const char *config;
+} train_settings;
+
+static const fcl_option table[] = {
+    {"config", FCL_OPTION(train_settings, config), .flags = FCL_OPTION_COMMAND_LINE, .placeholder = "FILE",
+     .group = "Run", .help = "YAML file of options; the command line overrides it"},
+    {0},
+};
+
+static int bind(fcl_options *options, void *values)
+{
+    train_settings *settings = values;
+    int status = fcl_options_add(options, table, settings);
+    return status ? status : fcl_train_options_bind(options, &settings->train);
+}
+
+/* --- while it trains --- */
+
+typedef struct training {
+    const fcl_options *options; /* all of them, for config.yaml */
+    run_folder folder;
+    progress bar;
+    progress_state state;
+    bool stop_told;
+    char *saved;          /* path of the newest checkpoint */
+    fcl_array *reference; /* some points of the data, drawn under the samples; NULL for pictures */
+} training;
+
+enum { REFERENCE_POINTS = 2000 };
+
+static int status_of(bool succeeded)
+{
+    return succeeded ? FCL_OK : FCL_ERR_FILE; /* the sentence is in folder.failure */
+}
+
+static void print_start(const fcl_train_start *start)
+{
+    const fcl_model_options *model = &start->options->model;
+    const fcl_device_info *device = start->device;
+    char shape[TOOL_SHAPE_TEXT];
+    tool_shape_text(start->data->shape, shape);
+    fprintf(stderr, "device  %d:%d %s (%s)\n", device->platform, device->index, device->name,
+            device->platform_name);
+    fprintf(stderr, "data    %s: %" PRId64 " samples of %s, on the %s\n", start->data->name,
+            start->data->count, shape, start->data_on_device ? "device" : "host");
+    fprintf(stderr, "model   %s, %d x %d, %s: %" PRId64 " parameters\n", model->model, model->depth,
+            model->width, model->activation, start->parameters);
+    if (start->options->out)
+        fprintf(stderr, "run     %s\n", start->options->out);
+    if (start->resumed)
+        fprintf(stderr, "resumes %s\n", start->resumed);
+}
+
+static int on_start(void *data, const fcl_train_start *start)
+{
+    training *run = data;
+    if (start->data->shape.rank == 1 && start->data->shape.dim[0] >= 2) {
+        int64_t count = start->data->count < REFERENCE_POINTS ? start->data->count : REFERENCE_POINTS;
+        int status = fcl_dataset_take(start->data, 0, count, &run->reference);
+        if (status != FCL_OK)
+            return status;
+    }
+    print_start(start);
+    progress_start(&run->bar, start->first_step, start->steps);
+    run->state.step = start->first_step;
+    return status_of(run_folder_write_config(&run->folder, run->options) &&
+                     run_folder_begin(&run->folder, start->first_step));
+}
+
+static bool on_stop(void *data)
+{
+    training *run = data;
+    bool asked = stop_asked();
+    if (asked && !run->stop_told)
+        progress_say(&run->bar, "stopping; once more to quit without saving");
+    run->stop_told |= asked;
+    return asked;
+}
+
+static void on_progress(void *data, const fcl_train_progress *now)
+{
+    training *run = data;
+    run->state = (progress_state){.step = now->step,
+                                  .loss = now->loss,
+                                  .samples_per_second = now->samples_per_second,
+                                  .seconds = now->seconds,
+                                  .seconds_left = now->seconds_left};
+    progress_update(&run->bar, &run->state);
+}
+
+static int on_metrics(void *data, const fcl_train_metrics *metrics)
+{
+    training *run = data;
+    return status_of(run_folder_add_metrics(&run->folder, metrics));
+}
+
+static int on_samples(void *data, int64_t step, const fcl_array *samples)
+{
+    training *run = data;
+    return status_of(run_folder_add_samples(&run->folder, step, samples, run->reference) &&
+                     run_folder_draw_loss(&run->folder));
+}
+
+static int on_checkpoint(void *data, int64_t step, const char *path)
+{
+    training *run = data;
+    (void)step;
+    free(run->saved);
+    run->saved = strdup(path);
+    return FCL_OK;
+}
+
+static int on_finish(void *data, fcl_device *device)
+{
+    training *run = data;
+    fcl_profile_line *lines;
+    int count;
+    progress_finish(&run->bar, &run->state);
+    int status = fcl_device_profile(device, &lines, &count);
+    if (status != FCL_OK)
+        return status;
+    double total = 0;
+    for (int i = 0; i < count; i++)
+        total += lines[i].seconds;
+    if (count > 0)
+        fprintf(stderr, "%-48s %10s %10s %6s\n", "kernel", "launches", "seconds", "share");
+    for (int i = 0; i < count; i++)
+        fprintf(stderr, "%-48s %10" PRId64 " %10.4f %5.1f%%\n", lines[i].name, lines[i].launches,
+                lines[i].seconds, total > 0 ? 100 * lines[i].seconds / total : 0);
+    fcl_free(lines);
+    return FCL_OK;
+}
+
+/* --- from the command line to fcl_train --- */
+
+/* Takes up the configuration of the folder's newest checkpoint: --resume needs no other option. */
+static int read_checkpoint_options(const tool_call *call, const char *path)
+{
+    fcl_checkpoint *checkpoint = NULL;
+    int status = fcl_checkpoint_open(path, &checkpoint);
+    if (status == FCL_OK)
+        status = fcl_options_read_json(call->options, fcl_checkpoint_describe(checkpoint)->config);
+    if (status != FCL_OK)
+        tool_fail("cannot resume from %s: %s", path, fcl_error());
+    fcl_checkpoint_close(&checkpoint);
+    return status == FCL_OK ? EXIT_DONE : EXIT_FAILED;
+}
+
+static int read_earlier_run(const tool_call *call)
+{
+    const fcl_train_options *train = &((train_settings *)call->settings)->train;
+    char *newest = NULL;
+    if (fcl_checkpoint_newest(train->out, &newest) != FCL_OK)
+        return EXIT_DONE;
+    int status = train->resume ? read_checkpoint_options(call, newest)
+                               : tool_fail("%s holds a run already (%s): go on with --resume, or choose "
+                                           "another folder with --out",
+                                           train->out, newest);
+    fcl_free(newest);
+    return status;
+}
+
+static int read_options(const tool_call *call)
+{
+    const train_settings *settings = call->settings;
+    if (call->count && fcl_options_set(call->options, "data", call->positional[0], FCL_FROM_COMMAND_LINE))
+        return tool_fail_usage(&train_command, "%s", fcl_error());
+    if (settings->config && fcl_options_read_yaml(call->options, settings->config))
+        return tool_fail_library();
+    if (!settings->train.out)
+        return tool_fail_usage(&train_command,
+                               "--out DIR is needed: the folder for checkpoints and pictures");
+    int status = read_earlier_run(call);
+    if (status != EXIT_DONE)
+        return status;
+    if (!settings->train.data)
+        return tool_fail_usage(&train_command, "DATA is needed: a built-in set's name or a path");
+    return fcl_options_finish(call->options) ? tool_fail_usage(&train_command, "%s", fcl_error()) : EXIT_DONE;
+}
+
+static int report(training *run, int status)
+{
+    if (status == FCL_ERR_STOPPED)
+        progress_finish(&run->bar, &run->state);
+    if (run->bar.drawn) /* it ended in the middle of the bar's line */
+        fputc('\n', stderr);
+    if (run->folder.failure[0])
+        return tool_fail("%s", run->folder.failure);
+    if (status != FCL_OK && status != FCL_ERR_STOPPED)
+        return tool_fail_library();
+    if (!run_folder_draw_loss(&run->folder))
+        return tool_fail("%s", run->folder.failure);
+    if (run->saved)
+        fprintf(stderr, "saved %s\n", run->saved);
+    if (status == FCL_ERR_STOPPED)
+        fprintf(stderr, "stopped at step %" PRId64 "; go on with: flowcl train --resume --out %s\n",
+                run->state.step, run->folder.path);
+    return EXIT_DONE;
+}
+
+static int run(const tool_call *call)
+{
+    const train_settings *settings = call->settings;
+    int status = read_options(call);
+    if (status != EXIT_DONE)
+        return status;
+    training run = {.options = call->options, .folder = {.path = settings->train.out}};
+    fcl_train_hooks hooks = {.data = &run,
+                             .stop = on_stop,
+                             .start = on_start,
+                             .progress = on_progress,
+                             .metrics = on_metrics,
+                             .checkpoint = on_checkpoint,
+                             .samples = FCL_SAMPLES_OF_A_PICTURE,
+                             .sampled = on_samples,
+                             .finish = on_finish};
+    stop_watch();
+    status = report(&run, fcl_train(&settings->train, &hooks));
+    run_folder_close(&run.folder);
+    fcl_array_destroy(&run.reference);
+    free(run.saved);
+    return status;
+}
+
+static void print_data_sets(void)
+{
+    puts("\nBuilt-in data:");
+    const fcl_dataset_builtin *set;
+    for (int i = 0; (set = fcl_dataset_builtin_at(i)); i++)
+        printf("  %-20s %s\n", set->name, set->what);
+}
+
+const subcommand train_command = {
+    .name = "train",
+    .usage = "DATA --out DIR [options]",
+    .summary = "train a model on data, and write checkpoints and pictures into a folder",
+    .about = "DATA is a built-in set's name, or the path of a .npy, .npz, .csv or IDX file.\n"
+             "Ctrl-C finishes the step and saves; --resume goes on from there, bit for bit.\n"
+             "The folder gets config.yaml, metrics.jsonl, samples-*.png, loss.png and\n"
+             "checkpoint-*.safetensors, the checkpoints.",
+    .appendix = print_data_sets,
+    .most = 1,
+    .size = sizeof(train_settings),
+    .bind = bind,
+    .run = run,
+};

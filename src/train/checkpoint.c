@@ -8,7 +8,6 @@
 #include "train/safetensors.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -72,7 +71,9 @@ static int read_config(fcl_checkpoint *checkpoint)
     if (status == FCL_OK)
         status = fcl_options_finish(checkpoint->bound);
     checkpoint->info.options = &checkpoint->options;
-    return status == FCL_OK ? status : fcl_fail_within(FCL_ERR_FORMAT, "%s", checkpoint->path);
+    return status == FCL_OK
+               ? status
+               : fcl_fail_within(FCL_ERR_FORMAT, "%s is damaged: its configuration", checkpoint->path);
 }
 
 static int check_format(fcl_checkpoint *checkpoint)
@@ -91,9 +92,10 @@ static int check_sum(fcl_checkpoint *checkpoint)
 {
     const char *text;
     FCL_TRY(read_text(checkpoint, "crc32", &text));
-    uLong sum = crc32_z(crc32(0, NULL, 0), checkpoint->file.data, checkpoint->file.data_bytes);
-    if (strtoul(text, NULL, 16) != sum)
-        return fcl_fail(FCL_ERR_FORMAT, "%s is damaged: its numbers do not have the checksum %.8s",
+    uLong data = crc32_z(crc32(0, NULL, 0), checkpoint->file.data, checkpoint->file.data_bytes);
+    json_t *metadata = json_object_get(checkpoint->file.header, "__metadata__");
+    if (strcmp(text, fcl_checkpoint_sum((uint32_t)data, metadata).text) != 0)
+        return fcl_fail(FCL_ERR_FORMAT, "%s is damaged: its content does not have the checksum %.8s",
                         checkpoint->path, text);
     return FCL_OK;
 }
@@ -103,7 +105,6 @@ static int read_metadata(fcl_checkpoint *checkpoint)
     fcl_checkpoint_info *info = &checkpoint->info;
     uint64_t step, classes;
     FCL_TRY(check_format(checkpoint));
-    FCL_TRY(check_sum(checkpoint));
     FCL_TRY(read_text(checkpoint, "library", &info->library));
     FCL_TRY(read_text(checkpoint, "device", &info->device));
     FCL_TRY(read_text(checkpoint, "config", &info->config));
@@ -217,6 +218,7 @@ static int read_bytes(fcl_checkpoint *checkpoint)
     FCL_TRY(fcl_safetensors_parse(checkpoint->bytes, checkpoint->size, checkpoint->path, &checkpoint->file));
     FCL_TRY(read_metadata(checkpoint));
     FCL_TRY(check_tensors(checkpoint));
+    FCL_TRY(check_sum(checkpoint));
     list_tensors(checkpoint);
     return FCL_OK;
 }

@@ -3,6 +3,7 @@
 #define TRAIN_CHECKPOINT_H
 
 #include <flowcl/train.h>
+#include <jansson.h>
 
 /* The flat buffers of a run, in the order of the file. */
 typedef enum fcl_state { FCL_STATE_WEIGHTS, FCL_STATE_EMA, FCL_STATE_M, FCL_STATE_V, FCL_STATES } fcl_state;
@@ -14,6 +15,13 @@ int fcl_state_slices(const fcl_params *params, fcl_state state);
 /* The metadata's key that says whose file it is, and the version that is written and read. */
 #define FCL_CHECKPOINT_FORMAT  "flowcl_format"
 #define FCL_CHECKPOINT_VERSION "1"
+
+/* The checksum as it stands in the metadata under "crc32": of the tensors' bytes, continued over all other
+ * metadata. `data_sum` is crc32 of the former. */
+typedef struct fcl_sum_text {
+    char text[9];
+} fcl_sum_text;
+fcl_sum_text fcl_checkpoint_sum(uint32_t data_sum, json_t *metadata);
 
 /* (1, H, W) or (3, H, W) */
 bool fcl_shape_is_picture(fcl_shape shape);

@@ -10,6 +10,7 @@
 #include <flowcl/flowcl.h>
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,14 +100,30 @@ static void set_sample(json_t *metadata, fcl_shape shape)
     json_decref(dimensions);
 }
 
+fcl_sum_text fcl_checkpoint_sum(uint32_t data_sum, json_t *metadata)
+{
+    uLong sum = data_sum;
+    const char *key;
+    json_t *value;
+    json_object_foreach(metadata, key, value)
+    {
+        const char *text = json_string_value(value);
+        if (text && strcmp(key, "crc32") != 0) {
+            sum = crc32_z(sum, (const Bytef *)key, strlen(key) + 1);
+            sum = crc32_z(sum, (const Bytef *)text, strlen(text) + 1);
+        }
+    }
+    fcl_sum_text result;
+    snprintf(result.text, sizeof result.text, "%08" PRIx32, (uint32_t)sum);
+    return result;
+}
+
 static void set_sum(json_t *metadata, const contents *held)
 {
     uLong sum = crc32(0, NULL, 0);
     for (int i = 0; i < held->count; i++)
         sum = crc32_z(sum, held->tensors[i].data, held->tensors[i].bytes);
-    char text[16];
-    snprintf(text, sizeof text, "%08lx", sum);
-    json_object_set_new(metadata, "crc32", json_string(text));
+    json_object_set_new(metadata, "crc32", json_string(fcl_checkpoint_sum((uint32_t)sum, metadata).text));
 }
 
 /* Nothing here depends on the time or the place: equal runs write equal files. */

@@ -5,7 +5,6 @@
 #include "base/file.h"
 #include "base/memory.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,7 +78,8 @@ static int read_tensor(const char *where, const char *name, const json_t *json, 
     if (!type)
         return bad_tensor(where, name, "has no dtype");
     if (strcmp(type, "F32") != 0)
-        return fcl_fail(FCL_ERR_FORMAT, "%s: tensor \"%s\" has dtype %.20s, but only F32 is read", where,
+        return fcl_fail(FCL_ERR_FORMAT,
+                        "%s is not a checkpoint: tensor \"%s\" has dtype %.20s, where it has F32", where,
                         name, type);
     fcl_safetensor tensor = {.name = name};
     size_t begin, end;

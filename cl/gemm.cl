@@ -5,8 +5,8 @@
  *   GEMM_ROWS           1 to 8: rows of the register tile
  *   GEMM_VECTORS        1, 2 or 4: float16 vectors in each of its rows. 8 x 2 sums, 2 of B and 1 of A fit the 32
  *                       registers of AVX-512; more than ROWS * VECTORS = 24 spill
- *   GEMM_BLOCK          1 to 16: register tiles, one below the other, that share a panel
- *   GEMM_DEPTH          rows of a panel: with 512 / VECTORS it fills 32 KiB
+ *   GEMM_BLOCK          1 to 32: register tiles, one below the other, that share a panel
+ *   GEMM_DEPTH          rows of a panel: with 384 / VECTORS it fills 24 KiB of the nearest cache
  *   GEMM_TRANSPOSE_A,   1: stored k x m
  *   GEMM_TRANSPOSE_B    1: stored n x k
  *   GEMM_SHARE_A, _B    1: one matrix for the whole batch
@@ -29,26 +29,18 @@
 
 #define UNROLL __attribute__((opencl_unroll_hint))
 
-static float16 gemm_interleave_low(float16 x, float16 y)
-{
-    return (float16)(x.s0, y.s0, x.s1, y.s1, x.s2, y.s2, x.s3, y.s3, x.s4, y.s4, x.s5, y.s5, x.s6, y.s6, x.s7, y.s7);
-}
-
-static float16 gemm_interleave_high(float16 x, float16 y)
-{
-    return (float16)(x.s8, y.s8, x.s9, y.s9, x.sa, y.sa, x.sb, y.sb, x.sc, y.sc, x.sd, y.sd, x.se, y.se, x.sf, y.sf);
-}
-
 /* Each pass turns the eight bits of (row, column) left by one place: after four, rows are columns. */
 static void gemm_transpose(float16 *x)
 {
-    UNROLL for (int pass = 0; pass < 4; pass++)
+    __attribute__((opencl_unroll_hint(1))) for (int pass = 0; pass < 4; pass++)
     {
         float16 y[16];
         UNROLL for (int i = 0; i < 8; i++)
         {
-            y[2 * i] = gemm_interleave_low(x[i], x[i + 8]);
-            y[2 * i + 1] = gemm_interleave_high(x[i], x[i + 8]);
+            y[2 * i].even = x[i].lo;
+            y[2 * i].odd = x[i + 8].lo;
+            y[2 * i + 1].even = x[i].hi;
+            y[2 * i + 1].odd = x[i + 8].hi;
         }
         UNROLL for (int i = 0; i < 16; i++) x[i] = y[i];
     }

@@ -36,18 +36,25 @@ static int ceil_divide(int a, int b)
     return (a + b - 1) / b;
 }
 
-/* Few rows: a lower tile, and a wider one, since each of a core's multipliers needs some four sums in flight.
- */
-static void choose_tile(fcl_gemm_choice *choice, const fcl_gemm_problem *problem)
+/* The register tile that a processor's vector registers hold: 32 of sixteen floats hold 8 x 2, 16 of eight hold
+ * 6 x 1. Where the driver vectorises over work-items instead, or not at all, a small one keeps its compiler short.
+ * Few rows: a lower tile, and a wider one, since a core's multiplier needs some eight sums in flight. */
+static void choose_tile(fcl_gemm_choice *choice, const fcl_gemm_problem *problem, int vector_width)
 {
-    choice->rows = problem->m >= 5 ? 8 : problem->m >= 3 ? 4 : problem->m;
-    choice->vectors = problem->n <= 16 ? 1 : choice->rows <= 2 && problem->n > 32 ? 4 : 2;
+    choice->rows = vector_width >= 16 ? 8 : vector_width >= 4 ? 6 : 4;
+    choice->vectors = vector_width >= 16 ? 2 : 1;
+    if (problem->m < choice->rows)
+        choice->rows = problem->m == 3 ? 4 : problem->m;
+    if (choice->rows <= 2 && vector_width >= 16)
+        choice->vectors = 4;
+    while (choice->vectors > 1 && 8 * choice->vectors >= problem->n)
+        choice->vectors /= 2;
 }
 
 /* The higher the block, the more a panel's copy is worth; but every core needs several work-items. */
 static void choose_block(fcl_gemm_choice *choice, const fcl_gemm_problem *problem, int cores)
 {
-    enum { HIGHEST = 16, ITEMS_PER_CORE = 4 };
+    enum { HIGHEST = 32, ITEMS_PER_CORE = 4 };
     double columns = (double)ceil_divide(problem->n, 16 * choice->vectors) * problem->batch;
     int tiles = ceil_divide(problem->m, choice->rows);
     choice->block = HIGHEST;
@@ -61,7 +68,7 @@ fcl_gemm_choice fcl_gemm_choose(const fcl_device *device, const fcl_gemm_problem
     fcl_gemm_choice choice = {.provider = provider >= 0                         ? (fcl_gemm_provider)provider
                                           : device->info.type == FCL_DEVICE_GPU ? FCL_GEMM_CLBLAST
                                                                                 : FCL_GEMM_TILE};
-    choose_tile(&choice, problem);
+    choose_tile(&choice, problem, device->info.vector_width);
     choose_block(&choice, problem, device->info.compute_units);
     return choice;
 }

@@ -19,7 +19,7 @@ static void add_macro(fcl_text *text, const char *name, const char *value)
 void fcl_gemm_tile_source(fcl_text *text, const char *name, const fcl_gemm_problem *problem,
                           const fcl_gemm_choice *choice, const char *params, const char *epilogue)
 {
-    enum { PANEL_VECTORS = 512 }; /* 32 KiB */
+    enum { PANEL_VECTORS = 384 }; /* 24 KiB: beside the panel, rows of A must fit a first cache of 32 */
     const struct {
         const char *name;
         int value;

@@ -86,7 +86,7 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
     const int first_col = get_global_id(0) * (16 * GEMM_VECTORS);
     const int first_row = get_global_id(1) * (GEMM_ROWS * GEMM_BLOCK);
     const size_t item = get_global_id(2);
-    float16 panel[GEMM_DEPTH][GEMM_VECTORS];
+    float16 panel[GEMM_DEPTH * GEMM_VECTORS];
     float16 sums[GEMM_BLOCK][GEMM_ROWS][GEMM_VECTORS];
 
     a += GEMM_SHARE_A ? 0 : item * rows * k;
@@ -95,9 +95,9 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
         const int depth = min(GEMM_DEPTH, k - k0);
         for (int w = 0; w < GEMM_VECTORS; w++) {
 #if GEMM_TRANSPOSE_B
-            gemm_turn_panel(&panel[0][w], GEMM_VECTORS, b + k0, depth, cols, k, first_col + 16 * w);
+            gemm_turn_panel(panel + w, GEMM_VECTORS, b + k0, depth, cols, k, first_col + 16 * w);
 #else
-            gemm_copy_panel(&panel[0][w], GEMM_VECTORS, b + (size_t)k0 * cols, depth, cols, first_col + 16 * w);
+            gemm_copy_panel(panel + w, GEMM_VECTORS, b + (size_t)k0 * cols, depth, cols, first_col + 16 * w);
 #endif
         }
         for (int tile = 0; tile < GEMM_BLOCK && first_row + tile * GEMM_ROWS < rows; tile++) {
@@ -113,7 +113,7 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
                 const size_t step = GEMM_TRANSPOSE_A ? (size_t)i * rows : i;
                 UNROLL for (int r = 0; r < GEMM_ROWS; r++)
                 {
-                    UNROLL for (int w = 0; w < GEMM_VECTORS; w++) sum[r][w] += from[r][step] * panel[i][w];
+                    UNROLL for (int w = 0; w < GEMM_VECTORS; w++) sum[r][w] += from[r][step] * panel[i * GEMM_VECTORS + w];
                 }
             }
             UNROLL for (int r = 0; r < GEMM_ROWS; r++)

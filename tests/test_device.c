@@ -3,11 +3,14 @@
 
 #include <flowcl/flowcl.h>
 
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -317,6 +320,71 @@ static void kernel_texts_are_embedded(void **state)
     assert_ptr_equal(first, again);
 }
 
+static void selftest_passes(void **state)
+{
+    fcl_selftest_line *lines;
+    int count, with_rounding = 0;
+    assert_ok(fcl_device_selftest(*state, &lines, &count));
+    assert_int_equal(count, 5);
+    for (int i = 0; i < count; i++) {
+        assert_true(lines[i].passed && lines[i].error <= lines[i].bound && lines[i].detail[0] == 0);
+        with_rounding += lines[i].error > 0;
+    }
+    assert_true(with_rounding >= 2);
+    fcl_free(lines);
+}
+
+static void open_and_close(void)
+{
+    fcl_device *device;
+    assert_ok(fcl_device_open(NULL, NULL, &device));
+    fcl_device_close(&device);
+}
+
+/* The one file of the folder: its whole name in `path`, its inode returned; 0 where there is none. */
+static ino_t verdict_file(const char *folder, char *path, size_t size)
+{
+    char pattern[300];
+    glob_t found;
+    struct stat status = {0};
+    snprintf(pattern, sizeof pattern, "%s/flowcl/selftest-*", folder);
+    if (glob(pattern, 0, NULL, &found) == 0) {
+        assert_int_equal(found.gl_pathc, 1);
+        snprintf(path, size, "%s", found.gl_pathv[0]);
+        assert_int_equal(stat(path, &status), 0);
+    }
+    globfree(&found);
+    return status.st_ino;
+}
+
+/* A kept verdict is a file; it is written anew when it is damaged, and only then. */
+static void the_verdict_is_kept(void **state)
+{
+    (void)state;
+    char *kept = strdup(getenv("XDG_CACHE_HOME")), folder[200], path[400];
+    snprintf(folder, sizeof folder, "%s-XXXXXX", kept);
+    assert_non_null(mkdtemp(folder));
+    setenv("XDG_CACHE_HOME", folder, 1);
+    assert_int_equal(verdict_file(folder, path, sizeof path), 0);
+    open_and_close();
+    ino_t first = verdict_file(folder, path, sizeof path);
+    assert_true(first != 0);
+    open_and_close();
+    assert_int_equal(verdict_file(folder, path, sizeof path), first);
+    assert_int_equal(truncate(path, 3), 0);
+    open_and_close();
+    assert_true(verdict_file(folder, path, sizeof path) != first);
+
+    assert_int_equal(remove(path), 0);
+    snprintf(path, sizeof path, "%s/flowcl", folder);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+    setenv("XDG_CACHE_HOME", "/dev/null/nowhere", 1);
+    open_and_close();
+    setenv("XDG_CACHE_HOME", kept, 1);
+    free(kept);
+}
+
 static void profile_counts_launches(void **state)
 {
     (void)state;
@@ -367,6 +435,8 @@ int main(void)
         cmocka_unit_test(many_commands_stay_bounded),
         cmocka_unit_test(a_kernels_mistake_has_file_and_line),
         cmocka_unit_test(kernel_texts_are_embedded),
+        cmocka_unit_test(selftest_passes),
+        cmocka_unit_test(the_verdict_is_kept),
         cmocka_unit_test(profile_counts_launches),
         cmocka_unit_test(no_profile_unless_asked),
     };

@@ -161,39 +161,57 @@ static bool is_slow(const fcl_device *device)
     return is_simulator(device) || strstr(fcl_device_describe(device)->name, "llvmpipe");
 }
 
-/* All four transposes. The shapes cross the edges of vectors (16), tiles (8) and panels (256). */
-static void check_shapes(fcl_device *device, fcl_gemm_provider provider, const int (*shapes)[4], size_t count)
+/* Shapes that cross the edges of vectors (16), tiles (8) and panels (192). */
+static const int tiny_shapes[][4] = {{1, 1, 1, 1}, {9, 18, 5, 1}, {3, 2, 17, 2}};
+static const int shapes[][4] = {{64, 64, 64, 1}, {65, 33, 515, 1}, {7, 50, 300, 3}, {128, 10, 3, 1}};
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+/* All four transposes. */
+static void check_shapes(fcl_device *device, const fcl_gemm_choice *choice, const int (*list)[4],
+                         size_t count)
 {
     for (size_t i = 0; i < count; i++)
         for (int transposes = 0; transposes < 4; transposes++) {
-            fcl_gemm_problem p = {shapes[i][0],   shapes[i][1],   shapes[i][2], shapes[i][3],
-                                  transposes & 1, transposes & 2, false,        false};
-            fcl_gemm_choice choice = fcl_gemm_choose(device, &p);
-            choice.provider = provider;
-            check_product(device, &p, &choice);
+            fcl_gemm_problem p = {.m = list[i][0], .n = list[i][1], .k = list[i][2], .batch = list[i][3]};
+            p.transpose_a = transposes & 1;
+            p.transpose_b = transposes & 2;
+            check_product(device, &p, choice);
         }
 }
 
-static const int tiny_shapes[][4] = {{1, 1, 1, 1}, {9, 18, 5, 1}, {3, 2, 17, 2}};
-static const int shapes[][4] = {
-    {64, 64, 64, 1}, {256, 2, 64, 1}, {2, 64, 256, 1}, {65, 33, 515, 1}, {7, 50, 300, 3}, {128, 10, 3, 1},
-};
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 static void tile_products(void **state)
 {
-    check_shapes(*state, FCL_GEMM_TILE, tiny_shapes, COUNT(tiny_shapes));
+    fcl_gemm_choice choice = {FCL_GEMM_TILE, .rows = 8, .vectors = 2, .block = 2};
+    if (is_slow(*state))
+        choice.rows = 4;
+    check_shapes(*state, &choice, tiny_shapes, COUNT(tiny_shapes));
     if (!is_simulator(*state))
-        check_shapes(*state, FCL_GEMM_TILE, shapes, is_slow(*state) ? 3 : COUNT(shapes));
+        check_shapes(*state, &choice, shapes, COUNT(shapes));
 }
 
 /* CLBlast compiles for seconds where nothing caches its kernels, and the simulator would take minutes. */
 static void clblast_products(void **state)
 {
+    fcl_gemm_choice choice = {FCL_GEMM_CLBLAST};
     if (is_simulator(*state))
         skip();
-    check_shapes(*state, FCL_GEMM_CLBLAST, tiny_shapes, COUNT(tiny_shapes));
-    check_shapes(*state, FCL_GEMM_CLBLAST, shapes, is_slow(*state) ? 1 : COUNT(shapes));
+    check_shapes(*state, &choice, tiny_shapes, COUNT(tiny_shapes));
+    check_shapes(*state, &choice, shapes, is_slow(*state) ? 1 : COUNT(shapes));
+}
+
+/* What the rule gives for the shapes of small networks' layers. */
+static void chosen_products(void **state)
+{
+    static const int list[][5] = {
+        {256, 2, 64, false, true}, {2, 64, 256, true, false}, {64, 64, 20, true, false}};
+    for (size_t i = 0; i < (is_slow(*state) ? 1 : COUNT(list)); i++) {
+        fcl_gemm_problem p = {.m = list[i][0], .n = list[i][1], .k = list[i][2], .batch = 1};
+        p.transpose_a = list[i][3];
+        p.transpose_b = list[i][4];
+        fcl_gemm_choice choice = fcl_gemm_choose(*state, &p);
+        assert_true(choice.rows >= 1 && choice.rows <= 8 && choice.block >= 1 && choice.block <= 32);
+        check_product(*state, &p, &choice);
+    }
 }
 
 static void every_tile(void **state)
@@ -360,13 +378,10 @@ int main(void)
     seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
     printf("FLOWCL_TEST_SEED=%u\n", seed);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tile_products),
-        cmocka_unit_test(clblast_products),
-        cmocka_unit_test(every_tile),
-        cmocka_unit_test(shared_operands),
-        cmocka_unit_test(epilogue_sees_every_element),
-        cmocka_unit_test(mistakes_are_told),
-        cmocka_unit_test(environment_names_the_provider),
+        cmocka_unit_test(tile_products),       cmocka_unit_test(clblast_products),
+        cmocka_unit_test(chosen_products),     cmocka_unit_test(every_tile),
+        cmocka_unit_test(shared_operands),     cmocka_unit_test(epilogue_sees_every_element),
+        cmocka_unit_test(mistakes_are_told),   cmocka_unit_test(environment_names_the_provider),
         cmocka_unit_test(clblast_is_profiled),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);

@@ -63,8 +63,8 @@ typedef struct fcl_device_options {
  * any case. NULL or "": $FLOWCL_DEVICE, and without that the best usable one (a GPU before an accelerator
  * before a CPU, then the most compute units times clock). `options` may be NULL.
  * The first use of a device runs the self-test of the kernel families, under a second, and refuses a device
- * that computes wrongly; the verdict is kept for that device, driver and library version under
- * $XDG_CACHE_HOME/flowcl, so later opens do not repeat it.
+ * that computes wrongly; that it passed is kept for that device, driver, library version and kernels under
+ * $XDG_CACHE_HOME/flowcl (else ~/.cache/flowcl), so later opens do not repeat it.
  * FCL_ERR_DEVICE: no such device (the message lists those there are), or refused (the message says why). */
 FCL_API int fcl_device_open(const char *selector, const fcl_device_options *options, fcl_device **device);
 FCL_API void fcl_device_close(fcl_device **device);

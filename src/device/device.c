@@ -61,6 +61,8 @@ int fcl_device_open(const char *selector, const fcl_device_options *options, fcl
         status = find_default(selector, chosen->force, opened);
     if (status == FCL_OK)
         status = start(opened, chosen->profile);
+    if (status == FCL_OK && !chosen->skip_selftest && !chosen->force)
+        status = fcl_selftest_require(opened);
     if (status != FCL_OK)
         fcl_device_close(&opened);
     *device = opened;

@@ -36,9 +36,10 @@ static int ceil_divide(int a, int b)
     return (a + b - 1) / b;
 }
 
-/* The register tile that a processor's vector registers hold: 32 of sixteen floats hold 8 x 2, 16 of eight hold
- * 6 x 1. Where the driver vectorises over work-items instead, or not at all, a small one keeps its compiler short.
- * Few rows: a lower tile, and a wider one, since a core's multiplier needs some eight sums in flight. */
+/* The register tile that a processor's vector registers hold: 32 of sixteen floats hold 8 x 2, 16 of eight
+ * hold 6 x 1. Where the driver vectorises over work-items instead, or not at all, a small one keeps its
+ * compiler short. Few rows: a lower tile, and a wider one, since a core's multiplier needs some eight sums in
+ * flight. */
 static void choose_tile(fcl_gemm_choice *choice, const fcl_gemm_problem *problem, int vector_width)
 {
     choice->rows = vector_width >= 16 ? 8 : vector_width >= 4 ? 6 : 4;

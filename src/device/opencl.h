@@ -80,9 +80,9 @@ struct fcl_device {
  * ever draining the queue. Reports faults of commands that have run. */
 int fcl_device_enqueued(fcl_device *device);
 
-/* --- selftest.c --- */
+/* --- verdict.c --- */
 
-/* Runs the self-test unless the cache holds its verdict. FCL_ERR_DEVICE: the device computes wrongly. */
+/* Runs the self-test unless the device is known to pass it. FCL_ERR_DEVICE: the device computes wrongly. */
 int fcl_selftest_require(fcl_device *device);
 
 /* --- gemm_clblast.c --- */

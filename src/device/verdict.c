@@ -1,0 +1,107 @@
+/* A device that has passed the self-test is not tested again: a small file says so. Its name is a hash of all
+ * that the verdict depends on. A failure is not kept, for the driver may be mended meanwhile. */
+#include "device/opencl.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "device/kernels.h"
+
+#include <flowcl/flowcl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* FNV-1a, 64 bits. */
+static uint64_t hash(uint64_t seed, const char *text)
+{
+    for (; *text; text++)
+        seed = (seed ^ (unsigned char)*text) * 0x100000001b3u;
+    return seed;
+}
+
+static uint64_t hash_kernels(void)
+{
+    uint64_t value = 0xcbf29ce484222325u;
+    for (const fcl_kernel_source *source = fcl_kernel_sources; source->name; source++)
+        value = hash(value, source->text);
+    return value;
+}
+
+/* What the verdict depends on, in lines that a person may read. */
+static char *describe(const fcl_device *device)
+{
+    const fcl_device_info *info = &device->info;
+    const char *provider = getenv("FLOWCL_GEMM");
+    return fcl_format("flowcl %s, CLBlast %s, kernels %016llx, products by %s\n%s, %s\n%s, driver %s\n",
+                      fcl_version(), fcl_clblast_version(), (unsigned long long)hash_kernels(),
+                      provider && provider[0] ? provider : "rule", info->platform_name, info->name,
+                      info->device_version, info->driver);
+}
+
+/* The folder for our cache, made where it is missing; NULL where there is no home for it. */
+static char *cache_folder(void)
+{
+    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    char *parent = cache && cache[0] == '/' ? fcl_strdup(cache)
+                   : home && home[0]        ? fcl_format("%s/.cache", home)
+                                            : NULL;
+    if (!parent)
+        return NULL;
+    mkdir(parent, 0700);
+    char *folder = fcl_format("%s/flowcl", parent);
+    mkdir(folder, 0700);
+    free(parent);
+    return folder;
+}
+
+static char *verdict_path(const char *description)
+{
+    char *folder = cache_folder();
+    if (!folder)
+        return NULL;
+    char *path =
+        fcl_format("%s/selftest-%016llx", folder, (unsigned long long)hash(0xcbf29ce484222325u, description));
+    free(folder);
+    return path;
+}
+
+/* The text is compared too: two descriptions with one hash are not one device. */
+static bool is_kept(const char *path, const char *description)
+{
+    uint8_t *bytes;
+    size_t size;
+    if (access(path, R_OK) != 0 || fcl_file_read(path, &bytes, &size) != FCL_OK)
+        return false;
+    bool same = size == strlen(description) && memcmp(bytes, description, size) == 0;
+    free(bytes);
+    return same;
+}
+
+/* That it cannot be written is no error: the next open tests again. */
+static void keep(const char *path, const char *description)
+{
+    fcl_file file;
+    if (fcl_file_create(path, &file) != FCL_OK)
+        return;
+    fcl_file_write(&file, description, strlen(description));
+    fcl_file_commit(&file);
+}
+
+int fcl_selftest_require(fcl_device *device)
+{
+    char *description = describe(device), *path = verdict_path(description);
+    int status = FCL_OK;
+    if (!path || !is_kept(path, description)) {
+        fcl_selftest_line *lines;
+        int count;
+        status = fcl_device_selftest(device, &lines, &count);
+        free(lines);
+        if (status == FCL_OK && path)
+            keep(path, description);
+    }
+    free(description);
+    free(path);
+    return status;
+}

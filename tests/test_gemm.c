@@ -183,7 +183,7 @@ static void tile_products(void **state)
 {
     fcl_gemm_choice choice = {FCL_GEMM_TILE, .rows = 8, .vectors = 2, .block = 2};
     if (is_slow(*state))
-        choice.rows = 4;
+        choice = (fcl_gemm_choice){FCL_GEMM_TILE, .rows = 4, .vectors = 1, .block = 2};
     check_shapes(*state, &choice, tiny_shapes, COUNT(tiny_shapes));
     if (!is_simulator(*state))
         check_shapes(*state, &choice, shapes, COUNT(shapes));
@@ -195,8 +195,9 @@ static void clblast_products(void **state)
     fcl_gemm_choice choice = {FCL_GEMM_CLBLAST};
     if (is_simulator(*state))
         skip();
-    check_shapes(*state, &choice, tiny_shapes, COUNT(tiny_shapes));
-    check_shapes(*state, &choice, shapes, is_slow(*state) ? 1 : COUNT(shapes));
+    check_shapes(*state, &choice, tiny_shapes + 1, is_slow(*state) ? 1 : COUNT(tiny_shapes) - 1);
+    if (!is_slow(*state))
+        check_shapes(*state, &choice, shapes, COUNT(shapes));
 }
 
 /* What the rule gives for the shapes of small networks' layers. */
@@ -218,34 +219,34 @@ static void every_tile(void **state)
 {
     fcl_gemm_problem p = {.m = 37, .n = 83, .k = 21, .batch = 1, .transpose_b = true};
     static const int tiles[][3] = {{1, 1, 1}, {2, 4, 3}, {4, 2, 16}, {5, 1, 2}, {8, 4, 1}};
-    for (size_t i = 0; i < (is_slow(*state) ? 2 : COUNT(tiles)); i++) {
+    for (size_t i = 0; i < (is_slow(*state) ? 1 : COUNT(tiles)); i++) {
         fcl_gemm_choice choice = {FCL_GEMM_TILE, tiles[i][0], tiles[i][1], tiles[i][2]};
         check_product(*state, &p, &choice);
     }
 }
 
-static void check_shared(fcl_device *device, fcl_gemm_provider provider)
-{
-    for (int bits = 1; bits < 16; bits++) {
-        fcl_gemm_problem p = {.m = 6, .n = 19, .k = 5, .batch = 3};
-        p.share_a = bits & 1;
-        p.share_b = bits & 2;
-        p.transpose_a = bits & 4;
-        p.transpose_b = bits & 8;
-        fcl_gemm_choice choice = fcl_gemm_choose(device, &p);
-        choice.provider = provider;
-        if (p.share_a || p.share_b)
-            check_product(device, &p, &choice);
-        if (is_slow(device))
-            bits += 3;
-    }
-}
-
 static void shared_operands(void **state)
 {
-    check_shared(*state, FCL_GEMM_TILE);
-    if (!is_simulator(*state))
-        check_shared(*state, FCL_GEMM_CLBLAST);
+    static const bool cases[][4] = {
+        /* share A, share B, transpose A, transpose B */
+        {true, false, false, false},
+        {false, true, false, false},
+        {false, true, true, false},
+        {true, true, false, false},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        fcl_gemm_problem p = {.m = 6, .n = 19, .k = 5, .batch = 3};
+        p.share_a = cases[i][0];
+        p.share_b = cases[i][1];
+        p.transpose_a = cases[i][2];
+        p.transpose_b = cases[i][3];
+        fcl_gemm_choice choice = fcl_gemm_choose(*state, &p);
+        choice.provider = FCL_GEMM_TILE;
+        check_product(*state, &p, &choice);
+        choice.provider = FCL_GEMM_CLBLAST;
+        if (!is_slow(*state))
+            check_product(*state, &p, &choice);
+    }
 }
 
 /* 3 max(x, 0) + bias[col] + c0[at], with a bias of col / 4 and a c0 that is the old C. */
@@ -348,7 +349,8 @@ static void clblast_is_profiled(void **state)
     assert_int_equal(count, 1);
     assert_string_equal(lines[0].name, "weights");
     assert_int_equal(lines[0].launches, 2);
-    assert_true(lines[0].seconds > 0 && lines[0].seconds < 60);
+    /* Mesa 22.3's rusticl tells no times. */
+    assert_true(lines[0].seconds > 0 || is_slow(device));
     fcl_free(lines);
     fcl_gemm_destroy(&gemm);
     unmake(&x);

@@ -320,20 +320,19 @@ static void a_solver_runs_again_with_the_same_bits(void **state)
     gaussian_destroy(&gauss);
 }
 
-/* --- each sample its own steps: row (y, l), y' = l (cos t - y), l' = 0: the larger l, the stiffer --- */
+/* --- each sample its own steps: row (y, l), y' = l (t - y), l' = 0: the larger l, the stiffer --- */
 
 static fcl_tensor *stiff_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
 {
     (void)data, (void)graph;
     fcl_tensor *y = fcl_slice(x, 1, 0, 1), *l = fcl_slice(x, 1, 1, 2);
-    fcl_tensor *slope = fcl_mul(l, fcl_sub(fcl_cos(t), y));
+    fcl_tensor *slope = fcl_mul(l, fcl_sub(t, y));
     return fcl_concat(2, (fcl_tensor *[]){slope, fcl_scale(l, 0)}, 1);
 }
 
 static double stiff_solution(double y0, double l, double t)
 {
-    double rest = y0 - l * l / (1 + l * l);
-    return (l * l * cos(t) + l * sin(t)) / (1 + l * l) + rest * exp(-l * t);
+    return t - 1 / l + (y0 + 1 / l) * exp(-l * t);
 }
 
 static void stiff_samples_do_not_slow_easy_ones(void **state)
@@ -386,10 +385,11 @@ static void smaller_tolerances_give_smaller_errors(void **state)
 
 static const double end_time = 0.7; /* neither it nor its seventh is a binary fraction */
 
-/* Rows (y, w), y' = cos wt, w' = 0; with `data`, far off as soon as somebody asks beyond the end. */
-static fcl_tensor *wave_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+/* Rows (y, w), y' = w/(1 + wt)^2, w' = 0, y = wt/(1 + wt); with `data`, far off as soon as somebody asks
+ * beyond the end. */
+static fcl_tensor *bend_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
 {
-    fcl_tensor *w = fcl_slice(x, 1, 1, 2), *slope = fcl_cos(fcl_mul(w, t));
+    fcl_tensor *w = fcl_slice(x, 1, 1, 2), *slope = fcl_div(w, fcl_square(fcl_shift(fcl_mul(w, t), 1)));
     if (data) {
         fcl_tensor *beyond = fcl_greater(t, fcl_constant(graph, (float)end_time));
         slope = fcl_add(slope, fcl_scale(beyond, 1e6f));
@@ -397,19 +397,21 @@ static fcl_tensor *wave_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fc
     return fcl_concat(2, (fcl_tensor *[]){slope, fcl_scale(w, 0)}, 1);
 }
 
-static fcl_solver_stats run_waves(fcl_device *device, const char *name, bool guarded, int64_t count)
+static fcl_solver_stats run_bends(fcl_device *device, const char *name, bool guarded, int64_t count)
 {
     float x[2 * 64];
     fcl_solver_options options = {.solver = name, .t_end = end_time};
     if (!fcl_solver_is_adaptive(name))
         options.steps = 49;
     for (int64_t i = 0; i < count; i++) {
-        x[2 * i] = 0.25f;
-        x[2 * i + 1] = 5 + (float)i / 4;
+        x[2 * i] = 0;
+        x[2 * i + 1] = 1 + (float)i / 8;
     }
-    fcl_solver_stats stats = solve(device, wave_velocity, guarded ? &guarded : NULL, options, count, 2, x);
-    for (int64_t i = 0; i < count; i++) /* euler's error is 2e-2 */
-        assert_near(x[2 * i], 0.25 + sin(x[2 * i + 1] * end_time) / x[2 * i + 1], 3e-2);
+    fcl_solver_stats stats = solve(device, bend_velocity, guarded ? &guarded : NULL, options, count, 2, x);
+    for (int64_t i = 0; i < count; i++) { /* euler's error is below h w / 2 */
+        double wt = x[2 * i + 1] * end_time;
+        assert_near(x[2 * i], wt / (1 + wt), 0.1);
+    }
     return stats;
 }
 
@@ -425,8 +427,10 @@ static void the_last_step_ends_on_the_end(void **state)
 {
     static const int counts[] = {7, 41, 49, 61};
     for (int row = 0; fcl_solver_name(row); row++) {
-        fcl_solver_stats plain = run_waves(*state, fcl_solver_name(row), false, rows(*state, 64));
-        fcl_solver_stats guarded = run_waves(*state, fcl_solver_name(row), true, rows(*state, 64));
+        fcl_solver_stats guarded = run_bends(*state, fcl_solver_name(row), true, rows(*state, 64));
+        if (!fcl_solver_is_adaptive(fcl_solver_name(row)))
+            continue;
+        fcl_solver_stats plain = run_bends(*state, fcl_solver_name(row), false, rows(*state, 64));
         assert_int_equal(plain.rejected, guarded.rejected);
     }
     for (int i = 0; i < 4; i++) {

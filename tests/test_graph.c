@@ -1,0 +1,807 @@
+/* Graphs as a whole: fusion, memory, assignments, derivatives of models, mistakes, random numbers, control. */
+#include "trial.h"
+
+#include "cl/philox.h"
+#include "cl/permute.h"
+#include "graph/plan.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void check_status(int expected, int status, const char *file, int line)
+{
+    if (status != expected)
+        print_error("%s:%d: %s: %s\n", file, line, fcl_status_name(status), fcl_error());
+    _assert_int_equal((uintmax_t)expected, (uintmax_t)status, file, line);
+}
+
+#define assert_ok(call)               check_status(FCL_OK, call, __FILE__, __LINE__)
+#define assert_status(expected, call) check_status(expected, call, __FILE__, __LINE__)
+#define assert_near(a, b, bound)      assert_true(fabs((double)(a) - (double)(b)) <= (bound))
+
+static void assert_message(const char *part)
+{
+    if (!strstr(fcl_error(), part))
+        fail_msg("\"%s\" is not in \"%s\"", part, fcl_error());
+}
+
+static fcl_tensor *input(fcl_graph *graph, const char *name, fcl_shape shape)
+{
+    return fcl_input(graph, name, FCL_F32, shape);
+}
+
+/* --- a random graph against the reference --- */
+
+enum { POOL = 400 };
+
+typedef struct pool {
+    fcl_graph *graph;
+    fcl_tensor *tensor[POOL];
+    int count;
+} pool;
+
+static fcl_tensor *any(const pool *p)
+{
+    return p->tensor[trial_int(0, p->count - 1)];
+}
+
+/* Another tensor that fits `a` elementwise, or a itself. */
+static fcl_tensor *fitting(const pool *p, const fcl_tensor *a)
+{
+    for (int tries = 0; tries < 20; tries++) {
+        fcl_tensor *b = any(p);
+        bool fits = true;
+        for (int d = 1; d <= a->shape.rank && d <= b->shape.rank; d++) {
+            int64_t x = a->shape.dim[a->shape.rank - d], y = b->shape.dim[b->shape.rank - d];
+            fits &= x == y || x == 1 || y == 1;
+        }
+        if (fits)
+            return b;
+    }
+    return (fcl_tensor *)a;
+}
+
+static fcl_tensor *random_unary(fcl_tensor *a)
+{
+    static fcl_tensor *(*const unary[])(fcl_tensor *) = {fcl_tanh, fcl_sin,  fcl_sigmoid, fcl_neg, fcl_abs,
+                                                         fcl_relu, fcl_silu, fcl_gelu,    fcl_cos, fcl_erf};
+    return unary[trial_int(0, 9)](a);
+}
+
+static fcl_tensor *random_binary(const pool *p, fcl_tensor *a)
+{
+    fcl_tensor *b = fitting(p, a);
+    switch (trial_int(0, 4)) {
+    case 0:
+        return fcl_scale(fcl_add(a, b), 0.5f);
+    case 1:
+        return fcl_tanh(fcl_mul(a, b));
+    case 2:
+        return fcl_max(a, b);
+    case 3:
+        return fcl_scale(fcl_sub(b, a), 0.5f);
+    default:
+        return fcl_mul(b, fcl_sigmoid(a));
+    }
+}
+
+static fcl_tensor *random_product(const pool *p, fcl_tensor *a)
+{
+    for (int tries = 0; tries < 20 && a->shape.rank == 2; tries++) {
+        fcl_tensor *b = any(p);
+        if (b->shape.rank != 2)
+            continue;
+        for (int form = 0; form < 4; form++)
+            if (a->shape.dim[form & 1 ? 0 : 1] == b->shape.dim[form & 2 ? 1 : 0]) {
+                fcl_tensor *product = fcl_matmul(a, b, form & 1, form & 2);
+                return fcl_scale(product, 1 / (float)a->shape.dim[form & 1 ? 0 : 1]);
+            }
+    }
+    return random_unary(a);
+}
+
+static fcl_tensor *random_shape(const pool *p, fcl_tensor *a)
+{
+    if (a->shape.rank != 2)
+        return fcl_scale(fcl_sum_axes(a, a->shape.rank ? 1 : 0), 1 / (float)(a->shape.rank ? a->shape.dim[0] : 1));
+    int axis = trial_int(0, 1);
+    int64_t size = a->shape.dim[axis];
+    switch (trial_int(0, 5)) {
+    case 0:
+        return fcl_permute(a, (int[]){1, 0});
+    case 1:
+        return fcl_scale(fcl_sum_axes(a, 1u << axis), 1 / (float)size);
+    case 2:
+        return fcl_concat(2, (fcl_tensor *[]){fcl_slice(a, axis, size / 2, size), fcl_slice(a, axis, 0, (size + 1) / 2)},
+                          axis);
+    case 3:
+        return fcl_reshape(fcl_sin(fcl_reshape(a, FCL_SHAPE(fcl_shape_size(a->shape)))), a->shape);
+    case 4:
+        return size > 1 ? fcl_pad(fcl_slice(a, axis, 1, size), axis, 0, 1) : a;
+    default:
+        (void)p;
+        return fcl_mul(a, fcl_mean(a));
+    }
+}
+
+static void grow(pool *p, int nodes)
+{
+    for (int i = 0; i < nodes && p->count < POOL; i++) {
+        fcl_tensor *a = any(p), *b;
+        int kind = trial_int(0, 9);
+        b = kind < 3 ? random_unary(a) : kind < 7 ? random_binary(p, a) : kind < 8 ? random_product(p, a) : random_shape(p, a);
+        if (fcl_shape_size(b->shape) <= 4096)
+            p->tensor[p->count++] = b;
+    }
+}
+
+typedef struct random_graph {
+    trial *t;
+    fcl_tensor *output[8], *target[4], *value[4];
+    int outputs, targets;
+} random_graph;
+
+static void make_leaves(random_graph *g, pool *p)
+{
+    int b = trial_int(1, trial_tiny() ? 5 : 40), d = trial_int(1, trial_tiny() ? 5 : 40);
+    const fcl_shape shapes[] = {FCL_SHAPE(b, d), FCL_SHAPE(b, d), FCL_SHAPE(b, 1), FCL_SHAPE(d), FCL_SCALAR,
+                                FCL_SHAPE(d, d), FCL_SHAPE(b, d)};
+    for (int i = 0; i < 7; i++)
+        p->tensor[p->count++] = trial_input(g->t, shapes[i], SMOOTH, 0);
+    p->tensor[p->count++] = fcl_constant(p->graph, 0.5f);
+    p->tensor[p->count] = fcl_scalar(p->graph, "s");
+    fcl_scalar_set(p->tensor[p->count++], 0.25f);
+}
+
+/* Outputs, a derivative among them, and assignments to leaves; some leaves are read afterwards by others. */
+static random_graph make_random_graph(void)
+{
+    random_graph g = {.t = trial_create()};
+    pool p = {.graph = g.t->graph};
+    make_leaves(&g, &p);
+    grow(&p, trial_tiny() ? 25 : trial_int(10, 80));
+    fcl_tensor *dx;
+    fcl_vjp(fcl_mean(p.tensor[p.count - 1]), NULL, 1, &p.tensor[0], &dx);
+    p.tensor[p.count++] = dx;
+    for (int i = 0; i < 4; i++)
+        g.output[g.outputs++] = fcl_output(i ? any(&p) : dx);
+    for (int leaf = 0; leaf < 7 && g.targets < 4; leaf++)
+        for (int tries = 0; tries < 10; tries++) {
+            fcl_tensor *value = any(&p);
+            if (fcl_shape_size(value->shape) != fcl_shape_size(p.tensor[leaf]->shape))
+                continue;
+            fcl_assign(p.tensor[leaf], value);
+            g.target[g.targets] = p.tensor[leaf];
+            g.value[g.targets++] = value;
+            break;
+        }
+    return g;
+}
+
+/* No two values that live at the same time share memory. */
+static bool places_are_apart(const fcl_plan *plan)
+{
+    for (int i = 0; i < plan->storage_count; i++)
+        for (int k = 0; k < i; k++) {
+            const fcl_storage *a = plan->storages[i], *b = plan->storages[k];
+            if (a->instead || b->instead || a->last < b->first || b->last < a->first)
+                continue;
+            if (a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes)
+                return false;
+        }
+    return true;
+}
+
+static bool is_target(const random_graph *g, fcl_tensor *tensor)
+{
+    for (int i = 0; i < g->targets; i++)
+        if (fcl_node_root(tensor) == g->target[i])
+            return true;
+    return false;
+}
+
+/* After a run: outputs and targets against the reference. The reference's leaves then hold what the run left
+ * behind, all at once, as the next run finds it. */
+static bool run_agrees(random_graph *g, const char *what, double tolerance)
+{
+    bool right = true;
+    trial_evaluate(g->t, 0, 0, NULL, NULL);
+    for (int i = 0; i < g->outputs && right; i++)
+        right = is_target(g, g->output[i]) || trial_agrees(g->t, g->output[i], tolerance, what);
+    for (int i = 0; i < g->targets; i++)
+        memcpy(trial_leaf_of(g->t, g->target[i])->value, reference_value(g->t->r, g->value[i]),
+               (size_t)fcl_shape_size(g->target[i]->shape) * sizeof(double));
+    for (int i = 0; i < g->targets && right; i++) {
+        memcpy(reference_value(g->t->r, g->target[i]), trial_leaf_of(g->t, g->target[i])->value,
+               (size_t)fcl_shape_size(g->target[i]->shape) * sizeof(double));
+        right = trial_agrees(g->t, g->target[i], tolerance, what);
+    }
+    return right;
+}
+
+static bool random_graph_agrees(fcl_device *device, uint64_t seed, bool no_fusion)
+{
+    char what[80];
+    trial_return(seed);
+    random_graph g = make_random_graph();
+    trial_fill(g.t);
+    snprintf(what, sizeof what, "random graph %llu, %s", (unsigned long long)seed, no_fusion ? "not fused" : "fused");
+    assert_ok(fcl_graph_compile(g.t->graph, device, &(fcl_graph_options){.no_fusion = no_fusion}));
+    bool right = places_are_apart(g.t->graph->plan);
+    if (!right)
+        printf("%s: two live values overlap\n", what);
+    assert_ok(trial_run(g.t));
+    right = right && run_agrees(&g, what, 1e-4);
+    assert_ok(fcl_graph_run(g.t->graph));
+    right = right && run_agrees(&g, what, 1e-3);
+    trial_destroy(&g.t);
+    return right;
+}
+
+static void random_graphs_agree_with_the_reference(void **state)
+{
+    int rounds = trial_tiny() ? 3 : 12, wrong = 0;
+    for (int i = 0; i < rounds; i++) {
+        uint64_t seed = trial_mark();
+        wrong += !random_graph_agrees(*state, seed, false);
+        wrong += !random_graph_agrees(*state, seed, true);
+    }
+    assert_int_equal(wrong, 0);
+}
+
+/* --- fusion, pruning, memory --- */
+
+static fcl_tensor *chain(fcl_tensor *x, int length)
+{
+    for (int i = 0; i < length; i++)
+        x = i % 2 ? fcl_tanh(x) : fcl_shift(fcl_scale(x, 1.5f), 0.25f);
+    return x;
+}
+
+static fcl_graph_stats stats_of_chain(fcl_device *device, bool no_fusion, int unused)
+{
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *x = input(graph, "x", FCL_SHAPE(17, 5));
+    fcl_output(chain(x, 9));
+    for (int i = 0; i < unused; i++)
+        fcl_matmul(x, chain(x, 2), true, false);
+    assert_ok(fcl_graph_compile(graph, device, &(fcl_graph_options){.no_fusion = no_fusion}));
+    fcl_graph_stats stats = fcl_graph_describe(graph);
+    fcl_graph_destroy(&graph);
+    return stats;
+}
+
+static void a_chain_is_one_launch(void **state)
+{
+    assert_int_equal(stats_of_chain(*state, false, 0).launches, 1);
+    assert_true(stats_of_chain(*state, true, 0).launches > 9);
+}
+
+static void what_nobody_reads_launches_nothing(void **state)
+{
+    fcl_graph_stats bare = stats_of_chain(*state, false, 0), more = stats_of_chain(*state, false, 5);
+    assert_int_equal(more.launches, bare.launches);
+    assert_int_equal(more.nodes, bare.nodes);
+    assert_int_equal(more.arena_bytes, bare.arena_bytes);
+}
+
+static void a_long_chain_needs_little_memory(void **state)
+{
+    fcl_graph_stats stats = stats_of_chain(*state, true, 0);
+    assert_true(stats.sum_bytes > 3 * stats.arena_bytes);
+}
+
+/* --- assignments --- */
+
+static void all_operations_see_the_old_value(void **state)
+{
+    float x0[3] = {1, 2, 3}, y0[3] = {10, 20, 30}, x1[3], y1[3], seen[3];
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *x = input(graph, "x", FCL_SHAPE(3)), *y = input(graph, "y", FCL_SHAPE(3));
+    fcl_tensor *sum = fcl_add(x, y);
+    fcl_assign(x, y);
+    fcl_assign(y, x);
+    fcl_tensor *late = fcl_output(fcl_mul(sum, x));
+    assert_ok(fcl_graph_compile(graph, *state, NULL));
+    assert_ok(fcl_tensor_write(x, x0));
+    assert_ok(fcl_tensor_write(y, y0));
+    assert_ok(fcl_graph_run(graph));
+    assert_ok(fcl_tensor_read(x, x1));
+    assert_ok(fcl_tensor_read(y, y1));
+    assert_ok(fcl_tensor_read(late, seen));
+    for (int i = 0; i < 3; i++) {
+        assert_true(x1[i] == y0[i] && y1[i] == x0[i]);
+        assert_true(seen[i] == (x0[i] + y0[i]) * x0[i]);
+    }
+    fcl_graph_destroy(&graph);
+}
+
+/* An in-place update of a window of the caller's buffer, and what lies beside it stays. */
+static void a_leaf_is_updated_in_place(void **state)
+{
+    enum { SIZE = 100, OFFSET = FCL_BUFFER_ALIGN };
+    fcl_buffer *buffer;
+    float content[OFFSET / 4 + 2 * SIZE];
+    for (int i = 0; i < OFFSET / 4 + 2 * SIZE; i++)
+        content[i] = (float)i;
+    assert_ok(fcl_buffer_create(*state, sizeof content, &buffer));
+    assert_ok(fcl_buffer_write(buffer, 0, sizeof content, content));
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *x = fcl_leaf(graph, "x", FCL_F32, FCL_SHAPE(SIZE), buffer, OFFSET);
+    fcl_tensor *rate = fcl_scalar(graph, "rate");
+    fcl_assign(x, fcl_sub(x, fcl_mul(rate, x)));
+    assert_ok(fcl_graph_compile(graph, *state, NULL));
+    assert_int_equal(fcl_graph_describe(graph).launches, 1);
+    for (int i = 0; i < 3; i++) {
+        fcl_scalar_set(rate, i == 1 ? 0.5f : 0.25f);
+        assert_ok(fcl_graph_run(graph));
+    }
+    float seen[OFFSET / 4 + 2 * SIZE];
+    assert_ok(fcl_buffer_read(buffer, 0, sizeof seen, seen));
+    for (int i = 0; i < OFFSET / 4 + 2 * SIZE; i++) {
+        bool inside = i >= OFFSET / 4 && i < OFFSET / 4 + SIZE;
+        assert_near(seen[i], inside ? content[i] * 0.75f * 0.5f * 0.75f : content[i], 1e-4);
+    }
+    fcl_graph_destroy(&graph);
+    fcl_buffer_destroy(&buffer);
+}
+
+/* --- mistakes --- */
+
+typedef void (*blunder)(fcl_graph *graph, fcl_tensor *x);
+
+static void wrong_add(fcl_graph *graph, fcl_tensor *x)
+{
+    fcl_add(x, input(graph, "small", FCL_SHAPE(4)));
+}
+
+static void wrong_product(fcl_graph *graph, fcl_tensor *x)
+{
+    fcl_matmul(x, input(graph, "weight", FCL_SHAPE(3, 9)), false, false);
+}
+
+static void wrong_slice(fcl_graph *graph, fcl_tensor *x)
+{
+    (void)graph;
+    fcl_slice(x, 1, 5, 12);
+}
+
+static void wrong_axis(fcl_graph *graph, fcl_tensor *x)
+{
+    (void)graph;
+    fcl_pad(x, 2, 1, 1);
+}
+
+static void wrong_concat(fcl_graph *graph, fcl_tensor *x)
+{
+    fcl_concat(2, (fcl_tensor *[]){x, input(graph, "other", FCL_SHAPE(5, 9))}, 1);
+}
+
+static void wrong_reshape(fcl_graph *graph, fcl_tensor *x)
+{
+    (void)graph;
+    fcl_reshape(x, FCL_SHAPE(5, 7));
+}
+
+static void wrong_permute(fcl_graph *graph, fcl_tensor *x)
+{
+    (void)graph;
+    fcl_permute(x, (int[]){1, 1});
+}
+
+static void wrong_sum(fcl_graph *graph, fcl_tensor *x)
+{
+    (void)graph;
+    fcl_sum_axes(x, 4);
+}
+
+static void wrong_index(fcl_graph *graph, fcl_tensor *x)
+{
+    fcl_gather_rows(x, input(graph, "label", FCL_SHAPE(3)), 1, 0);
+}
+
+static void wrong_target(fcl_graph *graph, fcl_tensor *x)
+{
+    (void)graph;
+    fcl_assign(fcl_name(fcl_tanh(x), "hidden"), x);
+}
+
+static void wrong_samples(fcl_graph *graph, fcl_tensor *x)
+{
+    fcl_cfm_loss(x, input(graph, "u", FCL_SHAPE(7, 8)));
+}
+
+static void no_derivative(fcl_graph *graph, fcl_tensor *x)
+{
+    fcl_tensor *target, *dx, *t = input(graph, "t", FCL_SHAPE(7, 1));
+    fcl_vjp(fcl_cfm_point(FCL_PATH_LINEAR, x, x, t, NULL, 0, &target), NULL, 1, &x, &dx);
+}
+
+static void mistakes_are_told_in_words(void **state)
+{
+    static const struct {
+        blunder make;
+        const char *words[3];
+    } mistakes[] = {
+        {wrong_add, {"add", "(7, 9)", "(4)"}},        {wrong_product, {"matmul", "weight", "(3, 9)"}},
+        {wrong_slice, {"slice", "points", "12"}},     {wrong_axis, {"pad", "axis 2", "(7, 9)"}},
+        {wrong_concat, {"concat", "other", "(5, 9)"}}, {wrong_reshape, {"reshape", "points", "(5, 7)"}},
+        {wrong_permute, {"permute", "axis 1", ""}},   {wrong_sum, {"sum", "points", "0x4"}},
+        {wrong_index, {"gather_rows", "label", "int32"}}, {wrong_target, {"assign", "hidden", ""}},
+        {wrong_samples, {"cfm_loss", "(7, 8)", "points"}}, {no_derivative, {"derivative", "cfm_point", ""}},
+    };
+    for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
+        fcl_graph *graph = fcl_graph_create();
+        fcl_tensor *x = input(graph, "points", FCL_SHAPE(7, 9));
+        mistakes[i].make(graph, x);
+        fcl_output(fcl_mean(fcl_add(x, x)));
+        assert_status(FCL_ERR_SHAPE, fcl_graph_compile(graph, *state, NULL));
+        for (int k = 0; k < 3; k++)
+            assert_message(mistakes[i].words[k]);
+        fcl_graph_destroy(&graph);
+    }
+}
+
+static void a_failed_builder_can_be_built_upon(void **state)
+{
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *x = input(graph, "x", FCL_SHAPE(7, 9)), *dx, *dy;
+    fcl_tensor *y = fcl_matmul(x, x, false, false);
+    y = fcl_permute(fcl_slice(fcl_sum_axes(fcl_concat(2, (fcl_tensor *[]){y, x}, 1), 2), 0, 1, 3), (int[]){1, 0});
+    y = fcl_mean(fcl_cfm_loss(fcl_gather_rows(fcl_linear(y, x, x), x, 1, 0), fcl_expand(y, FCL_SHAPE(3, 3))));
+    fcl_vjp(y, NULL, 1, &x, &dx);
+    fcl_jvp(1, &y, &dy, 1, &x, &x);
+    fcl_output(dx);
+    assert_status(FCL_ERR_SHAPE, fcl_graph_compile(graph, *state, NULL));
+    assert_message("matmul");
+    fcl_graph_destroy(&graph);
+}
+
+static void the_check_names_the_first_nan(void **state)
+{
+    float content[4] = {1, 2, -3, 4};
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *x = input(graph, "x", FCL_SHAPE(4));
+    fcl_tensor *bad = fcl_name(fcl_log(fcl_name(fcl_scale(x, 2), "doubled")), "block.3");
+    fcl_output(fcl_name(fcl_sum(fcl_square(bad)), "total"));
+    assert_ok(fcl_graph_compile(graph, *state, &(fcl_graph_options){.check = true}));
+    assert_ok(fcl_tensor_write(x, content));
+    assert_status(FCL_ERR_NUMERIC, fcl_graph_run(graph));
+    assert_message("log 'block.3'");
+    assert_message("element 2");
+    content[2] = 3;
+    assert_ok(fcl_tensor_write(x, content));
+    assert_ok(fcl_graph_run(graph));
+    fcl_graph_destroy(&graph);
+}
+
+/* --- derivatives of a model --- */
+
+typedef struct model {
+    trial *t;
+    fcl_tensor *x, *w[4], *y, *loss;
+} model;
+
+/* Two hidden layers with a residual: (B, 3) -> (B, 2) -> the mean square. */
+static model make_model(int batch)
+{
+    model m = {.t = trial_create()};
+    m.x = trial_input(m.t, FCL_SHAPE(batch, 3), SMOOTH, 0);
+    m.w[0] = trial_input(m.t, FCL_SHAPE(17, 3), SMOOTH, 0);
+    m.w[1] = trial_input(m.t, FCL_SHAPE(17), SMOOTH, 0);
+    m.w[2] = trial_input(m.t, FCL_SHAPE(17, 17), SMOOTH, 0);
+    m.w[3] = trial_input(m.t, FCL_SHAPE(2, 17), SMOOTH, 0);
+    fcl_tensor *hidden = fcl_silu(fcl_linear(m.x, m.w[0], m.w[1]));
+    hidden = fcl_add(hidden, fcl_tanh(fcl_scale(fcl_linear(hidden, m.w[2], NULL), 0.25f)));
+    m.y = fcl_linear(hidden, fcl_scale(m.w[3], 0.25f), NULL);
+    m.loss = fcl_mean(fcl_square(m.y));
+    return m;
+}
+
+static void forward_mode_is_the_difference_quotient(void **state)
+{
+    model m = make_model(7);
+    fcl_tensor *v = trial_input(m.t, m.x->shape, SMOOTH, 0), *dy;
+    fcl_jvp(1, &m.y, &dy, 1, &m.x, &v);
+    fcl_output(dy);
+    trial_fill(m.t);
+    double quotient[14] = {0};
+    for (int sign = 1; sign >= -1; sign -= 2) {
+        trial_evaluate(m.t, sign * 0x1p-16, 1, &m.x, &v);
+        for (int i = 0; i < 14; i++)
+            quotient[i] += sign * reference_value(m.t->r, m.y)[i] * 0x1p15;
+    }
+    assert_ok(fcl_graph_compile(m.t->graph, *state, NULL));
+    assert_ok(trial_run(m.t));
+    memcpy(reference_value(m.t->r, dy), quotient, sizeof quotient);
+    assert_true(trial_agrees(m.t, dy, 1e-5, "J v of a model"));
+    trial_destroy(&m.t);
+}
+
+/* The Hessian of the loss in the weights times a direction: by vjp of vjp, by jvp of vjp, and by a quotient. */
+static void second_derivatives_agree(void **state)
+{
+    model m = make_model(5);
+    fcl_tensor *w = m.w[2], *v = trial_input(m.t, w->shape, SMOOTH, 0), *gradient, *reverse, *forward;
+    fcl_vjp(m.loss, NULL, 1, &w, &gradient);
+    fcl_vjp(fcl_sum(fcl_mul(gradient, v)), NULL, 1, &w, &reverse);
+    fcl_jvp(1, &gradient, &forward, 1, &w, &v);
+    fcl_output(reverse);
+    fcl_output(forward);
+    trial_fill(m.t);
+    double quotient[17 * 17] = {0};
+    for (int sign = 1; sign >= -1; sign -= 2) {
+        trial_evaluate(m.t, sign * 0x1p-16, 1, &w, &v);
+        for (int i = 0; i < 17 * 17; i++)
+            quotient[i] += sign * reference_value(m.t->r, gradient)[i] * 0x1p15;
+    }
+    assert_ok(fcl_graph_compile(m.t->graph, *state, NULL));
+    assert_ok(trial_run(m.t));
+    memcpy(reference_value(m.t->r, reverse), quotient, sizeof quotient);
+    memcpy(reference_value(m.t->r, forward), quotient, sizeof quotient);
+    assert_true(trial_agrees(m.t, reverse, 1e-5, "vjp of vjp"));
+    assert_true(trial_agrees(m.t, forward, 1e-5, "jvp of vjp"));
+    trial_destroy(&m.t);
+}
+
+static void a_derivative_that_does_not_exist_is_zero(void **state)
+{
+    float seen[6] = {1, 1, 1, 1, 1, 1};
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *x = input(graph, "x", FCL_SHAPE(2, 3)), *other = input(graph, "other", FCL_SHAPE(2, 3)), *dx[2];
+    fcl_vjp(fcl_sum(fcl_mul(x, fcl_detach(other))), NULL, 2, (fcl_tensor *[]){x, other}, dx);
+    fcl_output(dx[1]);
+    assert_ok(fcl_graph_compile(graph, *state, NULL));
+    assert_ok(fcl_graph_run(graph));
+    assert_ok(fcl_tensor_read(dx[1], seen));
+    for (int i = 0; i < 6; i++)
+        assert_true(seen[i] == 0);
+    fcl_graph_destroy(&graph);
+}
+
+/* --- random numbers --- */
+
+typedef fcl_tensor *(*draw)(fcl_graph *graph, fcl_shape shape, uint32_t stream);
+
+static void draw_rows(fcl_device *device, draw how, int rows, int width, uint64_t first, uint32_t step, float *out)
+{
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *x = fcl_output(how(graph, FCL_SHAPE(rows, width), 7));
+    fcl_graph_random(graph, 0xFEDCBA9876543210u, step, first);
+    assert_ok(fcl_graph_compile(graph, device, NULL));
+    assert_ok(fcl_graph_run(graph));
+    assert_ok(fcl_tensor_read(x, out));
+    fcl_graph_destroy(&graph);
+}
+
+static void philox_gives_its_known_words(void **state)
+{
+    static const uint32_t words[4] = {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8};
+    float seen[4];
+    philox_block block = philox(0, 0, 0, 0, 0, 0);
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *x = fcl_output(fcl_uniform(graph, FCL_SHAPE(4), 0));
+    assert_ok(fcl_graph_compile(graph, *state, NULL));
+    assert_ok(fcl_graph_run(graph));
+    assert_ok(fcl_tensor_read(x, seen));
+    for (int i = 0; i < 4; i++) {
+        assert_true(block.word[i] == words[i]);
+        assert_true(seen[i] == ((float)(words[i] >> 9) + 0.5f) / 8388608);
+    }
+    fcl_graph_destroy(&graph);
+}
+
+static void a_split_batch_draws_the_same_numbers(void **state)
+{
+    static const draw hows[] = {fcl_normal, fcl_uniform};
+    for (int i = 0; i < 2; i++) {
+        float whole[14 * 5], part[14 * 5], other[14 * 5];
+        draw_rows(*state, hows[i], 14, 5, 3, 2, whole);
+        draw_rows(*state, hows[i], 7, 5, 3, 2, part);
+        draw_rows(*state, hows[i], 7, 5, 10, 2, part + 7 * 5);
+        assert_memory_equal(whole, part, sizeof whole);
+        draw_rows(*state, hows[i], 14, 5, 3, 3, other);
+        assert_memory_not_equal(whole, other, sizeof whole);
+    }
+}
+
+static void normals_have_their_moments(void **state)
+{
+    int count = trial_tiny() ? 400 : 200000;
+    float *x = fcl_zalloc((size_t)count * sizeof *x);
+    double moment[5] = {0};
+    draw_rows(*state, fcl_normal, count / 4, 4, 0, (uint32_t)trial_int(0, 1000000), x);
+    for (int i = 0; i < count; i++)
+        for (int k = 1; k <= 4; k++)
+            moment[k] += pow((double)x[i], k) / count;
+    /* five standard errors each: the variances of x, x^2, x^3, x^4 are 1, 2, 15, 96 */
+    assert_near(moment[1], 0, 5 * sqrt(1.0 / count));
+    assert_near(moment[2], 1, 5 * sqrt(2.0 / count));
+    assert_near(moment[3], 0, 5 * sqrt(15.0 / count));
+    assert_near(moment[4], 3, 5 * sqrt(96.0 / count));
+    free(x);
+}
+
+/* Batches of 10 from 103 rows: each epoch sees each row once, and no two epochs in the same order. */
+static void every_epoch_is_a_permutation(void **state)
+{
+    enum { COUNT = 103, BATCH = 10, STEPS = 31 };
+    int32_t order[STEPS * BATCH];
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *index = fcl_output(fcl_batch_index(graph, COUNT, BATCH, BATCH, 5));
+    assert_ok(fcl_graph_compile(graph, *state, NULL));
+    for (int step = 0; step < STEPS; step++) {
+        fcl_graph_random(graph, 99, (uint32_t)step, 0);
+        assert_ok(fcl_graph_run(graph));
+        assert_ok(fcl_tensor_read(index, order + step * BATCH));
+    }
+    for (int epoch = 0; epoch < 3; epoch++) {
+        int seen[COUNT] = {0};
+        for (int i = 0; i < COUNT; i++) {
+            int row = order[epoch * COUNT + i];
+            assert_true(row >= 0 && row < COUNT);
+            assert_int_equal(seen[row]++, 0);
+        }
+        assert_memory_not_equal(order, order + (epoch ? epoch : 1) * COUNT, COUNT * sizeof *order);
+    }
+    fcl_graph_destroy(&graph);
+}
+
+/* Each of 7 rows comes first in about a seventh of 7000 epochs; the ends of the range work. */
+static void permutations_are_fair(void **state)
+{
+    (void)state;
+    int first[7] = {0};
+    for (uint64_t epoch = 0; epoch < 7000; epoch++)
+        first[permute_index(0, 7, 12345, 1, epoch)]++;
+    for (int i = 0; i < 7; i++)
+        assert_near(first[i], 1000, 150);
+    for (uint32_t i = 0; i < 100; i++)
+        assert_true(permute_index(INT32_MAX - 1 - i, INT32_MAX, 1, 2, 3) < INT32_MAX);
+    assert_int_equal(permute_index(0, 1, 1, 2, 3), 0);
+}
+
+/* --- adaptive steps: x' = rate x, each sample with a rate of its own --- */
+
+enum { SAMPLES = 5, WIDTH = 3 };
+
+typedef struct solve {
+    trial *t;
+    fcl_tensor *x, *k, *state, *rate;
+    fcl_ode_next next;
+} solve;
+
+/* Bogacki-Shampine 3(2): three new slopes a step, the last one is the next first. */
+static solve make_solve(void)
+{
+    solve s = {.t = trial_create()};
+    s.x = trial_input(s.t, FCL_SHAPE(SAMPLES, WIDTH), PREPARED, 0);
+    s.k = trial_input(s.t, FCL_SHAPE(SAMPLES, WIDTH), PREPARED, 0);
+    s.state = trial_input(s.t, FCL_SHAPE(SAMPLES, FCL_ODE_STATE), PREPARED, 0);
+    s.rate = trial_input(s.t, FCL_SHAPE(SAMPLES, 1), PREPARED, 0);
+    fcl_tensor *h = fcl_slice(s.state, 1, FCL_ODE_H, FCL_ODE_H + 1), *k[4] = {s.k};
+    k[1] = fcl_mul(s.rate, fcl_ode_stage(s.x, h, 1, k, (const double[]){0.5}));
+    k[2] = fcl_mul(s.rate, fcl_ode_stage(s.x, h, 2, k, (const double[]){0, 0.75}));
+    fcl_tensor *x_new = fcl_ode_stage(s.x, h, 3, k, (const double[]){2 / 9.0, 1 / 3.0, 4 / 9.0});
+    k[3] = fcl_mul(s.rate, x_new);
+    fcl_tensor *zero = fcl_scale(s.x, 0);
+    fcl_tensor *error =
+        fcl_ode_stage(zero, h, 4, k, (const double[]){-5 / 72.0, 1 / 12.0, 1 / 9.0, -1 / 8.0});
+    fcl_ode_control control = {.rtol = 1e-4f, .atol = 1e-4f, .order = 3};
+    s.next = fcl_ode_advance(&control, s.x, x_new, error, s.k, k[3], s.state);
+    fcl_assign(s.x, s.next.x);
+    fcl_assign(s.k, s.next.k_first);
+    fcl_assign(s.state, s.next.state);
+    return s;
+}
+
+static const double rates[SAMPLES] = {-1, -8, 2, 0.125, -2};
+
+/* Sample 4 runs backward from 1 to 0. */
+static void start(solve *s)
+{
+    for (int i = 0; i < SAMPLES; i++) {
+        double *state = trial_leaf_of(s->t, s->state)->value + i * FCL_ODE_STATE;
+        bool back = i == 4;
+        state[FCL_ODE_T] = back;
+        state[FCL_ODE_T_END] = !back;
+        state[FCL_ODE_H] = back ? -0.5 : 0.5;
+        state[FCL_ODE_ERROR] = state[FCL_ODE_ACTIVE] = 1;
+        trial_leaf_of(s->t, s->rate)->value[i] = rates[i];
+        for (int k = 0; k < WIDTH; k++) {
+            trial_leaf_of(s->t, s->x)->value[i * WIDTH + k] = k + 1;
+            trial_leaf_of(s->t, s->k)->value[i * WIDTH + k] = rates[i] * (k + 1);
+        }
+    }
+}
+
+/* The same loop in double precision. */
+static void reference_steps(solve *s, int steps)
+{
+    for (int i = 0; i < steps; i++) {
+        trial_evaluate(s->t, 0, 0, NULL, NULL);
+        memcpy(trial_leaf_of(s->t, s->x)->value, reference_value(s->t->r, s->next.x), SAMPLES * WIDTH * sizeof(double));
+        memcpy(trial_leaf_of(s->t, s->k)->value, reference_value(s->t->r, s->next.k_first),
+               SAMPLES * WIDTH * sizeof(double));
+        memcpy(trial_leaf_of(s->t, s->state)->value, reference_value(s->t->r, s->next.state),
+               SAMPLES * FCL_ODE_STATE * sizeof(double));
+    }
+}
+
+static void every_sample_has_its_own_step(void **state)
+{
+    enum { STEPS = 80 };
+    float x[SAMPLES * WIDTH], end[SAMPLES * FCL_ODE_STATE];
+    solve s = make_solve();
+    start(&s);
+    assert_ok(fcl_graph_compile(s.t->graph, *state, NULL));
+    assert_ok(trial_run(s.t));
+    for (int i = 1; i < STEPS; i++)
+        assert_ok(fcl_graph_run(s.t->graph));
+    assert_ok(fcl_tensor_read(s.x, x));
+    assert_ok(fcl_tensor_read(s.state, end));
+    reference_steps(&s, STEPS);
+    for (int i = 0; i < SAMPLES; i++) {
+        const float *found = end + i * FCL_ODE_STATE;
+        const double *expected = trial_leaf_of(s.t, s.state)->value + i * FCL_ODE_STATE;
+        double exact = exp(rates[i] * (i == 4 ? -1 : 1));
+        assert_true(found[FCL_ODE_ACTIVE] == 0 && found[FCL_ODE_H] == 0);
+        assert_true(found[FCL_ODE_T] == found[FCL_ODE_T_END]);
+        assert_near(found[FCL_ODE_ACCEPTED], expected[FCL_ODE_ACCEPTED], 1);
+        assert_near(found[FCL_ODE_REJECTED], expected[FCL_ODE_REJECTED], 1);
+        for (int k = 0; k < WIDTH; k++) {
+            assert_near(x[i * WIDTH + k], (k + 1) * exact, 2e-3 * (k + 1) * fmax(exact, 1));
+            assert_near(x[i * WIDTH + k], trial_leaf_of(s.t, s.x)->value[i * WIDTH + k], 1e-3 * (k + 1) * fmax(exact, 1));
+        }
+    }
+    assert_true(end[1 * FCL_ODE_STATE + FCL_ODE_ACCEPTED] > 2 * end[3 * FCL_ODE_STATE + FCL_ODE_ACCEPTED]);
+    trial_destroy(&s.t);
+}
+
+static int open_device(void **state)
+{
+    fcl_device *device = NULL;
+    trial_seed();
+    if (fcl_device_open(NULL, NULL, &device) != FCL_OK)
+        print_error("%s\n", fcl_error());
+    *state = device;
+    return device ? 0 : -1;
+}
+
+static int close_device(void **state)
+{
+    fcl_device *device = *state;
+    fcl_device_close(&device);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_graphs_agree_with_the_reference),
+        cmocka_unit_test(a_chain_is_one_launch),
+        cmocka_unit_test(what_nobody_reads_launches_nothing),
+        cmocka_unit_test(a_long_chain_needs_little_memory),
+        cmocka_unit_test(all_operations_see_the_old_value),
+        cmocka_unit_test(a_leaf_is_updated_in_place),
+        cmocka_unit_test(mistakes_are_told_in_words),
+        cmocka_unit_test(a_failed_builder_can_be_built_upon),
+        cmocka_unit_test(the_check_names_the_first_nan),
+        cmocka_unit_test(forward_mode_is_the_difference_quotient),
+        cmocka_unit_test(second_derivatives_agree),
+        cmocka_unit_test(a_derivative_that_does_not_exist_is_zero),
+        cmocka_unit_test(philox_gives_its_known_words),
+        cmocka_unit_test(a_split_batch_draws_the_same_numbers),
+        cmocka_unit_test(normals_have_their_moments),
+        cmocka_unit_test(every_epoch_is_a_permutation),
+        cmocka_unit_test(permutations_are_fair),
+        cmocka_unit_test(every_sample_has_its_own_step),
+    };
+    return cmocka_run_group_tests(tests, open_device, close_device);
+}

@@ -49,6 +49,8 @@ void fcl_launch_destroy(fcl_launch **launch)
 
 static void set_argument(fcl_launch *launch, int index, size_t size, const void *value)
 {
+    if (!launch)
+        return;
     cl_int code = clSetKernelArg(launch->kernel, (cl_uint)index, size, value);
     if (code == CL_SUCCESS || launch->status != FCL_OK)
         return;
@@ -89,6 +91,8 @@ void fcl_launch_local(fcl_launch *launch, int index, size_t bytes)
 
 void fcl_launch_range(fcl_launch *launch, int dimensions, const size_t *global, const size_t *local)
 {
+    if (!launch)
+        return;
     launch->dimensions = dimensions;
     launch->has_local = local != NULL;
     for (int i = 0; i < dimensions; i++) {

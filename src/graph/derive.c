@@ -41,9 +41,20 @@ static void refuse_missing(fcl_graph *graph, int until, const bool *live)
     }
 }
 
+/* In a graph with a mistake shapes do not fit, so the rules cannot be applied: any derivative is zero. */
+static void no_derivatives(int count, fcl_tensor *const *of, fcl_tensor **derivative)
+{
+    for (int i = 0; i < count; i++)
+        derivative[i] = zeros(of[i]->graph, of[i]->shape);
+}
+
 void fcl_vjp(fcl_tensor *y, fcl_tensor *seed, int count, fcl_tensor *const *x, fcl_tensor **dx)
 {
     fcl_graph *graph = y->graph;
+    if (graph->mistake) {
+        no_derivatives(count, x, dx);
+        return;
+    }
     bool *live = mark_dependents(graph, y->id, count, x);
     fcl_tensor **bar = fcl_zalloc(((size_t)y->id + 1) * sizeof *bar);
     if (seed && !fcl_shape_equal(seed->shape, y->shape))
@@ -123,6 +134,10 @@ void fcl_jvp(int outputs, fcl_tensor *const *y, fcl_tensor **dy, int count, fcl_
              fcl_tensor *const *dx)
 {
     fcl_graph *graph = y[0]->graph;
+    if (graph->mistake) {
+        no_derivatives(outputs, y, dy);
+        return;
+    }
     int until = 0;
     for (int j = 0; j < outputs; j++)
         until = y[j]->id > until ? y[j]->id : until;

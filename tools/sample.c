@@ -1,4 +1,5 @@
 /* flowcl sample: new samples of a trained model, or data carried to noise and back. */
+#include "terminal.h"
 #include "tool.h"
 
 #include <inttypes.h>
@@ -132,7 +133,11 @@ static int run(const tool_call *call)
     int status = check_usage(call);
     if (status != EXIT_DONE)
         return status;
-    if (compute(&work, call->positional[0]) != FCL_OK)
+    progress bar = {0};
+    progress_announce(&bar, "preparing and sampling");
+    int computed = compute(&work, call->positional[0]);
+    progress_erase(&bar);
+    if (computed != FCL_OK)
         status = tool_fail_library();
     else if (work.settings->json)
         status = print_json(&work);

@@ -88,12 +88,29 @@ static int64_t tenths(const progress *bar, int64_t step)
     return way > 0 ? (int64_t)((double)(step - bar->first) / (double)way * 10) : 10;
 }
 
+static bool draws_bars(void)
+{
+    const char *kind = getenv("TERM");
+    return isatty(STDERR_FILENO) && !(kind && !strcmp(kind, "dumb"));
+}
+
+void progress_announce(progress *bar, const char *text)
+{
+    if (draws_bars())
+        bar->drawn = fprintf(stderr, "%s ...", text) > 0;
+}
+
+void progress_erase(progress *bar)
+{
+    if (bar->drawn)
+        fputs("\r\033[K", stderr);
+    bar->drawn = false;
+}
+
 void progress_start(progress *bar, int64_t first, int64_t total)
 {
-    *bar = (progress){.first = first, .total = total, .terminal = isatty(STDERR_FILENO)};
-    const char *kind = getenv("TERM");
-    if (kind && !strcmp(kind, "dumb"))
-        bar->terminal = false;
+    progress_erase(bar);
+    *bar = (progress){.first = first, .total = total, .terminal = draws_bars()};
 }
 
 void progress_update(progress *bar, const progress_state *state)
@@ -121,9 +138,7 @@ void progress_finish(progress *bar, const progress_state *state)
 
 void progress_say(progress *bar, const char *format, ...)
 {
-    if (bar->drawn)
-        fputs("\r\033[K", stderr);
-    bar->drawn = false;
+    progress_erase(bar);
     va_list args;
     va_start(args, format);
     vfprintf(stderr, format, args);

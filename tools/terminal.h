@@ -26,6 +26,11 @@ typedef struct progress_state {
     double seconds, seconds_left;
 } progress_state;
 
+/* Before the first step: what is being waited for, on a terminal only. `bar` is all zero. */
+void progress_announce(progress *bar, const char *text);
+/* Takes away what stands in the current line. */
+void progress_erase(progress *bar);
+
 void progress_start(progress *bar, int64_t first, int64_t total);
 void progress_update(progress *bar, const progress_state *state);
 /* Draws the last state and leaves it standing. */

@@ -72,8 +72,8 @@ static int on_start(void *data, const fcl_train_start *start)
         if (status != FCL_OK)
             return status;
     }
-    print_start(start);
     progress_start(&run->bar, start->first_step, start->steps);
+    print_start(start);
     run->state.step = start->first_step;
     return status_of(run_folder_write_config(&run->folder, run->options) &&
                      run_folder_begin(&run->folder, start->first_step));
@@ -194,8 +194,10 @@ static int report(training *run, int status)
 {
     if (status == FCL_ERR_STOPPED)
         progress_finish(&run->bar, &run->state);
-    if (run->bar.drawn) /* it ended in the middle of the bar's line */
+    if (run->bar.drawn && run->state.step > 0) /* it ended in the middle of the bar's line, which stays */
         fputc('\n', stderr);
+    else
+        progress_erase(&run->bar);
     if (run->folder.failure[0])
         return tool_fail("%s", run->folder.failure);
     if (status != FCL_OK && status != FCL_ERR_STOPPED)
@@ -227,6 +229,7 @@ static int run(const tool_call *call)
                              .sampled = on_samples,
                              .finish = on_finish};
     stop_watch();
+    progress_announce(&run.bar, "preparing data, device and kernels");
     status = report(&run, fcl_train(&settings->train, &hooks));
     run_folder_close(&run.folder);
     fcl_array_destroy(&run.reference);

@@ -27,7 +27,6 @@ while read -r solver stages; do
 done <<'END'
 euler 1
 midpoint 2
-heun 2
 rk4 4
 END
 # (One size and one tolerance: each has kernels of its own, which take their time to compile.)

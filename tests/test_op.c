@@ -37,18 +37,18 @@ typedef struct row_case {
 #define UNARY(name, kind) {#name, 1, {kind}, .unary = fcl_##name, SETTINGS(any_shape)}
 #define BINARY(name, a, b, list) {#name, 2, {a, b}, .binary = fcl_##name, SETTINGS(list)}
 
-static const setting any_shape[] = {{{S(7)}}, {{{0}}}, {{S(17, 65)}}, {{S(257)}}};
+static const setting any_shape[] = {{{S(7)}}, {{{0}}}, {{S(35)}}, {{S(17, 65)}}};
 
 /* full, row, column, single number, outer, in the middle, batched; on either side */
 static const setting broadcasts[] = {
-    {{S(3, 7), S(3, 7)}},    {{S(3, 7), S(3, 1)}},     {{S(3, 7), S(7)}},       {{S(3, 7), {0}}},
+    {{S(2, 35), S(2, 35)}},  {{S(3, 35), S(3, 1)}},    {{S(3, 35), S(35)}},     {{S(3, 7), {0}}},
     {{S(3, 1), S(1, 7)}},    {{S(7), S(3, 7)}},        {{{0}, S(2, 2)}},        {{S(2, 3, 4), S(3, 1)}},
     {{S(17, 65), S(17, 65)}}, {{S(17, 65), S(17, 1)}}, {{S(17, 65), S(65)}},    {{S(65, 1), S(257)}},
     {{S(64, 17), {0}}},      {{S(5, 3, 17), S(5, 1, 17)}}, {{S(5, 3, 17), S(3, 17)}}, {{S(16, 32), S(32)}},
 };
 
 static const setting few_broadcasts[] = {
-    {{S(3, 7), S(3, 7)}}, {{S(3, 1), S(7)}}, {{S(17, 65), S(17, 65)}}, {{S(65), S(17, 65)}}, {{S(17, 65), {0}}},
+    {{S(2, 35), S(2, 35)}}, {{S(3, 1), S(7)}}, {{S(17, 65), S(17, 65)}}, {{S(65), S(17, 65)}}, {{S(17, 65), {0}}},
 };
 
 static const setting wheres[] = {

@@ -59,6 +59,7 @@ static int64_t row_size(fcl_shape shape)
 
 /* --- elementwise --- */
 
+/* clang-format off */
 static double f_add(const double *x) { return x[0] + x[1]; }
 static double f_sub(const double *x) { return x[0] - x[1]; }
 static double f_neg(const double *x) { return -x[0]; }
@@ -83,6 +84,7 @@ static double f_relu(const double *x) { return x[0] > 0 ? x[0] : 0; }
 static double f_silu(const double *x) { return x[0] / (1 + exp(-x[0])); }
 static double f_gelu(const double *x) { return x[0] * 0.5 * erfc(-x[0] / sqrt(2)); }
 static double f_same(const double *x) { return x[0]; }
+/* clang-format on */
 
 /* Klambauer et al. 2017: lambda x, or lambda alpha (e^x - 1) for x < 0 */
 static double f_selu(const double *x)
@@ -95,12 +97,33 @@ static const struct {
     const char *op;
     double (*f)(const double *x);
 } elementwise[] = {
-    {"add", f_add},         {"sub", f_sub},   {"neg", f_neg},     {"mul", f_mul},     {"div", f_div},
-    {"max", f_max},         {"min", f_min},   {"abs", f_abs},     {"square", f_square},
-    {"greater", f_greater}, {"sqrt", f_sqrt}, {"where", f_where}, {"reciprocal", f_reciprocal},
-    {"exp", f_exp},         {"log", f_log},   {"sin", f_sin},     {"cos", f_cos},     {"tanh", f_tanh},
-    {"erf", f_erf},         {"relu", f_relu}, {"silu", f_silu},   {"gelu", f_gelu},   {"selu", f_selu},
-    {"sigmoid", f_sigmoid}, {"detach", f_same}, {"expand", f_same}, {0},
+    {"add", f_add},
+    {"sub", f_sub},
+    {"neg", f_neg},
+    {"mul", f_mul},
+    {"div", f_div},
+    {"max", f_max},
+    {"min", f_min},
+    {"abs", f_abs},
+    {"square", f_square},
+    {"greater", f_greater},
+    {"sqrt", f_sqrt},
+    {"where", f_where},
+    {"reciprocal", f_reciprocal},
+    {"exp", f_exp},
+    {"log", f_log},
+    {"sin", f_sin},
+    {"cos", f_cos},
+    {"tanh", f_tanh},
+    {"erf", f_erf},
+    {"relu", f_relu},
+    {"silu", f_silu},
+    {"gelu", f_gelu},
+    {"selu", f_selu},
+    {"sigmoid", f_sigmoid},
+    {"detach", f_same},
+    {"expand", f_same},
+    {0},
 };
 
 static void eval_elementwise(const evaluation *e, double (*f)(const double *x))
@@ -129,7 +152,8 @@ static void eval_sum(const evaluation *e)
     }
 }
 
-static double matrix_at(const evaluation *e, int input, bool transpose, int64_t batch, int64_t row, int64_t column)
+static double matrix_at(const evaluation *e, int input, bool transpose, int64_t batch, int64_t row,
+                        int64_t column)
 {
     fcl_shape s = e->node->input[input]->shape;
     int64_t rows = s.dim[s.rank - 2], columns = s.dim[s.rank - 1];

@@ -1,4 +1,5 @@
-/* Graphs as a whole: fusion, memory, assignments, derivatives of models, mistakes, random numbers, control. */
+/* Graphs as a whole: fusion, memory, assignments, derivatives of models, mistakes, random numbers, control.
+ */
 #include "trial.h"
 
 #include "cl/philox.h"
@@ -109,7 +110,8 @@ static fcl_tensor *random_product(const pool *p, fcl_tensor *a)
 static fcl_tensor *random_shape(const pool *p, fcl_tensor *a)
 {
     if (a->shape.rank != 2)
-        return fcl_scale(fcl_sum_axes(a, a->shape.rank ? 1 : 0), 1 / (float)(a->shape.rank ? a->shape.dim[0] : 1));
+        return fcl_scale(fcl_sum_axes(a, a->shape.rank ? 1 : 0),
+                         1 / (float)(a->shape.rank ? a->shape.dim[0] : 1));
     int axis = trial_int(0, 1);
     int64_t size = a->shape.dim[axis];
     switch (trial_int(0, 5)) {
@@ -118,8 +120,9 @@ static fcl_tensor *random_shape(const pool *p, fcl_tensor *a)
     case 1:
         return fcl_scale(fcl_sum_axes(a, 1u << axis), 1 / (float)size);
     case 2:
-        return fcl_concat(2, (fcl_tensor *[]){fcl_slice(a, axis, size / 2, size), fcl_slice(a, axis, 0, (size + 1) / 2)},
-                          axis);
+        return fcl_concat(
+            2, (fcl_tensor *[]){fcl_slice(a, axis, size / 2, size), fcl_slice(a, axis, 0, (size + 1) / 2)},
+            axis);
     case 3:
         return fcl_reshape(fcl_sin(fcl_reshape(a, FCL_SHAPE(fcl_shape_size(a->shape)))), a->shape);
     case 4:
@@ -135,7 +138,10 @@ static void grow(pool *p, int nodes)
     for (int i = 0; i < nodes && p->count < POOL; i++) {
         fcl_tensor *a = any(p), *b;
         int kind = trial_int(0, 9);
-        b = kind < 3 ? random_unary(a) : kind < 7 ? random_binary(p, a) : kind < 8 ? random_product(p, a) : random_shape(p, a);
+        b = kind < 3   ? random_unary(a)
+            : kind < 7 ? random_binary(p, a)
+            : kind < 8 ? random_product(p, a)
+                       : random_shape(p, a);
         if (fcl_shape_size(b->shape) <= 4096)
             p->tensor[p->count++] = b;
     }
@@ -150,8 +156,8 @@ typedef struct random_graph {
 static void make_leaves(random_graph *g, pool *p)
 {
     int b = trial_int(1, trial_tiny() ? 5 : 40), d = trial_int(1, trial_tiny() ? 5 : 40);
-    const fcl_shape shapes[] = {FCL_SHAPE(b, d), FCL_SHAPE(b, d), FCL_SHAPE(b, 1), FCL_SHAPE(d), FCL_SCALAR,
-                                FCL_SHAPE(d, d), FCL_SHAPE(b, d)};
+    const fcl_shape shapes[] = {FCL_SHAPE(b, d), FCL_SHAPE(b, d), FCL_SHAPE(b, 1), FCL_SHAPE(d),
+                                FCL_SCALAR,      FCL_SHAPE(d, d), FCL_SHAPE(b, d)};
     for (int i = 0; i < 7; i++)
         p->tensor[p->count++] = trial_input(g->t, shapes[i], SMOOTH, 0);
     p->tensor[p->count++] = fcl_constant(p->graph, 0.5f);
@@ -231,7 +237,8 @@ static bool random_graph_agrees(fcl_device *device, uint64_t seed, bool no_fusio
     trial_return(seed);
     random_graph g = make_random_graph();
     trial_fill(g.t);
-    snprintf(what, sizeof what, "random graph %llu, %s", (unsigned long long)seed, no_fusion ? "not fused" : "fused");
+    snprintf(what, sizeof what, "random graph %llu, %s", (unsigned long long)seed,
+             no_fusion ? "not fused" : "fused");
     assert_ok(fcl_graph_compile(g.t->graph, device, &(fcl_graph_options){.no_fusion = no_fusion}));
     bool right = places_are_apart(g.t->graph->plan);
     if (!right)
@@ -352,6 +359,51 @@ static void a_leaf_is_updated_in_place(void **state)
     fcl_buffer_destroy(&buffer);
 }
 
+/* y = 2 x where y begins in the middle of x: written in place, it would read what it has written. */
+static void windows_that_overlap_are_not_updated_in_place(void **state)
+{
+    enum { HALF = FCL_BUFFER_ALIGN / 4 };
+    fcl_buffer *buffer;
+    float content[3 * HALF], seen[3 * HALF];
+    for (int i = 0; i < 3 * HALF; i++)
+        content[i] = (float)i;
+    assert_ok(fcl_buffer_create(*state, sizeof content, &buffer));
+    assert_ok(fcl_buffer_write(buffer, 0, sizeof content, content));
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *x = fcl_leaf(graph, "x", FCL_F32, FCL_SHAPE(2 * HALF), buffer, 0);
+    fcl_tensor *y = fcl_leaf(graph, "y", FCL_F32, FCL_SHAPE(2 * HALF), buffer, FCL_BUFFER_ALIGN);
+    fcl_assign(y, fcl_scale(x, 2));
+    assert_ok(fcl_graph_compile(graph, *state, NULL));
+    assert_int_equal(fcl_graph_describe(graph).launches, 2);
+    assert_ok(fcl_graph_run(graph));
+    assert_ok(fcl_buffer_read(buffer, 0, sizeof seen, seen));
+    for (int i = 0; i < 3 * HALF; i++)
+        assert_true(seen[i] == (i < HALF ? content[i] : 2 * content[i - HALF]));
+    fcl_graph_destroy(&graph);
+    fcl_buffer_destroy(&buffer);
+}
+
+/* Of the results of one launch, only those that somebody reads take memory; the others are not written. */
+static void results_that_nobody_reads_are_not_stored(void **state)
+{
+    for (int part = 0; part < 2; part++) {
+        trial *t = trial_create();
+        fcl_shape rows = FCL_SHAPE(200, 3);
+        fcl_tensor *x0 = trial_input(t, rows, SMOOTH, 0), *x1 = trial_input(t, rows, SMOOTH, 0), *target;
+        fcl_tensor *x_t = fcl_cfm_point(FCL_PATH_LINEAR, x0, x1, trial_input(t, FCL_SHAPE(200, 1), TIME, 0),
+                                        NULL, 0, &target);
+        fcl_tensor *kept = fcl_output(part ? target : x_t);
+        trial_fill(t);
+        trial_evaluate(t, 0, 0, NULL, NULL);
+        assert_ok(fcl_graph_compile(t->graph, *state, NULL));
+        if (!part)
+            assert_true(fcl_graph_describe(t->graph).arena_bytes < 2 * 200 * 3 * sizeof(float));
+        assert_ok(trial_run(t));
+        assert_true(trial_agrees(t, kept, 1e-6, "a part of a launch"));
+        trial_destroy(&t);
+    }
+}
+
 /* --- mistakes --- */
 
 typedef void (*blunder)(fcl_graph *graph, fcl_tensor *x);
@@ -429,12 +481,18 @@ static void mistakes_are_told_in_words(void **state)
         blunder make;
         const char *words[3];
     } mistakes[] = {
-        {wrong_add, {"add", "(7, 9)", "(4)"}},        {wrong_product, {"matmul", "weight", "(3, 9)"}},
-        {wrong_slice, {"slice", "points", "12"}},     {wrong_axis, {"pad", "axis 2", "(7, 9)"}},
-        {wrong_concat, {"concat", "other", "(5, 9)"}}, {wrong_reshape, {"reshape", "points", "(5, 7)"}},
-        {wrong_permute, {"permute", "axis 1", ""}},   {wrong_sum, {"sum", "points", "0x4"}},
-        {wrong_index, {"gather_rows", "label", "int32"}}, {wrong_target, {"assign", "hidden", ""}},
-        {wrong_samples, {"cfm_loss", "(7, 8)", "points"}}, {no_derivative, {"derivative", "cfm_point", ""}},
+        {wrong_add, {"add", "(7, 9)", "(4)"}},
+        {wrong_product, {"matmul", "weight", "(3, 9)"}},
+        {wrong_slice, {"slice", "points", "12"}},
+        {wrong_axis, {"pad", "axis 2", "(7, 9)"}},
+        {wrong_concat, {"concat", "other", "(5, 9)"}},
+        {wrong_reshape, {"reshape", "points", "(5, 7)"}},
+        {wrong_permute, {"permute", "axis 1", ""}},
+        {wrong_sum, {"sum", "points", "0x4"}},
+        {wrong_index, {"gather_rows", "label", "int32"}},
+        {wrong_target, {"assign", "hidden", ""}},
+        {wrong_samples, {"cfm_loss", "(7, 8)", "points"}},
+        {no_derivative, {"derivative", "cfm_point", ""}},
     };
     for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
         fcl_graph *graph = fcl_graph_create();
@@ -453,7 +511,8 @@ static void a_failed_builder_can_be_built_upon(void **state)
     fcl_graph *graph = fcl_graph_create();
     fcl_tensor *x = input(graph, "x", FCL_SHAPE(7, 9)), *dx, *dy;
     fcl_tensor *y = fcl_matmul(x, x, false, false);
-    y = fcl_permute(fcl_slice(fcl_sum_axes(fcl_concat(2, (fcl_tensor *[]){y, x}, 1), 2), 0, 1, 3), (int[]){1, 0});
+    y = fcl_permute(fcl_slice(fcl_sum_axes(fcl_concat(2, (fcl_tensor *[]){y, x}, 1), 2), 0, 1, 3),
+                    (int[]){1, 0});
     y = fcl_mean(fcl_cfm_loss(fcl_gather_rows(fcl_linear(y, x, x), x, 1, 0), fcl_expand(y, FCL_SHAPE(3, 3))));
     fcl_vjp(y, NULL, 1, &x, &dx);
     fcl_jvp(1, &y, &dy, 1, &x, &x);
@@ -524,7 +583,8 @@ static void forward_mode_is_the_difference_quotient(void **state)
     trial_destroy(&m.t);
 }
 
-/* The Hessian of the loss in the weights times a direction: by vjp of vjp, by jvp of vjp, and by a quotient. */
+/* The Hessian of the loss in the weights times a direction: by vjp of vjp, by jvp of vjp, and by a quotient.
+ */
 static void second_derivatives_agree(void **state)
 {
     model m = make_model(5);
@@ -554,7 +614,8 @@ static void a_derivative_that_does_not_exist_is_zero(void **state)
 {
     float seen[6] = {1, 1, 1, 1, 1, 1};
     fcl_graph *graph = fcl_graph_create();
-    fcl_tensor *x = input(graph, "x", FCL_SHAPE(2, 3)), *other = input(graph, "other", FCL_SHAPE(2, 3)), *dx[2];
+    fcl_tensor *x = input(graph, "x", FCL_SHAPE(2, 3)), *other = input(graph, "other", FCL_SHAPE(2, 3)),
+               *dx[2];
     fcl_vjp(fcl_sum(fcl_mul(x, fcl_detach(other))), NULL, 2, (fcl_tensor *[]){x, other}, dx);
     fcl_output(dx[1]);
     assert_ok(fcl_graph_compile(graph, *state, NULL));
@@ -569,7 +630,8 @@ static void a_derivative_that_does_not_exist_is_zero(void **state)
 
 typedef fcl_tensor *(*draw)(fcl_graph *graph, fcl_shape shape, uint32_t stream);
 
-static void draw_rows(fcl_device *device, draw how, int rows, int width, uint64_t first, uint32_t step, float *out)
+static void draw_rows(fcl_device *device, draw how, int rows, int width, uint64_t first, uint32_t step,
+                      float *out)
 {
     fcl_graph *graph = fcl_graph_create();
     fcl_tensor *x = fcl_output(how(graph, FCL_SHAPE(rows, width), 7));
@@ -726,7 +788,8 @@ static void reference_steps(solve *s, int steps)
 {
     for (int i = 0; i < steps; i++) {
         trial_evaluate(s->t, 0, 0, NULL, NULL);
-        memcpy(trial_leaf_of(s->t, s->x)->value, reference_value(s->t->r, s->next.x), SAMPLES * WIDTH * sizeof(double));
+        memcpy(trial_leaf_of(s->t, s->x)->value, reference_value(s->t->r, s->next.x),
+               SAMPLES * WIDTH * sizeof(double));
         memcpy(trial_leaf_of(s->t, s->k)->value, reference_value(s->t->r, s->next.k_first),
                SAMPLES * WIDTH * sizeof(double));
         memcpy(trial_leaf_of(s->t, s->state)->value, reference_value(s->t->r, s->next.state),
@@ -757,7 +820,8 @@ static void every_sample_has_its_own_step(void **state)
         assert_near(found[FCL_ODE_REJECTED], expected[FCL_ODE_REJECTED], 1);
         for (int k = 0; k < WIDTH; k++) {
             assert_near(x[i * WIDTH + k], (k + 1) * exact, 2e-3 * (k + 1) * fmax(exact, 1));
-            assert_near(x[i * WIDTH + k], trial_leaf_of(s.t, s.x)->value[i * WIDTH + k], 1e-3 * (k + 1) * fmax(exact, 1));
+            assert_near(x[i * WIDTH + k], trial_leaf_of(s.t, s.x)->value[i * WIDTH + k],
+                        1e-3 * (k + 1) * fmax(exact, 1));
         }
     }
     assert_true(end[1 * FCL_ODE_STATE + FCL_ODE_ACCEPTED] > 2 * end[3 * FCL_ODE_STATE + FCL_ODE_ACCEPTED]);
@@ -790,6 +854,8 @@ int main(void)
         cmocka_unit_test(a_long_chain_needs_little_memory),
         cmocka_unit_test(all_operations_see_the_old_value),
         cmocka_unit_test(a_leaf_is_updated_in_place),
+        cmocka_unit_test(windows_that_overlap_are_not_updated_in_place),
+        cmocka_unit_test(results_that_nobody_reads_are_not_stored),
         cmocka_unit_test(mistakes_are_told_in_words),
         cmocka_unit_test(a_failed_builder_can_be_built_upon),
         cmocka_unit_test(the_check_names_the_first_nan),

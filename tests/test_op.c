@@ -1,6 +1,7 @@
 /* One loop over the operation table. Each row has cases; a row without any fails. For each case: the device
  * against the double reference, fused and not; and in double precision, through the reference, the rules:
- * <u, J v> = <J' u, v>, J v against a difference quotient, and the derivative of <J' u, v> against another. */
+ * <u, J v> = <J' u, v>, J v against a difference quotient, and the derivative of <J' u, v> against another.
+ */
 #include "trial.h"
 
 #include <math.h>
@@ -25,13 +26,15 @@ typedef struct row_case {
     domain domain[MAX_INPUTS];
     fcl_tensor *(*unary)(fcl_tensor *a);
     fcl_tensor *(*binary)(fcl_tensor *a, fcl_tensor *b);
-    int (*build)(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y); /* returns their number */
+    int (*build)(fcl_graph *graph, fcl_tensor **x, const setting *s,
+                 fcl_tensor **y); /* returns their number */
     void (*prepare)(trial *t, fcl_tensor **x, const setting *s);
     const setting *settings;
     int count;
     double loose; /* widens the device's tolerance: long sums */
 } row_case;
 
+/* clang-format off */
 #define S(...)           {.rank = (int)(sizeof((int[]){__VA_ARGS__}) / sizeof(int)), .dim = {__VA_ARGS__}}
 #define SETTINGS(array)  .settings = array, .count = (int)(sizeof array / sizeof *array)
 #define UNARY(name, kind) {#name, 1, {kind}, .unary = fcl_##name, SETTINGS(any_shape)}
@@ -69,6 +72,7 @@ static int build_where(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_t
 static const setting sums[] = {
     {{S(7)}, {1}},          {{S(3, 5)}, {1}},       {{S(3, 5)}, {2}},          {{S(3, 5)}, {3}},
     {{S(2, 3, 4)}, {5}},    {{S(2, 3, 4)}, {2}},    {{S(4, 1, 3)}, {3}},       {{S(1, 5)}, {1}},
+    {{S(4, 17)}, {1}},      {{S(2, 3, 20)}, {2}},   {{S(2, 37)}, {2}},
     {{S(7, 33)}, {2}},      {{S(33, 17)}, {1}},     {{S(64, 65)}, {1}},        {{S(65, 257)}, {2}},
     {{S(2, 65, 31)}, {2}},  {{S(3, 5, 7, 2)}, {10}}, {{S(1, 40000)}, {3}},     {{S(3000, 17)}, {1}},
     {{S(3000, 3)}, {1}},    {{S(3, 5001)}, {2}},    {{S(2, 3001, 65)}, {2}},
@@ -343,6 +347,8 @@ static const row_case cases[] = {
 /* Not operations: they hold what the others read, so every case has them. */
 static const char *const held_by_all[] = {"input", "leaf", "constant", "scalar", "part"};
 
+/* clang-format on */
+
 /* --- one case, built into a graph --- */
 
 typedef struct built {
@@ -350,7 +356,7 @@ typedef struct built {
     const setting *s;
     int inputs, outputs, moving; /* moving: inputs that have a derivative */
     fcl_tensor *x[MAX_INPUTS], *y[MAX_OUTPUTS];
-    fcl_tensor *mx[MAX_INPUTS], *v[MAX_INPUTS], *u;   /* the moving inputs, their direction; y's seed */
+    fcl_tensor *mx[MAX_INPUTS], *v[MAX_INPUTS], *u; /* the moving inputs, their direction; y's seed */
     fcl_tensor *dy, *dx[MAX_INPUTS], *dot, *ddx[MAX_INPUTS]; /* J v, J' u, <J' u, v>, its gradient */
 } built;
 
@@ -413,7 +419,8 @@ static scaled dot_of(const trial *t, int count, fcl_tensor *const *a, fcl_tensor
 {
     scaled sum = {0};
     for (int i = 0; i < count; i++)
-        add_product(&sum, reference_value(t->r, a[i]), reference_value(t->r, b[i]), fcl_shape_size(a[i]->shape));
+        add_product(&sum, reference_value(t->r, a[i]), reference_value(t->r, b[i]),
+                    fcl_shape_size(a[i]->shape));
     return sum;
 }
 
@@ -421,7 +428,8 @@ static bool close_to(const built *b, const char *what, scaled a, scaled c, doubl
 {
     if (fabs(a.value - c.value) <= tolerance * (1 + a.scale + c.scale))
         return true;
-    printf("%s, case %d: %s: %.12g and %.12g\n", b->row->op, (int)(b->s - b->row->settings), what, a.value, c.value);
+    printf("%s, case %d: %s: %.12g and %.12g\n", b->row->op, (int)(b->s - b->row->settings), what, a.value,
+           c.value);
     return false;
 }
 
@@ -439,7 +447,8 @@ static bool rules_hold(trial *t, const built *b)
     }
     bool held = close_to(b, "<u, J v> and <J' u, v>", forward, backward, 1e-6);
     held &= close_to(b, "J v and the difference quotient", forward, quotient, 1e-5);
-    return held & close_to(b, "the second derivative and its difference quotient", second, second_quotient, 1e-5);
+    return held &
+           close_to(b, "the second derivative and its difference quotient", second, second_quotient, 1e-5);
 }
 
 /* --- a row --- */

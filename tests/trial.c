@@ -191,7 +191,8 @@ bool trial_agrees(trial *t, fcl_tensor *output, double tolerance, const char *wh
         agrees = !differs(value, expected[i], output->type == FCL_I32 ? 0 : tolerance * largest);
         if (!agrees)
             printf("%s, shape %s: element %lld is %.9g, expected %.9g, bound %.2g\n", what,
-                   fcl_shape_text(t->graph, output->shape), (long long)i, value, expected[i], tolerance * largest);
+                   fcl_shape_text(t->graph, output->shape), (long long)i, value, expected[i],
+                   tolerance * largest);
     }
     free(found);
     return agrees;

@@ -57,8 +57,8 @@ void trial_evaluate(trial *t, double shift, int count, fcl_tensor *const *x, fcl
 
 /* Writes the leaves, runs the compiled graph. */
 int trial_run(trial *t);
-/* Holds an output against the reference: |difference| <= tolerance max(1, the largest |value|). A NaN equals a
- * NaN. Prints the first misfit and returns false. */
+/* Holds an output against the reference: |difference| <= tolerance max(1, the largest |value|). A NaN equals
+ * a NaN. Prints the first misfit and returns false. */
 bool trial_agrees(trial *t, fcl_tensor *output, double tolerance, const char *what);
 
 #endif

@@ -124,7 +124,7 @@ FCL_API fcl_tensor *fcl_concat(int count, fcl_tensor *const *parts, int axis);
 
 /* --- rows by index --- */
 
-/* table (N, ...), index (B) of FCL_I32 in 0..N-1 -> (B, ...). A table of FCL_U8 gives value * scale + shift;
+/* table (N, ...), index (B) of FCL_I32 in 0..N-1 (what lies outside is clamped into it) -> (B, ...). A table of FCL_U8 gives value * scale + shift;
  * a table of FCL_F32 ignores neither: pass 1 and 0. A table of FCL_I32 needs 1 and 0 and gives FCL_I32. */
 FCL_API fcl_tensor *fcl_gather_rows(fcl_tensor *table, fcl_tensor *index, float scale, float shift);
 /* The adjoint: rows (B, ...) added into zeros (N, ...) at their index, in the order of B. */
@@ -170,7 +170,11 @@ FCL_API fcl_tensor *fcl_ode_stage(fcl_tensor *x, fcl_tensor *h, int count, fcl_t
  * difference, already times h), k_first and k_last (B, D), the state (B, 8).
  * error norm = rms over D of error / (atol + rtol max(|x|, |x_new|)); accepted where it is <= 1 (a NaN counts as
  * rejected). An accepted sample takes x_new, t + h and, as the next first slope, k_last; a rejected one keeps
- * x and k_first and shrinks h. The last step ends on t_end exactly. A finished sample has h = 0. */
+ * x and k_first and shrinks h. The next h is h times
+ *     clamp(0.9 norm^(-0.7/order) previous^(0.4/order), 0.2, 5),   at most 0.9 after a rejection,
+ * 0.2 where the norm is NaN or infinite, and reaches t_end where it comes within 1 % of it: the last step ends on
+ * t_end exactly. The first h must not pass t_end. A finished or stuck sample has h = 0 and stays as it is; it is
+ * stuck when |h| falls below 4.8e-7 max(|t|, |t_end|). */
 enum fcl_ode_state { /* columns of the state */
     FCL_ODE_T,
     FCL_ODE_H,

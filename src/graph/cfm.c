@@ -10,8 +10,9 @@ static bool same_rows(fcl_tensor *node, int first, int last)
         if (shape.rank == 2 && fcl_shape_equal(shape, node->input[i]->shape))
             continue;
         fcl_mistake(node->graph, "%s: %s has shape %s, %s has %s; it takes rows (B, D) of one shape",
-                    fcl_node_text(node), fcl_node_text(node->input[first]), fcl_shape_text(node->graph, shape),
-                    fcl_node_text(node->input[i]), fcl_shape_text(node->graph, node->input[i]->shape));
+                    fcl_node_text(node), fcl_node_text(node->input[first]),
+                    fcl_shape_text(node->graph, shape), fcl_node_text(node->input[i]),
+                    fcl_shape_text(node->graph, node->input[i]->shape));
         return false;
     }
     return true;

@@ -17,7 +17,8 @@ static fcl_shape shape_with_rows(fcl_tensor *node, int64_t rows)
     fcl_require_type(node, 1, FCL_I32);
     if (shape.rank < 1 || index.rank != 1) {
         fcl_mistake(node->graph, "%s: shape %s by an index of shape %s; it takes (N, ...) and (B)",
-                    fcl_node_text(node), fcl_shape_text(node->graph, shape), fcl_shape_text(node->graph, index));
+                    fcl_node_text(node), fcl_shape_text(node->graph, shape),
+                    fcl_shape_text(node->graph, index));
         return shape;
     }
     shape.dim[0] = rows;
@@ -35,7 +36,8 @@ fcl_shape fcl_gather_shape(fcl_tensor *node)
 }
 
 /* The arguments that all kernels of this file begin with. */
-static fcl_launch *lower_rows(fcl_lowering *lowering, fcl_tensor *node, const char *kernel, int width, int count)
+static fcl_launch *lower_rows(fcl_lowering *lowering, fcl_tensor *node, const char *kernel, int width,
+                              int count)
 {
     fcl_launch *launch = fcl_lower_kernel(lowering, node, kernel);
     fcl_launch_buffer(launch, 0, node->input[0]->buffer);
@@ -91,7 +93,8 @@ fcl_shape fcl_scatter_shape(fcl_tensor *node)
     return shape_with_rows(node, node->attributes.count);
 }
 
-/* How many owners share the table's rows: enough to fill the device, as each of them reads the whole index. */
+/* How many owners share the table's rows: enough to fill the device, as each of them reads the whole index.
+ */
 static int64_t parts_of(const fcl_device *device, int64_t columns, int64_t count)
 {
     int units = fcl_device_describe(device)->compute_units;
@@ -112,7 +115,8 @@ int fcl_scatter_lower(fcl_lowering *lowering, fcl_tensor *node)
         lower_rows(lowering, node, wide ? "scatter_rows16" : "scatter_rows", (int)width, (int)count);
     fcl_launch_int(launch, 6, (int)parts);
     if (wide)
-        fcl_launch_range(launch, 2, (const size_t[2]){(size_t)columns, (size_t)parts}, (const size_t[2]){1, 1});
+        fcl_launch_range(launch, 2, (const size_t[2]){(size_t)columns, (size_t)parts},
+                         (const size_t[2]){1, 1});
     else
         fcl_lower_grid(launch, width, parts);
     return FCL_OK;

@@ -11,7 +11,8 @@ fcl_tensor *fcl_uniform(fcl_graph *graph, fcl_shape shape, uint32_t stream)
     return fcl_node(graph, "uniform", 0, NULL, &(fcl_attributes){.shape = shape, .stream = stream});
 }
 
-fcl_tensor *fcl_batch_index(fcl_graph *graph, int64_t count, int64_t batch, int64_t batch_total, uint32_t stream)
+fcl_tensor *fcl_batch_index(fcl_graph *graph, int64_t count, int64_t batch, int64_t batch_total,
+                            uint32_t stream)
 {
     if (count < 1 || count > INT32_MAX)
         fcl_mistake(graph, "batch_index: a data set of %lld rows; it takes 1 to 2^31 - 1", (long long)count);

@@ -21,14 +21,16 @@ fcl_tensor *fcl_ode_stage(fcl_tensor *x, fcl_tensor *h, int count, fcl_tensor *c
 /* The inputs in this order; the node is the next x, its parts are the next k_first and the next state. */
 enum { X, X_NEW, ERROR, K_FIRST, K_LAST, STATE, INPUTS };
 
-fcl_ode_next fcl_ode_advance(const fcl_ode_control *control, fcl_tensor *x, fcl_tensor *x_new, fcl_tensor *error,
-                             fcl_tensor *k_first, fcl_tensor *k_last, fcl_tensor *state)
+fcl_ode_next fcl_ode_advance(const fcl_ode_control *control, fcl_tensor *x, fcl_tensor *x_new,
+                             fcl_tensor *error, fcl_tensor *k_first, fcl_tensor *k_last, fcl_tensor *state)
 {
     fcl_tensor *inputs[INPUTS] = {x, x_new, error, k_first, k_last, state};
-    fcl_tensor *node = fcl_node(x->graph, "ode_advance", INPUTS, inputs, &(fcl_attributes){.control = *control});
+    fcl_tensor *node =
+        fcl_node(x->graph, "ode_advance", INPUTS, inputs, &(fcl_attributes){.control = *control});
     if (control->order < 1 || !(control->rtol >= 0) || !(control->atol >= 0) ||
         !(control->rtol + control->atol > 0))
-        fcl_mistake(x->graph, "%s: order %d, rtol %g, atol %g; a tolerance must be positive, neither negative",
+        fcl_mistake(x->graph,
+                    "%s: order %d, rtol %g, atol %g; a tolerance must be positive, neither negative",
                     fcl_node_text(node), control->order, (double)control->rtol, (double)control->atol);
     return (fcl_ode_next){node, fcl_node_part(node, 0, FCL_F32, node->shape),
                           fcl_node_part(node, 1, FCL_F32, state->shape)};
@@ -41,10 +43,11 @@ fcl_shape fcl_ode_advance_shape(fcl_tensor *node)
         fcl_shape expected = i == STATE ? FCL_SHAPE(shape.dim[0], FCL_ODE_STATE) : shape;
         fcl_require_type(node, i, FCL_F32);
         if (shape.rank != 2 || !fcl_shape_equal(node->input[i]->shape, expected))
-            fcl_mistake(node->graph, "%s: %s has shape %s beside x %s; it takes rows (B, D) and a state (B, %d)",
+            fcl_mistake(node->graph,
+                        "%s: %s has shape %s beside x %s; it takes rows (B, D) and a state (B, %d)",
                         fcl_node_text(node), fcl_node_text(node->input[i]),
-                        fcl_shape_text(node->graph, node->input[i]->shape), fcl_shape_text(node->graph, shape),
-                        FCL_ODE_STATE);
+                        fcl_shape_text(node->graph, node->input[i]->shape),
+                        fcl_shape_text(node->graph, shape), FCL_ODE_STATE);
     }
     return shape;
 }

@@ -85,8 +85,8 @@ static bool reads_in_place(const fcl_tensor *node, const fcl_tensor *target)
         const fcl_tensor *root = fcl_node_root(node->input[k]);
         if (!overlap(root, target))
             continue;
-        bool same_element = root == target && fcl_shape_size(target->shape) == fcl_shape_size(node->shape);
-        if (!(node->op->expression && same_element) && !node->op->in_place)
+        bool whole = fcl_shape_size(target->shape) == fcl_shape_size(node->shape);
+        if (root != target || !(node->op->expression ? whole : node->op->in_place))
             return false;
     }
     return true;

@@ -221,8 +221,8 @@ static bool has_axis(fcl_tensor *node)
     int axis = node->attributes.axis, rank = node->input[0]->shape.rank;
     if (axis >= 0 && axis < rank)
         return true;
-    fcl_mistake(node->graph, "%s of %s: axis %d of shape %s", node->op->name, fcl_node_text(node->input[0]), axis,
-                fcl_shape_text(node->graph, node->input[0]->shape));
+    fcl_mistake(node->graph, "%s of %s: axis %d of shape %s", node->op->name, fcl_node_text(node->input[0]),
+                axis, fcl_shape_text(node->graph, node->input[0]->shape));
     return false;
 }
 
@@ -254,8 +254,8 @@ fcl_shape fcl_slice_shape(fcl_tensor *node)
         return shape;
     if (window->begin < 0 || window->begin >= window->end || window->end > shape.dim[window->axis]) {
         fcl_mistake(node->graph, "slice of %s: %lld to %lld along axis %d of shape %s",
-                    fcl_node_text(node->input[0]), (long long)window->begin, (long long)window->end, window->axis,
-                    fcl_shape_text(node->graph, shape));
+                    fcl_node_text(node->input[0]), (long long)window->begin, (long long)window->end,
+                    window->axis, fcl_shape_text(node->graph, shape));
         return shape;
     }
     require_4_bytes(node);

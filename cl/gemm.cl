@@ -1,48 +1,49 @@
 /* The tile product for CPUs: C = op(A) op(B), row-major, a batch of them. A template: src/device/gemm_tile.c
  * defines these names before it, and the end of this file removes them.
  *
- *   GEMM_NAME           the kernel's name
- *   GEMM_ROWS           1 to 8: rows of the register tile
- *   GEMM_VECTORS        1, 2 or 4: float16 vectors in each of its rows. 8 x 2 sums, 2 of B and 1 of A fit the 32
- *                       registers of AVX-512; more than ROWS * VECTORS = 24 spill
- *   GEMM_BLOCK          1 to 32: register tiles, one below the other, that share a panel
- *   GEMM_DEPTH          rows of a panel: with 384 / VECTORS it fills 24 KiB of the nearest cache
- *   GEMM_TRANSPOSE_A,   1: stored k x m
- *   GEMM_TRANSPOSE_B    1: stored n x k
- *   GEMM_SHARE_A, _B    1: one matrix for the whole batch
- *   GEMM_PARAMS         further parameters of the kernel, each after a comma
- *   GEMM_EPILOGUE       statements that run on each finished `v` (see src/device/gemm.h)
+ *   GEMM_NAME          the kernel's name
+ *   GEMM_ROWS          1 to 8: rows of the register tile
+ *   GEMM_VECTORS       1, 2 or 4: float16 vectors in each of its rows. 8 x 2 sums, 2 of B and 1 of A fit the
+ *                      32 registers of AVX-512; more than ROWS * VECTORS = 24 spill
+ *   GEMM_BLOCK         1 to 32: register tiles, one below the other, that share a panel
+ *   GEMM_DEPTH         rows of a panel: 384 / VECTORS fill 24 KiB of the nearest cache
+ *   GEMM_TRANSPOSE_A   1: stored k x m
+ *   GEMM_TRANSPOSE_B   1: stored n x k
+ *   GEMM_SHARE_A, _B   1: one matrix for the whole batch
+ *   GEMM_PARAMS        further parameters of the kernel, each after a comma
+ *   GEMM_EPILOGUE      statements that run on each finished `v` (see src/device/gemm.h)
  *
- *                     16 * VECTORS
- *                     +---------+
- *                     |  panel  | DEPTH      A work-item copies a panel of op(B) into private memory, turned where
- *           DEPTH     |         |            it must be, and multiplies it with BLOCK register tiles, so that the
- *         +-------+   +---------+            inner loop reads the panel in one stream from the nearest cache. Then
- *   ROWS  |   A   |   |   sum   |            the next DEPTH of k. Local size 1, no local memory, no barrier: a driver
- *         +-------+   +---------+  BLOCK     for CPUs gives work-groups to its threads.
- *         |   A   |   |   sum   |
- *         +-------+   +---------+            Beyond the ragged edge the last row or column there is is read again,
- *                                            computed, and not stored. */
+ *                    16 * VECTORS
+ *                    +---------+
+ *                    |  panel  | DEPTH     A work-item copies a panel of op(B) into private memory, turned
+ *           DEPTH    |         |           where it must be, and multiplies it with BLOCK register tiles: the
+ *         +-------+  +---------+           inner loop reads the panel in one stream from the nearest cache.
+ *   ROWS  |   A   |  |   sum   |           Then the next DEPTH of k. Local size 1, no local memory, no
+ *         +-------+  +---------+  BLOCK    barrier: a driver for CPUs gives work-groups to its threads.
+ *         |   A   |  |   sum   |
+ *         +-------+  +---------+           Beyond the ragged edge the last row or column that exists is read
+ *                                          again, computed, and not stored. */
 
 #ifndef GEMM_PANELS
 #define GEMM_PANELS
 
 #define UNROLL __attribute__((opencl_unroll_hint))
+#define ROLLED __attribute__((opencl_unroll_hint(1)))
 
-/* Each pass turns the eight bits of (row, column) left by one place: after four, rows are columns. */
+/* Each pass turns the eight bits of (row, column) left by one place: after four, rows are columns. One
+ * pass is 16 shuffles; unrolled, the four take the compiler half a second. */
 static void gemm_transpose(float16 *x)
 {
-    __attribute__((opencl_unroll_hint(1))) for (int pass = 0; pass < 4; pass++)
-    {
+    ROLLED for (int pass = 0; pass < 4; pass++) {
         float16 y[16];
-        UNROLL for (int i = 0; i < 8; i++)
-        {
+        UNROLL for (int i = 0; i < 8; i++) {
             y[2 * i].even = x[i].lo;
             y[2 * i].odd = x[i + 8].lo;
             y[2 * i + 1].even = x[i].hi;
             y[2 * i + 1].odd = x[i + 8].hi;
         }
-        UNROLL for (int i = 0; i < 16; i++) x[i] = y[i];
+        UNROLL for (int i = 0; i < 16; i++)
+            x[i] = y[i];
     }
 }
 
@@ -62,14 +63,17 @@ static void gemm_copy_panel(float16 *panel, int stride, const global float *b, i
 }
 
 /* The same from a b that is stored (n, k). */
-static void gemm_turn_panel(float16 *panel, int stride, const global float *b, int depth, int n, int k, int col)
+static void gemm_turn_panel(float16 *panel, int stride, const global float *b, int depth, int n, int k,
+                            int col)
 {
     int i = 0;
     for (; i + 16 <= depth; i += 16) {
         float16 square[16];
-        UNROLL for (int j = 0; j < 16; j++) square[j] = vload16(0, b + (size_t)min(col + j, n - 1) * k + i);
+        UNROLL for (int j = 0; j < 16; j++) square[j] = vload16(0, b + (size_t)min(col + j, n - 1)
+            * k + i);
         gemm_transpose(square);
-        UNROLL for (int j = 0; j < 16; j++) panel[(i + j) * stride] = square[j];
+        UNROLL for (int j = 0; j < 16; j++) panel[(i + j)
+            * stride] = square[j];
     }
     for (; i < depth; i++) {
         float *row = (float *)&panel[i * stride];
@@ -80,8 +84,8 @@ static void gemm_turn_panel(float16 *panel, int stride, const global float *b, i
 
 #endif
 
-kernel void GEMM_NAME(const global float *restrict a, const global float *restrict b, global float *restrict c,
-                      const int rows, const int cols, const int k GEMM_PARAMS)
+kernel void GEMM_NAME(const global float *restrict a, const global float *restrict b,
+                      global float *restrict c, const int rows, const int cols, const int k GEMM_PARAMS)
 {
     const int first_col = get_global_id(0) * (16 * GEMM_VECTORS);
     const int first_row = get_global_id(1) * (GEMM_ROWS * GEMM_BLOCK);
@@ -103,22 +107,22 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
         for (int tile = 0; tile < GEMM_BLOCK && first_row + tile * GEMM_ROWS < rows; tile++) {
             const global float *from[GEMM_ROWS];
             float16 sum[GEMM_ROWS][GEMM_VECTORS];
-            UNROLL for (int r = 0; r < GEMM_ROWS; r++)
-            {
+            UNROLL for (int r = 0; r < GEMM_ROWS; r++) {
                 const size_t row = min(first_row + tile * GEMM_ROWS + r, rows - 1);
                 from[r] = a + (GEMM_TRANSPOSE_A ? (size_t)k0 * rows + row : row * k + k0);
-                UNROLL for (int w = 0; w < GEMM_VECTORS; w++) sum[r][w] = k0 ? sums[tile][r][w] : 0;
+                UNROLL for (int w = 0; w < GEMM_VECTORS; w++)
+                    sum[r][w] = k0 ? sums[tile][r][w] : 0;
             }
             for (int i = 0; i < depth; i++) {
                 const size_t step = GEMM_TRANSPOSE_A ? (size_t)i * rows : i;
-                UNROLL for (int r = 0; r < GEMM_ROWS; r++)
-                {
-                    UNROLL for (int w = 0; w < GEMM_VECTORS; w++) sum[r][w] += from[r][step] * panel[i * GEMM_VECTORS + w];
+                UNROLL for (int r = 0; r < GEMM_ROWS; r++) {
+                    UNROLL for (int w = 0; w < GEMM_VECTORS; w++)
+                        sum[r][w] += from[r][step] * panel[i * GEMM_VECTORS + w];
                 }
             }
-            UNROLL for (int r = 0; r < GEMM_ROWS; r++)
-            {
-                UNROLL for (int w = 0; w < GEMM_VECTORS; w++) sums[tile][r][w] = sum[r][w];
+            UNROLL for (int r = 0; r < GEMM_ROWS; r++) {
+                UNROLL for (int w = 0; w < GEMM_VECTORS; w++)
+                    sums[tile][r][w] = sum[r][w];
             }
         }
     }

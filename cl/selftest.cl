@@ -28,8 +28,8 @@ kernel void selftest_functions(const global float *restrict in, global float *re
     out[8 * n + i] = x > 0.0f ? x : 1.5f * expm1(x);
 }
 
-/* The sum of each group's share of n numbers: groups of SELFTEST_GROUP, launched as many as there are partials. The
- * second stage is the same kernel in one group. */
+/* The sum of each group's share of n numbers, in groups of SELFTEST_GROUP: as many groups as there are
+ * partials. The second stage is the same kernel in one group. */
 #define SELFTEST_GROUP 64
 kernel void selftest_sum(const global float *restrict in, global float *restrict out, const uint n)
 {

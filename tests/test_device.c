@@ -422,6 +422,8 @@ static void no_profile_unless_asked(void **state)
 
 int main(void)
 {
+    setenv("FLOWCL_DEVICE", "cpu", 0);
+    setenv("XDG_CACHE_HOME", "/tmp", 0);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(list_tells_of_every_device),
         cmocka_unit_test(selectors_name_a_device),

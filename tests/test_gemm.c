@@ -376,6 +376,7 @@ static int close_device(void **state)
 
 int main(void)
 {
+    setenv("FLOWCL_DEVICE", "cpu", 0);
     const char *given = getenv("FLOWCL_TEST_SEED");
     seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
     printf("FLOWCL_TEST_SEED=%u\n", seed);

@@ -30,16 +30,20 @@ fcl_gemm_choice fcl_gemm_choose(const fcl_device *device, const fcl_gemm_problem
 
 /* --- tile kernels --- */
 
+/* clang-format off */
 /* Appends a kernel `name`(A, B, C, extra...) for the problem's transposes and the choice's tile to `text`; m,
- * n, k and batch are arguments. `params` is text appended to the parameter list ("", or
- * ", const global float *restrict bias"), and `epilogue` is statements run once on each element of C, in
- * vectors, before it is stored. They see real v        the vector, to be changed (float16, or float at the
- * ragged edge: `real` is the type's name), int row, col  where its first element stands in C, int rows, cols
- * the size of C, size_t item, at  which of the batch it is, and where the element is in the whole of C,
- *     LOAD(p, i)    reads a `real` at p + i,
- *     STORE(p, i, x)  writes one.
- * No preprocessor lines and no comment to the end of a line; names of the epilogue's own do not clash with
- * others when they begin with t_ or stand in braces. Extra buffers must not overlap C. NULL or "": none. */
+ * n, k and batch are arguments. `params` is text appended to the parameter list: "", or
+ * ", const global float *restrict bias". `epilogue` is statements run once on each element of C, in vectors,
+ * before it is stored. They see
+ *     real v            the vector, to be changed: float16, or float at the ragged edge; `real` names it
+ *     int row, col      where its first element stands in C
+ *     int rows, cols    the size of C
+ *     size_t item, at   which of the batch it is, and where the element is in the whole of C
+ *     LOAD(p, i)        reads a `real` at p + i
+ *     STORE(p, i, x)    writes one
+ * No preprocessor lines, and no comment to the end of a line. Extra buffers must not overlap C. NULL or "":
+ * none. */
+/* clang-format on */
 void fcl_gemm_tile_source(fcl_text *text, const char *name, const fcl_gemm_problem *problem,
                           const fcl_gemm_choice *choice, const char *params, const char *epilogue);
 

@@ -1,8 +1,8 @@
 /* Programs and prepared launches: what the layers above the device see of OpenCL kernels.
  *
  * A launch is a kernel object with its arguments and range set once; running it only enqueues. Setters never
- * fail aloud: the first mistake is kept and told by fcl_launch_enqueue; a NULL launch, whose making has failed
- * already, is passed over. */
+ * fail aloud: the first mistake is kept and told by fcl_launch_enqueue; a NULL launch, whose making has
+ * failed already, is passed over. */
 #ifndef DEVICE_LAUNCH_H
 #define DEVICE_LAUNCH_H
 

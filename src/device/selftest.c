@@ -323,7 +323,9 @@ int fcl_device_selftest(fcl_device *device, fcl_selftest_line **lines, int *coun
         line->passed = line->error <= line->bound;
         if (!line->passed && status == FCL_OK)
             status = fcl_fail(FCL_ERR_DEVICE,
-                              "device %d:%d %s (driver %s) computes wrongly in the self-test's %s: %s",
+                              "device %d:%d %s (driver %s) computes wrongly in the self-test's %s; update "
+                              "its driver or choose "
+                              "another device: %s",
                               device->info.platform, device->info.index, device->info.name,
                               device->info.driver, line->family, ran == FCL_OK ? line->detail : fcl_error());
     }

@@ -63,7 +63,7 @@ typedef enum fcl_option_type {
 } fcl_option_type;
 
 enum {
-    FCL_OPTION_CAN_BE_OFF = 1,   /* a number that knows "off", stored as FCL_OFF */
+    FCL_OPTION_CAN_BE_OFF = 1,   /* a number that knows "off", stored as FCL_OFF; its default is not 0 */
     FCL_OPTION_COMMAND_LINE = 2, /* belongs to one call, not to a configuration: neither read from nor written
                                     to YAML and JSON */
     FCL_OPTION_REQUIRED = 4      /* fcl_options_finish refuses its absence */
@@ -156,8 +156,8 @@ FCL_API int fcl_options_read_json(fcl_options *options, const char *text);
 /* Fills the defaults and checks every value, also that required ones are there. */
 FCL_API int fcl_options_finish(fcl_options *options);
 
-/* The one of `words` that somebody who wrote `word` most likely meant, by edit distance (case does not count; a
- * beginning of a word is near it), or NULL where none is near enough: for "did you mean ...?". */
+/* The one of `words` that somebody who wrote `word` most likely meant, by edit distance (case does not count;
+ * a beginning of a word is near it), or NULL where none is near enough: for "did you mean ...?". */
 FCL_API const char *fcl_nearest(const char *word, const char *const *words, int count);
 
 /* The options by group, with default and range, wrapped to `width` columns. Released by fcl_free. */

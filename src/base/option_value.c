@@ -247,15 +247,15 @@ static bool read_number(const fcl_option *row, const char *text, void *at)
 
 static bool read_string(const fcl_option *row, const char *text, const char **at, fcl_arena *strings)
 {
-    if (row->choice) {
-        for (int i = 0; row->choice(i); i++)
-            if (!strcmp(row->choice(i), text))
-                return *at = row->choice(i), true;
-        return false;
-    }
-    /* "" and no string are the same, so that text can express both. */
-    *at = !*text ? NULL : strings ? fcl_arena_format(strings, "%s", text) : text;
-    return true;
+    *at = NULL; /* "" and no string are the same, so that text can express both */
+    if (!*text)
+        return !row->choice || !row->fallback;
+    if (!row->choice)
+        return *at = strings ? fcl_arena_format(strings, "%s", text) : text, true;
+    for (int i = 0; row->choice(i); i++)
+        if (!strcmp(row->choice(i), text))
+            return *at = row->choice(i), true;
+    return false;
 }
 
 int fcl_option_read(const fcl_option *row, void *values, const char *text, fcl_arena *strings)

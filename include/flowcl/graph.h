@@ -218,6 +218,7 @@ FCL_API void fcl_assign(fcl_tensor *target, fcl_tensor *value);
 
 typedef struct fcl_graph_options {
     bool no_fusion; /* one kernel a node: for tests and for naming a NaN */
+    int repeat;     /* prepares fcl_graph_repeat for as many repetitions at once */
     bool check;     /* after each launch look for NaN and infinity and fail with the tensor's name: slow; implies no_fusion */
 } fcl_graph_options;
 
@@ -227,6 +228,12 @@ typedef struct fcl_graph_options {
 FCL_API int fcl_graph_compile(fcl_graph *graph, fcl_device *device, const fcl_graph_options *options);
 /* Enqueues one run; waits for nothing. FCL_ERR_NUMERIC only with options.check. */
 FCL_API int fcl_graph_run(fcl_graph *graph);
+
+/* Runs `count` times. In run i, values[i * scalars + j] is what fcl_scalar_set would give scalar[j]. With
+ * options.repeat, and where the whole graph fits into one kernel (a narrow network's step of a solver, on a
+ * CPU), many runs are one launch. */
+FCL_API int fcl_graph_repeat(fcl_graph *graph, int count, int scalars, fcl_tensor *const *scalar,
+                             const float *values);
 
 /* Copies a leaf's or an output's content from or to the host, in the order of the queue; a read waits. The
  * whole tensor: fcl_shape_size elements of its type. */

@@ -39,17 +39,17 @@ static void prune(fcl_graph *graph)
         need(graph->assignments[i].value);
 }
 
-/* Constants and scalars are literals and arguments in generated kernels; anything else reads memory. */
+/* Constants and scalars are literals and arguments in generated kernels; anything else reads memory, and what
+ * a run leaves behind is there. */
 static void mark_in_memory(fcl_graph *graph)
 {
     for (int i = 0; i < graph->count; i++) {
         fcl_tensor *node = graph->nodes[i];
         if (node->needed && node->kept)
             fcl_node_root(node)->in_memory = true;
-        if (!node->needed || node->op->expression || node->op->view)
-            continue;
-        for (int k = 0; k < node->inputs; k++)
-            fcl_node_root(node->input[k])->in_memory = true;
+        for (int k = 0; k < node->inputs && node->needed && !node->op->expression && !node->op->view; k++)
+            if (fcl_node_root(node->input[k])->op->leaf > FCL_LEAF_MEMORY)
+                fcl_node_root(node->input[k])->in_memory = true;
     }
     for (int i = 0; i < graph->assignment_count; i++)
         fcl_node_root(graph->assignments[i].value)->in_memory = true;
@@ -62,18 +62,27 @@ static bool is_literal(const fcl_tensor *node)
 
 /* --- dependence between steps --- */
 
-static int step_nodes(const fcl_step *step)
+int fcl_step_nodes(const fcl_step *step)
 {
-    return step->members + (step->product != NULL) + (step->own != NULL);
+    int nodes = step->members + (step->product != NULL) + (step->own != NULL);
+    for (int i = 0; i < step->blocks; i++)
+        nodes += fcl_step_nodes(&step->block[i]);
+    return nodes;
 }
 
-static fcl_tensor *step_node(const fcl_step *step, int i)
+fcl_tensor *fcl_step_node(const fcl_step *step, int index)
 {
+    for (int i = 0; i < step->blocks; i++) {
+        int nodes = fcl_step_nodes(&step->block[i]);
+        if (index < nodes)
+            return fcl_step_node(&step->block[i], index);
+        index -= nodes;
+    }
     if (step->own)
         return step->own;
     if (step->product)
-        return i == 0 ? step->product : step->member[i - 1];
-    return step->member[i];
+        return index == 0 ? step->product : step->member[index - 1];
+    return step->member[index];
 }
 
 /* Does step `from` need a result of step `on`, directly or through others? `except` is not walked through. */
@@ -85,8 +94,8 @@ static bool depends(fuser *f, int from, int on, int except)
         return false;
     f->mark[from] = f->search;
     const fcl_step *step = &f->steps[from];
-    for (int i = 0; i < step_nodes(step); i++) {
-        const fcl_tensor *node = step_node(step, i);
+    for (int i = 0; i < fcl_step_nodes(step); i++) {
+        const fcl_tensor *node = fcl_step_node(step, i);
         for (int k = 0; k < node->inputs; k++) {
             int s = fcl_node_root(node->input[k])->step;
             if (s != from && depends(f, s, on, except))
@@ -112,8 +121,8 @@ static bool leads_back(fuser *f, const fcl_tensor *node, int step)
 static bool detour(fuser *f, int a, int b)
 {
     f->search++;
-    for (int i = 0; i < step_nodes(&f->steps[b]); i++) {
-        const fcl_tensor *node = step_node(&f->steps[b], i);
+    for (int i = 0; i < fcl_step_nodes(&f->steps[b]); i++) {
+        const fcl_tensor *node = fcl_step_node(&f->steps[b], i);
         for (int k = 0; k < node->inputs; k++) {
             int s = fcl_node_root(node->input[k])->step;
             if (s != a && s != b && depends(f, s, a, b))
@@ -226,16 +235,20 @@ static void place(fuser *f, fcl_tensor *node)
 
 static int last_node(const fcl_step *step)
 {
-    return step_node(step, step_nodes(step) - 1)->id;
+    int last = 0;
+    for (int i = 0; i < fcl_step_nodes(step); i++)
+        if (fcl_step_node(step, i)->id > last)
+            last = fcl_step_node(step, i)->id;
+    return last;
 }
 
-static bool ready(const fuser *f, const fcl_step *step, const bool *done)
+static bool ready(const fcl_step *steps, int s, const bool *done)
 {
-    for (int i = 0; i < step_nodes(step); i++) {
-        const fcl_tensor *node = step_node(step, i);
+    for (int i = 0; i < fcl_step_nodes(&steps[s]); i++) {
+        const fcl_tensor *node = fcl_step_node(&steps[s], i);
         for (int k = 0; k < node->inputs; k++) {
-            int s = fcl_node_root(node->input[k])->step;
-            if (s >= 0 && &f->steps[s] != step && !done[s])
+            int from = fcl_node_root(node->input[k])->step;
+            if (from >= 0 && from != s && !done[from])
                 return false;
         }
     }
@@ -243,30 +256,34 @@ static bool ready(const fuser *f, const fcl_step *step, const bool *done)
 }
 
 /* Of the steps that are ready, the one whose last node was built first. */
-static int next_step(const fuser *f, const bool *done)
+static int next_step(const fcl_step *steps, int count, const bool *done, const int *last)
 {
     int best = -1;
-    for (int s = 0; s < f->count; s++)
-        if (!done[s] && step_nodes(&f->steps[s]) &&
-            (best < 0 || last_node(&f->steps[s]) < last_node(&f->steps[best])) && ready(f, &f->steps[s], done))
+    for (int s = 0; s < count; s++)
+        if (!done[s] && last[s] >= 0 && (best < 0 || last[s] < last[best]) && ready(steps, s, done))
             best = s;
     return best;
 }
 
-static void order(fuser *f)
+void fcl_plan_order(fcl_plan *plan, const fcl_step *steps, int count)
 {
-    fcl_plan *plan = f->plan;
-    bool *done = fcl_zalloc((size_t)f->count + 1);
-    int *place_of = fcl_zalloc(((size_t)f->count + 1) * sizeof *place_of);
-    plan->steps = fcl_zalloc(((size_t)f->count + 1) * sizeof *plan->steps);
-    for (int s; (s = next_step(f, done)) >= 0;) {
+    bool *done = fcl_zalloc((size_t)count + 1);
+    int *place_of = fcl_zalloc(((size_t)count + 1) * sizeof *place_of);
+    int *last = fcl_zalloc(((size_t)count + 1) * sizeof *last);
+    for (int s = 0; s < count; s++)
+        last[s] = fcl_step_nodes(&steps[s]) ? last_node(&steps[s]) : -1;
+    free(plan->steps);
+    plan->steps = fcl_zalloc(((size_t)count + 1) * sizeof *plan->steps);
+    plan->count = 0;
+    for (int s; (s = next_step(steps, count, done, last)) >= 0;) {
         done[s] = true;
         place_of[s] = plan->count;
-        plan->steps[plan->count++] = f->steps[s];
+        plan->steps[plan->count++] = steps[s];
     }
     for (int i = 0; i < plan->graph->count; i++)
         if (plan->graph->nodes[i]->step >= 0)
             plan->graph->nodes[i]->step = place_of[plan->graph->nodes[i]->step];
+    free(last);
     free(place_of);
     free(done);
 }
@@ -280,7 +297,7 @@ void fcl_plan_fuse(fcl_plan *plan)
     mark_in_memory(graph);
     for (int i = 0; i < graph->count; i++)
         place(&f, graph->nodes[i]);
-    order(&f);
+    fcl_plan_order(plan, f.steps, f.count);
     free(f.steps);
     free(f.mark);
 }

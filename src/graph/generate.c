@@ -58,7 +58,7 @@ bool fcl_generate_scattered(const fcl_tensor *node)
     return false;
 }
 
-static int find(fcl_tensor **list, int *count, fcl_tensor *tensor)
+int fcl_generate_slot(fcl_tensor **list, int *count, fcl_tensor *tensor)
 {
     for (int i = 0; i < *count; i++)
         if (list[i] == tensor)
@@ -75,7 +75,7 @@ static int member_index(const fcl_step *step, const fcl_tensor *node)
     return -1;
 }
 
-static void add_literal(fcl_text *text, float value)
+static void add_number(fcl_text *text, float value)
 {
     if (isnan(value))
         fcl_text_add(text, "(real)(NAN)");
@@ -83,6 +83,14 @@ static void add_literal(fcl_text *text, float value)
         fcl_text_add(text, value > 0 ? "(real)(INFINITY)" : "(real)(-INFINITY)");
     else
         fcl_text_format(text, "(real)(%.9ef)", (double)value);
+}
+
+void fcl_generate_literal(fcl_generated *g, fcl_tensor *root)
+{
+    if (root->op->leaf == FCL_LEAF_CONSTANT)
+        add_number(&g->body, root->attributes.number[0]);
+    else
+        fcl_text_format(&g->body, "(real)(s%d)", fcl_generate_slot(g->scalar, &g->scalars, root));
 }
 
 /* The index in `from` of element i of `to`, for a broadcast of any kind. */
@@ -99,54 +107,65 @@ static void add_scattered_index(fcl_text *text, fcl_shape from, fcl_shape to)
     }
 }
 
-/* The value of `input` as member `node` sees it. */
-static void add_operand(const fcl_step *step, fcl_generated *g, const fcl_tensor *node, fcl_tensor *input)
+typedef struct chain {
+    const fcl_step *step;
+    fcl_generated *g;
+} chain;
+
+static void add_memory_operand(fcl_generated *g, const fcl_tensor *node, const fcl_tensor *input, int x)
 {
-    fcl_tensor *root = fcl_node_root(input);
-    int member = member_index(step, root);
     operand how = classify(input->shape, node->shape);
-    if (root->op->leaf == FCL_LEAF_CONSTANT)
-        add_literal(&g->body, root->attributes.number[0]);
-    else if (root->op->leaf == FCL_LEAF_SCALAR)
-        fcl_text_format(&g->body, "(real)(s%d)", find(g->scalar, &g->scalars, root));
-    else if (member >= 0)
-        fcl_text_format(&g->body, "v%d", member);
-    else if (root == step->product)
-        fcl_text_add(&g->body, "product");
-    else {
-        int x = find(g->read, &g->reads, root);
-        if (how.form == WHOLE)
-            fcl_text_format(&g->body, "LOAD(x%d, i)", x);
-        else if (how.form == COLUMN)
-            fcl_text_format(&g->body, "LOAD(x%d, i %% %lld)", x, (long long)how.size);
-        else if (how.form == ROW)
-            fcl_text_format(&g->body, "(real)(x%d[i / %lld])", x, (long long)how.size);
-        else if (how.form == SINGLE)
-            fcl_text_format(&g->body, "(real)(x%d[0])", x);
-        else {
-            fcl_text_format(&g->body, "x%d[", x);
-            add_scattered_index(&g->body, input->shape, node->shape);
-            fcl_text_add(&g->body, "]");
-        }
-        if ((how.form == ROW || how.form == COLUMN) && how.size < g->run)
-            g->run = how.size;
-        if (how.form == SCATTERED)
-            g->run = 1;
+    switch (how.form) {
+    case WHOLE:
+        fcl_text_format(&g->body, "LOAD(x%d, i)", x);
+        break;
+    case COLUMN:
+        fcl_text_format(&g->body, "LOAD(x%d, i %% %lld)", x, (long long)how.size);
+        break;
+    case ROW:
+        fcl_text_format(&g->body, "(real)(x%d[i / %lld])", x, (long long)how.size);
+        break;
+    case SINGLE:
+        fcl_text_format(&g->body, "(real)(x%d[0])", x);
+        break;
+    case SCATTERED:
+        fcl_text_format(&g->body, "x%d[", x);
+        add_scattered_index(&g->body, input->shape, node->shape);
+        fcl_text_add(&g->body, "]");
+        g->run = 1;
     }
+    if ((how.form == ROW || how.form == COLUMN) && how.size < g->run)
+        g->run = how.size;
+}
+
+/* The value of `input` as member `node` sees it. */
+static void add_operand(void *context, const fcl_tensor *node, fcl_tensor *input)
+{
+    const chain *c = context;
+    fcl_tensor *root = fcl_node_root(input);
+    int member = member_index(c->step, root);
+    if (root->op->leaf > FCL_LEAF_MEMORY)
+        fcl_generate_literal(c->g, root);
+    else if (member >= 0)
+        fcl_text_format(&c->g->body, "v%d", member);
+    else if (root == c->step->product)
+        fcl_text_add(&c->g->body, "product");
+    else
+        add_memory_operand(c->g, node, input, fcl_generate_slot(c->g->read, &c->g->reads, root));
 }
 
 /* real v2; { const real a = LOAD(x0, i), b = v1; v2 = a * b; } */
-static void add_member(const fcl_step *step, fcl_generated *g, int index)
+void fcl_generate_member(fcl_generated *g, fcl_tensor *node, int index, fcl_operand_writer *write,
+                         void *context)
 {
-    fcl_tensor *node = step->member[index];
     fcl_text_format(&g->body, "        real v%d; {", index);
     if (node->inputs == 0) { /* a constant or scalar that goes to memory */
         fcl_text_format(&g->body, " v%d = ", index);
-        add_operand(&(fcl_step){0}, g, node, node);
+        fcl_generate_literal(g, node);
     } else {
         for (int k = 0; k < node->inputs; k++) {
             fcl_text_format(&g->body, "%s %c = ", k ? "," : " const real", 'a' + k);
-            add_operand(step, g, node, node->input[k]);
+            write(context, node, node->input[k]);
         }
         fcl_text_format(&g->body, "; v%d = %s", index, node->op->expression);
     }
@@ -156,7 +175,7 @@ static void add_member(const fcl_step *step, fcl_generated *g, int index)
 static void add_store(fcl_generated *g, fcl_tensor *node, const char *value)
 {
     if (node->storage && node != g->result)
-        fcl_text_format(&g->body, "        STORE(y%d, i, %s);\n", find(g->store, &g->stores, node), value);
+        fcl_text_format(&g->body, "        STORE(y%d, i, %s);\n", fcl_generate_slot(g->store, &g->stores, node), value);
 }
 
 static void add_params(const fcl_step *step, fcl_generated *g)
@@ -188,8 +207,9 @@ void fcl_generate(const fcl_step *step, const fcl_device *device, fcl_generated 
         fcl_text_add(&g->body, "{\n        const int i = (int)at;\n        const real product = v;\n");
         add_store(g, step->product, "product");
     }
+    chain context = {step, g};
     for (int m = 0; m < step->members; m++)
-        add_member(step, g, m);
+        fcl_generate_member(g, step->member[m], m, add_operand, &context);
     for (int m = 0; m < step->members; m++) {
         char value[16];
         snprintf(value, sizeof value, "v%d", m);

@@ -39,7 +39,7 @@ static void mark_uses(fcl_graph *graph)
             reach(fcl_node_root(node), INT_MAX);
         for (int k = 0; k < node->inputs && node->needed && !node->op->view; k++) {
             fcl_tensor *root = fcl_node_root(node->input[k]);
-            if (root->step != node->step && !(node->op->expression && root->op->leaf > FCL_LEAF_MEMORY))
+            if (root->step != node->step && root->op->leaf <= FCL_LEAF_MEMORY)
                 root->in_memory = true;
             reach(root, node->step);
         }
@@ -55,7 +55,7 @@ static void make_storages(fcl_plan *plan)
         fcl_tensor *node = graph->nodes[i];
         bool own = node->step >= 0 && plan->steps[node->step].own == node;
         if (node->step < 0 || !(node->in_memory || own))
-            continue;
+            continue; /* it lives in registers or in a block's tile */
         int last = node->last_step > node->step ? node->last_step : node->step;
         node->storage = new_storage(plan, tensor_bytes(node), node->step, last);
         node->storage->owner = node;
@@ -78,15 +78,18 @@ static bool overlap(const fcl_tensor *a, const fcl_tensor *b)
            b->bound_offset < a->bound_offset + tensor_bytes(a);
 }
 
-/* Does the node of the writing step read the target only where it writes it, element by element? */
-static bool reads_in_place(const fcl_tensor *node, const fcl_tensor *target)
+/* Does the node of the writing step read the target only where it writes it: element by element, or, in a
+ * block, rows that are loaded before any is stored? */
+static bool reads_in_place(const fcl_step *step, const fcl_tensor *node, const fcl_tensor *target)
 {
     for (int k = 0; k < node->inputs; k++) {
-        const fcl_tensor *root = fcl_node_root(node->input[k]);
+        const fcl_tensor *input = node->input[k], *root = fcl_node_root((fcl_tensor *)input);
         if (!overlap(root, target))
             continue;
-        bool whole = fcl_shape_size(target->shape) == fcl_shape_size(node->shape);
-        if (root != target || !(node->op->expression ? whole : node->op->in_place))
+        bool rows = step->block && input->shape.rank == 2 && input->shape.dim[0] == step->rows &&
+                    !(node->op->product && k == 1);
+        bool element = node->op->expression && fcl_shape_size(target->shape) == fcl_shape_size(node->shape);
+        if (root != target || !(rows || (!step->block && (element || node->op->in_place))))
             return false;
     }
     return true;
@@ -96,12 +99,13 @@ static bool reads_in_place(const fcl_tensor *node, const fcl_tensor *target)
 static bool may_write_into(const fcl_plan *plan, const fcl_tensor *target, const fcl_tensor *value)
 {
     const fcl_graph *graph = plan->graph;
-    bool product = plan->steps[value->step].product; /* its tiles may read what another one has written */
+    const fcl_step *step = &plan->steps[value->step];
+    bool product = step->product; /* its tiles may read what another one has written */
     for (int i = 0; i < graph->count; i++) {
         const fcl_tensor *node = graph->nodes[i];
         if (!node->needed || node->op->view || node->step < value->step)
             continue;
-        if (node->step == value->step && !product && reads_in_place(node, target))
+        if (node->step == value->step && !product && reads_in_place(step, node, target))
             continue;
         for (int k = 0; k < node->inputs; k++)
             if (overlap(fcl_node_root(node->input[k]), target))
@@ -223,6 +227,8 @@ void fcl_plan_destroy(fcl_plan **plan)
         fcl_gemm_destroy(&p->actions[i].gemm);
     }
     fcl_program_destroy(&p->program);
+    fcl_buffer_destroy(&p->table);
+    free(p->table_scalar);
     for (int i = 0; i < p->storage_count; i++)
         fcl_buffer_destroy(&p->storages[i]->buffer);
     for (int i = 0; i < p->graph->count; i++)

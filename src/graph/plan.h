@@ -5,12 +5,13 @@
 
 #include "graph/graph.h"
 
-enum { FCL_MAX_MEMBERS = 32 }; /* of a fused step: bounds a kernel's arguments */
+enum { FCL_MAX_MEMBERS = 32, FCL_MAX_ARGUMENTS = 128 }; /* of a fused step: bounds a kernel's arguments */
 
 /* What is computed at once, one of
  *   - a chain of elementwise nodes of one shape: a generated kernel;
  *   - a matrix product, with such a chain as its epilogue where the provider can;
- *   - a node that lowers itself. */
+ *   - a node that lowers itself;
+ *   - a block of such steps. */
 typedef struct fcl_step {
     fcl_tensor *product;
     fcl_gemm_choice choice;
@@ -19,7 +20,14 @@ typedef struct fcl_step {
     int members;
     fcl_shape shape;      /* of the members and the product */
     fcl_storage *scratch; /* of `own` */
+    struct fcl_step *block; /* or: steps joined into one kernel that runs them row by row (block.c) */
+    int blocks;
+    int64_t rows;
 } fcl_step;
+
+/* The nodes that a step computes, each after what it reads. */
+int fcl_step_nodes(const fcl_step *step);
+fcl_tensor *fcl_step_node(const fcl_step *step, int index);
 
 /* A piece of memory: a window of the arena, live from step `first` to step `last`, or a leaf's own. */
 struct fcl_storage {
@@ -60,12 +68,19 @@ typedef struct fcl_plan {
     int action_count;
     fcl_binding *bindings;
     int binding_count;
+    /* for fcl_graph_repeat, where one kernel repeats the whole graph: the order of the table's columns */
+    fcl_tensor **table_scalar;
+    int table_scalars;
+    int table_index; /* of the kernel's argument; -1: the graph is run again and again */
+    fcl_buffer *table;
 } fcl_plan;
 
 void fcl_plan_destroy(fcl_plan **plan);
 
 /* fuse.c: marks what is needed and groups it into plan->steps, in the order of running. */
 void fcl_plan_fuse(fcl_plan *plan);
+/* Takes over `steps`, in an order in which each stands behind what it needs; renumbers the nodes' steps. */
+void fcl_plan_order(fcl_plan *plan, const fcl_step *steps, int count);
 
 /* plan.c: a place for every stored value; makes the buffers. */
 int fcl_plan_memory(fcl_plan *plan);
@@ -75,7 +90,7 @@ int fcl_plan_memory(fcl_plan *plan);
  * product's own. */
 typedef struct fcl_generated {
     fcl_text params, body;
-    fcl_tensor *read[3 * FCL_MAX_MEMBERS], *store[FCL_MAX_MEMBERS + 1], *scalar[3 * FCL_MAX_MEMBERS];
+    fcl_tensor *read[FCL_MAX_ARGUMENTS], *store[FCL_MAX_ARGUMENTS], *scalar[FCL_MAX_ARGUMENTS];
     int reads, stores, scalars;
     fcl_tensor *result; /* in an epilogue: what the product itself stores */
     int vector;         /* elements a work-item takes */
@@ -87,6 +102,14 @@ void fcl_generated_free(fcl_generated *generated);
 /* Appends the kernel of a plain chain over `size` elements, and tells how many work-items it needs. */
 void fcl_generate_kernel(fcl_text *text, const char *name, const fcl_generated *generated, int64_t size);
 size_t fcl_generate_items(const fcl_generated *generated, int64_t size);
+/* The number of a tensor in a list of arguments; a new one is added. */
+int fcl_generate_slot(fcl_tensor **list, int *count, fcl_tensor *tensor);
+/* A constant's value or a scalar's argument, as an expression. */
+void fcl_generate_literal(fcl_generated *generated, fcl_tensor *root);
+/* The lines that compute an elementwise node as `real vINDEX`; `write` writes how it reads an input. */
+typedef void fcl_operand_writer(void *context, const fcl_tensor *node, fcl_tensor *input);
+void fcl_generate_member(fcl_generated *generated, fcl_tensor *node, int index, fcl_operand_writer *write,
+                         void *context);
 /* Is an input of the node broadcast in a way that vectors and epilogues cannot read? */
 bool fcl_generate_scattered(const fcl_tensor *node);
 

@@ -1,5 +1,5 @@
 /* Compiling a graph into prepared launches, and running it. */
-#include "graph/plan.h"
+#include "graph/block.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -86,9 +86,12 @@ static bool is_generated(const fcl_step *step)
     return !step->own && !(step->product && step->choice.provider != FCL_GEMM_TILE);
 }
 
-static void kernel_text(fcl_text *text, const fcl_step *step, const fcl_generated *g, const char *name)
+static void kernel_text(fcl_text *text, const fcl_plan *plan, const fcl_step *step, const fcl_generated *g,
+                        const char *name)
 {
-    if (step->product) {
+    if (step->block) {
+        fcl_block_kernel(text, name, g, plan->table_index >= 0);
+    } else if (step->product) {
         fcl_gemm_problem problem = problem_of(step);
         fcl_gemm_tile_source(text, name, &problem, &step->choice, g->params.data, step->members ? g->body.data : "");
     } else {
@@ -100,7 +103,7 @@ static void kernel_text(fcl_text *text, const fcl_step *step, const fcl_generate
 static int kernel_of(fcl_lowering *l, const fcl_step *step, const fcl_generated *g)
 {
     fcl_text text = {0};
-    kernel_text(&text, step, g, "fused");
+    kernel_text(&text, l->plan, step, g, "fused");
     for (int i = 0; i < l->kernels; i++)
         if (strcmp(l->texts[i], text.data) == 0) {
             fcl_text_free(&text);
@@ -110,21 +113,22 @@ static int kernel_of(fcl_lowering *l, const fcl_step *step, const fcl_generated 
     l->texts[l->kernels] = text.data;
     char name[32];
     snprintf(name, sizeof name, "fused_%d", l->kernels);
-    kernel_text(&l->source, step, g, name);
+    kernel_text(&l->source, l->plan, step, g, name);
     return l->kernels++;
 }
 
 /* "matmul add silu", at most as long as a profile's column. */
 static void step_label(const fcl_step *step, char *label, size_t size)
 {
-    snprintf(label, size, "%s", step->product ? "matmul" : "");
-    for (int i = 0; i < step->members; i++) {
+    snprintf(label, size, "%s", step->block ? "block:" : "");
+    for (int i = 0; i < fcl_step_nodes(step); i++) {
         size_t length = strlen(label);
-        if (length + strlen(step->member[i]->op->name) + 5 > size) {
+        const char *name = fcl_step_node(step, i)->op->name;
+        if (length + strlen(name) + 5 > size) {
             snprintf(label + length, size - length, " ..");
             return;
         }
-        snprintf(label + length, size - length, "%s%s", length ? " " : "", step->member[i]->op->name);
+        snprintf(label + length, size - length, "%s%s", length ? " " : "", name);
     }
 }
 
@@ -134,8 +138,32 @@ static void set_generated_arguments(fcl_lowering *l, fcl_launch *launch, int ind
         fcl_launch_buffer(launch, index++, g->read[i]->buffer);
     for (int i = 0; i < g->stores; i++)
         fcl_launch_buffer(launch, index++, g->store[i]->buffer);
-    for (int i = 0; i < g->scalars; i++)
+    for (int i = 0; i < g->scalars && l->plan->table_index < 0; i++)
         add_binding(l, launch, index++, g->scalar[i]);
+}
+
+/* The scalars of all repetitions of a block stand in a table, a row each. */
+static int make_table(fcl_plan *plan, const fcl_generated *g)
+{
+    size_t row = (size_t)(g->scalars ? g->scalars : 1) * sizeof(float);
+    plan->table_index = g->reads + g->stores;
+    plan->table_scalars = g->scalars;
+    plan->table_scalar = fcl_zalloc((size_t)g->scalars * sizeof *plan->table_scalar);
+    for (int i = 0; i < g->scalars; i++)
+        plan->table_scalar[i] = g->scalar[i];
+    return fcl_buffer_create(plan->device, row * (size_t)plan->options.repeat, &plan->table);
+}
+
+static void lower_block(fcl_lowering *l, fcl_launch *launch, const fcl_step *step, const fcl_generated *g)
+{
+    int index = g->reads + g->stores;
+    set_generated_arguments(l, launch, 0, g);
+    if (l->plan->table_index >= 0)
+        fcl_launch_buffer(launch, index++, l->plan->table);
+    else
+        index += g->scalars;
+    fcl_launch_int(launch, index, (int32_t)step->rows);
+    fcl_launch_range_1d(launch, fcl_block_items(step->rows), 1);
 }
 
 static int lower_generated(fcl_lowering *l, const fcl_step *step, const fcl_generated *g, int kernel)
@@ -147,7 +175,9 @@ static int lower_generated(fcl_lowering *l, const fcl_step *step, const fcl_gene
     fcl_action *action = add_action(l);
     FCL_TRY(fcl_launch_create(l->plan->program, name, label, &action->launch));
     fcl_launch *launch = action->launch;
-    if (step->product) {
+    if (step->block) {
+        lower_block(l, launch, step, g);
+    } else if (step->product) {
         fcl_gemm_problem problem = problem_of(step);
         fcl_gemm_tile_launch(launch, &problem, &step->choice, step->product->input[0]->buffer,
                              step->product->input[1]->buffer, g->result->buffer);
@@ -208,6 +238,26 @@ static int lower_steps(fcl_lowering *l, const fcl_generated *generated, const in
     return FCL_OK;
 }
 
+static void generate(const fcl_plan *plan, const fcl_step *step, fcl_generated *g)
+{
+    if (step->block)
+        fcl_block_generate(step, g);
+    else
+        fcl_generate(step, plan->device, g);
+}
+
+/* A graph that is one block, with every assignment in place, is repeated inside its kernel. */
+static bool repeats_in_kernel(const fcl_plan *plan)
+{
+    const fcl_graph *graph = plan->graph;
+    if (!plan->options.repeat || plan->count != 1 || !plan->steps[0].block)
+        return false;
+    for (int i = 0; i < graph->assignment_count; i++)
+        if (fcl_node_root(graph->assignments[i].value)->storage->instead != graph->assignments[i].target)
+            return false;
+    return true;
+}
+
 static int lower(fcl_plan *plan)
 {
     fcl_lowering l = {.plan = plan};
@@ -215,12 +265,20 @@ static int lower(fcl_plan *plan)
     fcl_generated *generated = fcl_zalloc(room * sizeof *generated);
     int *kernel = fcl_zalloc(room * sizeof *kernel);
     for (int s = 0; s < plan->count; s++)
-        if (is_generated(&plan->steps[s])) {
-            fcl_generate(&plan->steps[s], plan->device, &generated[s]);
-            kernel[s] = kernel_of(&l, &plan->steps[s], &generated[s]);
-        }
+        if (is_generated(&plan->steps[s]))
+            generate(plan, &plan->steps[s], &generated[s]);
     int status = FCL_OK;
-    if (l.kernels)
+    if (repeats_in_kernel(plan))
+        status = make_table(plan, &generated[0]);
+    for (int s = 0; s < plan->count; s++)
+        if (plan->steps[s].block) {
+            fcl_text_add(&l.source, fcl_kernel_text("block.h"));
+            break;
+        }
+    for (int s = 0; s < plan->count; s++)
+        if (is_generated(&plan->steps[s]))
+            kernel[s] = kernel_of(&l, &plan->steps[s], &generated[s]);
+    if (status == FCL_OK && l.kernels)
         status = fcl_program_build(plan->device, "graph", l.source.data, NULL, &plan->program);
     if (status == FCL_OK)
         status = lower_steps(&l, generated, kernel);
@@ -246,7 +304,10 @@ int fcl_graph_compile(fcl_graph *graph, fcl_device *device, const fcl_graph_opti
     plan->device = device;
     plan->options = options ? *options : (fcl_graph_options){0};
     plan->options.no_fusion |= plan->options.check;
+    plan->table_index = -1;
     fcl_plan_fuse(plan);
+    if (!plan->options.no_fusion && fcl_device_describe(device)->type == FCL_DEVICE_CPU)
+        fcl_plan_block(plan);
     FCL_TRY(fcl_plan_memory(plan));
     return lower(plan);
 }
@@ -303,11 +364,8 @@ static int check_step(const fcl_plan *plan, int step)
     return FCL_OK;
 }
 
-int fcl_graph_run(fcl_graph *graph)
+static int run_actions(const fcl_plan *plan)
 {
-    const fcl_plan *plan = graph->plan;
-    if (!plan)
-        return fcl_fail(FCL_ERR_ARGUMENT, "a graph must be compiled before it runs");
     set_bindings(plan);
     for (int i = 0; i < plan->action_count; i++) {
         FCL_TRY(enqueue(&plan->actions[i]));
@@ -316,6 +374,60 @@ int fcl_graph_run(fcl_graph *graph)
             FCL_TRY(check_step(plan, plan->actions[i].step));
     }
     return FCL_OK;
+}
+
+/* Repetitions inside the kernel: `values` is (count, scalars of the table). */
+static int run_table(const fcl_plan *plan, int count, const float *values)
+{
+    fcl_launch *launch = plan->actions[0].launch;
+    if (plan->table_scalars)
+        FCL_TRY(fcl_buffer_write(plan->table, 0, sizeof(float) * (size_t)count * (size_t)plan->table_scalars, values));
+    fcl_launch_int(launch, plan->table_index + 2, count);
+    return fcl_launch_enqueue(launch);
+}
+
+static const fcl_plan *compiled(const fcl_graph *graph)
+{
+    if (!graph->plan)
+        fcl_fail(FCL_ERR_ARGUMENT, "a graph must be compiled before it runs");
+    return graph->plan;
+}
+
+int fcl_graph_run(fcl_graph *graph)
+{
+    const fcl_plan *plan = compiled(graph);
+    if (!plan)
+        return FCL_ERR_ARGUMENT;
+    return plan->table_index < 0 ? run_actions(plan) : fcl_graph_repeat(graph, 1, 0, NULL, NULL);
+}
+
+/* A row of the table: what `values` says of a scalar, else what it was set to. */
+static void fill_row(const fcl_plan *plan, int scalars, fcl_tensor *const *scalar, const float *values, float *row)
+{
+    for (int i = 0; i < scalars; i++)
+        scalar[i]->scalar = values[i];
+    for (int i = 0; i < plan->table_scalars; i++)
+        row[i] = plan->table_scalar[i]->scalar;
+}
+
+int fcl_graph_repeat(fcl_graph *graph, int count, int scalars, fcl_tensor *const *scalar, const float *values)
+{
+    const fcl_plan *plan = compiled(graph);
+    if (!plan)
+        return FCL_ERR_ARGUMENT;
+    int most = plan->table_index >= 0 ? plan->options.repeat : 1;
+    float *rows = fcl_zalloc(((size_t)most * (size_t)plan->table_scalars + 1) * sizeof *rows);
+    int status = FCL_OK;
+    for (int done = 0; done < count && status == FCL_OK;) {
+        int now = count - done < most ? count - done : most;
+        for (int i = 0; i < now; i++)
+            fill_row(plan, scalars, scalar, values + (size_t)(done + i) * (size_t)scalars,
+                     rows + (size_t)i * (size_t)plan->table_scalars);
+        status = plan->table_index >= 0 ? run_table(plan, now, rows) : run_actions(plan);
+        done += now;
+    }
+    free(rows);
+    return status;
 }
 
 /* --- what a run leaves behind --- */

@@ -1,0 +1,121 @@
+/* Row blocks: what a fused kernel of whole layers is made of (src/graph/block.c). For CPUs.
+ *
+ * A work-item owns BLOCK_ROWS = 16 BLOCK_VECTORS samples and keeps their values in private memory, the
+ * samples in the lanes of float16 vectors:
+ *
+ *     value (BLOCK_ROWS, C)  =  tile[C][BLOCK_VECTORS]          tile[c][s].lane j = row 16 s + j, column c
+ *
+ * So a layer of any width runs without a ragged edge, a weight is a number that is broadcast, and neither
+ * matrix has to be turned. Values that stay inside the block never leave the nearest caches. */
+#ifndef BLOCK_H
+#define BLOCK_H
+
+#define BLOCK_VECTORS 2
+#define BLOCK_ROWS (16 * BLOCK_VECTORS)
+#define UNROLLED __attribute__((opencl_unroll_hint))
+#define INLINE static inline __attribute__((always_inline))
+
+/* Columns n .. n + width - 1 of a product: out[n] = sum over k of a[k] w[n stride_n + k stride_k]. */
+INLINE void block_columns(float16 *out, const float16 *a, const global float *w, int count, int stride_n,
+                          int stride_k, int width)
+{
+    float16 sum[8][BLOCK_VECTORS];
+    UNROLLED for (int j = 0; j < width; j++)
+        UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++)
+            sum[j][s] = 0;
+    for (int k = 0; k < count; k++) {
+        float16 x[BLOCK_VECTORS];
+        UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++)
+            x[s] = a[k * BLOCK_VECTORS + s];
+        UNROLLED for (int j = 0; j < width; j++) {
+            const float16 weight = w[j * stride_n + k * stride_k];
+            UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++)
+                sum[j][s] += weight * x[s];
+        }
+    }
+    UNROLLED for (int j = 0; j < width; j++)
+        UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++)
+            out[j * BLOCK_VECTORS + s] = sum[j][s];
+}
+
+/* out (BLOCK_ROWS, columns) = a (BLOCK_ROWS, count) times w; every number is a literal where it is called. */
+INLINE void block_product(float16 *out, const float16 *a, const global float *w, int columns, int count,
+                          int stride_n, int stride_k)
+{
+    int n = 0;
+    for (; n + 8 <= columns; n += 8)
+        block_columns(out + n * BLOCK_VECTORS, a, w + n * stride_n, count, stride_n, stride_k, 8);
+    if (columns % 8)
+        block_columns(out + n * BLOCK_VECTORS, a, w + n * stride_n, count, stride_n, stride_k, columns % 8);
+}
+
+INLINE float16 block_low(float16 x, float16 y)
+{
+    return (float16)(x.s0, y.s0, x.s1, y.s1, x.s2, y.s2, x.s3, y.s3, x.s4, y.s4, x.s5, y.s5, x.s6, y.s6, x.s7, y.s7);
+}
+
+INLINE float16 block_high(float16 x, float16 y)
+{
+    return (float16)(x.s8, y.s8, x.s9, y.s9, x.sa, y.sa, x.sb, y.sb, x.sc, y.sc, x.sd, y.sd, x.se, y.se, x.sf, y.sf);
+}
+
+/* Rows become columns: each pass turns the eight bits of (row, column) left by one place. */
+INLINE void block_turn(float16 *x)
+{
+    UNROLLED for (int pass = 0; pass < 4; pass++) {
+        float16 y[16];
+        UNROLLED for (int i = 0; i < 8; i++) {
+            y[2 * i] = block_low(x[i], x[i + 8]);
+            y[2 * i + 1] = block_high(x[i], x[i + 8]);
+        }
+        UNROLLED for (int i = 0; i < 16; i++)
+            x[i] = y[i];
+    }
+}
+
+/* tile = rows first .. of x (rows, columns); beyond the last row, that row again. */
+INLINE void block_load(float16 *tile, const global float *x, int columns, int first, int rows)
+{
+    for (int s = 0; s < BLOCK_VECTORS; s++) {
+        int c = 0;
+        for (; c + 16 <= columns; c += 16) {
+            float16 square[16];
+            UNROLLED for (int j = 0; j < 16; j++)
+                square[j] = vload16(0, x + min(first + 16 * s + j, rows - 1) * columns + c);
+            block_turn(square);
+            UNROLLED for (int j = 0; j < 16; j++)
+                tile[(c + j) * BLOCK_VECTORS + s] = square[j];
+        }
+        for (; c < columns; c++) {
+            float lane[16];
+            UNROLLED for (int j = 0; j < 16; j++)
+                lane[j] = x[min(first + 16 * s + j, rows - 1) * columns + c];
+            tile[c * BLOCK_VECTORS + s] = vload16(0, lane);
+        }
+    }
+}
+
+/* Rows first .. of x (rows, columns) = tile, as far as there are rows. */
+INLINE void block_store(global float *x, const float16 *tile, int columns, int first, int rows)
+{
+    for (int s = 0; s < BLOCK_VECTORS; s++) {
+        const int row = first + 16 * s, lanes = min(16, rows - row);
+        int c = 0;
+        for (; c + 16 <= columns && lanes == 16; c += 16) {
+            float16 square[16];
+            UNROLLED for (int j = 0; j < 16; j++)
+                square[j] = tile[(c + j) * BLOCK_VECTORS + s];
+            block_turn(square);
+            UNROLLED for (int j = 0; j < 16; j++)
+                vstore16(square[j], 0, x + (row + j) * columns + c);
+        }
+        for (; c < columns; c++) {
+            float lane[16];
+            vstore16(tile[c * BLOCK_VECTORS + s], 0, lane);
+            for (int j = 0; j < lanes; j++)
+                x[(row + j) * columns + c] = lane[j];
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,216 @@
+/* Row blocks: steps whose rows do not influence each other, run one after the other on a few rows at a time.
+ *
+ * In a model for samples (B, D) nearly everything is local to a row: products with shared weights, elementwise
+ * chains, concatenation, the loss of a sample. A block joins such steps into one kernel that keeps a tile of
+ * rows in private memory (cl/block.h), so a narrow network's whole forward pass, loss and backward pass to the
+ * activations is one launch. On CPUs only, and only for widths at which the weights stay in the nearest caches:
+ * beyond that the product kernels are faster.
+ *
+ * Like fusing, joining must not make a cycle: a step joins a block when nothing it needs from outside depends
+ * on the block. */
+#include "graph/block.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { WIDEST = 128, MOST_COLUMNS = 8192 /* of all steps of a block: bounds private memory */ };
+
+/* --- which steps are local to rows --- */
+
+static bool is_rows(fcl_shape shape, int64_t rows)
+{
+    return shape.rank == 2 && shape.dim[0] == rows;
+}
+
+static bool narrow(fcl_shape shape)
+{
+    return shape.rank == 2 && shape.dim[1] <= WIDEST;
+}
+
+static int64_t product_rows(const fcl_tensor *product)
+{
+    const fcl_tensor *a = product->input[0], *b = product->input[1];
+    bool fits = !product->attributes.transpose_a && a->shape.rank == 2 && b->shape.rank == 2 && narrow(a->shape) &&
+                narrow(product->shape);
+    return fits ? product->shape.dim[0] : 0;
+}
+
+static int64_t member_rows(const fcl_tensor *node)
+{
+    if (!narrow(node->shape))
+        return 0;
+    for (int k = 0; k < node->inputs; k++) {
+        fcl_shape from = node->input[k]->shape;
+        int64_t size = fcl_shape_size(from);
+        bool whole = is_rows(from, node->shape.dim[0]) && (from.dim[1] == node->shape.dim[1] || from.dim[1] == 1);
+        bool column = size == node->shape.dim[1] && from.rank >= 1 && from.dim[from.rank - 1] == size;
+        if (!whole && !column && size != 1)
+            return 0;
+    }
+    return node->shape.dim[0];
+}
+
+static int64_t own_rows(const fcl_tensor *node)
+{
+    if (!fcl_block_has_text(node) || node->type != FCL_F32 || !narrow(node->shape))
+        return 0;
+    for (int k = 0; k < node->inputs; k++)
+        if (!is_rows(node->input[k]->shape, node->shape.dim[0]) || !narrow(node->input[k]->shape))
+            return 0;
+    return node->shape.dim[0];
+}
+
+/* The number of rows of a step that is local to them; 0 where it is not. */
+static int64_t step_rows(const fcl_step *step)
+{
+    int64_t rows = step->own ? own_rows(step->own) : step->shape.rank == 2 ? step->shape.dim[0] : 0;
+    if (step->product && product_rows(step->product) != rows)
+        return 0;
+    for (int i = 0; i < step->members && rows; i++)
+        if (member_rows(step->member[i]) != rows)
+            return 0;
+    return rows;
+}
+
+/* --- joining --- */
+
+typedef struct blocker {
+    fcl_plan *plan;
+    int *block; /* per step: the first step of its block, or itself */
+    int *mark, search;
+} blocker;
+
+static int step_of(const blocker *b, const fcl_tensor *input)
+{
+    int s = fcl_node_root((fcl_tensor *)input)->step;
+    return s < 0 ? -1 : b->block[s];
+}
+
+/* Does the step, or the block that begins with it, depend on block `on`? */
+static bool depends(blocker *b, int from, int on)
+{
+    if (from < 0 || from == on)
+        return from == on;
+    if (b->mark[from] == b->search)
+        return false;
+    b->mark[from] = b->search;
+    for (int s = from; s < b->plan->count; s++) {
+        if (b->block[s] != from)
+            continue;
+        const fcl_step *step = &b->plan->steps[s];
+        for (int i = 0; i < fcl_step_nodes(step); i++) {
+            const fcl_tensor *node = fcl_step_node(step, i);
+            for (int k = 0; k < node->inputs; k++)
+                if (step_of(b, node->input[k]) != from && depends(b, step_of(b, node->input[k]), on))
+                    return true;
+        }
+    }
+    return false;
+}
+
+/* What a step reads of the block must be rows, as they are: no view, not a product's second factor. */
+static bool reads_rows_of(const blocker *b, const fcl_tensor *node, int block)
+{
+    for (int k = 0; k < node->inputs; k++) {
+        const fcl_tensor *input = node->input[k];
+        if (step_of(b, input) != block)
+            continue;
+        bool factor = node->op->product && k == 1;
+        if (factor || input->op->view || !is_rows(input->shape, node->shape.dim[0]))
+            return false;
+    }
+    return true;
+}
+
+static bool may_join(blocker *b, int s, int block)
+{
+    const fcl_step *step = &b->plan->steps[s];
+    b->search++;
+    for (int i = 0; i < fcl_step_nodes(step); i++) {
+        const fcl_tensor *node = fcl_step_node(step, i);
+        if (!reads_rows_of(b, node, block))
+            return false;
+        for (int k = 0; k < node->inputs; k++) {
+            int from = step_of(b, node->input[k]);
+            if (from != block && from != s && depends(b, from, block))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* Puts each step that can into the earliest block of as many rows: so a forward pass gathers its backward pass. */
+static void join_steps(blocker *b)
+{
+    fcl_plan *plan = b->plan;
+    int64_t *rows = fcl_zalloc(((size_t)plan->count + 1) * sizeof *rows);
+    int64_t *columns = fcl_zalloc(((size_t)plan->count + 1) * sizeof *columns);
+    for (int s = 0; s < plan->count; s++)
+        b->block[s] = s;
+    for (int s = 0; s < plan->count; s++) {
+        if (!(rows[s] = step_rows(&plan->steps[s])))
+            continue;
+        columns[s] = plan->steps[s].shape.dim[1];
+        for (int first = 0; first < s; first++) {
+            if (b->block[first] != first || rows[first] != rows[s] || columns[first] + columns[s] > MOST_COLUMNS ||
+                !may_join(b, s, first))
+                continue;
+            b->block[s] = first;
+            columns[first] += columns[s];
+            break;
+        }
+    }
+    free(columns);
+    free(rows);
+}
+
+/* A block is worth its kernel when it joins a product with anything. */
+static bool worth_it(const blocker *b, int first)
+{
+    int steps = 0, products = 0;
+    for (int s = first; s < b->plan->count; s++)
+        if (b->block[s] == first) {
+            steps++;
+            products += b->plan->steps[s].product != NULL;
+        }
+    return steps > 1 && products > 0;
+}
+
+static fcl_step gather_block(blocker *b, int first)
+{
+    fcl_step block = {.shape = b->plan->steps[first].shape};
+    int room = b->plan->count - first;
+    block.block = fcl_arena_alloc(&b->plan->graph->arena, (size_t)room * sizeof *block.block);
+    for (int s = first; s < b->plan->count; s++)
+        if (b->block[s] == first)
+            block.block[block.blocks++] = b->plan->steps[s];
+    block.rows = block.block[0].own ? block.block[0].own->shape.dim[0] : block.block[0].shape.dim[0];
+    return block;
+}
+
+void fcl_plan_block(fcl_plan *plan)
+{
+    blocker b = {.plan = plan};
+    b.block = fcl_zalloc(((size_t)plan->count + 1) * sizeof *b.block);
+    b.mark = fcl_zalloc(((size_t)plan->count + 1) * sizeof *b.mark);
+    join_steps(&b);
+    fcl_step *steps = fcl_zalloc(((size_t)plan->count + 1) * sizeof *steps);
+    int *at = fcl_zalloc(((size_t)plan->count + 1) * sizeof *at), count = 0;
+    for (int s = 0; s < plan->count; s++) {
+        int first = b.block[s];
+        if (!worth_it(&b, first))
+            steps[at[s] = count++] = plan->steps[s];
+        else if (first == s)
+            steps[at[s] = count++] = gather_block(&b, s);
+        else
+            at[s] = at[first];
+    }
+    for (int i = 0; i < plan->graph->count; i++)
+        if (plan->graph->nodes[i]->step >= 0)
+            plan->graph->nodes[i]->step = at[plan->graph->nodes[i]->step];
+    fcl_plan_order(plan, steps, count);
+    free(at);
+    free(b.mark);
+    free(b.block);
+    free(steps);
+}

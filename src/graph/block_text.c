@@ -1,0 +1,340 @@
+/* The text of row blocks. Each value (B, C) that a later step of the block reads, or that goes to memory, has
+ * its columns in the tile; the places of values that are not alive together may be the same. */
+#include "graph/block.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK_ROWS = 32 }; /* as in cl/block.h */
+
+typedef struct value {
+    fcl_tensor *root;
+    int columns, first, last; /* inner steps; -1: loaded before the first */
+    int place;                /* its first column in the tile; -1: it has none */
+    bool loaded;
+} value;
+
+typedef struct writer {
+    const fcl_step *block;
+    fcl_generated *g;
+    value *values;
+    int count;
+} writer;
+
+/* --- values and their places --- */
+
+static value *find_value(const writer *w, const fcl_tensor *root, int columns)
+{
+    for (int i = 0; i < w->count; i++)
+        if (w->values[i].root == root && w->values[i].columns == columns)
+            return &w->values[i];
+    return NULL;
+}
+
+static value *add_value(writer *w, fcl_tensor *root, int columns, int step, bool loaded)
+{
+    w->values = fcl_grow(w->values, (size_t)(w->count + 1) * sizeof *w->values);
+    w->values[w->count] = (value){root, columns, step, step, -1, loaded};
+    return &w->values[w->count++];
+}
+
+static bool is_rows(const writer *w, const fcl_tensor *input)
+{
+    return input->shape.rank == 2 && input->shape.dim[0] == w->block->rows;
+}
+
+/* What the inner step reads: rows from outside are loaded, values of earlier steps stay alive. */
+static void use_inputs(writer *w, const fcl_tensor *node, int step)
+{
+    for (int k = 0; k < node->inputs; k++) {
+        fcl_tensor *input = node->input[k], *root = fcl_node_root(input);
+        bool literal = root->op->leaf > FCL_LEAF_MEMORY, factor = node->op->product && k == 1;
+        if (literal || factor || !is_rows(w, input))
+            continue;
+        int columns = (int)input->shape.dim[1];
+        value *v = find_value(w, root, columns);
+        if (!v)
+            v = add_value(w, root, columns, -1, true);
+        if (v->last < step)
+            v->last = step;
+    }
+}
+
+static void collect(writer *w)
+{
+    for (int s = 0; s < w->block->blocks; s++) {
+        const fcl_step *step = &w->block->block[s];
+        for (int i = 0; i < fcl_step_nodes(step); i++) {
+            fcl_tensor *node = fcl_step_node(step, i);
+            add_value(w, node, (int)node->shape.dim[1], s, false);
+        }
+        for (int i = 0; i < fcl_step_nodes(step); i++)
+            use_inputs(w, fcl_step_node(step, i), s);
+    }
+}
+
+static int by_columns(const void *a, const void *b)
+{
+    const value *x = *(value *const *)a, *y = *(value *const *)b;
+    return x->columns != y->columns ? y->columns - x->columns : x->first - y->first;
+}
+
+static int lowest_place(value **placed, int count, const value *v)
+{
+    int place = 0;
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (int i = 0; i < count; i++) {
+            const value *other = placed[i];
+            bool together = v->first <= other->last && other->first <= v->last;
+            if (together && place < other->place + other->columns && other->place < place + v->columns) {
+                place = other->place + other->columns;
+                moved = true;
+            }
+        }
+    }
+    return place;
+}
+
+/* Members that only their own step reads live in registers: no place. */
+static bool wants_place(const writer *w, const value *v)
+{
+    const fcl_step *step = v->loaded ? NULL : &w->block->block[v->first];
+    bool member = step && v->root != step->product && v->root != step->own;
+    return !member || v->last > v->first || v->root->storage;
+}
+
+static int place_values(writer *w)
+{
+    value **order = fcl_zalloc(((size_t)w->count + 1) * sizeof *order);
+    int wanted = 0, columns = 0;
+    for (int i = 0; i < w->count; i++)
+        if (wants_place(w, &w->values[i]))
+            order[wanted++] = &w->values[i];
+    qsort(order, (size_t)wanted, sizeof *order, by_columns);
+    for (int i = 0; i < wanted; i++) {
+        order[i]->place = lowest_place(order, i, order[i]);
+        if (order[i]->place + order[i]->columns > columns)
+            columns = order[i]->place + order[i]->columns;
+    }
+    free(order);
+    return columns;
+}
+
+static int place_of(const writer *w, const fcl_tensor *input)
+{
+    return find_value(w, fcl_node_root((fcl_tensor *)input), (int)input->shape.dim[1])->place;
+}
+
+/* --- elementwise members --- */
+
+typedef struct member_context {
+    writer *w;
+    const fcl_step *step;
+} member_context;
+
+static int member_index(const fcl_step *step, const fcl_tensor *node)
+{
+    for (int i = 0; i < step->members; i++)
+        if (step->member[i] == node)
+            return i;
+    return -1;
+}
+
+static void add_operand(void *context, const fcl_tensor *node, fcl_tensor *input)
+{
+    member_context *c = context;
+    fcl_generated *g = c->w->g;
+    fcl_tensor *root = fcl_node_root(input);
+    int member = member_index(c->step, root);
+    if (root->op->leaf > FCL_LEAF_MEMORY)
+        fcl_generate_literal(g, root);
+    else if (member >= 0)
+        fcl_text_format(&g->body, "v%d", member);
+    else if (is_rows(c->w, input) && input->shape.dim[1] == node->shape.dim[1])
+        fcl_text_format(&g->body, "tile[(%d + c) * BLOCK_VECTORS + s]", place_of(c->w, input));
+    else if (is_rows(c->w, input))
+        fcl_text_format(&g->body, "tile[%d * BLOCK_VECTORS + s]", place_of(c->w, input));
+    else
+        fcl_text_format(&g->body, "(real)(x%d[%s])", fcl_generate_slot(g->read, &g->reads, root),
+                        fcl_shape_size(input->shape) == 1 ? "0" : "c");
+}
+
+static void write_members(writer *w, const fcl_step *step)
+{
+    fcl_generated *g = w->g;
+    member_context context = {w, step};
+    if (!step->members)
+        return;
+    fcl_text_format(&g->body,
+                    "    for (int c = 0; c < %d; c++)\n    UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++) {\n",
+                    (int)step->shape.dim[1]);
+    for (int i = 0; i < step->members; i++)
+        fcl_generate_member(g, step->member[i], i, add_operand, &context);
+    for (int i = 0; i < step->members; i++) {
+        const value *v = find_value(w, step->member[i], (int)step->shape.dim[1]);
+        if (v->place >= 0)
+            fcl_text_format(&g->body, "        tile[(%d + c) * BLOCK_VECTORS + s] = v%d;\n", v->place, i);
+    }
+    fcl_text_add(&g->body, "    }\n");
+}
+
+/* --- products, and nodes that lower themselves elsewhere --- */
+
+static void write_product(writer *w, const fcl_tensor *product)
+{
+    fcl_gemm_problem p = fcl_matmul_problem(product);
+    int factor = fcl_generate_slot(w->g->read, &w->g->reads, fcl_node_root(product->input[1]));
+    fcl_text_format(&w->g->body,
+                    "    block_product(&tile[%d * BLOCK_VECTORS], &tile[%d * BLOCK_VECTORS], x%d, %d, %d, %d, %d);\n",
+                    place_of(w, product), place_of(w, product->input[0]), factor, p.n, p.k, p.transpose_b ? p.k : 1,
+                    p.transpose_b ? 1 : p.n);
+}
+
+static void write_copy(writer *w, int to, int from, int columns)
+{
+    fcl_text_format(&w->g->body,
+                    "    for (int i = 0; i < %d * BLOCK_VECTORS; i++)\n"
+                    "        tile[%d * BLOCK_VECTORS + i] = tile[%d * BLOCK_VECTORS + i];\n",
+                    columns, to, from);
+}
+
+static void write_concat(writer *w, const fcl_tensor *node)
+{
+    int to = place_of(w, node);
+    for (int k = 0; k < node->inputs; k++) {
+        int columns = (int)node->input[k]->shape.dim[1];
+        write_copy(w, to, place_of(w, node->input[k]), columns);
+        to += columns;
+    }
+}
+
+static void write_slice(writer *w, const fcl_tensor *node)
+{
+    write_copy(w, place_of(w, node), place_of(w, node->input[0]) + (int)node->attributes.begin,
+               (int)node->shape.dim[1]);
+}
+
+static void write_sum(writer *w, const fcl_tensor *node)
+{
+    fcl_text_format(&w->g->body,
+                    "    UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++) {\n        real sum = 0;\n"
+                    "        for (int c = 0; c < %d; c++)\n            sum += tile[(%d + c) * BLOCK_VECTORS + s];\n"
+                    "        tile[%d * BLOCK_VECTORS + s] = sum;\n    }\n",
+                    (int)node->input[0]->shape.dim[1], place_of(w, node->input[0]), place_of(w, node));
+}
+
+static void write_cfm_loss(writer *w, const fcl_tensor *node)
+{
+    int columns = (int)node->input[0]->shape.dim[1];
+    fcl_text_format(&w->g->body,
+                    "    UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++) {\n        real sum = 0;\n"
+                    "        for (int c = 0; c < %d; c++) {\n"
+                    "            const real error = tile[(%d + c) * BLOCK_VECTORS + s] - tile[(%d + c) * BLOCK_VECTORS "
+                    "+ s];\n            sum += error * error;\n        }\n"
+                    "        tile[%d * BLOCK_VECTORS + s] = sum / (real)(%d.0f);\n    }\n",
+                    columns, place_of(w, node->input[0]), place_of(w, node->input[1]), place_of(w, node), columns);
+}
+
+static void write_cfm_loss_grad(writer *w, const fcl_tensor *node)
+{
+    int columns = (int)node->shape.dim[1];
+    fcl_text_format(&w->g->body,
+                    "    for (int c = 0; c < %d; c++)\n    UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++) {\n"
+                    "        const real error = tile[(%d + c) * BLOCK_VECTORS + s] - tile[(%d + c) * BLOCK_VECTORS + "
+                    "s];\n        tile[(%d + c) * BLOCK_VECTORS + s] = error * (tile[%d * BLOCK_VECTORS + s] * "
+                    "(real)(%.9ef));\n    }\n",
+                    columns, place_of(w, node->input[0]), place_of(w, node->input[1]), place_of(w, node),
+                    place_of(w, node->input[2]), 2.0 / columns);
+}
+
+static const struct {
+    const char *op;
+    void (*write)(writer *w, const fcl_tensor *node);
+    int axis; /* -1: any; a bit set where the row sums */
+} own_texts[] = {
+    {"concat", write_concat, 1}, {"slice", write_slice, 1},       {"sum", write_sum, -1},
+    {"cfm_loss", write_cfm_loss, -1}, {"cfm_loss_grad", write_cfm_loss_grad, -1},
+};
+
+static int own_text(const fcl_tensor *node)
+{
+    for (size_t i = 0; i < sizeof own_texts / sizeof *own_texts; i++)
+        if (strcmp(own_texts[i].op, node->op->name) == 0)
+            return (int)i;
+    return -1;
+}
+
+bool fcl_block_has_text(const fcl_tensor *node)
+{
+    int i = own_text(node);
+    if (i < 0 || (own_texts[i].axis >= 0 && node->attributes.axis != own_texts[i].axis))
+        return false;
+    return strcmp(node->op->name, "sum") != 0 || node->attributes.axes == 1u << 1;
+}
+
+/* --- the whole --- */
+
+static void write_loads(writer *w)
+{
+    for (int i = 0; i < w->count; i++) {
+        const value *v = &w->values[i];
+        if (v->loaded)
+            fcl_text_format(&w->g->body, "    block_load(&tile[%d * BLOCK_VECTORS], x%d, %d, first, rows);\n", v->place,
+                            fcl_generate_slot(w->g->read, &w->g->reads, v->root), v->columns);
+    }
+}
+
+static void write_stores(writer *w, const fcl_step *step)
+{
+    for (int i = 0; i < fcl_step_nodes(step); i++) {
+        fcl_tensor *node = fcl_step_node(step, i);
+        if (node->storage)
+            fcl_text_format(&w->g->body, "    block_store(y%d, &tile[%d * BLOCK_VECTORS], %d, first, rows);\n",
+                            fcl_generate_slot(w->g->store, &w->g->stores, node), place_of(w, node),
+                            (int)node->shape.dim[1]);
+    }
+}
+
+void fcl_block_generate(const fcl_step *block, fcl_generated *g)
+{
+    *g = (fcl_generated){.vector = BLOCK_ROWS};
+    writer w = {.block = block, .g = g};
+    collect(&w);
+    g->run = place_values(&w);
+    write_loads(&w);
+    for (int s = 0; s < block->blocks; s++) {
+        const fcl_step *step = &block->block[s];
+        if (step->product)
+            write_product(&w, step->product);
+        if (step->own)
+            own_texts[own_text(step->own)].write(&w, step->own);
+        write_members(&w, step);
+        write_stores(&w, step);
+    }
+    free(w.values);
+}
+
+void fcl_block_kernel(fcl_text *text, const char *name, const fcl_generated *g, bool repeats)
+{
+    fcl_text_format(text, "#define real float16\nkernel void %s(", name);
+    for (int i = 0; i < g->reads; i++)
+        fcl_text_format(text, "const global float *x%d, ", i);
+    for (int i = 0; i < g->stores; i++)
+        fcl_text_format(text, "global float *y%d, ", i);
+    for (int i = 0; i < g->scalars && !repeats; i++)
+        fcl_text_format(text, "const float s%d, ", i);
+    fcl_text_add(text, repeats ? "const global float *table, const int rows, const int repeats)\n" : "const int rows)\n");
+    fcl_text_format(text, "{\n    const int first = (int)get_global_id(0) * BLOCK_ROWS;\n    float16 tile[%d * BLOCK_VECTORS];\n",
+                    (int)g->run);
+    if (repeats)
+        fcl_text_add(text, "    for (int repeat = 0; repeat < repeats; repeat++) {\n");
+    for (int i = 0; i < g->scalars && repeats; i++)
+        fcl_text_format(text, "    const float s%d = table[repeat * %d + %d];\n", i, g->scalars, i);
+    fcl_text_format(text, "%s%s}\n#undef real\n\n", g->body.data, repeats ? "    }\n" : "");
+}
+
+size_t fcl_block_items(int64_t rows)
+{
+    return (size_t)((rows + BLOCK_ROWS - 1) / BLOCK_ROWS);
+}

@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Zeros stay zeros here: a number that the solver has no use for must not have been given. */
 static const fcl_option solver_table[] = {
@@ -131,17 +132,24 @@ static double grid_time(const fcl_solver_options *options, int step, double part
     return options->t_begin + (options->t_end - options->t_begin) * share;
 }
 
+/* All times and sizes are known before, so the whole solve may be one launch. */
 static int run_fixed(fcl_solver *solver)
 {
     const fcl_tableau *tableau = solver->tableau;
-    for (int step = 0; step < solver->options.steps; step++) {
-        double begin = grid_time(&solver->options, step, 0), end = grid_time(&solver->options, step, 1);
-        fcl_scalar_set(solver->h, (float)(end - begin));
+    int steps = solver->options.steps, scalars = 1 + tableau->stages;
+    fcl_tensor *scalar[1 + FCL_MAX_STAGES] = {solver->h};
+    float *values = malloc(sizeof *values * (size_t)steps * (size_t)scalars), *row = values;
+    if (!values)
+        return fcl_fail(FCL_ERR_MEMORY, "no host memory for the times of %d steps", steps);
+    memcpy(scalar + 1, solver->time, sizeof *scalar * (size_t)tableau->stages);
+    for (int step = 0; step < steps; step++, row += scalars) {
+        row[0] = (float)(grid_time(&solver->options, step, 1) - grid_time(&solver->options, step, 0));
         for (int i = 0; i < tableau->stages; i++)
-            fcl_scalar_set(solver->time[i], (float)grid_time(&solver->options, step, tableau->c[i]));
-        FCL_TRY(fcl_graph_run(solver->step));
+            row[1 + i] = (float)grid_time(&solver->options, step, tableau->c[i]);
     }
-    return FCL_OK;
+    int status = fcl_graph_repeat(solver->step, steps, scalars, scalar, values);
+    free(values);
+    return status;
 }
 
 static const float *state_of(const fcl_solver *solver, int64_t row)

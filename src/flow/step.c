@@ -52,7 +52,8 @@ int fcl_solver_build_fixed(fcl_solver *solver, fcl_velocity velocity, void *data
     }
     k[0] = fcl_velocity_build(velocity, data, x, times[0]);
     fcl_assign(x, build_stages(tableau, velocity, data, x, solver->h, times, k));
-    return fcl_graph_compile(graph, solver->device, NULL);
+    int most = solver->options.steps < 1024 ? solver->options.steps : 1024;
+    return fcl_graph_compile(graph, solver->device, &(fcl_graph_options){.repeat = most});
 }
 
 /* --- under error control: each sample has its own time and step, in its row of the state --- */

@@ -164,15 +164,18 @@ static void join_steps(blocker *b)
     free(rows);
 }
 
-/* A block is worth its kernel when it joins a product with anything. */
+/* A block is worth its kernel when it joins a product with anything, or when a kernel may repeat it. */
 static bool worth_it(const blocker *b, int first)
 {
+    const fcl_plan *plan = b->plan;
     int steps = 0, products = 0;
-    for (int s = first; s < b->plan->count; s++)
+    for (int s = first; s < plan->count; s++)
         if (b->block[s] == first) {
             steps++;
-            products += b->plan->steps[s].product != NULL;
+            products += plan->steps[s].product != NULL;
         }
+    if (plan->options.repeat)
+        return step_rows(&plan->steps[first]) > 0;
     return steps > 1 && products > 0;
 }
 

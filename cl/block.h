@@ -15,27 +15,42 @@
 #define UNROLLED __attribute__((opencl_unroll_hint))
 #define INLINE static inline __attribute__((always_inline))
 
-/* Columns n .. n + width - 1 of a product: out[n] = sum over k of a[k] w[n stride_n + k stride_k]. */
+/* Eight columns of a product: out[n] = sum over k of a[k] w[n stride_n + k stride_k]. Literal widths: only such
+ * loops are unrolled in time for the sums to be registers. */
 INLINE void block_columns(float16 *out, const float16 *a, const global float *w, int count, int stride_n,
-                          int stride_k, int width)
+                          int stride_k)
 {
     float16 sum[8][BLOCK_VECTORS];
-    UNROLLED for (int j = 0; j < width; j++)
+    UNROLLED for (int j = 0; j < 8; j++)
         UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++)
             sum[j][s] = 0;
     for (int k = 0; k < count; k++) {
         float16 x[BLOCK_VECTORS];
         UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++)
             x[s] = a[k * BLOCK_VECTORS + s];
-        UNROLLED for (int j = 0; j < width; j++) {
+        UNROLLED for (int j = 0; j < 8; j++) {
             const float16 weight = w[j * stride_n + k * stride_k];
             UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++)
                 sum[j][s] += weight * x[s];
         }
     }
-    UNROLLED for (int j = 0; j < width; j++)
+    UNROLLED for (int j = 0; j < 8; j++)
         UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++)
             out[j * BLOCK_VECTORS + s] = sum[j][s];
+}
+
+INLINE void block_column(float16 *out, const float16 *a, const global float *w, int count, int stride_k)
+{
+    float16 sum[BLOCK_VECTORS];
+    UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++)
+        sum[s] = 0;
+    for (int k = 0; k < count; k++) {
+        const float16 weight = w[k * stride_k];
+        UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++)
+            sum[s] += weight * a[k * BLOCK_VECTORS + s];
+    }
+    UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++)
+        out[s] = sum[s];
 }
 
 /* out (BLOCK_ROWS, columns) = a (BLOCK_ROWS, count) times w; every number is a literal where it is called. */
@@ -44,9 +59,9 @@ INLINE void block_product(float16 *out, const float16 *a, const global float *w,
 {
     int n = 0;
     for (; n + 8 <= columns; n += 8)
-        block_columns(out + n * BLOCK_VECTORS, a, w + n * stride_n, count, stride_n, stride_k, 8);
-    if (columns % 8)
-        block_columns(out + n * BLOCK_VECTORS, a, w + n * stride_n, count, stride_n, stride_k, columns % 8);
+        block_columns(out + n * BLOCK_VECTORS, a, w + n * stride_n, count, stride_n, stride_k);
+    for (; n < columns; n++)
+        block_column(out + n * BLOCK_VECTORS, a, w + n * stride_n, count, stride_k);
 }
 
 INLINE float16 block_low(float16 x, float16 y)

@@ -49,6 +49,113 @@ kernel void noise_normal(global float *restrict out, int count, int row_size, ui
     noise_store((float4)(x.x, y.x, x.y, y.y), out, first, block, count);
 }
 
+/* --- for CPUs: a work-item draws sixteen blocks, one in each lane, and writes their 64 elements --- */
+
+typedef struct noise_words {
+    uint16 word[4];
+} noise_words;
+
+/* Philox of blocks block .. block + 15. */
+static inline noise_words noise_words16(ulong block, uint stream, ulong seed, uint step)
+{
+    const uint16 lane = (uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    uint16 c0 = (uint)block + lane;
+    uint16 c1 = (uint)(block >> 32) + select((uint16)(0), (uint16)(1), c0 < lane);
+    uint16 c2 = step, c3 = stream;
+    uint k0 = (uint)seed, k1 = (uint)(seed >> 32);
+    for (int round = 0; round < 10; round++) {
+        const uint16 low0 = 0xD2511F53u * c0, high0 = mul_hi((uint16)(0xD2511F53u), c0);
+        const uint16 low1 = 0xCD9E8D57u * c2, high1 = mul_hi((uint16)(0xCD9E8D57u), c2);
+        c0 = high1 ^ c1 ^ k0;
+        c1 = low1;
+        c2 = high0 ^ c3 ^ k1;
+        c3 = low0;
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    noise_words words = {{c0, c1, c2, c3}};
+    return words;
+}
+
+static inline float16 noise_uniform16(uint16 bits)
+{
+    return (convert_float16(bits >> 9) + 0.5f) * 1.1920928955078125e-7f;
+}
+
+/* The sine and cosine of 2 pi v, 0 < v < 1, to 2e-7: v is cut into quarters without rounding; on what remains,
+ * at most an eighth of a turn, Taylor's polynomials end below half a unit of the last place. */
+static inline float16 noise_sincos16(float16 v, float16 *cosine)
+{
+    const float16 quarter = rint(4.0f * v), x = (4.0f * v - quarter) * 1.57079633f, y = x * x;
+    const float16 s = x + x * y * (-0.166666667f + y * (8.33333333e-3f + y * (-1.98412698e-4f + y * 2.75573192e-6f)));
+    const float16 c = 1.0f + y * (-0.5f + y * (4.16666667e-2f + y * (-1.38888889e-3f + y * 2.48015873e-5f)));
+    const int16 q = convert_int16(quarter);
+    const int16 swap = (q & 1) != 0;
+    const float16 sine = select(s, c, swap);
+    *cosine = select(c, s, swap);
+    *cosine = select(*cosine, -*cosine, ((q + 1) & 2) != 0);
+    return select(sine, -sine, (q & 2) != 0);
+}
+
+static inline float16 noise_low16(float16 x, float16 y)
+{
+    return (float16)(x.s0, y.s0, x.s1, y.s1, x.s2, y.s2, x.s3, y.s3, x.s4, y.s4, x.s5, y.s5, x.s6, y.s6, x.s7, y.s7);
+}
+
+static inline float16 noise_high16(float16 x, float16 y)
+{
+    return (float16)(x.s8, y.s8, x.s9, y.s9, x.sa, y.sa, x.sb, y.sb, x.sc, y.sc, x.sd, y.sd, x.se, y.se, x.sf, y.sf);
+}
+
+/* Lane b of value[k] belongs to element k of block `block` + b. */
+static inline void noise_store16(float16 *value, global float *out, ulong first, ulong block, int count)
+{
+    const float16 even_low = noise_low16(value[0], value[2]), even_high = noise_high16(value[0], value[2]);
+    const float16 odd_low = noise_low16(value[1], value[3]), odd_high = noise_high16(value[1], value[3]);
+    const float16 run[4] = {noise_low16(even_low, odd_low), noise_high16(even_low, odd_low),
+                            noise_low16(even_high, odd_high), noise_high16(even_high, odd_high)};
+    const long begin = (long)(4 * block - first);
+    for (int k = 0; k < 4; k++) {
+        const long i = begin + 16 * k;
+        if (i >= 0 && i + 16 <= count) {
+            vstore16(run[k], 0, out + i);
+            continue;
+        }
+        float lane[16];
+        vstore16(run[k], 0, lane);
+        for (int j = 0; j < 16; j++)
+            if (i + j >= 0 && i + j < count)
+                out[i + j] = lane[j];
+    }
+}
+
+kernel void noise_uniform_wide(global float *restrict out, int count, int row_size, uint stream, ulong seed, uint step,
+                               ulong first_row)
+{
+    const ulong first = first_row * row_size, block = first / 4 + 16 * get_global_id(0);
+    const noise_words bits = noise_words16(block, stream, seed, step);
+    float16 value[4];
+    for (int k = 0; k < 4; k++)
+        value[k] = noise_uniform16(bits.word[k]);
+    noise_store16(value, out, first, block, count);
+}
+
+kernel void noise_normal_wide(global float *restrict out, int count, int row_size, uint stream, ulong seed, uint step,
+                              ulong first_row)
+{
+    const ulong first = first_row * row_size, block = first / 4 + 16 * get_global_id(0);
+    const noise_words bits = noise_words16(block, stream, seed, step);
+    float16 value[4];
+    for (int k = 0; k < 4; k += 2) {
+        float16 cosine;
+        const float16 radius = sqrt(-2.0f * log(noise_uniform16(bits.word[k])));
+        const float16 sine = noise_sincos16(noise_uniform16(bits.word[k + 1]), &cosine);
+        value[k] = radius * cosine;
+        value[k + 1] = radius * sine;
+    }
+    noise_store16(value, out, first, block, count);
+}
+
 /* Rows of a data set of `count`: sample s stands at place s % count of the permutation of epoch s / count. */
 kernel void noise_batch_index(global int *restrict out, int batch, int count, ulong batch_total, uint stream,
                               ulong seed, uint step, ulong first_row)

@@ -26,29 +26,35 @@ fcl_tensor *fcl_batch_index(fcl_graph *graph, int64_t count, int64_t batch, int6
     return node;
 }
 
-static int lower_noise(fcl_lowering *lowering, fcl_tensor *node, const char *kernel)
+/* On CPUs the form of a kernel that draws sixteen blocks at once. */
+static int lower_noise(fcl_lowering *lowering, fcl_tensor *node, const char *kernel, const char *wide_kernel)
 {
+    bool wide = fcl_row_group(fcl_lower_device(lowering)) == 1;
     int64_t size = fcl_shape_size(node->shape);
     int64_t row_size = node->shape.rank ? size / node->shape.dim[0] : 1;
-    fcl_launch *launch = fcl_lower_kernel(lowering, node, kernel);
+    size_t blocks = (size_t)(size + 6) / 4;
+    fcl_launch *launch = fcl_lower_kernel(lowering, node, wide ? wide_kernel : kernel);
     fcl_launch_buffer(launch, 0, node->buffer);
     fcl_launch_int(launch, 1, (int)size);
     fcl_launch_int(launch, 2, (int)row_size);
     fcl_launch_uint(launch, 3, node->attributes.stream);
     fcl_lower_random(lowering, launch, 4);
     /* The first row is told at each run: blocks enough for any place of the first element in its block. */
-    fcl_launch_range_1d(launch, (size_t)(size + 6) / 4, 64);
+    if (wide)
+        fcl_launch_range_1d(launch, (blocks + 15) / 16, 1);
+    else
+        fcl_launch_range_1d(launch, blocks, 64);
     return FCL_OK;
 }
 
 int fcl_normal_lower(fcl_lowering *lowering, fcl_tensor *node)
 {
-    return lower_noise(lowering, node, "noise_normal");
+    return lower_noise(lowering, node, "noise_normal", "noise_normal_wide");
 }
 
 int fcl_uniform_lower(fcl_lowering *lowering, fcl_tensor *node)
 {
-    return lower_noise(lowering, node, "noise_uniform");
+    return lower_noise(lowering, node, "noise_uniform", "noise_uniform_wide");
 }
 
 int fcl_batch_index_lower(fcl_lowering *lowering, fcl_tensor *node)

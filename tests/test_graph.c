@@ -304,6 +304,22 @@ static void a_long_chain_needs_little_memory(void **state)
     assert_true(stats.sum_bytes > 3 * stats.arena_bytes);
 }
 
+/* tanh(h) could follow the product in its kernel, but not h, which the product reads from memory. */
+static void a_products_operand_is_made_before_it(void **state)
+{
+    trial *t = trial_create();
+    fcl_tensor *x = trial_input(t, FCL_SHAPE(40, 24), SMOOTH, 0);
+    fcl_tensor *h = fcl_silu(x), *chain_of_h = fcl_tanh(h);
+    fcl_tensor *product = fcl_matmul(h, trial_input(t, FCL_SHAPE(24, 24), SMOOTH, 0), false, false);
+    fcl_tensor *y = fcl_output(fcl_mul(fcl_scale(product, 0.25f), chain_of_h));
+    trial_fill(t);
+    trial_evaluate(t, 0, 0, NULL, NULL);
+    assert_ok(fcl_graph_compile(t->graph, *state, NULL));
+    assert_ok(trial_run(t));
+    assert_true(trial_agrees(t, y, 1e-5, "an operand in its product's epilogue"));
+    trial_destroy(&t);
+}
+
 /* --- assignments --- */
 
 static void all_operations_see_the_old_value(void **state)
@@ -852,6 +868,7 @@ int main(void)
         cmocka_unit_test(a_chain_is_one_launch),
         cmocka_unit_test(what_nobody_reads_launches_nothing),
         cmocka_unit_test(a_long_chain_needs_little_memory),
+        cmocka_unit_test(a_products_operand_is_made_before_it),
         cmocka_unit_test(all_operations_see_the_old_value),
         cmocka_unit_test(a_leaf_is_updated_in_place),
         cmocka_unit_test(windows_that_overlap_are_not_updated_in_place),

@@ -170,12 +170,19 @@ static void add_member(fcl_step *step, fcl_tensor *node)
     step->member[at] = node;
 }
 
+/* A product reads its operands from memory, so what makes them cannot be its epilogue. */
+static bool makes_operand(const fcl_step *product, int step)
+{
+    return fcl_node_root(product->product->input[0])->step == step ||
+           fcl_node_root(product->product->input[1])->step == step;
+}
+
 /* Step `b`, a plain chain, becomes part of step `a`. */
 static bool merge(fuser *f, int a, int b)
 {
     fcl_step *to = &f->steps[a], *from = &f->steps[b];
     if (from->product || from->own || !from->members || !takes_members(to, from->shape, from->members) ||
-        detour(f, a, b) || detour(f, b, a))
+        (to->product && makes_operand(to, b)) || detour(f, a, b) || detour(f, b, a))
         return false;
     for (int i = 0; i < from->members && to->product; i++)
         if (fcl_generate_scattered(from->member[i]))
@@ -218,7 +225,8 @@ static void merge_inputs(fuser *f, fcl_tensor *node)
 
 static void place(fuser *f, fcl_tensor *node)
 {
-    if (!node->needed || node->op->view || node->op->leaf == FCL_LEAF_MEMORY || (is_literal(node) && !node->in_memory))
+    if (!node->needed || node->op->view || node->op->leaf == FCL_LEAF_MEMORY ||
+        (is_literal(node) && !node->in_memory))
         return;
     if (strcmp(node->op->name, "part") == 0) {
         node->step = node->input[0]->step;
@@ -292,7 +300,8 @@ void fcl_plan_fuse(fcl_plan *plan)
 {
     fcl_graph *graph = plan->graph;
     size_t room = (size_t)graph->count + 1;
-    fuser f = {.plan = plan, .steps = fcl_zalloc(room * sizeof *f.steps), .mark = fcl_zalloc(room * sizeof *f.mark)};
+    fuser f = {
+        .plan = plan, .steps = fcl_zalloc(room * sizeof *f.steps), .mark = fcl_zalloc(room * sizeof *f.mark)};
     prune(graph);
     mark_in_memory(graph);
     for (int i = 0; i < graph->count; i++)

@@ -131,8 +131,9 @@ FCL_API int fcl_solver_run(fcl_solver *solver, const float *x_in, float *x_out, 
 /* The batch on the device: (batch, size) floats, before a run its start and after it its result. The
  * solver's. */
 FCL_API fcl_buffer *fcl_solver_buffer(fcl_solver *solver);
-/* Evaluations that one row of the batch took part in during the last run. */
+/* Evaluations that one row of the batch took part in during the last run, and the steps it took. */
 FCL_API int64_t fcl_solver_nfe(const fcl_solver *solver, int64_t row);
+FCL_API void fcl_solver_steps(const fcl_solver *solver, int64_t row, int64_t *accepted, int64_t *rejected);
 
 #ifdef __cplusplus
 }

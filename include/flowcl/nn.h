@@ -114,7 +114,7 @@ typedef struct fcl_model_options {
     const char *model;      /* "mlp" */
     int width;              /* of a hidden layer */
     int depth;              /* hidden layers */
-    const char *activation; /* "selu" ... */
+    const char *activation; /* "silu" ...; a smooth one lets an adaptive solver take long steps */
     bool residual;          /* hidden layers after the first add to what they read */
     int time_features;      /* sine and cosine pairs of t besides t itself; 0: none */
     float time_frequency;   /* the highest of their frequencies, in half turns over 0 <= t <= 1 */

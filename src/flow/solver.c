@@ -197,28 +197,33 @@ static int64_t adaptive_evaluations(const fcl_tableau *tableau, int64_t steps)
     return 2 + (tableau->stages - tableau->fsal) * steps;
 }
 
+void fcl_solver_steps(const fcl_solver *solver, int64_t row, int64_t *accepted, int64_t *rejected)
+{
+    bool adaptive = solver->tableau->b_error;
+    *accepted = adaptive ? (int64_t)state_of(solver, row)[FCL_ODE_ACCEPTED] : solver->options.steps;
+    *rejected = adaptive ? (int64_t)state_of(solver, row)[FCL_ODE_REJECTED] : 0;
+}
+
 int64_t fcl_solver_nfe(const fcl_solver *solver, int64_t row)
 {
+    int64_t accepted, rejected;
+    fcl_solver_steps(solver, row, &accepted, &rejected);
     if (!solver->tableau->b_error)
-        return (int64_t)solver->options.steps * solver->tableau->stages;
-    const float *state = state_of(solver, row);
-    return adaptive_evaluations(solver->tableau,
-                                (int64_t)(state[FCL_ODE_ACCEPTED] + state[FCL_ODE_REJECTED]));
+        return accepted * solver->tableau->stages;
+    return adaptive_evaluations(solver->tableau, accepted + rejected);
 }
 
 static void count_steps(const fcl_solver *solver, int64_t steps, fcl_solver_stats *stats)
 {
-    if (!solver->tableau->b_error) {
-        stats->steps = solver->options.steps;
-        stats->accepted = stats->steps * solver->batch;
-        stats->evaluations = stats->steps * solver->tableau->stages;
-        return;
-    }
+    bool adaptive = solver->tableau->b_error;
     stats->steps = steps;
-    stats->evaluations = adaptive_evaluations(solver->tableau, steps);
+    stats->evaluations =
+        adaptive ? adaptive_evaluations(solver->tableau, steps) : steps * solver->tableau->stages;
     for (int64_t row = 0; row < solver->batch; row++) {
-        stats->accepted += (int64_t)state_of(solver, row)[FCL_ODE_ACCEPTED];
-        stats->rejected += (int64_t)state_of(solver, row)[FCL_ODE_REJECTED];
+        int64_t accepted, rejected;
+        fcl_solver_steps(solver, row, &accepted, &rejected);
+        stats->accepted += accepted;
+        stats->rejected += rejected;
     }
 }
 

@@ -41,7 +41,7 @@ static const struct {
     const char *name;
     fcl_activation *build;
 } activations[] = {
-    {"selu", fcl_selu}, {"silu", fcl_silu}, {"gelu", fcl_gelu}, {"relu", fcl_relu}, {"tanh", fcl_tanh},
+    {"silu", fcl_silu}, {"selu", fcl_selu}, {"gelu", fcl_gelu}, {"relu", fcl_relu}, {"tanh", fcl_tanh},
 };
 
 enum { ACTIVATIONS = sizeof activations / sizeof *activations };

@@ -30,7 +30,7 @@ const fcl_option fcl_model_table[] = {
      .help = "numbers in a hidden layer"},
     {"depth", FCL_OPTION(fcl_model_options, depth), .minimum = 1, .maximum = 1000, .fallback = "3",
      .help = "hidden layers"},
-    {"activation", FCL_OPTION(fcl_model_options, activation), .fallback = "selu", .choice = fcl_activation_name,
+    {"activation", FCL_OPTION(fcl_model_options, activation), .fallback = "silu", .choice = fcl_activation_name,
      .help = "what follows a hidden layer"},
     {"residual", FCL_OPTION(fcl_model_options, residual),
      .help = "hidden layers after the first add to what they read"},

@@ -167,29 +167,28 @@ static void fill_part(fcl_sampler *sampler, const float *x, int64_t count)
 }
 
 /* `nfe_mean` holds the sum until the end. */
-static void count_part(const fcl_sampler *sampler, const fcl_solver_stats *part, int64_t count,
-                       fcl_sample_stats *stats)
+static void count_part(const fcl_sampler *sampler, int64_t count, fcl_sample_stats *stats)
 {
     for (int64_t row = 0; row < count; row++) {
-        int64_t nfe = fcl_solver_nfe(sampler->solver, row);
+        int64_t nfe = fcl_solver_nfe(sampler->solver, row), accepted, rejected;
+        fcl_solver_steps(sampler->solver, row, &accepted, &rejected);
         stats->nfe_minimum = !stats->nfe_maximum || nfe < stats->nfe_minimum ? nfe : stats->nfe_minimum;
         stats->nfe_maximum = nfe > stats->nfe_maximum ? nfe : stats->nfe_maximum;
         stats->nfe_mean += (double)nfe;
+        stats->accepted += accepted;
+        stats->rejected += rejected;
     }
-    stats->accepted += part->accepted;
-    stats->rejected += part->rejected;
 }
 
 static int run_part(fcl_sampler *sampler, float *x, const int32_t *label, int64_t first, int64_t count,
                     fcl_sample_stats *stats)
 {
-    fcl_solver_stats part;
     float *rows = x + first * sampler->size;
     FCL_TRY(write_labels(sampler, label, first, count));
     fill_part(sampler, rows, count);
-    FCL_TRY(fcl_solver_run(sampler->solver, sampler->part, sampler->part, &part));
+    FCL_TRY(fcl_solver_run(sampler->solver, sampler->part, sampler->part, NULL));
     memcpy(rows, sampler->part, (size_t)(count * sampler->size) * sizeof(float));
-    count_part(sampler, &part, count, stats);
+    count_part(sampler, count, stats);
     return FCL_OK;
 }
 

@@ -1,0 +1,271 @@
+/* Trained models against closed forms, and sampling from their checkpoints. */
+#include "scratch.h"
+#include "status.h"
+
+#include "train/checkpoint.h"
+
+#include <flowcl/flowcl.h>
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { COUNT = 20000, POINTS = 500 };
+static const double mean[2] = {1.5, -1}, spread = 0.5;
+
+static fcl_device *device;
+
+/* N(mean, spread^2 I) in the plane, by Box-Muller. */
+static void write_gaussian(const char *path)
+{
+    fcl_array *array;
+    assert_ok(fcl_array_create(FCL_SHAPE(COUNT, 2), &array));
+    unsigned seed = 11;
+    for (int i = 0; i < COUNT; i++) {
+        double u = (rand_r(&seed) + 0.5) / (RAND_MAX + 1.0), v = (rand_r(&seed) + 0.5) / (RAND_MAX + 1.0);
+        array->data[2 * i] = (float)(mean[0] + spread * sqrt(-2 * log(u)) * cos(2 * M_PI * v));
+        array->data[2 * i + 1] = (float)(mean[1] + spread * sqrt(-2 * log(u)) * sin(2 * M_PI * v));
+    }
+    assert_ok(fcl_samples_write(path, array, NULL));
+    fcl_array_destroy(&array);
+}
+
+static int setup(void **state)
+{
+    if (fcl_device_open(NULL, NULL, &device) != FCL_OK || scratch_setup(state) != 0)
+        return print_error("%s\n", fcl_error()), -1;
+    write_gaussian(scratch_path("gaussian.npy"));
+    char data[600];
+    snprintf(data, sizeof data, "%s", scratch_path("gaussian.npy"));
+    fcl_train_options gaussian = {.data = data, .out = scratch_path("gaussian"), .steps = 3000};
+    assert_ok(fcl_train(&gaussian, NULL));
+    fcl_train_options labeled = {
+        .data = "moons", .data_count = 2000, .labels = true, .out = scratch_path("labeled"), .steps = 600};
+    assert_ok(fcl_train(&labeled, NULL));
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fcl_device_close(&device);
+    return scratch_teardown(state);
+}
+
+static fcl_checkpoint *open_checkpoint(const char *name)
+{
+    fcl_checkpoint *checkpoint;
+    assert_ok(fcl_checkpoint_open(scratch_path(name), &checkpoint));
+    return checkpoint;
+}
+
+static fcl_array *draw(const char *name, fcl_sample_options options, fcl_sample_stats *stats)
+{
+    fcl_checkpoint *checkpoint = open_checkpoint(name);
+    fcl_array *samples;
+    assert_ok(fcl_sample(device, checkpoint, &options, &samples, stats));
+    fcl_checkpoint_close(&checkpoint);
+    return samples;
+}
+
+static double largest_difference(const fcl_array *a, const fcl_array *b)
+{
+    double largest = 0;
+    assert_int_equal(fcl_shape_size(a->shape), fcl_shape_size(b->shape));
+    for (int64_t i = 0; i < fcl_shape_size(a->shape); i++)
+        largest = fmax(largest, fabs((double)a->data[i] - b->data[i]));
+    return largest;
+}
+
+/* --- a Gaussian to a Gaussian ---
+ * x_t = t x1 + (1 - t) x0 of independent N(0, I) and N(m, s^2 I) has the velocity
+ *     v(x, t) = m + (t s^2 - (1 - t)) / (t^2 s^2 + (1 - t)^2) (x - t m),
+ * and its flow takes x0 to m + s x0. */
+
+static void test_flow_of_a_gaussian(void **state)
+{
+    (void)state;
+    fcl_checkpoint *checkpoint = open_checkpoint("gaussian");
+    fcl_sample_options options = {.solver = "dopri5", .rtol = 1e-6, .atol = 1e-6};
+    fcl_array *noise, *samples;
+    assert_ok(fcl_array_create(FCL_SHAPE(POINTS, 2), &noise));
+    for (int i = 0; i < POINTS; i++) { /* within two standard deviations, evenly */
+        double radius = 2 * sqrt((i + 0.5) / POINTS), angle = 2.399963 * i;
+        noise->data[2 * i] = (float)(radius * cos(angle));
+        noise->data[2 * i + 1] = (float)(radius * sin(angle));
+    }
+    assert_ok(fcl_transport(device, checkpoint, &options, noise, NULL, false, &samples, NULL));
+    double squares = 0;
+    for (int i = 0; i < 2 * POINTS; i++) {
+        double error = samples->data[i] - (mean[i % 2] + spread * noise->data[i]);
+        squares += error * error / (2 * POINTS);
+    }
+    assert_true(sqrt(squares) < 0.06); /* an untrained model is 1.5 away */
+    fcl_array_destroy(&noise);
+    fcl_array_destroy(&samples);
+    fcl_checkpoint_close(&checkpoint);
+}
+
+static void test_velocity_of_a_gaussian(void **state)
+{
+    (void)state;
+    fcl_checkpoint *checkpoint = open_checkpoint("gaussian");
+    const fcl_model *model = fcl_checkpoint_describe(checkpoint)->model;
+    const fcl_params *params = fcl_model_params(model);
+    fcl_buffer *ema;
+    assert_ok(fcl_buffer_create(device, fcl_params_bytes(params), &ema));
+    assert_ok(fcl_checkpoint_load(checkpoint, FCL_STATE_EMA, ema));
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor **weights = fcl_params_bind(params, graph, ema, "");
+    fcl_tensor *x = fcl_input(graph, "x", FCL_F32, FCL_SHAPE(POINTS, 2));
+    fcl_tensor *t = fcl_input(graph, "t", FCL_F32, FCL_SHAPE(POINTS, 1));
+    fcl_tensor *v = fcl_output(fcl_model_velocity(model, weights, x, t, NULL));
+    assert_ok(fcl_graph_compile(graph, device, NULL));
+
+    float points[2 * POINTS], times[POINTS], found[2 * POINTS];
+    double exact[2 * POINTS], squares = 0, size = 0;
+    for (int i = 0; i < POINTS; i++) { /* where x_t is, out to two of its standard deviations */
+        double time = (i * 0.618034) - floor(i * 0.618034), radius = 2 * sqrt((i + 0.5) / POINTS);
+        double variance = time * time * spread * spread + (1 - time) * (1 - time);
+        times[i] = (float)time;
+        for (int d = 0; d < 2; d++) {
+            double z = radius * (d ? sin(2.399963 * i) : cos(2.399963 * i)) * sqrt(variance);
+            points[2 * i + d] = (float)(time * mean[d] + z);
+            exact[2 * i + d] = mean[d] + (time * spread * spread - (1 - time)) / variance * z;
+        }
+    }
+    assert_ok(fcl_tensor_write(x, points));
+    assert_ok(fcl_tensor_write(t, times));
+    assert_ok(fcl_graph_run(graph));
+    assert_ok(fcl_tensor_read(v, found));
+    for (int i = 0; i < 2 * POINTS; i++) {
+        squares += (found[i] - exact[i]) * (found[i] - exact[i]);
+        size += exact[i] * exact[i];
+    }
+    print_message("relative error of the velocity: %.3f\n", sqrt(squares / size));
+    assert_true(sqrt(squares / size) < 0.08);
+    fcl_graph_destroy(&graph);
+    fcl_free(weights);
+    fcl_buffer_destroy(&ema);
+    fcl_checkpoint_close(&checkpoint);
+}
+
+static void test_encode_and_decode(void **state)
+{
+    (void)state;
+    fcl_checkpoint *checkpoint = open_checkpoint("gaussian");
+    fcl_sample_options options = {.solver = "dopri5", .rtol = 1e-6, .atol = 1e-6};
+    fcl_array *samples = draw("gaussian", (fcl_sample_options){.n = 200}, NULL), *noise, *back;
+    fcl_sample_stats stats;
+    assert_ok(fcl_transport(device, checkpoint, &options, samples, NULL, true, &noise, &stats));
+    assert_true(stats.accepted >= 200 && stats.nfe_minimum <= stats.nfe_mean);
+    assert_true(stats.nfe_mean <= stats.nfe_maximum && stats.nfe_minimum > 10);
+    assert_ok(fcl_transport(device, checkpoint, &options, noise, NULL, false, &back, NULL));
+    assert_true(largest_difference(samples, back) < 1e-4);
+    assert_true(largest_difference(samples, noise) > 0.1);
+    fcl_array_destroy(&samples);
+    fcl_array_destroy(&noise);
+    fcl_array_destroy(&back);
+    fcl_checkpoint_close(&checkpoint);
+}
+
+/* --- the options --- */
+
+/* A sample does not depend on how many are drawn with it, nor in which parts; only full rows are counted. */
+static void test_parts(void **state)
+{
+    (void)state;
+    fcl_sample_stats whole_stats, parts_stats;
+    fcl_sample_options whole = {.n = 20, .seed = 4, .solver = "dopri5"}, parts = whole;
+    parts.batch = 7;
+    fcl_array *a = draw("gaussian", whole, &whole_stats), *b = draw("gaussian", parts, &parts_stats);
+    assert_true(largest_difference(a, b) < 1e-5);
+    assert_int_equal(whole_stats.accepted, parts_stats.accepted);
+    assert_int_equal(whole_stats.nfe_maximum, parts_stats.nfe_maximum);
+    fcl_array_destroy(&b);
+    whole.seed = 5;
+    b = draw("gaussian", whole, NULL);
+    assert_true(largest_difference(a, b) > 0.1);
+    fcl_array_destroy(&a);
+    fcl_array_destroy(&b);
+}
+
+static void test_counts_evaluations(void **state)
+{
+    (void)state;
+    fcl_sample_stats stats;
+    fcl_array *samples = draw("gaussian", (fcl_sample_options){.n = 3, .solver = "rk4", .steps = 9}, &stats);
+    assert_int_equal(stats.nfe_minimum, 36);
+    assert_int_equal(stats.nfe_maximum, 36);
+    assert_int_equal(stats.accepted, 27);
+    fcl_array_destroy(&samples);
+}
+
+static void test_averaged_weights(void **state)
+{
+    (void)state;
+    fcl_array *averaged = draw("gaussian", (fcl_sample_options){.n = 50}, NULL);
+    fcl_array *last = draw("gaussian", (fcl_sample_options){.n = 50, .ema = FCL_OFF}, NULL);
+    double difference = largest_difference(averaged, last);
+    assert_true(difference > 0 && difference < 0.5);
+    fcl_array_destroy(&averaged);
+    fcl_array_destroy(&last);
+}
+
+static double mean_height(const fcl_array *samples, int first, int stride)
+{
+    double sum = 0;
+    int count = 0;
+    for (int64_t i = first; i < samples->shape.dim[0]; i += stride, count++)
+        sum += samples->data[2 * i + 1];
+    return sum / count;
+}
+
+/* The upper moon is class 0: labels decide where samples go, in turn where none is given. */
+static void test_labels(void **state)
+{
+    (void)state;
+    fcl_array *upper = draw("labeled", (fcl_sample_options){.n = 300, .label = "0"}, NULL);
+    fcl_array *lower = draw("labeled", (fcl_sample_options){.n = 300, .label = "1"}, NULL);
+    fcl_array *turns = draw("labeled", (fcl_sample_options){.n = 300, .batch = 7}, NULL);
+    assert_true(mean_height(upper, 0, 1) > mean_height(lower, 0, 1) + 1);
+    assert_true(mean_height(turns, 0, 2) > mean_height(turns, 1, 2) + 1);
+    fcl_array_destroy(&upper);
+    fcl_array_destroy(&lower);
+    fcl_array_destroy(&turns);
+}
+
+static void test_refuses(void **state)
+{
+    (void)state;
+    fcl_checkpoint *plain = open_checkpoint("gaussian"), *labeled = open_checkpoint("labeled");
+    fcl_array *samples, *wide;
+    fcl_sample_options options = {.n = 2, .label = "2"};
+    assert_status(FCL_ERR_ARGUMENT, fcl_sample(device, labeled, &options, &samples, NULL));
+    assert_told("0 to 1");
+    assert_null(samples);
+    assert_status(FCL_ERR_ARGUMENT, fcl_sample(device, plain, &options, &samples, NULL));
+    assert_told("without labels");
+    options = (fcl_sample_options){.solver = "eular"};
+    assert_status(FCL_ERR_ARGUMENT, fcl_sample(device, plain, &options, &samples, NULL));
+    assert_told("euler");
+    assert_ok(fcl_array_create(FCL_SHAPE(4, 3), &wide));
+    options = (fcl_sample_options){0};
+    assert_status(FCL_ERR_SHAPE, fcl_transport(device, plain, &options, wide, NULL, true, &samples, NULL));
+    fcl_array_destroy(&wide);
+    fcl_checkpoint_close(&plain);
+    fcl_checkpoint_close(&labeled);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_flow_of_a_gaussian),
+        cmocka_unit_test(test_velocity_of_a_gaussian),
+        cmocka_unit_test(test_encode_and_decode),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_counts_evaluations),
+        cmocka_unit_test(test_averaged_weights),
+        cmocka_unit_test(test_labels),
+        cmocka_unit_test(test_refuses),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -92,6 +92,11 @@ static int longest_name(const fcl_device_info *list, int count)
 static void print_device(const fcl_device_info *info, int width)
 {
     char id[32], memory[32], lanes[16] = "-";
+    if (info->index < 0) {
+        printf("  %d:-   %s, %s\n        no device: %s\n", info->platform, info->platform_name, info->device_version,
+               info->refused);
+        return;
+    }
     snprintf(id, sizeof id, "%d:%d", info->platform, info->index);
     memory_text(info->memory, memory, sizeof memory);
     if (info->vector_width > 0)
@@ -120,8 +125,8 @@ static void print_table(const fcl_device_info *list, int count)
              "holds.\n"
              "Choose another one with --device or $FLOWCL_DEVICE: P:D, cpu, gpu or a part of a name.");
     else
-        puts("\nNo device is taken without being named: none is usable, or $FLOWCL_DEVICE names none of "
-             "them.");
+        puts("\nNo device is taken without being named: none is usable (install your card's driver, or "
+             "pocl-opencl-icd\nto use the processor), or $FLOWCL_DEVICE names none of them.");
 }
 
 static int run(const tool_call *call)

@@ -27,7 +27,8 @@ typedef enum fcl_device_type {
     FCL_DEVICE_OTHER
 } fcl_device_type;
 
-/* What a driver tells of one device. `platform` and `index` are the numbers of "P:D". */
+/* What a driver tells of one device. `platform` and `index` are the numbers of "P:D". A platform without devices
+ * is listed with index -1, not usable. */
 typedef struct fcl_device_info {
     int platform, index;
     fcl_device_type type;

@@ -37,7 +37,7 @@ static int best(const fcl_listed *list, int count, const char *selector, bool re
     int chosen = -1;
     for (int i = 0; i < count; i++) {
         const fcl_device_info *info = &list[i].info;
-        if (matches(info, selector) && (info->usable || refused_too) &&
+        if (list[i].id && matches(info, selector) && (info->usable || refused_too) &&
             (chosen < 0 || rank(info) > rank(&list[chosen].info)))
             chosen = i;
     }
@@ -46,11 +46,16 @@ static int best(const fcl_listed *list, int count, const char *selector, bool re
 
 static int fail_no_match(const fcl_listed *list, int count, const char *selector)
 {
+    for (int i = 0; i < count; i++)
+        if (!list[i].id && matches(&list[i].info, selector))
+            return fcl_fail(FCL_ERR_DEVICE, "platform %d, %s, has no device: %s", list[i].info.platform,
+                            list[i].info.platform_name, list[i].info.refused);
     fcl_text names = {0};
     fcl_text_add(&names, "");
     for (int i = 0; i < count; i++)
-        fcl_text_format(&names, "%s%d:%d %s (%s)", i ? ", " : "", list[i].info.platform, list[i].info.index,
-                        list[i].info.name, list[i].info.platform_name);
+        if (list[i].id)
+            fcl_text_format(&names, "%s%d:%d %s (%s)", names.length ? ", " : "", list[i].info.platform,
+                            list[i].info.index, list[i].info.name, list[i].info.platform_name);
     fcl_fail(FCL_ERR_DEVICE,
              "no device matches \"%s\"; there are: %s; choose by P:D, cpu, gpu or a part of a name", selector,
              names.data);
@@ -60,7 +65,10 @@ static int fail_no_match(const fcl_listed *list, int count, const char *selector
 
 int fcl_listed_choose(const fcl_listed *list, int count, const char *selector, bool force, int *chosen)
 {
-    if (count == 0)
+    bool any = false;
+    for (int i = 0; i < count; i++)
+        any = any || list[i].id;
+    if (!any)
         return fcl_fail(FCL_ERR_DEVICE, "there is no OpenCL device: install your card's driver, or "
                                         "pocl-opencl-icd to use the processor");
     *chosen = best(list, count, selector, force);

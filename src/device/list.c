@@ -137,11 +137,28 @@ static void warn_of_twin(fcl_listed *list, int index)
                      list[i].info.platform, list[i].info.index);
 }
 
+/* A platform without devices is told, too: a missing card is looked for in the list. */
+static void add_empty_platform(cl_platform_id platform, int number, fcl_listed **list, int *count)
+{
+    *list = fcl_grow(*list, ((size_t)*count + 1) * sizeof **list);
+    fcl_listed *listed = &(*list)[(*count)++];
+    *listed = (fcl_listed){.platform = platform, .info = {.type = FCL_DEVICE_OTHER, .platform = number, .index = -1}};
+    fcl_device_info *info = &listed->info;
+    platform_text(platform, CL_PLATFORM_NAME, info->platform_name, sizeof info->platform_name);
+    platform_text(platform, CL_PLATFORM_VERSION, info->device_version, sizeof info->device_version);
+    platform_text(platform, CL_PLATFORM_VENDOR, info->vendor, sizeof info->vendor);
+    snprintf(info->name, sizeof info->name, "no device");
+    snprintf(info->refused, sizeof info->refused, "the platform offers no device here");
+    fcl_quirks_apply(info);
+}
+
 static void add_platform(cl_platform_id platform, int number, fcl_listed **list, int *count)
 {
     cl_uint found = 0;
-    if (clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 0, NULL, &found) != CL_SUCCESS || found == 0)
+    if (clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 0, NULL, &found) != CL_SUCCESS || found == 0) {
+        add_empty_platform(platform, number, list, count);
         return;
+    }
     cl_device_id *ids = fcl_zalloc(found * sizeof *ids);
     if (clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, found, ids, NULL) != CL_SUCCESS)
         found = 0;

@@ -23,6 +23,8 @@ static const quirk quirks[] = {
      "vendor's driver"},
     {"Apple", "CPU", NULL, 0, REFUSE,
      "Apple's CPU driver runs kernels with barriers one work-item at a time only; use PoCL"},
+    {"rusticl", "no device", NULL, 0, REFUSE,
+     "rusticl offers no device; name its drivers in RUSTICL_ENABLE, say radeonsi, iris or llvmpipe"},
     {NULL, "Oclgrind", NULL, 0, WARN, "a simulator for debugging kernels, thousands of times slower"},
     {NULL, "llvmpipe", NULL, 0, WARN, "a software renderer; PoCL is many times faster on the same processor"},
     {"Intel", "Arc", NULL, 10603, WARN,

@@ -64,6 +64,49 @@ INLINE void block_product(float16 *out, const float16 *a, const global float *w,
         block_column(out + n * BLOCK_VECTORS, a, w + n * stride_n, count, stride_k);
 }
 
+/* The end of an adaptive step (ode.h) of the tile's samples; places are columns of the tile, those of results -1
+ * where nobody reads them. True while a sample is still on its way. */
+INLINE bool block_ode_advance(float16 *tile, int x, int x_new, int error, int k_first, int k_last, int state,
+                              int columns, float rtol, float atol, float order, int x_out, int k_out, int state_out)
+{
+    bool running = false;
+    for (int s = 0; s < BLOCK_VECTORS; s++) {
+        float16 sum = 0;
+        for (int c = 0; c < columns; c++) {
+            const float16 size = fmax(fabs(tile[(x + c) * BLOCK_VECTORS + s]), fabs(tile[(x_new + c) * BLOCK_VECTORS + s]));
+            const float16 ratio = tile[(error + c) * BLOCK_VECTORS + s] / (atol + rtol * size);
+            sum += ratio * ratio;
+        }
+        float norm[16], old[8][16];
+        vstore16(sqrt(sum / (float)columns), 0, norm);
+        for (int i = 0; i < 8; i++)
+            vstore16(tile[(state + i) * BLOCK_VECTORS + s], 0, old[i]);
+        int taken[16];
+        for (int j = 0; j < 16; j++) {
+            const float8 before = (float8)(old[0][j], old[1][j], old[2][j], old[3][j], old[4][j], old[5][j], old[6][j],
+                                           old[7][j]);
+            const bool active = before.s6 == 1.0f, accepted = active && norm[j] <= 1.0f;
+            float after[8];
+            vstore8(active ? ode_control(before, norm[j], order, accepted) : before, 0, after);
+            after[ODE_H] = active ? after[ODE_H] : 0.0f;
+            running = running || after[ODE_ACTIVE] == 1.0f;
+            taken[j] = accepted ? -1 : 0;
+            for (int i = 0; i < 8; i++)
+                old[i][j] = after[i];
+        }
+        const int16 accept = vload16(0, taken);
+        for (int c = 0; c < columns && x_out >= 0; c++)
+            tile[(x_out + c) * BLOCK_VECTORS + s] =
+                select(tile[(x + c) * BLOCK_VECTORS + s], tile[(x_new + c) * BLOCK_VECTORS + s], accept);
+        for (int c = 0; c < columns && k_out >= 0; c++)
+            tile[(k_out + c) * BLOCK_VECTORS + s] =
+                select(tile[(k_first + c) * BLOCK_VECTORS + s], tile[(k_last + c) * BLOCK_VECTORS + s], accept);
+        for (int i = 0; i < 8 && state_out >= 0; i++)
+            tile[(state_out + i) * BLOCK_VECTORS + s] = vload16(0, old[i]);
+    }
+    return running;
+}
+
 INLINE float16 block_low(float16 x, float16 y)
 {
     return (float16)(x.s0, y.s0, x.s1, y.s1, x.s2, y.s2, x.s3, y.s3, x.s4, y.s4, x.s5, y.s5, x.s6, y.s6, x.s7, y.s7);

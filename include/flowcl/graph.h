@@ -231,7 +231,7 @@ FCL_API int fcl_graph_run(fcl_graph *graph);
 
 /* Runs `count` times. In run i, values[i * scalars + j] is what fcl_scalar_set would give scalar[j]. With
  * options.repeat, and where the whole graph fits into one kernel (a narrow network's step of a solver, on a
- * CPU), many runs are one launch. */
+ * CPU), many runs are one launch; in it, rows whose samples fcl_ode_advance has all finished are not run again. */
 FCL_API int fcl_graph_repeat(fcl_graph *graph, int count, int scalars, fcl_tensor *const *scalar,
                              const float *values);
 
@@ -245,6 +245,7 @@ FCL_API fcl_buffer *fcl_tensor_buffer(fcl_tensor *tensor);
 typedef struct fcl_graph_stats {
     int nodes;            /* after pruning */
     int launches;         /* a run enqueues so many kernels and products */
+    bool repeats;         /* many runs of fcl_graph_repeat are one launch */
     uint64_t arena_bytes; /* planned memory of intermediate values */
     uint64_t sum_bytes;   /* what they would take without sharing */
 } fcl_graph_stats;

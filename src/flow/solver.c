@@ -169,23 +169,34 @@ static float steps_left(const fcl_solver *solver)
     return most;
 }
 
-/* Steps are enqueued in bursts, for each look at the state waits for the device. A burst is as long as the
- * slowest sample seems to need, and no longer than the bound: step sizes grow, and steps that nobody needs
- * cost as much. */
+/* The most steps that a sample has taken. */
+static int longest(const fcl_solver *solver)
+{
+    float most = 0;
+    for (int64_t row = 0; row < solver->batch; row++) {
+        const float *state = state_of(solver, row);
+        most = fmaxf(most, state[FCL_ODE_ACCEPTED] + state[FCL_ODE_REJECTED]);
+    }
+    return (int)most;
+}
+
+/* Where a kernel repeats the step itself, all of them are one launch. Else steps are enqueued in bursts, for each
+ * look at the state waits for the device. A burst is as long as the slowest sample seems to need, and no longer
+ * than the bound: step sizes grow, and steps that nobody needs cost as much. */
 static int run_adaptive(fcl_solver *solver, int64_t *steps)
 {
     enum { FIRST_BURST = 4, LONGEST_BURST = 8 };
-    int done = 0, burst = FIRST_BURST, most = solver->options.max_steps;
+    bool at_once = fcl_graph_describe(solver->step).repeats;
+    int done = 0, most = solver->options.max_steps, burst = at_once ? most : FIRST_BURST;
     FCL_TRY(fcl_graph_run(solver->start));
     while (burst > 0) {
         burst = burst < most - done ? burst : most - done;
-        for (int i = 0; i < burst; i++)
-            FCL_TRY(fcl_graph_run(solver->step));
+        FCL_TRY(fcl_graph_repeat(solver->step, burst, 0, NULL, NULL));
         done += burst;
         FCL_TRY(fcl_buffer_read(solver->state, 0, fcl_buffer_size(solver->state), solver->state_read));
         burst = done < most ? (int)fminf(steps_left(solver), LONGEST_BURST) : 0;
     }
-    *steps = done;
+    *steps = at_once ? longest(solver) : done;
     return FCL_OK;
 }
 

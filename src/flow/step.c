@@ -113,7 +113,7 @@ static int build_adaptive_step(fcl_solver *solver, fcl_velocity velocity, void *
     fcl_assign(state, next.state);
     if (slope)
         fcl_assign(slope, next.k_first);
-    return fcl_graph_compile(graph, solver->device, NULL);
+    return fcl_graph_compile(graph, solver->device, &(fcl_graph_options){.repeat = solver->options.max_steps});
 }
 
 /* The root of the mean over D of (a / scale)^2: (B, 1). */

@@ -164,7 +164,8 @@ static void join_steps(blocker *b)
     free(rows);
 }
 
-/* A block is worth its kernel when it joins a product with anything, or when a kernel may repeat it. */
+/* A block is worth its kernel when it joins a product with anything; or when it is all there is, and its kernel
+ * may repeat it. */
 static bool worth_it(const blocker *b, int first)
 {
     const fcl_plan *plan = b->plan;
@@ -174,9 +175,8 @@ static bool worth_it(const blocker *b, int first)
             steps++;
             products += plan->steps[s].product != NULL;
         }
-    if (plan->options.repeat)
-        return step_rows(&plan->steps[first]) > 0;
-    return steps > 1 && products > 0;
+    bool repeats = plan->options.repeat && steps == plan->count && step_rows(&plan->steps[first]) > 0;
+    return repeats || (steps > 1 && products > 0);
 }
 
 static fcl_step gather_block(blocker *b, int first)

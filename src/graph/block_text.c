@@ -67,6 +67,8 @@ static void collect(writer *w)
         for (int i = 0; i < fcl_step_nodes(step); i++) {
             fcl_tensor *node = fcl_step_node(step, i);
             add_value(w, node, (int)node->shape.dim[1], s, false);
+            for (int k = 0; k < FCL_MAX_PARTS && node->part[k]; k++)
+                add_value(w, node->part[k], (int)node->part[k]->shape.dim[1], s, false);
         }
         for (int i = 0; i < fcl_step_nodes(step); i++)
             use_inputs(w, fcl_step_node(step, i), s);
@@ -248,6 +250,17 @@ static void write_cfm_loss_grad(writer *w, const fcl_tensor *node)
                     place_of(w, node->input[2]), 2.0 / columns);
 }
 
+static void write_ode_advance(writer *w, const fcl_tensor *node)
+{
+    const fcl_ode_control *control = &node->attributes.control;
+    fcl_text_add(&w->g->body, "    running = block_ode_advance(tile, ");
+    for (int k = 0; k < node->inputs; k++)
+        fcl_text_format(&w->g->body, "%d, ", place_of(w, node->input[k]));
+    fcl_text_format(&w->g->body, "%d, %.9ef, %.9ef, %d.0f, %d, %d, %d);\n", (int)node->shape.dim[1],
+                    (double)control->rtol, (double)control->atol, control->order, place_of(w, node),
+                    place_of(w, node->part[0]), place_of(w, node->part[1]));
+}
+
 static const struct {
     const char *op;
     void (*write)(writer *w, const fcl_tensor *node);
@@ -255,6 +268,7 @@ static const struct {
 } own_texts[] = {
     {"concat", write_concat, 1}, {"slice", write_slice, 1},       {"sum", write_sum, -1},
     {"cfm_loss", write_cfm_loss, -1}, {"cfm_loss_grad", write_cfm_loss_grad, -1},
+    {"ode_advance", write_ode_advance, -1},
 };
 
 static int own_text(const fcl_tensor *node)
@@ -285,14 +299,21 @@ static void write_loads(writer *w)
     }
 }
 
+static void write_store(writer *w, fcl_tensor *node)
+{
+    if (node->storage)
+        fcl_text_format(&w->g->body, "    block_store(y%d, &tile[%d * BLOCK_VECTORS], %d, first, rows);\n",
+                        fcl_generate_slot(w->g->store, &w->g->stores, node), place_of(w, node),
+                        (int)node->shape.dim[1]);
+}
+
 static void write_stores(writer *w, const fcl_step *step)
 {
     for (int i = 0; i < fcl_step_nodes(step); i++) {
         fcl_tensor *node = fcl_step_node(step, i);
-        if (node->storage)
-            fcl_text_format(&w->g->body, "    block_store(y%d, &tile[%d * BLOCK_VECTORS], %d, first, rows);\n",
-                            fcl_generate_slot(w->g->store, &w->g->stores, node), place_of(w, node),
-                            (int)node->shape.dim[1]);
+        write_store(w, node);
+        for (int k = 0; k < FCL_MAX_PARTS && node->part[k]; k++)
+            write_store(w, node->part[k]);
     }
 }
 
@@ -325,10 +346,11 @@ void fcl_block_kernel(fcl_text *text, const char *name, const fcl_generated *g, 
     for (int i = 0; i < g->scalars && !repeats; i++)
         fcl_text_format(text, "const float s%d, ", i);
     fcl_text_add(text, repeats ? "const global float *table, const int rows, const int repeats)\n" : "const int rows)\n");
-    fcl_text_format(text, "{\n    const int first = (int)get_global_id(0) * BLOCK_ROWS;\n    float16 tile[%d * BLOCK_VECTORS];\n",
+    fcl_text_format(text, "{\n    const int first = (int)get_global_id(0) * BLOCK_ROWS;\n    float16 tile[%d * BLOCK_VECTORS];\n"
+                    "    bool running = true;\n",
                     (int)g->run);
     if (repeats)
-        fcl_text_add(text, "    for (int repeat = 0; repeat < repeats; repeat++) {\n");
+        fcl_text_add(text, "    for (int repeat = 0; repeat < repeats && running; repeat++) {\n");
     for (int i = 0; i < g->scalars && repeats; i++)
         fcl_text_format(text, "    const float s%d = table[repeat * %d + %d];\n", i, g->scalars, i);
     fcl_text_format(text, "%s%s}\n#undef real\n\n", g->body.data, repeats ? "    }\n" : "");

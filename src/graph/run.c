@@ -272,6 +272,7 @@ static int lower(fcl_plan *plan)
         status = make_table(plan, &generated[0]);
     for (int s = 0; s < plan->count; s++)
         if (plan->steps[s].block) {
+            fcl_text_add(&l.source, fcl_kernel_text("ode.h"));
             fcl_text_add(&l.source, fcl_kernel_text("block.h"));
             break;
         }
@@ -468,6 +469,7 @@ fcl_graph_stats fcl_graph_describe(const fcl_graph *graph)
         stats.nodes += graph->nodes[i]->needed;
     if (graph->plan) {
         stats.launches = graph->plan->action_count;
+        stats.repeats = graph->plan->table_index >= 0;
         stats.arena_bytes = graph->plan->arena_bytes;
         stats.sum_bytes = graph->plan->sum_bytes;
     }

@@ -51,24 +51,24 @@ kernel void adamw_norm(global const float *restrict partial, int partials, globa
     state[1] = adamw_finite(norm) && adamw_finite(loss[0]) ? 1.0f : 0.0f;
 }
 
-/* `ema` may be null. keep = 1 - rate decay, step1 = rate / (1 - beta1^n), root2 = 1 / sqrt(1 - beta2^n);
+/* A work-item takes eight numbers. `ema` may be null. keep = 1 - rate decay, step1 = rate / (1 - beta1^n), root2 = 1 / sqrt(1 - beta2^n);
  * rest1 = 1 - beta1, rest2 = 1 - beta2 and ema_rest = 1 - d come rounded once, from double. */
 kernel void adamw_update(global const float *restrict state, global const float *restrict g,
                          global float *restrict w, global float *restrict m, global float *restrict v,
                          global float *restrict ema, float keep, float beta1, float rest1, float beta2,
-                         float rest2, float step1, float root2, float epsilon, float ema_rest, ulong count)
+                         float rest2, float step1, float root2, float epsilon, float ema_rest)
 {
     size_t i = get_global_id(0);
-    if (i >= count)
-        return;
-    int go = state[1] != 0.0f;
-    float x = g[i] * state[0];
-    float m1 = beta1 * m[i] + rest1 * x;
-    float v1 = beta2 * v[i] + rest2 * x * x;
-    float w1 = keep * w[i] - step1 * m1 / (sqrt(v1) * root2 + epsilon);
-    m[i] = go ? m1 : m[i];
-    v[i] = go ? v1 : v[i];
-    w[i] = go ? w1 : w[i];
-    if (ema)
-        ema[i] = go ? ema[i] + ema_rest * (w1 - ema[i]) : ema[i];
+    int8 go = (int8)(state[1] != 0.0f ? -1 : 0);
+    float8 x = vload8(i, g) * state[0], w0 = vload8(i, w), m0 = vload8(i, m), v0 = vload8(i, v);
+    float8 m1 = beta1 * m0 + rest1 * x;
+    float8 v1 = beta2 * v0 + rest2 * x * x;
+    float8 w1 = keep * w0 - step1 * m1 / (sqrt(v1) * root2 + epsilon);
+    vstore8(select(m0, m1, go), i, m);
+    vstore8(select(v0, v1, go), i, v);
+    vstore8(select(w0, w1, go), i, w);
+    if (ema) {
+        float8 e = vload8(i, ema);
+        vstore8(select(e, e + ema_rest * (w1 - e), go), i, ema);
+    }
 }

@@ -61,8 +61,7 @@ static int create_update(fcl_program *program, const fcl_adamw_buffers *buffers,
     fcl_launch_buffer(adamw->update, 3, buffers->m);
     fcl_launch_buffer(adamw->update, 4, buffers->v);
     fcl_launch_buffer(adamw->update, 5, buffers->ema);
-    fcl_launch_ulong(adamw->update, 15, count);
-    fcl_launch_range_1d(adamw->update, count, 256);
+    fcl_launch_range_1d(adamw->update, count / 8, 0);
     return FCL_OK;
 }
 

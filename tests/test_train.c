@@ -139,7 +139,7 @@ static void test_data_on_host(void **state)
 
 typedef struct watch {
     int64_t steps, stop_at, last_metrics, checkpoints, first_step;
-    double loss;
+    double loss, shown;
     int64_t samples;
 } watch;
 
@@ -161,6 +161,11 @@ static int metrics_hook(void *data, const fcl_train_metrics *metrics)
     seen->last_metrics = metrics->step;
     seen->loss = metrics->loss;
     return FCL_OK;
+}
+
+static void progress_hook(void *data, const fcl_train_progress *progress)
+{
+    ((watch *)data)->shown = progress->loss;
 }
 
 static int checkpoint_hook(void *data, int64_t step, const char *path)
@@ -185,6 +190,7 @@ static fcl_train_hooks hooks_of(watch *seen)
     return (fcl_train_hooks){.data = seen,
                              .stop = stop_hook,
                              .start = start_hook,
+                             .progress = progress_hook,
                              .metrics = metrics_hook,
                              .checkpoint = checkpoint_hook,
                              .samples = 10,
@@ -201,13 +207,15 @@ static void test_resume_is_not_stopping(void **state)
     fcl_train_hooks hooks = hooks_of(&seen);
     assert_status(FCL_ERR_STOPPED, fcl_train(&twice, &hooks));
     assert_told("step 13 of 30");
-    assert_int_equal(seen.samples, 10);
+    assert_int_equal(seen.samples, 0);
     assert_int_equal(seen.last_metrics, 13);
     twice.resume = true;
     seen = (watch){0};
     assert_ok(fcl_train(&twice, &hooks));
     assert_int_equal(seen.first_step, 13);
-    assert_int_equal(seen.steps, 16); /* the last step needs no question */
+    assert_int_equal(seen.samples, 10);
+    assert_float_equal(seen.loss, seen.shown, 1e-6); /* both are the mean of steps 14 to 30 */
+    assert_int_equal(seen.steps, 16);                /* the last step needs no question */
     assert_same_file(newest("once"), newest("twice"));
 }
 

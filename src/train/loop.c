@@ -137,16 +137,18 @@ static bool wants_stop(const loop *run)
     return run->hooks->stop && run->hooks->stop(run->hooks->data);
 }
 
-static int after_step(loop *run, bool last)
+/* Who stops a run wants to go: its state is saved, a picture is not drawn. */
+static int after_step(loop *run, bool finished, bool stop)
 {
     const fcl_train_options *options = &run->trainer->options;
     int64_t step = run->trainer->step;
+    bool last = finished || stop;
     if (due(step, options->metrics_every, last))
         FCL_TRY(report_metrics(run));
     FCL_TRY(report_progress(run, last));
     if (due(step, options->checkpoint_every, last))
         FCL_TRY(save(run));
-    return due(step, options->samples_every, last) ? report_samples(run) : FCL_OK;
+    return !stop && due(step, options->samples_every, finished) ? report_samples(run) : FCL_OK;
 }
 
 static int stopped(const loop *run)
@@ -168,7 +170,7 @@ static int iterate(loop *run)
         FCL_TRY(fcl_trainer_step(trainer));
         bool finished = trainer->step == trainer->options.steps;
         bool stop = !finished && wants_stop(run);
-        FCL_TRY(after_step(run, finished || stop));
+        FCL_TRY(after_step(run, finished, stop));
         if (stop)
             return stopped(run);
     }

@@ -101,7 +101,7 @@ static int fail_numeric(const fcl_trainer *trainer, int64_t step, fcl_adamw_row 
 
 static void take_row(fcl_trainer *trainer, fcl_adamw_row row)
 {
-    double window = fmin((double)trainer->read_step + 1, (double)trainer->options.metrics_every);
+    double window = fmin((double)++trainer->recent_count, (double)trainer->options.metrics_every);
     trainer->recent += (row.loss - trainer->recent) / window;
     trainer->loss_sum += row.loss;
     trainer->norm_sum += row.norm;

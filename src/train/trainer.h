@@ -24,7 +24,8 @@ struct fcl_trainer {
     int64_t read_step;         /* of them, those whose row of the ring was read */
     double loss_sum, norm_sum; /* over the rows read since the sums were taken */
     int64_t sum_count;
-    double recent; /* running mean of the loss over about metrics_every steps */
+    double recent; /* running mean of the loss over about metrics_every steps, of recent_count so far */
+    int64_t recent_count;
 };
 
 /* Makes model, buffers, graph and optimiser of trainer->options. */

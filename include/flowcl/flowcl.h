@@ -10,6 +10,7 @@
 #include <flowcl/device.h>
 #include <flowcl/flow.h>
 #include <flowcl/graph.h>
+#include <flowcl/measure.h>
 #include <flowcl/nn.h>
 #include <flowcl/options.h>
 #include <flowcl/train.h>

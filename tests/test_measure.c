@@ -1,0 +1,176 @@
+/* Measurements: that each computes what it is timed for, and that its time grows with its work. How fast a
+ * device is, no test may ask. */
+#include "device/measure.h"
+#include "status.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static bool is_simulator(const fcl_device *device)
+{
+    return strstr(fcl_device_describe(device)->name, "Oclgrind") != NULL;
+}
+
+static const fcl_measure_options small = {.bytes = 70000, .steps = 203};
+
+static fcl_measure *make(fcl_device *device, fcl_measure_kind kind)
+{
+    fcl_measure *measure;
+    assert_ok(fcl_measure_create(device, kind, &small, &measure));
+    return measure;
+}
+
+static double error_of(fcl_measure *measure)
+{
+    double error;
+    assert_ok(fcl_measure_error(measure, &error));
+    return error;
+}
+
+static void every_kind_computes_what_it_says(void **state)
+{
+    static const char *const units[] = {"launch", "launch", "B", "B", "FLOP"};
+    for (int kind = 0; kind < FCL_MEASURE_KINDS; kind++) {
+        fcl_measure *measure = make(*state, (fcl_measure_kind)kind);
+        const fcl_measure_info *info = fcl_measure_describe(measure);
+        double seconds = 0;
+        assert_string_equal(info->unit, units[kind]);
+        assert_true(info->work > 0);
+        assert_ok(fcl_measure_run(measure, 1, &seconds));
+        assert_ok(fcl_measure_run(measure, 2, &seconds));
+        assert_true(seconds > 0);
+        assert_true(error_of(measure) < 2e-6);
+        fcl_measure_destroy(&measure);
+        assert_null(measure);
+        fcl_measure_destroy(&measure);
+    }
+}
+
+/* The work of a round, from what the header says a round is. */
+static void work_is_counted(void **state)
+{
+    fcl_measure *copy = make(*state, FCL_MEASURE_COPY), *triad = make(*state, FCL_MEASURE_TRIAD);
+    fcl_measure *peak = make(*state, FCL_MEASURE_PEAK);
+    assert_true(fcl_measure_describe(copy)->work == 2.0 * (double)fcl_buffer_size(copy->buffer[0]));
+    assert_true(fcl_measure_describe(triad)->work == 3.0 * (double)fcl_buffer_size(triad->buffer[0]));
+    assert_true(fcl_buffer_size(triad->buffer[0]) > 65000 && fcl_buffer_size(triad->buffer[0]) <= 70000);
+    double chain = 2.0 * 204 * (double)(fcl_buffer_size(peak->buffer[0]) / sizeof(float));
+    assert_true(fmod(fcl_measure_describe(peak)->work, chain) == 0);
+    fcl_measure_destroy(&copy);
+    fcl_measure_destroy(&triad);
+    fcl_measure_destroy(&peak);
+}
+
+static void wrong_results_are_seen(void **state)
+{
+    const int buffer[FCL_MEASURE_KINDS] = {0, 0, 1, 2, 0};
+    for (int kind = 0; kind < FCL_MEASURE_KINDS; kind++) {
+        fcl_measure *measure = make(*state, (fcl_measure_kind)kind);
+        fcl_buffer *result = measure->buffer[buffer[kind]];
+        float wrong = 12345.5f;
+        double seconds;
+        assert_ok(fcl_measure_run(measure, 1, &seconds));
+        assert_ok(fcl_buffer_write(result, fcl_buffer_size(result) - sizeof wrong, sizeof wrong, &wrong));
+        assert_true(error_of(measure) > 1e-2);
+        fcl_measure_destroy(&measure);
+    }
+}
+
+static double least_time(fcl_measure *measure, int64_t rounds)
+{
+    double least = INFINITY, seconds;
+    for (int i = 0; i < 5; i++) {
+        assert_ok(fcl_measure_run(measure, rounds, &seconds));
+        least = fmin(least, seconds);
+    }
+    return least;
+}
+
+/* Sixteen times the work takes longer, by far less than a compiler that skipped it would show. */
+static void time_grows_with_work(void **state)
+{
+    if (is_simulator(*state))
+        skip();
+    for (int kind = 0; kind < FCL_MEASURE_KINDS; kind++) {
+        const fcl_measure_options enough = {.bytes = 2 << 20, .steps = 1 << 13};
+        fcl_measure *measure;
+        assert_ok(fcl_measure_create(*state, (fcl_measure_kind)kind, &enough, &measure));
+        int rounds = kind == FCL_MEASURE_LAUNCH ? 100 : 4; /* a wait costs as much as many launches */
+        double first = least_time(measure, rounds), more = least_time(measure, 16 * rounds);
+        if (!(more > 2 * first))
+            print_error("kind %d: %g s, sixteen times as much %g s\n", kind, first, more);
+        assert_true(more > 2 * first);
+        fcl_measure_destroy(&measure);
+    }
+}
+
+static void products_equal_the_reference(void **state)
+{
+    static const fcl_product list[] = {{.m = 19, .n = 33, .k = 21},
+                                       {.m = 8, .n = 2, .k = 64, .transpose_b = true},
+                                       {.m = 2, .n = 17, .k = 30, .transpose_a = true}};
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        const fcl_product *p = &list[i];
+        fcl_measure *measure;
+        double seconds, wrong = 0;
+        assert_ok(fcl_measure_product(*state, p, &measure));
+        assert_true(fcl_measure_describe(measure)->work == 2.0 * p->m * p->n * p->k);
+        assert_true(strlen(fcl_measure_describe(measure)->how) > 3);
+        assert_ok(fcl_measure_run(measure, 2, &seconds));
+        assert_true(error_of(measure) < 1e-6);
+        float c[19 * 33];
+        assert_ok(fcl_buffer_read(measure->buffer[2], 0, sizeof *c * (size_t)(p->m * p->n), c));
+        for (int at = 0; at < p->m * p->n; at++) {
+            double sum = 0;
+            for (int j = 0; j < p->k; j++) {
+                int row = at / p->n, col = at % p->n;
+                sum += (double)measure->a[p->transpose_a ? j * p->m + row : row * p->k + j] *
+                       (double)measure->b[p->transpose_b ? col * p->k + j : j * p->n + col];
+            }
+            wrong = fmax(wrong, fabs(sum - (double)c[at]));
+        }
+        assert_true(wrong < 1e-4);
+        c[p->m * p->n - 1] += 5;
+        assert_ok(fcl_buffer_write(measure->buffer[2], 0, sizeof *c * (size_t)(p->m * p->n), c));
+        assert_true(p->m * p->n > 509 || error_of(measure) > 1e-2);
+        fcl_measure_destroy(&measure);
+    }
+}
+
+static void mistakes_are_told(void **state)
+{
+    fcl_measure *measure;
+    assert_status(FCL_ERR_ARGUMENT,
+                  fcl_measure_product(*state, &(fcl_product){.m = 3, .n = 0, .k = 1}, &measure));
+    assert_null(measure);
+    assert_told("n 0");
+    assert_status(FCL_ERR_ARGUMENT, fcl_measure_create(*state, FCL_MEASURE_KINDS, NULL, &measure));
+    assert_null(measure);
+}
+
+static int open_device(void **state)
+{
+    fcl_device *device = NULL;
+    int status = fcl_device_open(NULL, NULL, &device);
+    if (status != FCL_OK)
+        print_error("%s\n", fcl_error());
+    *state = device;
+    return status;
+}
+
+static int close_device(void **state)
+{
+    fcl_device *device = *state;
+    fcl_device_close(&device);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_kind_computes_what_it_says), cmocka_unit_test(work_is_counted),
+        cmocka_unit_test(wrong_results_are_seen),           cmocka_unit_test(time_grows_with_work),
+        cmocka_unit_test(products_equal_the_reference),     cmocka_unit_test(mistakes_are_told),
+    };
+    return cmocka_run_group_tests(tests, open_device, close_device);
+}

@@ -6,7 +6,8 @@
  *   GEMM_VECTORS       1, 2 or 4: float16 vectors in each of its rows. 8 x 2 sums, 2 of B and 1 of A fit the
  *                      32 registers of AVX-512; more than ROWS * VECTORS = 24 spill
  *   GEMM_BLOCK         1 to 32: register tiles, one below the other, that share a panel
- *   GEMM_DEPTH         rows of a panel: 384 / VECTORS fill 24 KiB of the nearest cache
+ *   GEMM_PANELS        1 to 8: panels, side by side, that share what the second cache holds of A
+ *   GEMM_DEPTH         most rows of a panel: 384 / VECTORS fill 24 KiB of the nearest cache
  *   GEMM_TRANSPOSE_A   1: stored k x m
  *   GEMM_TRANSPOSE_B   1: stored n x k
  *   GEMM_SHARE_A, _B   1: one matrix for the whole batch
@@ -24,8 +25,8 @@
  *         +-------+  +---------+           Beyond the ragged edge the last row or column that exists is read
  *                                          again, computed, and not stored. */
 
-#ifndef GEMM_PANELS
-#define GEMM_PANELS
+#ifndef GEMM_COPIES
+#define GEMM_COPIES
 
 #define UNROLL __attribute__((opencl_unroll_hint))
 #define ROLLED __attribute__((opencl_unroll_hint(1)))
@@ -87,42 +88,49 @@ static void gemm_turn_panel(float16 *panel, int stride, const global float *b, i
 kernel void GEMM_NAME(const global float *restrict a, const global float *restrict b,
                       global float *restrict c, const int rows, const int cols, const int k GEMM_PARAMS)
 {
-    const int first_col = get_global_id(0) * (16 * GEMM_VECTORS);
+    const int first_col = get_global_id(0) * (16 * GEMM_VECTORS * GEMM_PANELS);
     const int first_row = get_global_id(1) * (GEMM_ROWS * GEMM_BLOCK);
     const size_t item = get_global_id(2);
     float16 panel[GEMM_DEPTH * GEMM_VECTORS];
-    float16 sums[GEMM_BLOCK][GEMM_ROWS][GEMM_VECTORS];
+    float16 sums[GEMM_PANELS][GEMM_BLOCK][GEMM_ROWS][GEMM_VECTORS];
 
     a += GEMM_SHARE_A ? 0 : item * rows * k;
     b += GEMM_SHARE_B ? 0 : item * k * cols;
-    for (int k0 = 0; k0 < k; k0 += GEMM_DEPTH) {
-        const int depth = min(GEMM_DEPTH, k - k0);
-        for (int w = 0; w < GEMM_VECTORS; w++) {
+    const int parts = (k + GEMM_DEPTH - 1) / GEMM_DEPTH;
+    const int part = (k + parts - 1) / parts; /* equal parts: a short last one would not pay for its sums */
+    for (int k0 = 0; k0 < k; k0 += part) {
+        const int depth = min(part, k - k0);
+        for (int p = 0; p < GEMM_PANELS && first_col + p * 16 * GEMM_VECTORS < cols; p++) {
+            for (int w = 0; w < GEMM_VECTORS; w++) {
+                const int col = first_col + 16 * (p * GEMM_VECTORS + w);
 #if GEMM_TRANSPOSE_B
-            gemm_turn_panel(panel + w, GEMM_VECTORS, b + k0, depth, cols, k, first_col + 16 * w);
+                gemm_turn_panel(panel + w, GEMM_VECTORS, b + k0, depth, cols, k, col);
 #else
-            gemm_copy_panel(panel + w, GEMM_VECTORS, b + (size_t)k0 * cols, depth, cols, first_col + 16 * w);
+                gemm_copy_panel(panel + w, GEMM_VECTORS, b + (size_t)k0 * cols, depth, cols, col);
 #endif
-        }
-        for (int tile = 0; tile < GEMM_BLOCK && first_row + tile * GEMM_ROWS < rows; tile++) {
-            const global float *from[GEMM_ROWS];
-            float16 sum[GEMM_ROWS][GEMM_VECTORS];
-            UNROLL for (int r = 0; r < GEMM_ROWS; r++) {
-                const size_t row = min(first_row + tile * GEMM_ROWS + r, rows - 1);
-                from[r] = a + (GEMM_TRANSPOSE_A ? (size_t)k0 * rows + row : row * k + k0);
-                UNROLL for (int w = 0; w < GEMM_VECTORS; w++)
-                    sum[r][w] = k0 ? sums[tile][r][w] : 0;
             }
-            for (int i = 0; i < depth; i++) {
-                const size_t step = GEMM_TRANSPOSE_A ? (size_t)i * rows : i;
+            for (int tile = 0; tile < GEMM_BLOCK && first_row + tile * GEMM_ROWS < rows; tile++) {
+                float16 sum[GEMM_ROWS][GEMM_VECTORS];
                 UNROLL for (int r = 0; r < GEMM_ROWS; r++) {
                     UNROLL for (int w = 0; w < GEMM_VECTORS; w++)
-                        sum[r][w] += from[r][step] * panel[i * GEMM_VECTORS + w];
+                        sum[r][w] = k0 ? sums[p][tile][r][w] : 0;
                 }
-            }
-            UNROLL for (int r = 0; r < GEMM_ROWS; r++) {
-                UNROLL for (int w = 0; w < GEMM_VECTORS; w++)
-                    sums[tile][r][w] = sum[r][w];
+                const global float *from[GEMM_ROWS];
+                UNROLL for (int r = 0; r < GEMM_ROWS; r++) {
+                    const size_t row = min(first_row + tile * GEMM_ROWS + r, rows - 1);
+                    from[r] = a + (GEMM_TRANSPOSE_A ? (size_t)k0 * rows + row : row * k + k0);
+                }
+                for (int i = 0; i < depth; i++) {
+                    const size_t step = GEMM_TRANSPOSE_A ? (size_t)i * rows : i;
+                    UNROLL for (int r = 0; r < GEMM_ROWS; r++) {
+                        UNROLL for (int w = 0; w < GEMM_VECTORS; w++)
+                            sum[r][w] += from[r][step] * panel[i * GEMM_VECTORS + w];
+                    }
+                }
+                UNROLL for (int r = 0; r < GEMM_ROWS; r++) {
+                    UNROLL for (int w = 0; w < GEMM_VECTORS; w++)
+                        sums[p][tile][r][w] = sum[r][w];
+                }
             }
         }
     }
@@ -130,9 +138,9 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
     const int last_row = min(rows, first_row + GEMM_ROWS * GEMM_BLOCK);
     for (int row = first_row; row < last_row; row++) {
         const int r = row - first_row;
-        for (int w = 0; w < GEMM_VECTORS; w++) {
-            const float16 sum = sums[r / GEMM_ROWS][r % GEMM_ROWS][w];
-            int col = first_col + 16 * w;
+        for (int q = 0; q < GEMM_PANELS * GEMM_VECTORS; q++) {
+            const float16 sum = sums[q / GEMM_VECTORS][r / GEMM_ROWS][r % GEMM_ROWS][q % GEMM_VECTORS];
+            int col = first_col + 16 * q;
             size_t at = (item * rows + row) * cols + col;
             if (col + 16 <= cols) {
 #define real float16
@@ -166,6 +174,7 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
 #undef GEMM_VECTORS
 #undef GEMM_BLOCK
 #undef GEMM_DEPTH
+#undef GEMM_PANELS
 #undef GEMM_TRANSPOSE_A
 #undef GEMM_TRANSPOSE_B
 #undef GEMM_SHARE_A

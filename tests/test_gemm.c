@@ -104,12 +104,12 @@ static void compare(const fcl_gemm_problem *p, const fcl_gemm_choice *choice, ma
                 double wanted = expected(product, x->c[at], row, col);
                 if (fabs(wanted - x->result[at]) <= 1e-6 * magnitude)
                     continue;
-                print_error("m %d n %d k %d batch %d%s%s%s%s, provider %d, tile %d x %d x %d: C[%d][%d][%d] "
+                print_error("m %d n %d k %d batch %d%s%s%s%s, provider %d, tile %d x %d x %d x %d: C[%d][%d][%d] "
                             "is %g, not %g\n",
                             p->m, p->n, p->k, p->batch, p->transpose_a ? " A'" : "",
                             p->transpose_b ? " B'" : "", p->share_a ? " one A" : "",
                             p->share_b ? " one B" : "", choice->provider, choice->rows, choice->vectors,
-                            choice->block, item, row, col, (double)x->result[at], wanted);
+                            choice->block, choice->panels, item, row, col, (double)x->result[at], wanted);
                 fail();
             }
 }
@@ -181,9 +181,9 @@ static void check_shapes(fcl_device *device, const fcl_gemm_choice *choice, cons
 
 static void tile_products(void **state)
 {
-    fcl_gemm_choice choice = {FCL_GEMM_TILE, .rows = 8, .vectors = 2, .block = 2};
+    fcl_gemm_choice choice = {FCL_GEMM_TILE, .rows = 8, .vectors = 2, .block = 2, .panels = 2};
     if (is_slow(*state))
-        choice = (fcl_gemm_choice){FCL_GEMM_TILE, .rows = 4, .vectors = 1, .block = 2};
+        choice = (fcl_gemm_choice){FCL_GEMM_TILE, .rows = 4, .vectors = 1, .block = 2, .panels = 2};
     check_shapes(*state, &choice, tiny_shapes, COUNT(tiny_shapes));
     if (!is_simulator(*state))
         check_shapes(*state, &choice, shapes, COUNT(shapes));
@@ -210,7 +210,8 @@ static void chosen_products(void **state)
         p.transpose_a = list[i][3];
         p.transpose_b = list[i][4];
         fcl_gemm_choice choice = fcl_gemm_choose(*state, &p);
-        assert_true(choice.rows >= 1 && choice.rows <= 8 && choice.block >= 1 && choice.block <= 32);
+        assert_true(choice.rows >= 1 && choice.rows <= 8 && choice.block >= 1 && choice.block <= 32 && choice.panels >= 1 &&
+                    choice.panels <= 8);
         check_product(*state, &p, &choice);
     }
 }
@@ -218,9 +219,9 @@ static void chosen_products(void **state)
 static void every_tile(void **state)
 {
     fcl_gemm_problem p = {.m = 37, .n = 83, .k = 21, .batch = 1, .transpose_b = true};
-    static const int tiles[][3] = {{1, 1, 1}, {2, 4, 3}, {4, 2, 16}, {5, 1, 2}, {8, 4, 1}};
+    static const int tiles[][4] = {{1, 1, 1, 1}, {2, 4, 3, 1}, {4, 2, 16, 8}, {5, 1, 2, 4}, {8, 4, 1, 2}};
     for (size_t i = 0; i < (is_slow(*state) ? 1 : COUNT(tiles)); i++) {
-        fcl_gemm_choice choice = {FCL_GEMM_TILE, tiles[i][0], tiles[i][1], tiles[i][2]};
+        fcl_gemm_choice choice = {FCL_GEMM_TILE, tiles[i][0], tiles[i][1], tiles[i][2], tiles[i][3]};
         check_product(*state, &p, &choice);
     }
 }

@@ -52,15 +52,19 @@ static void choose_tile(fcl_gemm_choice *choice, const fcl_gemm_problem *problem
         choice->vectors /= 2;
 }
 
-/* The higher the block, the more a panel's copy is worth; but every core needs several work-items. */
+/* The higher the block, the more a panel's copy is worth, and the more panels, the less often A is fetched
+ * from the far caches; but every core needs a few work-items. */
 static void choose_block(fcl_gemm_choice *choice, const fcl_gemm_problem *problem, int cores)
 {
-    enum { HIGHEST = 32, ITEMS_PER_CORE = 4 };
-    double columns = (double)ceil_divide(problem->n, 16 * choice->vectors) * problem->batch;
+    enum { HIGHEST = 32, WIDEST = 4, ITEMS_PER_CORE = 2 };
+    int columns = ceil_divide(problem->n, 16 * choice->vectors);
     int tiles = ceil_divide(problem->m, choice->rows);
     choice->block = HIGHEST;
-    while (choice->block > 1 && columns * ceil_divide(tiles, choice->block) < ITEMS_PER_CORE * cores)
-        choice->block /= 2;
+    choice->panels = WIDEST;
+    while (choice->block > 1 &&
+           (double)ceil_divide(columns, choice->panels) * ceil_divide(tiles, choice->block) * problem->batch <
+               ITEMS_PER_CORE * cores)
+        *(choice->panels > 1 ? &choice->panels : &choice->block) /= 2;
 }
 
 fcl_gemm_choice fcl_gemm_choose(const fcl_device *device, const fcl_gemm_problem *problem)

@@ -27,6 +27,7 @@ void fcl_gemm_tile_source(fcl_text *text, const char *name, const fcl_gemm_probl
         {"GEMM_ROWS", choice->rows},
         {"GEMM_VECTORS", choice->vectors},
         {"GEMM_BLOCK", choice->block},
+        {"GEMM_PANELS", choice->panels},
         {"GEMM_DEPTH", PANEL_VECTORS / choice->vectors},
         {"GEMM_TRANSPOSE_A", problem->transpose_a},
         {"GEMM_TRANSPOSE_B", problem->transpose_b},
@@ -45,7 +46,8 @@ void fcl_gemm_tile_source(fcl_text *text, const char *name, const fcl_gemm_probl
 void fcl_gemm_tile_launch(fcl_launch *launch, const fcl_gemm_problem *problem, const fcl_gemm_choice *choice,
                           fcl_buffer *a, fcl_buffer *b, fcl_buffer *c)
 {
-    size_t width = 16 * (size_t)choice->vectors, height = (size_t)choice->rows * (size_t)choice->block;
+    size_t width = 16 * (size_t)choice->vectors * (size_t)choice->panels,
+           height = (size_t)choice->rows * (size_t)choice->block;
     size_t global[3] = {((size_t)problem->n + width - 1) / width, ((size_t)problem->m + height - 1) / height,
                         (size_t)problem->batch};
     fcl_launch_buffer(launch, 0, a);

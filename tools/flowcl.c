@@ -14,6 +14,8 @@ static const subcommand *const commands[] = {
     &train_command,
     &sample_command,
     &info_command,
+    &tune_command,
+    &tune_candidate_command,
 };
 enum { COMMANDS = sizeof commands / sizeof *commands, LINE_WIDEST = 110 };
 
@@ -82,7 +84,8 @@ static void print_overview(FILE *stream)
           "Trains and samples flow-matching models on any OpenCL device.\n\nSubcommands:\n",
           stream);
     for (int i = 0; i < COMMANDS; i++)
-        fprintf(stream, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+        if (!commands[i]->internal)
+            fprintf(stream, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
     fputs("  help       explain a subcommand: flowcl help SUBCOMMAND\n"
           "  version    print the version\n\n"
           "flowcl SUBCOMMAND --help lists its options.\n",
@@ -176,9 +179,11 @@ static const subcommand *find(const char *name)
 static int fail_unknown(const char *name)
 {
     const char *names[COMMANDS + 2] = {"help", "version"};
+    int count = 2;
     for (int i = 0; i < COMMANDS; i++)
-        names[i + 2] = commands[i]->name;
-    const char *nearest = fcl_nearest(name, names, COMMANDS + 2);
+        if (!commands[i]->internal)
+            names[count++] = commands[i]->name;
+    const char *nearest = fcl_nearest(name, names, count);
     if (nearest)
         return tool_fail_usage(NULL, "unknown subcommand \"%s\"; did you mean %s?", name, nearest);
     return tool_fail_usage(NULL, "unknown subcommand \"%s\"", name);

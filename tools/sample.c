@@ -105,6 +105,8 @@ static int compute(sampling *work, const char *checkpoint)
         status = read_start(work);
     if (status == FCL_OK)
         status = fcl_device_open(settings->device, NULL, &work->device);
+    if (status == FCL_OK && fcl_device_describe(work->device)->tuning[0])
+        fprintf(stderr, "warning: %s\n", fcl_device_describe(work->device)->tuning);
     if (status == FCL_OK && work->start)
         status = fcl_transport(work->device, work->checkpoint, &settings->sample, work->start,
                                work->info->classes ? work->data->label : NULL, settings->encode != NULL,

@@ -23,13 +23,15 @@ typedef struct subcommand {
     const char *summary;    /* one line, for the list of subcommands */
     const char *about;      /* a paragraph for its help, lines broken; or NULL */
     void (*appendix)(void); /* prints what stands after the options in its help; or NULL */
+    bool internal;          /* started by the program itself: not listed */
     int least, most;        /* positional arguments */
     size_t size;            /* of its settings, zeroed before `bind` */
     int (*bind)(fcl_options *options, void *settings); /* adds its option tables */
     int (*run)(const tool_call *call);                 /* returns an exit status */
 } subcommand;
 
-extern const subcommand devices_command, train_command, sample_command, info_command;
+extern const subcommand devices_command, train_command, sample_command, info_command, tune_command,
+    tune_candidate_command;
 
 /* "flowcl: sentence" on standard error; returns EXIT_FAILED, so that a subcommand can end with it. */
 int tool_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -53,6 +53,8 @@ static void print_start(const fcl_train_start *start)
     tool_shape_text(start->data->shape, shape);
     fprintf(stderr, "device  %d:%d %s (%s)\n", device->platform, device->index, device->name,
             device->platform_name);
+    if (device->tuning[0])
+        fprintf(stderr, "warning %s\n", device->tuning);
     fprintf(stderr, "data    %s: %" PRId64 " samples of %s, on the %s\n", start->data->name,
             start->data->count, shape, start->data_on_device ? "device" : "host");
     fprintf(stderr, "model   %s, %d x %d, %s: %" PRId64 " parameters\n", model->model, model->depth,

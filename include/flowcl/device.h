@@ -48,6 +48,8 @@ typedef struct fcl_device_info {
     bool preferred; /* in a list: the one that fcl_device_open takes without a selector */
     char refused[512]; /* why it is not usable; "" where it is */
     char warning[512]; /* a known fault that does not forbid use; "" where there is none */
+    char tuning[512];  /* of an open device: why its table (flowcl/tune.h) is not used; "" where it is, or
+                          where there is none */
 } fcl_device_info;
 
 /* Lists every device of every platform, usable or not, platforms in the loader's order. *list is released by
@@ -106,6 +108,16 @@ typedef struct fcl_profile_line {
 /* The profile by kernel, the longest first (*lines released by fcl_free); empty without options.profile. */
 FCL_API int fcl_device_profile(fcl_device *device, fcl_profile_line **lines, int *count);
 FCL_API void fcl_device_profile_reset(fcl_device *device);
+
+/* A matrix product C = op(A) op(B), row-major: op(A) is m x k, stored k x m where transpose_a; op(B) is k x n,
+ * stored n x k where transpose_b. A batch of them lies one after the other; share_a or share_b: one A or B
+ * for the whole batch. */
+typedef struct fcl_product {
+    int m, n, k;
+    bool transpose_a, transpose_b;
+    int batch; /* 0: 1 */
+    bool share_a, share_b;
+} fcl_product;
 
 /* Memory on the device, zero-filled. FCL_ERR_MEMORY names the size and what the device allows. */
 FCL_API int fcl_buffer_create(fcl_device *device, size_t bytes, fcl_buffer **buffer);

@@ -14,6 +14,7 @@
 #include <flowcl/nn.h>
 #include <flowcl/options.h>
 #include <flowcl/train.h>
+#include <flowcl/tune.h>
 
 #ifdef __cplusplus
 extern "C" {

@@ -235,6 +235,10 @@ FCL_API int fcl_graph_run(fcl_graph *graph);
 FCL_API int fcl_graph_repeat(fcl_graph *graph, int count, int scalars, fcl_tensor *const *scalar,
                              const float *values);
 
+/* The products of a compiled graph that go to a provider, each once; those inside a kernel of whole rows do
+ * not. *products (NULL where there are none) is released by fcl_free. FCL_ERR_ARGUMENT before compile. */
+FCL_API int fcl_graph_products(const fcl_graph *graph, fcl_product **products, int *count);
+
 /* Copies a leaf's or an output's content from or to the host, in the order of the queue; a read waits. The
  * whole tensor: fcl_shape_size elements of its type. */
 FCL_API int fcl_tensor_write(fcl_tensor *tensor, const void *data);

@@ -48,13 +48,7 @@ typedef struct fcl_measure_info {
 FCL_API int fcl_measure_create(fcl_device *device, fcl_measure_kind kind, const fcl_measure_options *options,
                                fcl_measure **measure);
 
-/* C = op(A) op(B), row-major: op(A) is m x k, stored k x m where transpose_a; op(B) is k x n, stored n x k
- * where transpose_b. By the provider that a run of a model would take, without an epilogue. Random values. */
-typedef struct fcl_product {
-    int m, n, k;
-    bool transpose_a, transpose_b;
-} fcl_product;
-
+/* By the provider that a run of a model would take, without an epilogue. Random values. */
 FCL_API int fcl_measure_product(fcl_device *device, const fcl_product *product, fcl_measure **measure);
 
 FCL_API void fcl_measure_destroy(fcl_measure **measure);

@@ -63,6 +63,8 @@ int fcl_device_open(const char *selector, const fcl_device_options *options, fcl
         status = start(opened, chosen->profile);
     if (status == FCL_OK && !chosen->skip_selftest && !chosen->force)
         status = fcl_selftest_require(opened);
+    if (status == FCL_OK)
+        fcl_tuned_read(opened); /* after the self-test, whose verdict holds for the rule */
     if (status != FCL_OK)
         fcl_device_close(&opened);
     *device = opened;
@@ -81,6 +83,7 @@ void fcl_device_close(fcl_device **device)
         clReleaseEvent(closing->fence);
     if (closing->context)
         CLBlastClearCache();
+    fcl_tuned_free(&closing->tuned);
     fcl_buffer_destroy(&closing->temporary);
     fcl_profile_destroy(&closing->profile);
     fcl_program_destroy(&closing->program);

@@ -67,7 +67,7 @@ static void choose_block(fcl_gemm_choice *choice, const fcl_gemm_problem *proble
         *(choice->panels > 1 ? &choice->panels : &choice->block) /= 2;
 }
 
-fcl_gemm_choice fcl_gemm_choose(const fcl_device *device, const fcl_gemm_problem *problem)
+fcl_gemm_choice fcl_gemm_rule(const fcl_device *device, const fcl_gemm_problem *problem)
 {
     int provider = provider_of_environment();
     fcl_gemm_choice choice = {.provider = provider >= 0                         ? (fcl_gemm_provider)provider
@@ -76,6 +76,13 @@ fcl_gemm_choice fcl_gemm_choose(const fcl_device *device, const fcl_gemm_problem
     choose_tile(&choice, problem, device->info.vector_width);
     choose_block(&choice, problem, device->info.compute_units);
     return choice;
+}
+
+fcl_gemm_choice fcl_gemm_choose(const fcl_device *device, const fcl_gemm_problem *problem)
+{
+    const fcl_gemm_choice *tuned =
+        provider_of_environment() < 0 ? fcl_tuned_find(&device->tuned, problem) : NULL;
+    return tuned ? *tuned : fcl_gemm_rule(device, problem);
 }
 
 struct fcl_gemm {

@@ -25,8 +25,9 @@ typedef struct fcl_gemm_choice {
     int panels;  /* tile: side by side, 1 to 8 */
 } fcl_gemm_choice;
 
-/* The provider and its parameters for a problem on a device, by a rule of the device's type. $FLOWCL_GEMM
- * ("tile" or "clblast") overrides the provider. */
+/* The provider and its parameters for a problem on a device: those of the device's table (see
+ * flowcl/tune.h), where it has a row near enough, else by a rule of the device's type. $FLOWCL_GEMM ("tile"
+ * or "clblast") names the provider instead, with the rule's parameters. */
 fcl_gemm_choice fcl_gemm_choose(const fcl_device *device, const fcl_gemm_problem *problem);
 
 /* --- tile kernels --- */

@@ -24,6 +24,10 @@ struct fcl_measure {
     float *a, *b; /* product: what is in the first two buffers */
 };
 
+fcl_gemm_problem fcl_product_problem(const fcl_product *product);
+/* A product by a given choice, on random matrices of that seed. */
+int fcl_measure_choice(fcl_device *device, const fcl_product *product, const fcl_gemm_choice *choice,
+                       uint32_t seed, fcl_measure **measure);
 int fcl_measure_product_error(fcl_measure *measure, double *error);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "device/gemm.h"
 #include "device/launch.h"
+#include "device/tuned.h"
 
 #include <CL/cl.h>
 
@@ -73,6 +74,7 @@ struct fcl_device {
     fcl_profile *profile;  /* NULL unless asked for */
     int enqueued;          /* commands since the last fence */
     cl_event fence;        /* marks the queue one fence back; NULL before the first */
+    fcl_tuned_table tuned; /* of products */
     fcl_buffer *temporary; /* what CLBlast pads and transposes into: the largest that any product needs */
 };
 
@@ -80,7 +82,11 @@ struct fcl_device {
  * ever draining the queue. Reports faults of commands that have run. */
 int fcl_device_enqueued(fcl_device *device);
 
-/* --- verdict.c --- */
+/* --- verdict.c: what is kept under $XDG_CACHE_HOME/flowcl, else ~/.cache/flowcl --- */
+
+/* The folder, made where it is missing, released by free; NULL where there is no home for it. */
+char *fcl_cache_folder(void);
+uint64_t fcl_hash(const char *text);
 
 /* Runs the self-test unless the device is known to pass it. FCL_ERR_DEVICE: the device computes wrongly. */
 int fcl_selftest_require(fcl_device *device);
@@ -95,6 +101,9 @@ void fcl_clblast_destroy(fcl_clblast **product);
 int fcl_clblast_enqueue(fcl_clblast *product);
 
 /* --- gemm.c --- */
+
+/* What fcl_gemm_choose says without a table. */
+fcl_gemm_choice fcl_gemm_rule(const fcl_device *device, const fcl_gemm_problem *problem);
 
 /* FCL_ERR_ARGUMENT where $FLOWCL_GEMM is set and names no provider. */
 int fcl_gemm_check_environment(void);

@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 /* FNV-1a, 64 bits. */
-static uint64_t hash(uint64_t seed, const char *text)
+#define HASH_START 0xcbf29ce484222325u
+
+static uint64_t hash_on(uint64_t seed, const char *text)
 {
     for (; *text; text++)
         seed = (seed ^ (unsigned char)*text) * 0x100000001b3u;
@@ -23,10 +25,15 @@ static uint64_t hash(uint64_t seed, const char *text)
 
 static uint64_t hash_kernels(void)
 {
-    uint64_t value = 0xcbf29ce484222325u;
+    uint64_t value = HASH_START;
     for (const fcl_kernel_source *source = fcl_kernel_sources; source->name; source++)
-        value = hash(value, source->text);
+        value = hash_on(value, source->text);
     return value;
+}
+
+uint64_t fcl_hash(const char *text)
+{
+    return hash_on(HASH_START, text);
 }
 
 /* What the verdict depends on, in lines that a person may read. */
@@ -40,8 +47,7 @@ static char *describe(const fcl_device *device)
                       info->device_version, info->driver);
 }
 
-/* The folder for our cache, made where it is missing; NULL where there is no home for it. */
-static char *cache_folder(void)
+char *fcl_cache_folder(void)
 {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     char *parent = cache && cache[0] == '/' ? fcl_strdup(cache)
@@ -58,11 +64,10 @@ static char *cache_folder(void)
 
 static char *verdict_path(const char *description)
 {
-    char *folder = cache_folder();
+    char *folder = fcl_cache_folder();
     if (!folder)
         return NULL;
-    char *path =
-        fcl_format("%s/selftest-%016llx", folder, (unsigned long long)hash(0xcbf29ce484222325u, description));
+    char *path = fcl_format("%s/selftest-%016llx", folder, (unsigned long long)fcl_hash(description));
     free(folder);
     return path;
 }

@@ -1,0 +1,53 @@
+/* flowcl/tune.h: which provider and which tile each matrix product is fastest with on a device.
+ *
+ * Without a table, a rule by the device's type chooses: good on CPUs and GPUs alike. Tuning measures the
+ * products that a model needs (fcl_graph_products), and leaves a table that later runs read.
+ *
+ *     fcl_measure *candidate = NULL;
+ *     for (int i = 0; i < fcl_tune_count(device, &product); i++)
+ *         if (fcl_tune_candidate(device, &product, i, seed, &candidate) == FCL_OK) {
+ *             ... fcl_measure_run(candidate, ...), fcl_measure_error(candidate, ...) ...
+ *             fcl_measure_destroy(&candidate);
+ *         }
+ *     fcl_tune_keep(device, &product, best, seconds, rule_seconds);
+ *     fcl_tune_save(device, &path);
+ *
+ * The table is a file of JSON, a line a product, under $XDG_CACHE_HOME/flowcl (else ~/.cache/flowcl), one a
+ * device. A run only reads it, once, when the device is opened: the same table gives the same bits. A product
+ * takes the choice of the row that is nearest to it, with the same transposes and batch, and m, n and k each
+ * within a factor of two; without such a row, the rule's. A table is of no use to another driver, another
+ * version of the library, or where it is damaged: it is ignored then, and fcl_device_info.tuning says why.
+ * FLOWCL_TUNE=off in the environment ignores any table. */
+#ifndef FLOWCL_TUNE_H
+#define FLOWCL_TUNE_H
+
+#include <flowcl/measure.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Candidates of a product on a device: 0 is the rule's choice. */
+FCL_API int fcl_tune_count(const fcl_device *device, const fcl_product *product);
+/* Whether a candidate comes from another library's kernels, which a driver may fail to compile or to run, and
+ * that with a crash: such a one is measured in a process of its own. */
+FCL_API bool fcl_tune_is_risky(const fcl_device *device, const fcl_product *product, int candidate);
+/* Prepares a candidate's measurement, on random matrices of that seed. Any error: it cannot be used. */
+FCL_API int fcl_tune_candidate(fcl_device *device, const fcl_product *product, int candidate, uint32_t seed,
+                               fcl_measure **measure);
+/* The largest fcl_measure_error of a product that is right: its terms are summed in another order. */
+#define FCL_TUNE_ERROR 1e-6
+
+/* From now on the open device multiplies so. `seconds` of one product, and of one by the rule, stand in the
+ * table for people. */
+FCL_API void fcl_tune_keep(fcl_device *device, const fcl_product *product, int candidate, double seconds,
+                           double rule_seconds);
+/* Writes the device's table, rows of earlier tunings included. *path is released by fcl_free. FCL_ERR_FILE.
+ */
+FCL_API int fcl_tune_save(const fcl_device *device, char **path);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,116 @@
+/* Candidates for tuning: the rule's choice, and variations of it. */
+#include "device/measure.h"
+
+#include "base/error.h"
+
+#include <flowcl/tune.h>
+
+/* What a tile kernel may differ in from the rule's. 0: the rule's own; block and panels by powers of two. */
+static const struct {
+    int rows, vectors, block, panels;
+} variations[] = {
+    {0, 0, -1, 0},  {0, 0, +1, 0}, {0, 0, 0, -1}, {0, 0, 0, +1},  {0, 0, -1, +1},
+    {0, 0, +1, -1}, {0, 0, -2, 0}, {0, 0, 0, +2}, {0, 0, -2, +2}, {4, 2, +1, 0},
+    {6, 2, 0, 0},   {8, 1, 0, +1}, {4, 4, 0, 0},  {6, 1, 0, 0},
+};
+enum { VARIATIONS = sizeof variations / sizeof *variations, MOST = VARIATIONS + 3 };
+
+static int shifted(int value, int shift)
+{
+    return shift < 0 ? value >> -shift : value << shift;
+}
+
+/* Is it a kernel at all, and none that leaves most of a tile outside the matrix? */
+static bool fits(const fcl_gemm_choice *choice, const fcl_gemm_problem *problem)
+{
+    return choice->block >= 1 && choice->block <= 32 && choice->panels >= 1 && choice->panels <= 8 &&
+           (choice->rows - 1) * (choice->block / 2) < problem->m &&
+           16 * choice->vectors * (choice->panels / 2) < problem->n;
+}
+
+static bool equal(const fcl_gemm_choice *a, const fcl_gemm_choice *b)
+{
+    return a->provider == b->provider &&
+           (a->provider == FCL_GEMM_CLBLAST || (a->rows == b->rows && a->vectors == b->vectors &&
+                                                a->block == b->block && a->panels == b->panels));
+}
+
+static void add(fcl_gemm_choice *list, int *count, const fcl_gemm_choice *choice)
+{
+    for (int i = 0; i < *count; i++)
+        if (equal(&list[i], choice))
+            return;
+    list[(*count)++] = *choice;
+}
+
+static int list_choices(const fcl_device *device, const fcl_gemm_problem *problem, fcl_gemm_choice list[MOST])
+{
+    int count = 0;
+    const fcl_gemm_choice rule = fcl_gemm_rule(device, problem);
+    fcl_gemm_choice tile = rule, clblast = rule;
+    tile.provider = FCL_GEMM_TILE;
+    clblast.provider = FCL_GEMM_CLBLAST;
+    add(list, &count, &rule);
+    add(list, &count, &tile);
+    for (int i = 0; i < VARIATIONS; i++) {
+        fcl_gemm_choice choice = tile;
+        choice.rows = variations[i].rows ? variations[i].rows : tile.rows;
+        choice.vectors = variations[i].vectors ? variations[i].vectors : tile.vectors;
+        choice.block = shifted(tile.block, variations[i].block);
+        choice.panels = shifted(tile.panels, variations[i].panels);
+        if (fits(&choice, problem))
+            add(list, &count, &choice);
+    }
+    add(list, &count, &clblast);
+    return count;
+}
+
+/* False where there is no such candidate. */
+static bool choose(const fcl_device *device, const fcl_product *product, int candidate,
+                   fcl_gemm_choice *choice)
+{
+    fcl_gemm_choice list[MOST];
+    fcl_gemm_problem problem = fcl_product_problem(product);
+    int count = list_choices(device, &problem, list);
+    if (candidate < 0 || candidate >= count)
+        return false;
+    *choice = list[candidate];
+    return true;
+}
+
+int fcl_tune_count(const fcl_device *device, const fcl_product *product)
+{
+    fcl_gemm_choice list[MOST];
+    fcl_gemm_problem problem = fcl_product_problem(product);
+    return list_choices(device, &problem, list);
+}
+
+bool fcl_tune_is_risky(const fcl_device *device, const fcl_product *product, int candidate)
+{
+    fcl_gemm_choice choice;
+    return choose(device, product, candidate, &choice) && choice.provider == FCL_GEMM_CLBLAST;
+}
+
+int fcl_tune_candidate(fcl_device *device, const fcl_product *product, int candidate, uint32_t seed,
+                       fcl_measure **measure)
+{
+    fcl_gemm_choice choice;
+    *measure = NULL;
+    if (!choose(device, product, candidate, &choice))
+        return fcl_fail(FCL_ERR_ARGUMENT, "a product has no candidate %d", candidate);
+    return fcl_measure_choice(device, product, &choice, seed, measure);
+}
+
+void fcl_tune_keep(fcl_device *device, const fcl_product *product, int candidate, double seconds,
+                   double rule_seconds)
+{
+    fcl_tuned row = {
+        .problem = fcl_product_problem(product), .seconds = seconds, .rule_seconds = rule_seconds};
+    if (choose(device, product, candidate, &row.choice))
+        fcl_tuned_put(&device->tuned, &row);
+}
+
+int fcl_tune_save(const fcl_device *device, char **path)
+{
+    return fcl_tuned_write(device, &device->tuned, path);
+}

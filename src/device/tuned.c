@@ -1,0 +1,264 @@
+#include "device/tuned.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "device/opencl.h"
+
+#include <flowcl/flowcl.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { FORMAT = 1 };
+static const char *const provider_names[] = {[FCL_GEMM_TILE] = "tile", [FCL_GEMM_CLBLAST] = "clblast"};
+
+/* --- the table --- */
+
+static bool same_kind(const fcl_gemm_problem *a, const fcl_gemm_problem *b)
+{
+    return a->batch == b->batch && a->transpose_a == b->transpose_a && a->transpose_b == b->transpose_b &&
+           a->share_a == b->share_a && a->share_b == b->share_b;
+}
+
+/* Infinite where one is more than twice the other. */
+static double distance(int a, int b)
+{
+    double ratio = fabs(log2((double)a / b));
+    return ratio <= 1 ? ratio : INFINITY;
+}
+
+const fcl_gemm_choice *fcl_tuned_find(const fcl_tuned_table *table, const fcl_gemm_problem *problem)
+{
+    const fcl_gemm_choice *nearest = NULL;
+    double least = INFINITY;
+    for (int i = 0; i < table->count; i++) {
+        const fcl_gemm_problem *known = &table->rows[i].problem;
+        if (!same_kind(known, problem))
+            continue;
+        double away =
+            distance(known->m, problem->m) + distance(known->n, problem->n) + distance(known->k, problem->k);
+        if (away < least) {
+            least = away;
+            nearest = &table->rows[i].choice;
+        }
+    }
+    return nearest;
+}
+
+void fcl_tuned_put(fcl_tuned_table *table, const fcl_tuned *row)
+{
+    for (int i = 0; i < table->count; i++) {
+        const fcl_gemm_problem *p = &table->rows[i].problem;
+        if (same_kind(p, &row->problem) && p->m == row->problem.m && p->n == row->problem.n &&
+            p->k == row->problem.k) {
+            table->rows[i] = *row;
+            return;
+        }
+    }
+    table->rows = fcl_grow(table->rows, (size_t)(table->count + 1) * sizeof *table->rows);
+    table->rows[table->count++] = *row;
+}
+
+void fcl_tuned_free(fcl_tuned_table *table)
+{
+    free(table->rows);
+    *table = (fcl_tuned_table){0};
+}
+
+/* --- what the measurements hold for --- */
+
+/* In the order in which a difference is told. */
+static void list_facts(const fcl_device *device, char kernels[17], const char *facts[][2])
+{
+    const fcl_device_info *info = &device->info;
+    snprintf(kernels, 17, "%016llx", (unsigned long long)fcl_hash(fcl_kernel_text("gemm.cl")));
+    const char *list[][2] = {
+        {"platform", info->platform_name},  {"device", info->name},     {"version", info->device_version},
+        {"driver", info->driver},           {"library", fcl_version()}, {"kernels", kernels},
+        {"clblast", fcl_clblast_version()},
+    };
+    memcpy(facts, list, sizeof list);
+}
+enum { FACTS = 7 };
+
+/* One file a device, whatever its driver: a newer driver's table takes the older one's place. */
+static char *table_path(const fcl_device *device)
+{
+    char *folder = fcl_cache_folder();
+    char *name = fcl_format("%s, %s", device->info.platform_name, device->info.name);
+    char *path =
+        folder ? fcl_format("%s/products-%016llx.json", folder, (unsigned long long)fcl_hash(name)) : NULL;
+    free(name);
+    free(folder);
+    return path;
+}
+
+/* --- reading --- */
+
+static bool read_int(const json_t *row, const char *key, int minimum, int maximum, int *value)
+{
+    const json_t *number = json_object_get(row, key);
+    *value = (int)json_integer_value(number);
+    return json_is_integer(number) && json_integer_value(number) >= minimum &&
+           json_integer_value(number) <= maximum;
+}
+
+static bool read_bool(const json_t *row, const char *key, bool *value)
+{
+    const json_t *flag = json_object_get(row, key);
+    *value = json_is_true(flag);
+    return json_is_boolean(flag);
+}
+
+static bool read_problem(const json_t *row, fcl_gemm_problem *p)
+{
+    return read_int(row, "m", 1, INT32_MAX, &p->m) && read_int(row, "n", 1, INT32_MAX, &p->n) &&
+           read_int(row, "k", 1, INT32_MAX, &p->k) && read_int(row, "batch", 1, INT32_MAX, &p->batch) &&
+           read_bool(row, "transpose_a", &p->transpose_a) && read_bool(row, "transpose_b", &p->transpose_b) &&
+           read_bool(row, "share_a", &p->share_a) && read_bool(row, "share_b", &p->share_b);
+}
+
+static bool read_choice(const json_t *row, fcl_gemm_choice *choice)
+{
+    const char *name = json_string_value(json_object_get(row, "provider"));
+    if (!name ||
+        (strcmp(name, provider_names[FCL_GEMM_TILE]) && strcmp(name, provider_names[FCL_GEMM_CLBLAST])))
+        return false;
+    choice->provider = strcmp(name, provider_names[FCL_GEMM_TILE]) ? FCL_GEMM_CLBLAST : FCL_GEMM_TILE;
+    return read_int(row, "rows", 1, 8, &choice->rows) && read_int(row, "vectors", 1, 4, &choice->vectors) &&
+           choice->vectors != 3 && read_int(row, "block", 1, 32, &choice->block) &&
+           read_int(row, "panels", 1, 8, &choice->panels);
+}
+
+/* The sentence that says why the table is of no use; NULL where it was read. */
+static char *read_rows(const json_t *root, const char *path, fcl_tuned_table *table)
+{
+    const json_t *products = json_object_get(root, "products"), *row;
+    size_t i;
+    if (!json_is_array(products))
+        return fcl_format("%s has no products", path);
+    json_array_foreach(products, i, row)
+    {
+        fcl_tuned tuned = {.seconds = json_number_value(json_object_get(row, "seconds")),
+                           .rule_seconds = json_number_value(json_object_get(row, "rule_seconds"))};
+        if (!read_problem(row, &tuned.problem) || !read_choice(row, &tuned.choice))
+            return fcl_format("product %zu of %s is damaged", i + 1, path);
+        fcl_tuned_put(table, &tuned);
+    }
+    return NULL;
+}
+
+static char *compare_facts(const fcl_device *device, const json_t *root, const char *path)
+{
+    char kernels[17];
+    const char *facts[FACTS][2];
+    list_facts(device, kernels, facts);
+    for (int i = 0; i < FACTS; i++) {
+        const char *kept = json_string_value(json_object_get(root, facts[i][0]));
+        if (!kept || strcmp(kept, facts[i][1]))
+            return fcl_format("%s was measured with %s %s, this is %s", path, facts[i][0],
+                              kept ? kept : "unknown", facts[i][1]);
+    }
+    return NULL;
+}
+
+static char *read_table(fcl_device *device, const char *path)
+{
+    json_error_t error;
+    uint8_t *bytes;
+    size_t size;
+    if (fcl_file_read(path, &bytes, &size) != FCL_OK)
+        return fcl_strdup(fcl_error());
+    json_t *root = json_loadb((const char *)bytes, size, JSON_REJECT_DUPLICATES, &error);
+    free(bytes);
+    if (!root)
+        return fcl_format("%s:%d:%d: %s", path, error.line, error.column, error.text);
+    char *why = json_integer_value(json_object_get(root, "format")) == FORMAT
+                    ? compare_facts(device, root, path)
+                    : fcl_format("%s is not of format %d", path, FORMAT);
+    if (!why)
+        why = read_rows(root, path, &device->tuned);
+    json_decref(root);
+    if (why)
+        fcl_tuned_free(&device->tuned);
+    return why;
+}
+
+void fcl_tuned_read(fcl_device *device)
+{
+    const char *wish = getenv("FLOWCL_TUNE");
+    char *path = wish && strcmp(wish, "off") == 0 ? NULL : table_path(device);
+    char *why = path && access(path, F_OK) == 0 ? read_table(device, path) : NULL;
+    if (why)
+        snprintf(device->info.tuning, sizeof device->info.tuning,
+                 "the table of tuned products is not used: %s; flowcl tune measures anew", why);
+    free(why);
+    free(path);
+}
+
+/* --- writing --- */
+
+static json_t *row_json(const fcl_tuned *row)
+{
+    const fcl_gemm_problem *p = &row->problem;
+    const fcl_gemm_choice *choice = &row->choice;
+    return json_pack("{s:i, s:i, s:i, s:i, s:b, s:b, s:b, s:b, s:s, s:i, s:i, s:i, s:i, s:f, s:f}", "m", p->m,
+                     "n", p->n, "k", p->k, "batch", p->batch, "transpose_a", p->transpose_a, "transpose_b",
+                     p->transpose_b, "share_a", p->share_a, "share_b", p->share_b, "provider",
+                     provider_names[choice->provider], "rows", choice->rows, "vectors", choice->vectors,
+                     "block", choice->block, "panels", choice->panels, "seconds", row->seconds,
+                     "rule_seconds", row->rule_seconds);
+}
+
+/* A line a product: a person may read it, or take one out. */
+static void write_rows(fcl_file *file, const fcl_tuned_table *table)
+{
+    for (int i = 0; i < table->count; i++) {
+        json_t *row = row_json(&table->rows[i]);
+        char *line = json_dumps(row, JSON_REAL_PRECISION(6));
+        fcl_file_format(file, "%s\n    %s", i ? "," : "", line);
+        free(line);
+        json_decref(row);
+    }
+}
+
+/* A driver may name its device in bytes that are not UTF-8: these cannot be compared either. */
+static int write_facts(const fcl_device *device, fcl_file *file)
+{
+    char kernels[17];
+    const char *facts[FACTS][2];
+    list_facts(device, kernels, facts);
+    for (int i = 0; i < FACTS; i++) {
+        json_t *text = json_string(facts[i][1]);
+        if (!text)
+            return fcl_fail(FCL_ERR_UNSUPPORTED, "the device's %s is not UTF-8: its table cannot be written",
+                            facts[i][0]);
+        char *quoted = json_dumps(text, JSON_ENCODE_ANY);
+        fcl_file_format(file, "  \"%s\": %s,\n", facts[i][0], quoted);
+        free(quoted);
+        json_decref(text);
+    }
+    return FCL_OK;
+}
+
+int fcl_tuned_write(const fcl_device *device, const fcl_tuned_table *table, char **path)
+{
+    fcl_file file;
+    *path = table_path(device);
+    if (!*path)
+        return fcl_fail(FCL_ERR_FILE, "there is no folder for the table: set XDG_CACHE_HOME or HOME");
+    FCL_TRY(fcl_file_create(*path, &file));
+    fcl_file_format(&file, "{\n  \"format\": %d,\n", FORMAT);
+    int status = write_facts(device, &file);
+    if (status != FCL_OK) {
+        fcl_file_abandon(&file);
+        return status;
+    }
+    fcl_file_format(&file, "  \"products\": [");
+    write_rows(&file, table);
+    fcl_file_format(&file, "\n  ]\n}\n");
+    return fcl_file_commit(&file);
+}

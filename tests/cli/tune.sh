@@ -1,0 +1,30 @@
+#!/bin/sh
+# A short tuning leaves a table; a following run uses it, unless it is told not to or the table is damaged.
+. "$(dirname "$0")/lib.sh"
+export XDG_CACHE_HOME="$PWD/cache"
+
+small="--width 24 --depth 1 --batch 32"
+expect 0 tune $small --seconds 0.01
+printed "24x3x32 TN" "tile" "products measured" "$PWD/cache/flowcl/products-"
+[ ! -s err ] || fail "it spoke where nothing was wrong"
+file=$(ls cache/flowcl/products-*.json) || fail "there is no table"
+python3 -c 'import json, sys
+table = json.load(open(sys.argv[1]))
+assert table["format"] == 1 and len(table["products"]) > 0' "$file" || fail "the table is not JSON"
+
+expect 0 tune $small --seconds 0.01 --json
+json 'o["products"] and all(p["gflops"] > 0 and p["best"] and p["candidates"] > 0 for p in o["products"])'
+json 'o["table"].endswith(".json") and o["device"]'
+
+run="train moons --steps 2 $small --checkpoint-every off --samples-every off"
+expect 0 $run --out quiet
+grep -q "tuned products" err && fail "a good table was complained of"
+printf '{' >"$file"
+expect 0 $run --out loud
+says "the table of tuned products is not used" "flowcl tune"
+FLOWCL_TUNE=off expect 0 $run --out off
+grep -q "tuned products" err && fail "a table that is switched off was complained of"
+
+refused 2 "above 0" tune --seconds 0
+refused 1 "no such thing" tune --device "no such thing"
+exit 0

@@ -1,0 +1,242 @@
+/* The table of tuned products: what it says of a shape, when it is read, that a run multiplies by it. */
+#include "device/opencl.h"
+#include "scratch.h"
+#include "status.h"
+
+#include <flowcl/flowcl.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const fcl_product product = {.m = 40, .n = 24, .k = 20, .transpose_a = true};
+static const fcl_gemm_problem problem = {.m = 40, .n = 24, .k = 20, .batch = 1, .transpose_a = true};
+
+static bool same(fcl_gemm_choice a, fcl_gemm_choice b)
+{
+    return a.provider == b.provider && a.rows == b.rows && a.vectors == b.vectors && a.block == b.block &&
+           a.panels == b.panels;
+}
+
+static fcl_device *open_device(void)
+{
+    fcl_device *device;
+    assert_ok(fcl_device_open(NULL, NULL, &device));
+    return device;
+}
+
+/* Leaves a table that says candidate 1 of `product`, and tells its path. */
+static char *leave_table(fcl_gemm_choice *choice)
+{
+    char *path;
+    fcl_device *device = open_device();
+    fcl_tune_keep(device, &product, 1, 1e-6, 2e-6);
+    *choice = fcl_gemm_choose(device, &problem);
+    assert_false(same(*choice, fcl_gemm_rule(device, &problem)));
+    assert_ok(fcl_tune_save(device, &path));
+    fcl_device_close(&device);
+    return path;
+}
+
+static char *read_text(const char *path)
+{
+    char *text = calloc(1, 1 << 16);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_true(fread(text, 1, (1 << 16) - 1, file) > 0);
+    fclose(file);
+    return text;
+}
+
+static void write_text(const char *path, const char *text, size_t length)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, length, file), length);
+    fclose(file);
+}
+
+static fcl_gemm_choice find_block(const fcl_tuned_table *table, int m, int n, int k, bool transpose_a)
+{
+    fcl_gemm_problem p = {.m = m, .n = n, .k = k, .batch = 1, .transpose_a = transpose_a};
+    const fcl_gemm_choice *choice = fcl_tuned_find(table, &p);
+    return choice ? *choice : (fcl_gemm_choice){0};
+}
+
+static void nearest_row_counts(void **state)
+{
+    (void)state;
+    fcl_tuned_table table = {0};
+    for (int i = 1; i <= 3; i++)
+        fcl_tuned_put(&table, &(fcl_tuned){.problem = {.m = 100 << i, .n = 64, .k = 64, .batch = 1},
+                                           .choice = {.block = i}});
+    assert_int_equal(find_block(&table, 400, 64, 64, false).block, 2);
+    assert_int_equal(find_block(&table, 390, 60, 70, false).block, 2);
+    assert_int_equal(find_block(&table, 300, 64, 64, false).block, 2); /* 200 is further by ratio */
+    assert_int_equal(find_block(&table, 1600, 64, 64, false).block, 3);
+    assert_int_equal(find_block(&table, 1601, 64, 64, false).block, 0);
+    assert_int_equal(find_block(&table, 400, 64, 129, false).block, 0);
+    assert_int_equal(find_block(&table, 400, 64, 64, true).block, 0);
+    fcl_tuned_put(&table,
+                  &(fcl_tuned){.problem = {.m = 400, .n = 64, .k = 64, .batch = 1}, .choice = {.block = 9}});
+    assert_int_equal(table.count, 3);
+    assert_int_equal(find_block(&table, 400, 64, 64, false).block, 9);
+    fcl_tuned_free(&table);
+    assert_int_equal(find_block(&table, 400, 64, 64, false).block, 0);
+}
+
+static void a_run_multiplies_by_the_table(void **state)
+{
+    (void)state;
+    fcl_gemm_choice kept;
+    free(leave_table(&kept));
+    fcl_device *device = open_device();
+    fcl_measure *measure, *candidate;
+    double seconds, error;
+    assert_string_equal(fcl_device_describe(device)->tuning, "");
+    assert_true(same(fcl_gemm_choose(device, &problem), kept));
+    assert_ok(fcl_measure_product(device, &product, &measure));
+    assert_ok(fcl_tune_candidate(device, &product, 1, 7, &candidate));
+    assert_string_equal(fcl_measure_describe(measure)->how, fcl_measure_describe(candidate)->how);
+    assert_ok(fcl_measure_run(measure, 1, &seconds));
+    assert_ok(fcl_measure_error(measure, &error));
+    assert_true(error <= FCL_TUNE_ERROR);
+    fcl_measure_destroy(&measure);
+    fcl_measure_destroy(&candidate);
+    fcl_device_close(&device);
+}
+
+/* Opens a device that must not use its table; what it says of that contains `part`. */
+static void expect_rule(const char *part)
+{
+    fcl_device *device = open_device();
+    assert_true(same(fcl_gemm_choose(device, &problem), fcl_gemm_rule(device, &problem)));
+    if (!strstr(fcl_device_describe(device)->tuning, part))
+        fail_msg("\"%s\" lacks \"%s\"", fcl_device_describe(device)->tuning, part);
+    if (!part[0])
+        assert_string_equal(fcl_device_describe(device)->tuning, "");
+    fcl_device_close(&device);
+}
+
+static void the_table_can_be_switched_off(void **state)
+{
+    (void)state;
+    fcl_gemm_choice kept;
+    free(leave_table(&kept));
+    setenv("FLOWCL_TUNE", "off", 1);
+    expect_rule("");
+    unsetenv("FLOWCL_TUNE");
+    setenv("FLOWCL_GEMM", "tile", 1);
+    expect_rule("");
+    unsetenv("FLOWCL_GEMM");
+}
+
+static void a_damaged_table_is_ignored(void **state)
+{
+    (void)state;
+    fcl_gemm_choice kept;
+    char *path = leave_table(&kept), *text = read_text(path);
+    for (size_t length = 0; length < strlen(text) - 4; length += 211) {
+        write_text(path, text, length);
+        expect_rule("is not used");
+    }
+    char *block = strstr(text, "\"block\": ") + strlen("\"block\": ");
+    *block = '0';
+    write_text(path, text, strlen(text));
+    expect_rule("product 1 of");
+    write_text(path, "[]", 2);
+    expect_rule("format");
+    free(text);
+    free(path);
+}
+
+static void another_drivers_table_is_ignored(void **state)
+{
+    static const char *const facts[] = {"platform", "device", "driver", "library", "kernels"};
+    (void)state;
+    fcl_gemm_choice kept;
+    char *path = leave_table(&kept), *text = read_text(path);
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
+        char *other = strdup(text), key[32];
+        snprintf(key, sizeof key, "\"%s\": \"", facts[i]);
+        *(strstr(other, key) + strlen(key)) = '#';
+        write_text(path, other, strlen(other));
+        expect_rule(facts[i]);
+        free(other);
+    }
+    free(text);
+    free(path);
+}
+
+static void every_candidate_is_right(void **state)
+{
+    (void)state;
+    fcl_device *device = open_device();
+    fcl_product batched = {.m = 37, .n = 50, .k = 19, .batch = 2, .share_b = true};
+    int count = fcl_tune_count(device, &batched);
+    assert_true(count >= 3);
+    for (int i = 0; i < count; i++) {
+        fcl_measure *measure;
+        double seconds, error;
+        if (fcl_tune_is_risky(device, &batched, i))
+            continue;
+        assert_ok(fcl_tune_candidate(device, &batched, i, 3, &measure));
+        assert_ok(fcl_measure_run(measure, 2, &seconds));
+        assert_ok(fcl_measure_error(measure, &error));
+        if (!(error <= FCL_TUNE_ERROR))
+            fail_msg("%s: error %g", fcl_measure_describe(measure)->how, error);
+        fcl_measure_destroy(&measure);
+    }
+    fcl_measure *none;
+    assert_status(FCL_ERR_ARGUMENT, fcl_tune_candidate(device, &batched, count, 3, &none));
+    fcl_device_close(&device);
+}
+
+static void a_graph_tells_its_products(void **state)
+{
+    (void)state;
+    fcl_device *device = open_device();
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *x = fcl_input(graph, "x", FCL_F32, FCL_SHAPE(30, 200));
+    fcl_tensor *w = fcl_input(graph, "w", FCL_F32, FCL_SHAPE(150, 200)), *dw;
+    fcl_tensor *loss = fcl_mean(fcl_square(fcl_linear(x, w, NULL)));
+    fcl_product *products;
+    int count;
+    fcl_vjp(loss, NULL, 1, &w, &dw);
+    fcl_output(dw);
+    assert_status(FCL_ERR_ARGUMENT, fcl_graph_products(graph, &products, &count));
+    assert_ok(fcl_graph_compile(graph, device, NULL));
+    assert_ok(fcl_graph_products(graph, &products, &count));
+    assert_int_equal(count, 2);
+    assert_true(products[0].m == 30 && products[0].n == 150 && products[0].k == 200);
+    assert_true(!products[0].transpose_a && products[0].transpose_b && products[0].batch == 1);
+    assert_true(products[1].m == 150 && products[1].n == 200 && products[1].k == 30 &&
+                products[1].transpose_a);
+    fcl_free(products);
+    fcl_graph_destroy(&graph);
+    fcl_device_close(&device);
+}
+
+/* A table of the test's own. */
+static int setup(void **state)
+{
+    int status = scratch_setup(state);
+    setenv("XDG_CACHE_HOME", scratch_path("cache"), 1);
+    return status;
+}
+
+int main(void)
+{
+    setenv("FLOWCL_DEVICE", "cpu", 0);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nearest_row_counts),
+        cmocka_unit_test(a_run_multiplies_by_the_table),
+        cmocka_unit_test(the_table_can_be_switched_off),
+        cmocka_unit_test(a_damaged_table_is_ignored),
+        cmocka_unit_test(another_drivers_table_is_ignored),
+        cmocka_unit_test(every_candidate_is_right),
+        cmocka_unit_test(a_graph_tells_its_products),
+    };
+    return cmocka_run_group_tests(tests, setup, scratch_teardown);
+}

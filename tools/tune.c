@@ -1,0 +1,308 @@
+/* flowcl tune: measures the products of a model, and writes the table that runs read. */
+#include "tune.h"
+
+#include "stop.h"
+#include "terminal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct tune_settings {
+    fcl_model_options model;
+    bool all, json;
+    const char *device;
+    int64_t size, batch, batch_of_samples;
+    double seconds;
+} tune_settings;
+
+static const fcl_option table[] = {
+    {"all", FCL_OPTION(tune_settings, all), .group = "What",
+     .help = "every built-in model, narrow and wide, instead of one"},
+    {"size", FCL_OPTION(tune_settings, size), .minimum = 1, .maximum = 1e6, .fallback = "2",
+     .help = "numbers in a sample: 2 for points of the plane, 784 for pictures of 28 x 28"},
+    {"batch", FCL_OPTION(tune_settings, batch), .minimum = 1, .maximum = 1e6, .fallback = "256",
+     .help = "samples in a training step"},
+    {"sample-batch", FCL_OPTION(tune_settings, batch_of_samples), .minimum = 1, .maximum = 1e6,
+     .fallback = "2000", .help = "samples at once in sampling"},
+    {"device", FCL_OPTION(tune_settings, device), .placeholder = "D", .group = "How",
+     .help = "OpenCL device: P:D, cpu, gpu or a part of a name"},
+    {"seconds", FCL_OPTION(tune_settings, seconds), .minimum = 0, .maximum = 1e5, .fallback = "20",
+     .help = "about how long each product may take, compiling included"},
+    {"json", FCL_OPTION(tune_settings, json), .help = "print one JSON object instead of a table"},
+    {0},
+};
+
+static int bind(fcl_options *options, void *values)
+{
+    tune_settings *settings = values;
+    int status = fcl_options_add(options, table, settings);
+    return status ? status : fcl_options_add(options, fcl_model_table, &settings->model);
+}
+
+/* What --all measures of each kind of model. */
+static const struct {
+    int width, depth;
+    int64_t size, batch;
+} ladder[] = {{64, 3, 2, 256}, {512, 4, 2, 4096}, {1024, 3, 784, 256}};
+
+/* --- one product --- */
+
+enum { FINALISTS = 4, ROUNDS = 3, MOST_FAILURES = 8 };
+
+typedef struct tuned {
+    fcl_product product;
+    tune_trial best, rule;
+    int candidates; /* measured */
+    tune_trial failed[MOST_FAILURES];
+    int failures;
+} tuned;
+
+typedef struct tuning {
+    const tune_settings *settings;
+    fcl_device *device;
+    fcl_product *products;
+    int count;
+    tuned *results;
+    int done;
+    bool terminal;
+} tuning;
+
+static void show(const tuning *t, const char *what)
+{
+    enum { CELLS = 30 };
+    char bar[CELLS + 1];
+    int filled = t->count ? CELLS * t->done / t->count : 0;
+    if (!t->terminal)
+        return;
+    memset(bar, ' ', CELLS);
+    memset(bar, '=', (size_t)filled);
+    bar[CELLS] = 0;
+    fprintf(stderr, "\r\033[K[%s] %d/%d %.*s", bar, t->done, t->count, terminal_width(stderr) - CELLS - 20,
+            what);
+    fflush(stderr);
+}
+
+static void product_text(const fcl_product *p, char text[64])
+{
+    int length = snprintf(text, 64, "%dx%dx%d %c%c", p->m, p->n, p->k, p->transpose_a ? 'T' : 'N',
+                          p->transpose_b ? 'T' : 'N');
+    if (p->batch > 1)
+        snprintf(text + length, 64 - (size_t)length, " batch %d", p->batch);
+}
+
+static void show_trial(const tuning *t, const fcl_product *product, const tune_trial *trial)
+{
+    char name[64], text[192];
+    product_text(product, name);
+    snprintf(text, sizeof text, "%s: %s", name, trial->how);
+    show(t, text);
+}
+
+/* The fastest first; those that failed are not among them. */
+static void insert(tune_trial *fastest, int *count, const tune_trial *trial)
+{
+    int at = *count < FINALISTS ? (*count)++ : FINALISTS;
+    for (; at > 0 && fastest[at - 1].seconds > trial->seconds; at--)
+        if (at < FINALISTS)
+            fastest[at] = fastest[at - 1];
+    if (at < FINALISTS)
+        fastest[at] = *trial;
+}
+
+/* Each candidate once, the rule's first, as far as the time allows. */
+static void measure_each(tuning *t, tuned *result, tune_trial *fastest, int *count)
+{
+    const double share = 0.02;
+    double begin = tune_now();
+    int candidates = fcl_tune_count(t->device, &result->product);
+    for (int i = 0; i < candidates && !stop_asked(); i++) {
+        tune_trial trial;
+        if (i > 0 && tune_now() - begin > t->settings->seconds * 0.8)
+            break;
+        tune_candidate_measure(t->device, &result->product, i, share, &trial);
+        show_trial(t, &result->product, &trial);
+        result->candidates++;
+        if (i == 0)
+            result->rule = trial;
+        if (!trial.failure[0])
+            insert(fastest, count, &trial);
+        else if (result->failures < MOST_FAILURES)
+            result->failed[result->failures++] = trial;
+    }
+}
+
+static void measure_again(tuning *t, const tuned *result, tune_trial *trial)
+{
+    tune_trial again;
+    if (trial->failure[0] || fcl_tune_is_risky(t->device, &result->product, trial->candidate))
+        return;
+    tune_candidate_measure(t->device, &result->product, trial->candidate, 0, &again);
+    if (again.failure[0])
+        *trial = again;
+    else if (again.seconds < trial->seconds)
+        trial->seconds = again.seconds;
+}
+
+/* The fastest ones and the rule's take turns: what else the machine does meets them alike. A gain of less
+ * than three in a hundred is none. */
+static void choose(tuning *t, tuned *result, tune_trial *fastest, int count)
+{
+    for (int round = 0; round < ROUNDS && !stop_asked(); round++) {
+        for (int i = 0; i < count; i++)
+            if (fastest[i].candidate)
+                measure_again(t, result, &fastest[i]);
+        measure_again(t, result, &result->rule);
+    }
+    result->best = result->rule;
+    for (int i = 0; i < count; i++)
+        if (!fastest[i].failure[0] &&
+            (result->best.failure[0] ||
+             fastest[i].seconds < result->best.seconds * (result->best.candidate ? 1 : 0.97)))
+            result->best = fastest[i];
+}
+
+/* Where nothing is right, the table says nothing of the product. */
+static void tune_product(tuning *t, const fcl_product *product)
+{
+    tune_trial fastest[FINALISTS];
+    int count = 0;
+    tuned *result = &t->results[t->done];
+    *result = (tuned){.product = *product};
+    measure_each(t, result, fastest, &count);
+    choose(t, result, fastest, count);
+    t->done++;
+    if (result->candidates && !result->best.failure[0])
+        fcl_tune_keep(t->device, product, result->best.candidate, result->best.seconds, result->rule.seconds);
+}
+
+/* --- what is printed --- */
+
+static double gigaflops(const fcl_product *p, const tune_trial *trial)
+{
+    double batch = p->batch ? p->batch : 1;
+    return trial->seconds > 0 && !trial->failure[0] ? 2e-9 * p->m * p->n * p->k * batch / trial->seconds : 0;
+}
+
+static void print_result(const tuned *result)
+{
+    char name[64];
+    double best = gigaflops(&result->product, &result->best),
+           rule = gigaflops(&result->product, &result->rule);
+    product_text(&result->product, name);
+    printf("%-28s %-18s %9.1f   %-18s %9.1f %7.2f\n", name, result->best.how, best, result->rule.how, rule,
+           rule > 0 ? best / rule : 0);
+    for (int i = 0; i < result->failures; i++)
+        printf("    %s: %s\n", result->failed[i].how, result->failed[i].failure);
+}
+
+static void print_table(const tuning *t, const char *path)
+{
+    printf("%-28s %-18s %9s   %-18s %9s %7s\n", "m x n x k, transposes", "best", "GFLOP/s", "rule", "GFLOP/s",
+           "gain");
+    for (int i = 0; i < t->done; i++)
+        print_result(&t->results[i]);
+    printf("\n%d products measured; the table is %s\n", t->done, path);
+}
+
+static json_t *result_json(const tuned *r)
+{
+    const fcl_product *p = &r->product;
+    json_t *failed = json_object();
+    for (int i = 0; i < r->failures; i++)
+        json_object_set_new(failed, r->failed[i].how, json_string(r->failed[i].failure));
+    return json_pack("{s:i, s:i, s:i, s:i, s:b, s:b, s:s, s:f, s:s, s:f, s:i, s:o}", "m", p->m, "n", p->n,
+                     "k", p->k, "batch", p->batch, "transpose_a", p->transpose_a, "transpose_b",
+                     p->transpose_b, "best", r->best.how, "gflops", gigaflops(p, &r->best), "rule",
+                     r->rule.how, "rule_gflops", gigaflops(p, &r->rule), "candidates", r->candidates,
+                     "failed", failed);
+}
+
+static int print_json(const tuning *t, const char *path)
+{
+    json_t *products = json_array();
+    for (int i = 0; i < t->done; i++)
+        json_array_append_new(products, result_json(&t->results[i]));
+    const fcl_device_info *info = fcl_device_describe(t->device);
+    return tool_print_json(
+        json_pack("{s:s, s:s, s:o}", "device", info->name, "table", path, "products", products));
+}
+
+/* --- the whole --- */
+
+static int collect(tuning *t)
+{
+    const tune_settings *s = t->settings;
+    tune_model one = {s->model, s->size, s->batch, s->batch_of_samples};
+    if (!s->all)
+        return tune_products_add(t->device, &one, &t->products, &t->count);
+    for (int kind = 0; fcl_model_name(kind); kind++)
+        for (size_t i = 0; i < sizeof ladder / sizeof *ladder; i++) {
+            tune_model row = {s->model, ladder[i].size, ladder[i].batch, s->batch_of_samples};
+            row.options.model = fcl_model_name(kind);
+            row.options.width = ladder[i].width;
+            row.options.depth = ladder[i].depth;
+            int status = tune_products_add(t->device, &row, &t->products, &t->count);
+            if (status != FCL_OK)
+                return status;
+        }
+    return FCL_OK;
+}
+
+static int report(tuning *t)
+{
+    char *path;
+    if (t->terminal)
+        fputs("\r\033[K", stderr);
+    if (fcl_tune_save(t->device, &path) != FCL_OK)
+        return fcl_free(path), tool_fail_library();
+    int status = EXIT_DONE;
+    if (t->settings->json)
+        status = print_json(t, path);
+    else
+        print_table(t, path);
+    fcl_free(path);
+    return status;
+}
+
+static int tune(tuning *t)
+{
+    if (fcl_device_open(t->settings->device, NULL, &t->device) != FCL_OK)
+        return tool_fail_library();
+    show(t, "listing the model's products");
+    if (collect(t) != FCL_OK)
+        return tool_fail_library();
+    t->results = calloc((size_t)t->count + 1, sizeof *t->results);
+    if (!t->results)
+        return tool_fail("out of memory");
+    for (int i = 0; i < t->count && !stop_asked(); i++)
+        tune_product(t, &t->products[i]);
+    return report(t);
+}
+
+static int run(const tool_call *call)
+{
+    if (fcl_options_finish(call->options) != FCL_OK)
+        return tool_fail_usage(&tune_command, "%s", fcl_error());
+    tuning t = {.settings = call->settings, .terminal = isatty(STDERR_FILENO)};
+    stop_watch();
+    int status = tune(&t);
+    free(t.results);
+    free(t.products);
+    fcl_device_close(&t.device);
+    return status;
+}
+
+const subcommand tune_command = {
+    .name = "tune",
+    .usage = "[--all] [--device D] [options]",
+    .summary = "measure a model's matrix products, and keep the fastest choices for later runs",
+    .about = "Products of a training step and of sampling. Each candidate is checked against double\n"
+             "precision; what may crash is measured in a process of its own. Runs on this device\n"
+             "read the table at their start, and multiply a shape that is near a measured one as\n"
+             "the table says; FLOWCL_TUNE=off ignores it. Ctrl-C keeps what is measured so far.\n"
+             "Products inside a kernel of whole rows (narrow networks on CPUs) are not listed.",
+    .size = sizeof(tune_settings),
+    .bind = bind,
+    .run = run,
+};

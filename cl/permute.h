@@ -39,4 +39,33 @@ static inline PHILOX_U32 permute_index(PHILOX_U32 position, PHILOX_U32 count, PH
     return position;
 }
 
+#ifdef __OPENCL_VERSION__
+/* The same for sixteen positions at once, each walking until its lane is inside. */
+static inline uint16 permute_index16(uint16 position, uint count, ulong seed, uint stream, ulong epoch)
+{
+    philox_block keys[2];
+    for (uint i = 0; i < 2; i++)
+        keys[i] = philox((uint)epoch, (uint)(epoch >> 32), i, stream, (uint)seed, (uint)(seed >> 32));
+    uint width = 1;
+    while (width < 16 && (1u << 2 * width) < count)
+        width++;
+    const uint mask = (1u << width) - 1;
+    int16 outside = -1;
+    do {
+        uint16 left = position >> width, right = position & mask;
+        for (int round = 0; round < 8; round++) {
+            uint16 mixed = right + keys[round / 4].word[round % 4];
+            mixed = (mixed ^ mixed >> 16) * 0x85EBCA6Bu;
+            mixed = (mixed ^ mixed >> 13) * 0xC2B2AE35u;
+            mixed = left ^ ((mixed ^ mixed >> 16) & mask);
+            left = right;
+            right = mixed;
+        }
+        position = select(position, left << width | right, as_uint16(outside));
+        outside = position >= count;
+    } while (any(outside));
+    return position;
+}
+#endif
+
 #endif

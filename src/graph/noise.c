@@ -59,13 +59,18 @@ int fcl_uniform_lower(fcl_lowering *lowering, fcl_tensor *node)
 
 int fcl_batch_index_lower(fcl_lowering *lowering, fcl_tensor *node)
 {
-    fcl_launch *launch = fcl_lower_kernel(lowering, node, "noise_batch_index");
+    bool wide = fcl_row_group(fcl_lower_device(lowering)) == 1;
+    size_t rows = (size_t)node->shape.dim[0];
+    fcl_launch *launch = fcl_lower_kernel(lowering, node, wide ? "noise_batch_index_wide" : "noise_batch_index");
     fcl_launch_buffer(launch, 0, node->buffer);
-    fcl_launch_int(launch, 1, (int)node->shape.dim[0]);
+    fcl_launch_int(launch, 1, (int)rows);
     fcl_launch_int(launch, 2, (int)node->attributes.count);
     fcl_launch_ulong(launch, 3, (uint64_t)node->attributes.total);
     fcl_launch_uint(launch, 4, node->attributes.stream);
     fcl_lower_random(lowering, launch, 5);
-    fcl_launch_range_1d(launch, (size_t)node->shape.dim[0], 64);
+    if (wide)
+        fcl_launch_range_1d(launch, (rows + 15) / 16, 1);
+    else
+        fcl_launch_range_1d(launch, rows, 64);
     return FCL_OK;
 }

@@ -1,0 +1,239 @@
+#!/usr/bin/env python3
+"""Runs the same work in PyTorch and in flowcl, in turn, and prints the ratios.
+
+Needs PyTorch, numpy and, for sampling, torchdiffeq, in an environment of your own; neither flowcl nor its tests
+need any of them.
+
+    python3 -m venv /tmp/venv && /tmp/venv/bin/pip install torch numpy torchdiffeq
+    /tmp/venv/bin/python tools/compare_pytorch.py --flowcl build/tools/flowcl
+
+Training: conditional flow matching on the linear path with AdamW(fused=True), clipping of the gradient's norm and an
+average of the weights (EMA), eager and by torch.compile; the better one counts. flowcl does the same by
+`flowcl train`; its figure is the median row of metrics.jsonl. Each pair is run in turn, --repeats times; medians and
+the median of the pairs' ratios are printed. Numbers of different machines or runs are not comparable.
+"""
+import argparse
+import json
+import os
+import pathlib
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+LADDER = [  # name, data, dimensions, width, hidden layers, batch, steps of one measurement
+    ("MLP 2-64 x 3, batch 256", "moons", 2, 64, 3, 256, 600),
+    ("MLP 2-512 x 4, batch 4096", "moons", 2, 512, 4, 4096, 12),
+    ("MLP 784-1024 x 3, batch 256", "fashion-mnist", 784, 1024, 3, 256, 40),
+]
+SAMPLING = [  # name, solver, points, options
+    ("rk4, 100 steps, 100 000 points", "rk4", 100_000, ["--steps", "100"]),
+    ("dopri5 1e-5, 10 000 points", "dopri5", 10_000, ["--rtol", "1e-5", "--atol", "1e-5"]),
+]
+
+
+# --- PyTorch, in a process of its own: prints one JSON object ---
+
+def mlp(torch, dimensions, width, depth):
+    sizes = [dimensions + 1] + [width] * depth + [dimensions]
+    layers = []
+    for i, (a, b) in enumerate(zip(sizes, sizes[1:])):
+        layers += [torch.nn.Linear(a, b)] + ([torch.nn.SELU()] if i < depth else [])
+    return torch.nn.Sequential(*layers)
+
+
+def torch_train(dimensions, width, depth, batch, steps, compiled):
+    import torch
+
+    torch.manual_seed(0)
+    model = mlp(torch, dimensions, width, depth)
+    average = [p.detach().clone() for p in model.parameters()]
+    optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.0, fused=True)
+    data = torch.randn(60_000, dimensions)
+
+    def loss_of(x1, x0, t):
+        v = model(torch.cat([t * x1 + (1 - t) * x0, t], dim=1))
+        return (v - (x1 - x0)).square().mean()
+
+    loss_function = torch.compile(loss_of) if compiled else loss_of
+
+    def step():
+        x1 = data[torch.randint(len(data), (batch,))]
+        loss = loss_function(x1, torch.randn_like(x1), torch.rand(batch, 1))
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(average, list(model.parameters()), 0.001)
+
+    began = time.perf_counter()
+    step()
+    first = time.perf_counter() - began
+    for _ in range(max(3, steps // 10)):
+        step()
+    began = time.perf_counter()
+    for _ in range(steps):
+        step()
+    return {"seconds": (time.perf_counter() - began) / steps, "first": first}
+
+
+def torch_sample(solver, points):
+    import torch
+    from torchdiffeq import odeint
+
+    torch.manual_seed(0)
+    model = mlp(torch, 2, 64, 3)
+    evaluations = 0
+
+    def velocity(t, x):
+        nonlocal evaluations
+        evaluations += 1
+        return model(torch.cat([x, t.expand(len(x), 1)], dim=1))
+
+    x = torch.randn(points, 2)
+    grid = torch.linspace(0, 1, 101) if solver == "rk4" else torch.tensor([0.0, 1.0])
+    options = {} if solver == "rk4" else {"rtol": 1e-5, "atol": 1e-5}
+    with torch.no_grad():
+        velocity(torch.tensor(0.0), x)
+        evaluations = 0
+        began = time.perf_counter()
+        odeint(velocity, x, grid, method=solver, **options)
+    return {"seconds": time.perf_counter() - began, "evaluations": evaluations}
+
+
+def child(arguments):
+    import torch
+
+    torch.set_num_threads(arguments.threads)
+    work = json.loads(arguments.child)
+    result = torch_train(**work["train"]) if "train" in work else torch_sample(**work["sample"])
+    result["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(result))
+
+
+def run_torch(arguments, work):
+    command = [sys.executable, __file__, "--threads", str(arguments.threads), "--child", json.dumps(work)]
+    began = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        return {"failed": (done.stderr.strip().splitlines() or ["no message"])[-1]}
+    return json.loads(done.stdout.splitlines()[-1]) | {"wall": time.perf_counter() - began}
+
+
+# --- flowcl ---
+
+def run_flowcl(command):
+    """Its wall time and peak memory, by the operating system's account of the finished process."""
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"failed: {' '.join(map(str, command))}")
+    return {"wall": time.perf_counter() - began, "peak_mib": usage.ru_maxrss / 1024, "output": output}
+
+
+def flowcl_train(arguments, row, folder):
+    _, data, _, width, depth, batch, steps = row
+    every = max(1, steps // 6)
+    command = [arguments.flowcl, "train", data, "--out", folder, "--width", width, "--depth", depth, "--batch", batch,
+               "--steps", steps + every, "--metrics-every", every, "--samples-every", "off",
+               "--checkpoint-every", "off", "--schedule", "constant", "--activation", "selu"]
+    result = run_flowcl(list(map(str, command)))
+    rows = [json.loads(line) for line in pathlib.Path(folder, "metrics.jsonl").read_text().splitlines()]
+    rates = [r["samples_per_second"] for r in rows[1:]]
+    return result | {"seconds": batch / statistics.median(rates)}
+
+
+def flowcl_sample(arguments, checkpoint, solver, points, options, folder):
+    command = [arguments.flowcl, "sample", checkpoint, "--n", str(points), "--solver", solver, *options, "--json",
+               "--out", os.path.join(folder, "samples.npy")]
+    result = run_flowcl(command)
+    return result | {"seconds": json.loads(result["output"])["seconds"]}
+
+
+# --- the comparison ---
+
+def median(values):
+    return statistics.median(values) if values else float("nan")
+
+
+def print_row(name, torch_seconds, flowcl_seconds, unit=1e3):
+    ratios = [a / b for a, b in zip(torch_seconds, flowcl_seconds)]
+    print(f"{name:34} {median(torch_seconds) * unit:11.3f} {median(flowcl_seconds) * unit:11.3f} {median(ratios):9.2f}",
+          flush=True)
+
+
+def compare_training(arguments, row):
+    name, _, dimensions, width, depth, batch, steps = row
+    work = {"dimensions": dimensions, "width": width, "depth": depth, "batch": batch, "steps": steps}
+    times = {"eager": [], "compile": []}
+    ours, startup, memory = [], [], []
+    for _ in range(arguments.repeats):
+        for kind in times:
+            result = run_torch(arguments, {"train": work | {"compiled": kind == "compile"}})
+            if "failed" in result:
+                print(f"  torch.compile does not work here: {result['failed']}", file=sys.stderr)
+                continue
+            times[kind].append(result["seconds"])
+            if kind == "eager":
+                memory.append(result["peak_mib"])
+        with tempfile.TemporaryDirectory() as folder:
+            result = flowcl_train(arguments, row, os.path.join(folder, "run"))
+        ours.append(result["seconds"])
+        startup.append(result["peak_mib"])
+    best = min((v for v in times.values() if v), key=median)
+    print_row(f"train {name}, ms", best, ours)
+    print_row("  peak memory, MiB", memory, startup, 1)
+
+
+def compare_startup(arguments):
+    name, _, dimensions, width, depth, batch, _ = row = LADDER[-1]
+    work = {"dimensions": dimensions, "width": width, "depth": depth, "batch": batch, "steps": 1, "compiled": False}
+    theirs, ours = [], []
+    for _ in range(arguments.repeats):
+        result = run_torch(arguments, {"train": work})
+        theirs.append(result["wall"] - 5 * result["seconds"])
+        with tempfile.TemporaryDirectory() as folder:
+            ours.append(flowcl_train(arguments, row[:-1] + (1,), os.path.join(folder, "run"))["wall"])
+    print_row("start to first step, s", theirs, ours, 1)
+
+
+def compare_sampling(arguments, folder):
+    checkpoint = os.path.join(folder, "moons")
+    run_flowcl([arguments.flowcl, "train", "moons", "--out", checkpoint, "--steps", "2000", "--activation", "selu",
+                "--samples-every", "off"])
+    for name, solver, points, options in SAMPLING:
+        theirs, ours = [], []
+        for _ in range(arguments.repeats):
+            theirs.append(run_torch(arguments, {"sample": {"solver": solver, "points": points}})["seconds"])
+            ours.append(flowcl_sample(arguments, checkpoint, solver, points, options, folder)["seconds"])
+        print_row(f"{name}, s", theirs, ours, 1)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--flowcl", default="build/tools/flowcl", help="the program (default %(default)s)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of PyTorch (default: the cores)")
+    parser.add_argument("--repeats", type=int, default=5, help="measurements of each (default %(default)s)")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        child(arguments)
+        return
+    import torch
+
+    print(f"PyTorch {torch.__version__}, {arguments.threads} threads; medians of {arguments.repeats}\n")
+    print(f"{'':34} {'PyTorch':>11} {'flowcl':>11} {'ratio':>9}")
+    for row in LADDER:
+        compare_training(arguments, row)
+    compare_startup(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        compare_sampling(arguments, folder)
+
+
+if __name__ == "__main__":
+    main()

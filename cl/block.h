@@ -53,15 +53,22 @@ INLINE void block_column(float16 *out, const float16 *a, const global float *w, 
         out[s] = sum[s];
 }
 
-/* out (BLOCK_ROWS, columns) = a (BLOCK_ROWS, count) times w; every number is a literal where it is called. */
+/* out (BLOCK_ROWS, columns) = a (BLOCK_ROWS, count) times w; every number is a literal where it is called.
+ * *_narrow are for few columns (less than 8 of a product, less than 16 of rows): the same, in little code. */
+INLINE void block_product_narrow(float16 *out, const float16 *a, const global float *w, int columns, int count,
+                                 int stride_n, int stride_k)
+{
+    for (int n = 0; n < columns; n++)
+        block_column(out + n * BLOCK_VECTORS, a, w + n * stride_n, count, stride_k);
+}
+
 INLINE void block_product(float16 *out, const float16 *a, const global float *w, int columns, int count,
                           int stride_n, int stride_k)
 {
     int n = 0;
     for (; n + 8 <= columns; n += 8)
         block_columns(out + n * BLOCK_VECTORS, a, w + n * stride_n, count, stride_n, stride_k);
-    for (; n < columns; n++)
-        block_column(out + n * BLOCK_VECTORS, a, w + n * stride_n, count, stride_k);
+    block_product_narrow(out + n * BLOCK_VECTORS, a, w + n * stride_n, columns - n, count, stride_n, stride_k);
 }
 
 /* The end of an adaptive step (ode.h) of the tile's samples; places are columns of the tile, those of results -1
@@ -131,12 +138,28 @@ INLINE void block_turn(float16 *x)
     }
 }
 
-/* tile = rows first .. of x (rows, columns); beyond the last row, that row again. */
+/* Columns c .. columns - 1 of tile = rows first .. of x (rows, columns); beyond the last row, that row again. */
+INLINE void block_load_from(float16 *tile, const global float *x, int c, int columns, int first, int rows)
+{
+    for (; c < columns; c++)
+        for (int s = 0; s < BLOCK_VECTORS; s++) {
+            float lane[16];
+            for (int j = 0; j < 16; j++)
+                lane[j] = x[min(first + 16 * s + j, rows - 1) * columns + c];
+            tile[c * BLOCK_VECTORS + s] = vload16(0, lane);
+        }
+}
+
+INLINE void block_load_narrow(float16 *tile, const global float *x, int columns, int first, int rows)
+{
+    block_load_from(tile, x, 0, columns, first, rows);
+}
+
 INLINE void block_load(float16 *tile, const global float *x, int columns, int first, int rows)
 {
-    for (int s = 0; s < BLOCK_VECTORS; s++) {
-        int c = 0;
-        for (; c + 16 <= columns; c += 16) {
+    int c = 0;
+    for (; c + 16 <= columns; c += 16)
+        for (int s = 0; s < BLOCK_VECTORS; s++) {
             float16 square[16];
             UNROLLED for (int j = 0; j < 16; j++)
                 square[j] = vload16(0, x + min(first + 16 * s + j, rows - 1) * columns + c);
@@ -144,36 +167,39 @@ INLINE void block_load(float16 *tile, const global float *x, int columns, int fi
             UNROLLED for (int j = 0; j < 16; j++)
                 tile[(c + j) * BLOCK_VECTORS + s] = square[j];
         }
-        for (; c < columns; c++) {
-            float lane[16];
-            UNROLLED for (int j = 0; j < 16; j++)
-                lane[j] = x[min(first + 16 * s + j, rows - 1) * columns + c];
-            tile[c * BLOCK_VECTORS + s] = vload16(0, lane);
-        }
-    }
+    block_load_from(tile, x, c, columns, first, rows);
 }
 
-/* Rows first .. of x (rows, columns) = tile, as far as there are rows. */
+/* Rows first .. of x (rows, columns) = tile, columns c .. columns - 1, as far as there are rows. */
+INLINE void block_store_from(global float *x, const float16 *tile, int c, int columns, int first, int rows)
+{
+    for (; c < columns; c++)
+        for (int s = 0; s < BLOCK_VECTORS; s++) {
+            float lane[16];
+            vstore16(tile[c * BLOCK_VECTORS + s], 0, lane);
+            for (int j = 0; j < min(16, rows - first - 16 * s); j++)
+                x[(first + 16 * s + j) * columns + c] = lane[j];
+        }
+}
+
+INLINE void block_store_narrow(global float *x, const float16 *tile, int columns, int first, int rows)
+{
+    block_store_from(x, tile, 0, columns, first, rows);
+}
+
 INLINE void block_store(global float *x, const float16 *tile, int columns, int first, int rows)
 {
-    for (int s = 0; s < BLOCK_VECTORS; s++) {
-        const int row = first + 16 * s, lanes = min(16, rows - row);
-        int c = 0;
-        for (; c + 16 <= columns && lanes == 16; c += 16) {
+    int c = 0;
+    for (; c + 16 <= columns && first + BLOCK_ROWS <= rows; c += 16)
+        for (int s = 0; s < BLOCK_VECTORS; s++) {
             float16 square[16];
             UNROLLED for (int j = 0; j < 16; j++)
                 square[j] = tile[(c + j) * BLOCK_VECTORS + s];
             block_turn(square);
             UNROLLED for (int j = 0; j < 16; j++)
-                vstore16(square[j], 0, x + (row + j) * columns + c);
+                vstore16(square[j], 0, x + (first + 16 * s + j) * columns + c);
         }
-        for (; c < columns; c++) {
-            float lane[16];
-            vstore16(tile[c * BLOCK_VECTORS + s], 0, lane);
-            for (int j = 0; j < lanes; j++)
-                x[(row + j) * columns + c] = lane[j];
-        }
-    }
+    block_store_from(x, tile, c, columns, first, rows);
 }
 
 #endif

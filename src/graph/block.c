@@ -1,10 +1,10 @@
 /* Row blocks: steps whose rows do not influence each other, run one after the other on a few rows at a time.
  *
- * In a model for samples (B, D) nearly everything is local to a row: products with shared weights, elementwise
- * chains, concatenation, the loss of a sample. A block joins such steps into one kernel that keeps a tile of
- * rows in private memory (cl/block.h), so a narrow network's whole forward pass, loss and backward pass to the
- * activations is one launch. On CPUs only, and only for widths at which the weights stay in the nearest caches:
- * beyond that the product kernels are faster.
+ * In a model for samples (B, D) nearly everything is local to a row: products with shared weights,
+ * elementwise chains, concatenation, the loss of a sample. A block joins such steps into one kernel that
+ * keeps a tile of rows in private memory (cl/block.h), so a narrow network's whole forward pass, loss and
+ * backward pass to the activations is one launch. On CPUs only, and only for widths at which the weights stay
+ * in the nearest caches: beyond that the product kernels are faster.
  *
  * Like fusing, joining must not make a cycle: a step joins a block when nothing it needs from outside depends
  * on the block. */
@@ -30,8 +30,8 @@ static bool narrow(fcl_shape shape)
 static int64_t product_rows(const fcl_tensor *product)
 {
     const fcl_tensor *a = product->input[0], *b = product->input[1];
-    bool fits = !product->attributes.transpose_a && a->shape.rank == 2 && b->shape.rank == 2 && narrow(a->shape) &&
-                narrow(product->shape);
+    bool fits = !product->attributes.transpose_a && a->shape.rank == 2 && b->shape.rank == 2 &&
+                narrow(a->shape) && narrow(product->shape);
     return fits ? product->shape.dim[0] : 0;
 }
 
@@ -42,7 +42,8 @@ static int64_t member_rows(const fcl_tensor *node)
     for (int k = 0; k < node->inputs; k++) {
         fcl_shape from = node->input[k]->shape;
         int64_t size = fcl_shape_size(from);
-        bool whole = is_rows(from, node->shape.dim[0]) && (from.dim[1] == node->shape.dim[1] || from.dim[1] == 1);
+        bool whole =
+            is_rows(from, node->shape.dim[0]) && (from.dim[1] == node->shape.dim[1] || from.dim[1] == 1);
         bool column = size == node->shape.dim[1] && from.rank >= 1 && from.dim[from.rank - 1] == size;
         if (!whole && !column && size != 1)
             return 0;
@@ -139,7 +140,8 @@ static bool may_join(blocker *b, int s, int block)
     return true;
 }
 
-/* Puts each step that can into the earliest block of as many rows: so a forward pass gathers its backward pass. */
+/* Puts each step that can into the earliest block of as many rows: so a forward pass gathers its backward
+ * pass. */
 static void join_steps(blocker *b)
 {
     fcl_plan *plan = b->plan;
@@ -152,8 +154,8 @@ static void join_steps(blocker *b)
             continue;
         columns[s] = plan->steps[s].shape.dim[1];
         for (int first = 0; first < s; first++) {
-            if (b->block[first] != first || rows[first] != rows[s] || columns[first] + columns[s] > MOST_COLUMNS ||
-                !may_join(b, s, first))
+            if (b->block[first] != first || rows[first] != rows[s] ||
+                columns[first] + columns[s] > MOST_COLUMNS || !may_join(b, s, first))
                 continue;
             b->block[s] = first;
             columns[first] += columns[s];
@@ -164,8 +166,8 @@ static void join_steps(blocker *b)
     free(rows);
 }
 
-/* A block is worth its kernel when it joins a product with anything; or when it is all there is, and its kernel
- * may repeat it. */
+/* A block is worth its kernel when it joins a product with anything; or when it is all there is, and its
+ * kernel may repeat it. */
 static bool worth_it(const blocker *b, int first)
 {
     const fcl_plan *plan = b->plan;

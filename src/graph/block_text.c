@@ -168,9 +168,10 @@ static void write_members(writer *w, const fcl_step *step)
     member_context context = {w, step};
     if (!step->members)
         return;
-    fcl_text_format(&g->body,
-                    "    for (int c = 0; c < %d; c++)\n    UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++) {\n",
-                    (int)step->shape.dim[1]);
+    fcl_text_format(
+        &g->body,
+        "    for (int c = 0; c < %d; c++)\n    UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++) {\n",
+        (int)step->shape.dim[1]);
     for (int i = 0; i < step->members; i++)
         fcl_generate_member(g, step->member[i], i, add_operand, &context);
     for (int i = 0; i < step->members; i++) {
@@ -187,10 +188,11 @@ static void write_product(writer *w, const fcl_tensor *product)
 {
     fcl_gemm_problem p = fcl_matmul_problem(product);
     int factor = fcl_generate_slot(w->g->read, &w->g->reads, fcl_node_root(product->input[1]));
-    fcl_text_format(&w->g->body,
-                    "    block_product(&tile[%d * BLOCK_VECTORS], &tile[%d * BLOCK_VECTORS], x%d, %d, %d, %d, %d);\n",
-                    place_of(w, product), place_of(w, product->input[0]), factor, p.n, p.k, p.transpose_b ? p.k : 1,
-                    p.transpose_b ? 1 : p.n);
+    fcl_text_format(
+        &w->g->body,
+        "    block_product%s(&tile[%d * BLOCK_VECTORS], &tile[%d * BLOCK_VECTORS], x%d, %d, %d, %d, %d);\n",
+        p.n < 8 ? "_narrow" : "", place_of(w, product), place_of(w, product->input[0]), factor, p.n, p.k,
+        p.transpose_b ? p.k : 1, p.transpose_b ? 1 : p.n);
 }
 
 static void write_copy(writer *w, int to, int from, int columns)
@@ -219,35 +221,38 @@ static void write_slice(writer *w, const fcl_tensor *node)
 
 static void write_sum(writer *w, const fcl_tensor *node)
 {
-    fcl_text_format(&w->g->body,
-                    "    UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++) {\n        real sum = 0;\n"
-                    "        for (int c = 0; c < %d; c++)\n            sum += tile[(%d + c) * BLOCK_VECTORS + s];\n"
-                    "        tile[%d * BLOCK_VECTORS + s] = sum;\n    }\n",
-                    (int)node->input[0]->shape.dim[1], place_of(w, node->input[0]), place_of(w, node));
+    fcl_text_format(
+        &w->g->body,
+        "    UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++) {\n        real sum = 0;\n"
+        "        for (int c = 0; c < %d; c++)\n            sum += tile[(%d + c) * BLOCK_VECTORS + s];\n"
+        "        tile[%d * BLOCK_VECTORS + s] = sum;\n    }\n",
+        (int)node->input[0]->shape.dim[1], place_of(w, node->input[0]), place_of(w, node));
 }
 
 static void write_cfm_loss(writer *w, const fcl_tensor *node)
 {
     int columns = (int)node->input[0]->shape.dim[1];
-    fcl_text_format(&w->g->body,
-                    "    UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++) {\n        real sum = 0;\n"
-                    "        for (int c = 0; c < %d; c++) {\n"
-                    "            const real error = tile[(%d + c) * BLOCK_VECTORS + s] - tile[(%d + c) * BLOCK_VECTORS "
-                    "+ s];\n            sum += error * error;\n        }\n"
-                    "        tile[%d * BLOCK_VECTORS + s] = sum / (real)(%d.0f);\n    }\n",
-                    columns, place_of(w, node->input[0]), place_of(w, node->input[1]), place_of(w, node), columns);
+    fcl_text_format(
+        &w->g->body,
+        "    UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++) {\n        real sum = 0;\n"
+        "        for (int c = 0; c < %d; c++) {\n"
+        "            const real error = tile[(%d + c) * BLOCK_VECTORS + s] - tile[(%d + c) * BLOCK_VECTORS "
+        "+ s];\n            sum += error * error;\n        }\n"
+        "        tile[%d * BLOCK_VECTORS + s] = sum / (real)(%d.0f);\n    }\n",
+        columns, place_of(w, node->input[0]), place_of(w, node->input[1]), place_of(w, node), columns);
 }
 
 static void write_cfm_loss_grad(writer *w, const fcl_tensor *node)
 {
     int columns = (int)node->shape.dim[1];
-    fcl_text_format(&w->g->body,
-                    "    for (int c = 0; c < %d; c++)\n    UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++) {\n"
-                    "        const real error = tile[(%d + c) * BLOCK_VECTORS + s] - tile[(%d + c) * BLOCK_VECTORS + "
-                    "s];\n        tile[(%d + c) * BLOCK_VECTORS + s] = error * (tile[%d * BLOCK_VECTORS + s] * "
-                    "(real)(%.9ef));\n    }\n",
-                    columns, place_of(w, node->input[0]), place_of(w, node->input[1]), place_of(w, node),
-                    place_of(w, node->input[2]), 2.0 / columns);
+    fcl_text_format(
+        &w->g->body,
+        "    for (int c = 0; c < %d; c++)\n    UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++) {\n"
+        "        const real error = tile[(%d + c) * BLOCK_VECTORS + s] - tile[(%d + c) * BLOCK_VECTORS + "
+        "s];\n        tile[(%d + c) * BLOCK_VECTORS + s] = error * (tile[%d * BLOCK_VECTORS + s] * "
+        "(real)(%.9ef));\n    }\n",
+        columns, place_of(w, node->input[0]), place_of(w, node->input[1]), place_of(w, node),
+        place_of(w, node->input[2]), 2.0 / columns);
 }
 
 static void write_ode_advance(writer *w, const fcl_tensor *node)
@@ -266,8 +271,11 @@ static const struct {
     void (*write)(writer *w, const fcl_tensor *node);
     int axis; /* -1: any; a bit set where the row sums */
 } own_texts[] = {
-    {"concat", write_concat, 1}, {"slice", write_slice, 1},       {"sum", write_sum, -1},
-    {"cfm_loss", write_cfm_loss, -1}, {"cfm_loss_grad", write_cfm_loss_grad, -1},
+    {"concat", write_concat, 1},
+    {"slice", write_slice, 1},
+    {"sum", write_sum, -1},
+    {"cfm_loss", write_cfm_loss, -1},
+    {"cfm_loss_grad", write_cfm_loss_grad, -1},
     {"ode_advance", write_ode_advance, -1},
 };
 
@@ -294,7 +302,9 @@ static void write_loads(writer *w)
     for (int i = 0; i < w->count; i++) {
         const value *v = &w->values[i];
         if (v->loaded)
-            fcl_text_format(&w->g->body, "    block_load(&tile[%d * BLOCK_VECTORS], x%d, %d, first, rows);\n", v->place,
+            fcl_text_format(&w->g->body,
+                            "    block_load%s(&tile[%d * BLOCK_VECTORS], x%d, %d, first, rows);\n",
+                            v->columns < 16 ? "_narrow" : "", v->place,
                             fcl_generate_slot(w->g->read, &w->g->reads, v->root), v->columns);
     }
 }
@@ -302,7 +312,8 @@ static void write_loads(writer *w)
 static void write_store(writer *w, fcl_tensor *node)
 {
     if (node->storage)
-        fcl_text_format(&w->g->body, "    block_store(y%d, &tile[%d * BLOCK_VECTORS], %d, first, rows);\n",
+        fcl_text_format(&w->g->body, "    block_store%s(y%d, &tile[%d * BLOCK_VECTORS], %d, first, rows);\n",
+                        node->shape.dim[1] < 16 ? "_narrow" : "",
                         fcl_generate_slot(w->g->store, &w->g->stores, node), place_of(w, node),
                         (int)node->shape.dim[1]);
 }
@@ -345,8 +356,11 @@ void fcl_block_kernel(fcl_text *text, const char *name, const fcl_generated *g, 
         fcl_text_format(text, "global float *y%d, ", i);
     for (int i = 0; i < g->scalars && !repeats; i++)
         fcl_text_format(text, "const float s%d, ", i);
-    fcl_text_add(text, repeats ? "const global float *table, const int rows, const int repeats)\n" : "const int rows)\n");
-    fcl_text_format(text, "{\n    const int first = (int)get_global_id(0) * BLOCK_ROWS;\n    float16 tile[%d * BLOCK_VECTORS];\n"
+    fcl_text_add(text, repeats ? "const global float *table, const int rows, const int repeats)\n"
+                               : "const int rows)\n");
+    fcl_text_format(text,
+                    "{\n    const int first = (int)get_global_id(0) * BLOCK_ROWS;\n    float16 tile[%d * "
+                    "BLOCK_VECTORS];\n"
                     "    bool running = true;\n",
                     (int)g->run);
     if (repeats)

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 
 typedef enum form {
-    WHOLE,   /* x[i] */
-    ROW,     /* x[i / size]: leading dimensions, then ones */
-    COLUMN,  /* x[i % size]: trailing dimensions */
-    SINGLE,  /* x[0] */
+    WHOLE,    /* x[i] */
+    ROW,      /* x[i / size]: leading dimensions, then ones */
+    COLUMN,   /* x[i % size]: trailing dimensions */
+    SINGLE,   /* x[0] */
     SCATTERED /* any other broadcast: its index is computed for each element */
 } form;
 
@@ -100,8 +100,8 @@ static void add_scattered_index(fcl_text *text, fcl_shape from, fcl_shape to)
     for (int d = 0; d < to.rank; d++) {
         int64_t dim = dim_from_end(to, d), own = dim_from_end(from, d);
         if (own != 1)
-            fcl_text_format(text, "%s(i / %lld %% %lld) * %lld", from_stride > 1 ? " + " : "", (long long)to_stride,
-                            (long long)dim, (long long)from_stride);
+            fcl_text_format(text, "%s(i / %lld %% %lld) * %lld", from_stride > 1 ? " + " : "",
+                            (long long)to_stride, (long long)dim, (long long)from_stride);
         to_stride *= dim;
         from_stride *= own;
     }
@@ -175,7 +175,8 @@ void fcl_generate_member(fcl_generated *g, fcl_tensor *node, int index, fcl_oper
 static void add_store(fcl_generated *g, fcl_tensor *node, const char *value)
 {
     if (node->storage && node != g->result)
-        fcl_text_format(&g->body, "        STORE(y%d, i, %s);\n", fcl_generate_slot(g->store, &g->stores, node), value);
+        fcl_text_format(&g->body, "        STORE(y%d, i, %s);\n",
+                        fcl_generate_slot(g->store, &g->stores, node), value);
 }
 
 static void add_params(const fcl_step *step, fcl_generated *g)
@@ -238,26 +239,29 @@ static void add_vector_block(fcl_text *text, const fcl_generated *g)
                     "#define real float%d\n#define LOAD(p, i) vload%d(0, (p) + (i))\n"
                     "#define STORE(p, i, x) vstore%d(x, 0, (p) + (i))\n",
                     g->vector, g->vector, g->vector);
-    fcl_text_format(text, "    if (begin + %d <= end) {\n        const int i = begin;\n%s    } else\n", g->vector,
-                    g->body.data);
+    fcl_text_format(text, "    if (begin + %d <= end) {\n        const int i = begin;\n%s    } else\n",
+                    g->vector, g->body.data);
     fcl_text_add(text, "#undef real\n#undef LOAD\n#undef STORE\n");
 }
 
 void fcl_generate_kernel(fcl_text *text, const char *name, const fcl_generated *g, int64_t size)
 {
-    fcl_text_format(text, "kernel void %s(%s%sconst int n)\n{\n    const int w = (int)get_global_id(0);\n", name,
-                    g->params.data, g->params.length ? ", " : "");
+    fcl_text_format(text, "kernel void %s(%s%sconst int n)\n{\n    const int w = (int)get_global_id(0);\n",
+                    name, g->params.data, g->params.length ? ", " : "");
     if (g->run < size && g->vector > 1) {
         long long run = g->run, pieces = (g->run + g->vector - 1) / g->vector;
-        fcl_text_format(text, "    const int row = w / %lld, begin = row * %lld + w %% %lld * %d;\n", pieces, run, pieces,
-                        g->vector);
-        fcl_text_format(text, "    const int end = min(min(begin + %d, row * %lld + %lld), n);\n", g->vector, run, run);
+        fcl_text_format(text, "    const int row = w / %lld, begin = row * %lld + w %% %lld * %d;\n", pieces,
+                        run, pieces, g->vector);
+        fcl_text_format(text, "    const int end = min(min(begin + %d, row * %lld + %lld), n);\n", g->vector,
+                        run, run);
     } else {
-        fcl_text_format(text, "    const int begin = w * %d, end = min(begin + %d, n);\n", g->vector, g->vector);
+        fcl_text_format(text, "    const int begin = w * %d, end = min(begin + %d, n);\n", g->vector,
+                        g->vector);
     }
     if (g->vector > 1)
         add_vector_block(text, g);
-    fcl_text_add(text, "#define real float\n#define LOAD(p, i) (p)[i]\n#define STORE(p, i, x) (p)[i] = (x)\n");
+    fcl_text_add(text,
+                 "#define real float\n#define LOAD(p, i) (p)[i]\n#define STORE(p, i, x) (p)[i] = (x)\n");
     fcl_text_format(text, "    for (int i = begin; i < end; i++) {\n%s    }\n", g->body.data);
     fcl_text_add(text, "#undef real\n#undef LOAD\n#undef STORE\n}\n\n");
 }

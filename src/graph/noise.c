@@ -61,7 +61,8 @@ int fcl_batch_index_lower(fcl_lowering *lowering, fcl_tensor *node)
 {
     bool wide = fcl_row_group(fcl_lower_device(lowering)) == 1;
     size_t rows = (size_t)node->shape.dim[0];
-    fcl_launch *launch = fcl_lower_kernel(lowering, node, wide ? "noise_batch_index_wide" : "noise_batch_index");
+    fcl_launch *launch =
+        fcl_lower_kernel(lowering, node, wide ? "noise_batch_index_wide" : "noise_batch_index");
     fcl_launch_buffer(launch, 0, node->buffer);
     fcl_launch_int(launch, 1, (int)rows);
     fcl_launch_int(launch, 2, (int)node->attributes.count);

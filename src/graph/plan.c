@@ -123,7 +123,8 @@ static void write_in_place(fcl_plan *plan)
 {
     fcl_graph *graph = plan->graph;
     for (int i = 0; i < graph->assignment_count; i++) {
-        fcl_tensor *target = graph->assignments[i].target, *value = fcl_node_root(graph->assignments[i].value);
+        fcl_tensor *target = graph->assignments[i].target,
+                   *value = fcl_node_root(graph->assignments[i].value);
         if (!value->storage->instead && may_write_into(plan, target, value))
             value->storage->instead = target;
     }
@@ -154,7 +155,8 @@ static size_t lowest_place(fcl_storage **placed, int count, const fcl_storage *s
             const fcl_storage *other = placed[i];
             if (other->instead || !live_together(storage, other))
                 continue;
-            if (offset < other->offset + aligned(other->bytes) && other->offset < offset + aligned(storage->bytes)) {
+            if (offset < other->offset + aligned(other->bytes) &&
+                other->offset < offset + aligned(storage->bytes)) {
                 offset = other->offset + aligned(other->bytes);
                 moved = true;
             }

@@ -93,7 +93,8 @@ static void kernel_text(fcl_text *text, const fcl_plan *plan, const fcl_step *st
         fcl_block_kernel(text, name, g, plan->table_index >= 0);
     } else if (step->product) {
         fcl_gemm_problem problem = problem_of(step);
-        fcl_gemm_tile_source(text, name, &problem, &step->choice, g->params.data, step->members ? g->body.data : "");
+        fcl_gemm_tile_source(text, name, &problem, &step->choice, g->params.data,
+                             step->members ? g->body.data : "");
     } else {
         fcl_generate_kernel(text, name, g, fcl_shape_size(step->shape));
     }
@@ -214,7 +215,8 @@ static void lower_copies(fcl_lowering *l)
     const fcl_graph *graph = l->plan->graph;
     l->step = l->plan->count;
     for (int i = 0; i < graph->assignment_count; i++) {
-        fcl_tensor *target = graph->assignments[i].target, *value = fcl_node_root(graph->assignments[i].value);
+        fcl_tensor *target = graph->assignments[i].target,
+                   *value = fcl_node_root(graph->assignments[i].value);
         if (value->storage->instead == target)
             continue;
         fcl_action *action = add_action(l);
@@ -382,7 +384,8 @@ static int run_table(const fcl_plan *plan, int count, const float *values)
 {
     fcl_launch *launch = plan->actions[0].launch;
     if (plan->table_scalars)
-        FCL_TRY(fcl_buffer_write(plan->table, 0, sizeof(float) * (size_t)count * (size_t)plan->table_scalars, values));
+        FCL_TRY(fcl_buffer_write(plan->table, 0, sizeof(float) * (size_t)count * (size_t)plan->table_scalars,
+                                 values));
     fcl_launch_int(launch, plan->table_index + 2, count);
     return fcl_launch_enqueue(launch);
 }
@@ -403,7 +406,8 @@ int fcl_graph_run(fcl_graph *graph)
 }
 
 /* A row of the table: what `values` says of a scalar, else what it was set to. */
-static void fill_row(const fcl_plan *plan, int scalars, fcl_tensor *const *scalar, const float *values, float *row)
+static void fill_row(const fcl_plan *plan, int scalars, fcl_tensor *const *scalar, const float *values,
+                     float *row)
 {
     for (int i = 0; i < scalars; i++)
         scalar[i]->scalar = values[i];
@@ -440,7 +444,8 @@ static size_t bytes_of(const fcl_tensor *tensor)
 
 static int no_memory(const fcl_tensor *tensor)
 {
-    return fcl_fail(FCL_ERR_ARGUMENT, "%s is neither a leaf nor an output of a compiled graph", fcl_node_text(tensor));
+    return fcl_fail(FCL_ERR_ARGUMENT, "%s is neither a leaf nor an output of a compiled graph",
+                    fcl_node_text(tensor));
 }
 
 int fcl_tensor_write(fcl_tensor *tensor, const void *data)

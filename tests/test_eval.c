@@ -353,6 +353,52 @@ static void w2_of_two_moons_is_small(void **state)
     fcl_array_destroy(&draws[1]);
 }
 
+/* Columns of a color in the row of pixels `y`, from `left` on. */
+static int color_run(const picture *p, int left, int y, bool (*is_color)(const uint8_t *rgb))
+{
+    int count = 0;
+    for (int x = left; x < p->width; x++)
+        count += is_color(pixel(p, x, y));
+    return count;
+}
+
+static bool is_orange(const uint8_t *rgb)
+{
+    return rgb[0] > 200 && rgb[1] > 120 && rgb[1] < 190 && rgb[2] < 60;
+}
+
+/* Two bars of one panel: their widths are as their values, and a missing one has no width. */
+static void bar_charts_have_bars_as_long_as_their_values(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"one", "other"};
+    const fcl_bar both[] = {{4, NAN, NAN}, {1, 1, 1}}, alone[] = {{NAN, NAN, NAN}, {3, 3, 3}};
+    const fcl_bar_panel panels[] = {{"both", both}, {"alone", alone}};
+    fcl_bar_chart chart = {.title = "bars", .bar_count = 2, .panel_count = 2, .bar = names, .panel = panels};
+    const char *path = scratch_path("bars.png");
+    int status = fcl_bar_chart_write(path, &chart);
+    if (status == FCL_ERR_UNSUPPORTED) {
+        assert_says("built without charts");
+        skip();
+    }
+    assert_int_equal(status, FCL_OK);
+    picture p = read_picture(path);
+    int blue = 0, orange[2] = {0};
+    for (int y = 0; y < p.height; y++) {
+        int half = p.width / 2, width = color_run(&p, half, y, is_orange);
+        blue = fmax(blue, color_run(&p, 0, y, is_blue));
+        orange[1] = width > orange[1] ? width : orange[1];
+        width = color_run(&p, 0, y, is_orange) - width;
+        orange[0] = width > orange[0] ? width : orange[0];
+    }
+    assert_true(blue > 300 && abs(blue - 4 * orange[0]) < 12);
+    assert_true(abs(orange[1] - blue) < 6); /* the largest of its panel */
+    free(p.rgb);
+    chart.panel_count = 0;
+    assert_int_equal(fcl_bar_chart_write(path, &chart), FCL_ERR_ARGUMENT);
+    assert_says("no bars");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -362,6 +408,7 @@ int main(void)
         cmocka_unit_test(scatter_has_equal_axes_and_the_points_in_place),
         cmocka_unit_test(scatter_survives_bad_points),
         cmocka_unit_test(what_cannot_be_drawn_is_said),
+        cmocka_unit_test(bar_charts_have_bars_as_long_as_their_values),
         cmocka_unit_test(loss_chart_falls),
         cmocka_unit_test(a_full_disk_loses_nothing),
         cmocka_unit_test(w2_on_a_line_is_between_sorted_points),

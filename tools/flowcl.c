@@ -14,6 +14,8 @@ static const subcommand *const commands[] = {
     &train_command,
     &sample_command,
     &info_command,
+    &bench_command,
+    &bench_device_command,
     &tune_command,
     &tune_candidate_command,
 };

@@ -42,6 +42,28 @@ typedef struct fcl_loss_chart {
  * left, FCL_ERR_NUMERIC. FCL_ERR_UNSUPPORTED where the library was built without charts. */
 FCL_API int fcl_loss_chart_write(const char *path, const fcl_loss_chart *chart);
 
+/* A chart of horizontal bars: a panel for each thing that was measured, in it a bar for each of those that
+ * were compared, always in the same order and color. Each panel has a scale of its own, from zero. */
+typedef struct fcl_bar {
+    double value;     /* not negative; NaN: there is none */
+    double low, high; /* what it spreads over; NaN or equal: no whisker */
+} fcl_bar;
+
+typedef struct fcl_bar_panel {
+    const char *title;
+    const fcl_bar *bar; /* bar_count of them */
+} fcl_bar_panel;
+
+typedef struct fcl_bar_chart {
+    const char *title; /* NULL for none */
+    int bar_count, panel_count;
+    const char *const *bar; /* what each of a panel's bars stands for */
+    const fcl_bar_panel *panel;
+} fcl_bar_chart;
+
+/* Writes it as .png. FCL_ERR_ARGUMENT without any bar, FCL_ERR_UNSUPPORTED as above. */
+FCL_API int fcl_bar_chart_write(const char *path, const fcl_bar_chart *chart);
+
 /* The squared 2-Wasserstein distance between two sets of equally many points (N, ...), exact: the least mean
  * squared distance over all pairings. Takes O(N^3) time at worst and 8 N^2 bytes; a second for N = 2000
  * is long. FCL_ERR_SHAPE where the shapes differ or are empty, FCL_ERR_NUMERIC where a value is not finite.

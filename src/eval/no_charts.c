@@ -1,4 +1,4 @@
-/* What pen.c and chart.c do, in a build without cairo. */
+/* What pen.c, chart.c and bars.c do, in a build without cairo. */
 #include <flowcl/eval.h>
 
 #include "base/error.h"
@@ -18,11 +18,22 @@ int fcl_canvas_axes(fcl_canvas *canvas, const fcl_frame *frame, const char *titl
     return FCL_OK;
 }
 
-int fcl_loss_chart_write(const char *path, const fcl_loss_chart *chart)
+static int refuse(const char *path)
 {
-    (void)chart;
     return fcl_fail(FCL_ERR_UNSUPPORTED,
                     "cannot draw %s: flowcl was built without charts (meson's -Dcharts=enabled, "
                     "with cairo and pango)",
                     path);
+}
+
+int fcl_loss_chart_write(const char *path, const fcl_loss_chart *chart)
+{
+    (void)chart;
+    return refuse(path);
+}
+
+int fcl_bar_chart_write(const char *path, const fcl_bar_chart *chart)
+{
+    (void)chart;
+    return refuse(path);
 }

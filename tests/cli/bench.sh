@@ -1,0 +1,89 @@
+#!/bin/sh
+# The benchmark: its records, its comparisons, and that a device that cannot be used is told. No speed is asked for.
+. "$(dirname "$0")/lib.sh"
+
+# records EXPRESSION: the lines in `lines` are records `r` for which the Python expression holds.
+records() {
+    python3 -c 'import json, sys
+r = [json.loads(line) for line in open("lines")]
+m = {(x["group"], x["what"]): x for x in r if x["record"] == "measure"}
+assert eval(sys.argv[1]), sys.argv[1]' "$1" || fail "not so: $1"
+}
+
+refused 2 "must end in .png" bench --chart chart.jpg
+refused 2 "--repeats" bench --repeats 2
+refused 2 "did you mean \"mlp-2-64\"?" bench --model mlp-2-63
+refused 1 "cannot open the baseline none.json" bench --baseline none.json
+echo '{"record": "measure"' >bad.json
+refused 1 "bad.json:1: not a line of flowcl bench --json" bench --baseline bad.json
+echo '{}' >bad.json
+refused 1 "bad.json:1: not a record" bench --baseline bad.json
+
+expect 1 bench --quick --device "no such thing"
+says "no such thing"
+[ ! -s out ] || fail "printed something without a device"
+
+expect 0 bench --quick --json --chart chart.png
+mv out lines
+says "bench: triad"
+records 'all(isinstance(x, dict) and x["device"] == r[0]["device"] for x in r)'
+records 'r[0]["record"] == "device" and r[0]["selftest"]["passed"] and r[0]["selftest"]["error"] < 1e-4'
+records 'all(r[0][k] for k in ("name", "platform", "version", "driver", "memory_bytes", "compute_units", "clblast"))'
+records '{("start-up", "cold compile"), ("start-up", "cold to the first step"), ("start-up", "warm compile"),
+    ("start-up", "warm to the first step"), ("machine", "launch"), ("machine", "launch, waited for"),
+    ("machine", "copy"), ("machine", "triad"), ("machine", "fp32 peak"), ("products", "forward 256x64x64"),
+    ("products", "dX 256x64x64"), ("products", "dW 64x64x256"), ("training", "training"),
+    ("sampling", "sampling")} <= set(m)'
+records 'all(0 < x["p10"] <= x["median"] <= x["p90"] and x["repeats"] >= 1 for x in m.values())'
+records 'all(x["repeats"] >= 5 for x in m.values() if x["group"] != "start-up")'
+records 'all(x["noisy"] == (x["p90"] - x["p10"] > 0.05 * x["median"]) for x in m.values())'
+records 'all(x["right"] and x["error"] < 1e-5 for x in m.values() if x["group"] in ("machine", "products"))'
+records 'all(x["share_of_peak"] > 0 and x["how"] for x in m.values() if x["group"] == "products")'
+records 'all(x["of_first"] == 1 and x["selftest_error"] < 1e-4 for x in m.values())'
+records 'all((x["model"] is None) == (x["group"] == "machine") for x in m.values())'
+records '"mean" in m["sampling", "sampling"]'
+cat >check.py <<'EOP'
+import json
+r = [json.loads(line) for line in open("lines")]
+step, = [x for x in r if x["record"] == "step"]
+assert step["parameters"] > 8000 and step["launches"] > 0 and step["kernels"] and step["memory_bytes"] > 0
+assert step["loss"] > 0 and step["loss_difference"] == 0 and step["batch"] == 256
+# three products of each inner layer, two of the first: at least those of the 64 x 64 layers
+assert step["operations"] > 2 * 256 * 64 * 64 * 6
+floors = step["floors"]
+assert set(floors) == {"compute", "bandwidth", "launches", "host"} and all(x > 0 for x in floors.values())
+assert step["limit"] == max(floors, key=floors.get)
+assert abs(step["limit_share"] - max(floors.values()) / step["seconds"]) < 1e-6
+peak, = [x["median"] for x in r if x.get("what") == "fp32 peak"]
+assert abs(floors["compute"] - step["operations"] / (peak * 1e9)) < 1e-6 * floors["compute"]
+EOP
+python3 check.py || fail "the step's record is not right"
+[ "$(head -c 4 chart.png | tail -c 3)" = PNG ] || fail "chart.png is no picture"
+
+# A baseline twice as fast at everything: the ratios are those of the medians.
+python3 - <<'EOP'
+import json
+with open("base.json", "w") as base:
+    for line in open("lines"):
+        x = json.loads(line)
+        if x["record"] == "measure":
+            x["median"] *= 2 if x["better"] == "more" else 0.5
+        base.write(json.dumps(x) + "\n")
+EOP
+expect 0 bench --quick --json --baseline base.json
+cp out lines
+cat >check.py <<'EOP'
+import json
+base = {(x["group"], x["what"]): x for x in map(json.loads, open("base.json")) if x["record"] == "measure"}
+for x in map(json.loads, open("lines")):
+    if x["record"] == "measure":
+        a, b = x["median"], base[x["group"], x["what"]]["median"]
+        ratio = a / b if x["better"] == "more" else b / a
+        assert abs(x["of_baseline"] / ratio - 1) < 1e-6, x
+EOP
+python3 check.py || fail "a ratio against the baseline is not right"
+
+# For people: no line is wider than 100 columns, and one device that fails does not end the others' run.
+expect 0 bench --quick --device "$FLOWCL_DEVICE,no such thing"
+printed "self-test passed" "fp32 peak" "not measured:" "limited by" "samples/s"
+awk 'length > 100 && !/not measured|driver/ { exit 1 }' out || fail "the table is too wide"

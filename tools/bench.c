@@ -1,0 +1,237 @@
+/* flowcl bench: what each device can do, and what training and sampling make of it. */
+#include "bench.h"
+#include "stop.h"
+#include "terminal.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+typedef struct bench_settings {
+    const char *device, *model, *baseline, *chart;
+    int repeats;
+    bool quick, json;
+} bench_settings;
+
+/* clang-format off */
+static const fcl_option table[] = {
+    {"device", FCL_OPTION(bench_settings, device), .placeholder = "D[,D]", .group = "What is measured",
+     .help = "P:D, cpu, gpu or a part of a name, several after commas; $FLOWCL_DEVICE, else every usable one"},
+    {"model", FCL_OPTION(bench_settings, model), .choice = bench_model_name,
+     .help = "only this row of the ladder; without it all of them"},
+    {"repeats", FCL_OPTION(bench_settings, repeats), .minimum = 5, .maximum = 1000, .fallback = "5",
+     .help = "repeats of each measurement"},
+    {"quick", FCL_OPTION(bench_settings, quick), .help = "short repeats, small buffers, and only the smallest model"},
+    {"json", FCL_OPTION(bench_settings, json), .group = "Output", .help = "print a JSON object a line instead of tables"},
+    {"baseline", FCL_OPTION(bench_settings, baseline), .placeholder = "FILE",
+     .help = "compare with an earlier run's --json lines"},
+    {"chart", FCL_OPTION(bench_settings, chart), .placeholder = "FILE.png", .help = "draw the results as bars"},
+    {0},
+};
+/* clang-format on */
+
+static int bind(fcl_options *options, void *settings)
+{
+    return fcl_options_add(options, table, settings);
+}
+
+typedef struct work {
+    bench_run run; /* first: the callbacks are given it */
+    const bench_settings *settings;
+    json_t *baseline;
+    progress bar;
+    char last[96]; /* of the table's headings */
+    char said[96];
+} work;
+
+/* --- what the run tells --- */
+
+static const bench_unit *unit_of(const bench_run *run, const json_t *record)
+{
+    for (int i = 0; i < run->unit_count; i++)
+        if (!strcmp(run->units[i].id, bench_text(record, "device")))
+            return &run->units[i];
+    return NULL;
+}
+
+static void set_ratio(json_t *record, const char *key, double ratio)
+{
+    if (isfinite(ratio))
+        json_object_set_new(record, key, json_real(ratio));
+}
+
+static void complete(const work *w, json_t *record)
+{
+    const bench_run *run = &w->run;
+    const bench_unit *unit = unit_of(run, record);
+    if (!unit || !strcmp(bench_text(record, "record"), "device"))
+        return;
+    json_object_set_new(record, "name", json_string(unit->name));
+    json_object_set_new(record, "selftest_error", json_real(unit->selftest_error));
+    const json_t *first = NULL;
+    for (int i = 0; i < run->unit_count && !first; i++)
+        first = bench_record_find(run->records, "device", run->units[i].id, record);
+    set_ratio(record, "of_first", bench_record_ratio(record, first ? first : record));
+    if (w->baseline)
+        set_ratio(record, "of_baseline",
+                  bench_record_ratio(record, bench_record_find(w->baseline, "name", unit->name, record)));
+}
+
+static void emit(bench_run *run, json_t *record)
+{
+    work *w = (work *)run;
+    complete(w, record);
+    json_array_append_new(run->records, record);
+    if (run->unit_count == 1 && !strcmp(bench_text(record, "record"), "device") &&
+        bench_text(record, "failed"))
+        return; /* it ends the bench, with this sentence */
+    progress_erase(&w->bar);
+    if (w->settings->json) {
+        json_dumpf(record, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
+        putchar('\n');
+    } else {
+        bench_report(record, w->baseline ? "of_baseline" : run->unit_count > 1 ? "of_first" : NULL, w->last);
+    }
+    fflush(stdout);
+}
+
+static void say(bench_run *run, const char *what)
+{
+    work *w = (work *)run;
+    if (!strcmp(what, w->said))
+        return;
+    snprintf(w->said, sizeof w->said, "%s", what);
+    progress_erase(&w->bar);
+    if (isatty(STDERR_FILENO))
+        progress_announce(&w->bar, what);
+    else
+        fprintf(stderr, "bench: %s\n", what);
+}
+
+/* --- which devices --- */
+
+static void add_unit(bench_run *run, const char *selector, size_t length)
+{
+    bench_unit *grown = realloc(run->units, (size_t)(run->unit_count + 1) * sizeof *grown);
+    if (!grown)
+        return;
+    run->units = grown;
+    grown[run->unit_count] = (bench_unit){0};
+    snprintf(grown[run->unit_count++].selector, sizeof grown->selector, "%.*s", (int)length, selector);
+}
+
+static void add_named(bench_run *run, const char *names)
+{
+    for (; *names; names += strspn(names, ",")) {
+        size_t length = strcspn(names, ",");
+        if (length)
+            add_unit(run, names, length);
+        names += length;
+    }
+}
+
+static int add_usable(bench_run *run)
+{
+    fcl_device_info *list;
+    int count;
+    char id[32];
+    if (fcl_device_list(&list, &count) != FCL_OK)
+        return tool_fail_library();
+    for (int i = 0; i < count; i++) {
+        snprintf(id, sizeof id, "%d:%d", list[i].platform, list[i].index);
+        if (list[i].usable)
+            add_unit(run, id, strlen(id));
+    }
+    fcl_free(list);
+    return run->unit_count
+               ? EXIT_DONE
+               : tool_fail("there is no usable OpenCL device; flowcl devices tells what there is");
+}
+
+static int find_devices(work *w)
+{
+    const char *variable = getenv("FLOWCL_DEVICE");
+    const char *names = w->settings->device ? w->settings->device : variable;
+    if (!names || !*names)
+        return add_usable(&w->run);
+    add_named(&w->run, names);
+    return w->run.unit_count ? EXIT_DONE : tool_fail("\"%s\" names no device", names);
+}
+
+/* --- all of it --- */
+
+static int check_usage(const tool_call *call)
+{
+    const bench_settings *settings = call->settings;
+    if (fcl_options_finish(call->options))
+        return tool_fail_usage(&bench_command, "%s", fcl_error());
+    size_t length = settings->chart ? strlen(settings->chart) : 0;
+    if (settings->chart && (length < 5 || strcasecmp(settings->chart + length - 4, ".png")))
+        return tool_fail_usage(&bench_command, "the chart %s must end in .png", settings->chart);
+    return EXIT_DONE;
+}
+
+/* With one device its reason is the bench's. */
+static int fail_without_device(const work *w)
+{
+    const char *reason =
+        w->run.unit_count == 1 ? bench_text(json_array_get(w->run.records, 0), "failed") : NULL;
+    return reason ? tool_fail("%s", reason) : tool_fail("none of the devices can be measured");
+}
+
+static int measure(work *w)
+{
+    int status = find_devices(w);
+    if (status == EXIT_DONE && bench_run_open(&w->run) == 0)
+        status = fail_without_device(w);
+    if (status == EXIT_DONE)
+        status = bench_run_measure(&w->run);
+    progress_erase(&w->bar);
+    bench_run_close(&w->run);
+    if (status == EXIT_DONE && w->settings->chart)
+        status = bench_chart_write(w->settings->chart, w->run.records);
+    return status;
+}
+
+static int run(const tool_call *call)
+{
+    const bench_settings *settings = call->settings;
+    work w = {.settings = settings};
+    int status = check_usage(call);
+    if (status != EXIT_DONE)
+        return status;
+    if (settings->baseline && !(w.baseline = bench_baseline_read(settings->baseline)))
+        return EXIT_FAILED;
+    w.run = (bench_run){.repeats = settings->repeats,
+                        .quick = settings->quick,
+                        .model = settings->model,
+                        .emit = emit,
+                        .say = say,
+                        .records = json_array()};
+    stop_watch();
+    status = measure(&w);
+    free(w.run.units);
+    json_decref(w.run.records);
+    json_decref(w.baseline);
+    return status;
+}
+
+const subcommand bench_command = {
+    .name = "bench",
+    .usage = "[--device D[,D]] [options]",
+    .summary = "compare devices: their limits, training, sampling, and what limits a step",
+    .about = "Each device has a process of its own; the repeats of a measurement go round the\n"
+             "devices. A median comes with the 10th and 90th percentile; ~ marks a spread above\n"
+             "5 %. \"error\" is against double precision: what is wrong is no speed.\n"
+             "\n"
+             "A step's floors are: compute, its products' operations over the fp32 peak;\n"
+             "bandwidth, the bytes of optimiser and activations over the triad's; launches,\n"
+             "their number times the cost of one in a stream; host, the time to enqueue a step.\n"
+             "The largest one limits; its share of the step says how near the step is to it.",
+    .size = sizeof(bench_settings),
+    .bind = bind,
+    .run = run,
+};

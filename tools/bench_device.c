@@ -1,0 +1,197 @@
+/* flowcl bench-device: the process of one device. Obeys the commands that bench.h lists. */
+#include "bench.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+typedef struct bench_device_settings {
+    fcl_device *device;
+    bench_item items[BENCH_ITEMS_MOST];
+    int count;
+    bench_task *task;
+    const char *selector;
+} work;
+
+/* Where drivers keep compiled kernels. */
+static const char *const cache_variables[] = {"POCL_CACHE_DIR",        "CUDA_CACHE_PATH",
+                                              "MESA_SHADER_CACHE_DIR", "NEO_CACHE_DIR",
+                                              "AMD_COMGR_CACHE_DIR",   "cl_cache_dir"};
+
+static json_t *failure(void)
+{
+    return json_pack("{s:s}", "failed", fcl_error());
+}
+
+/* --- the device --- */
+
+static int open_device(work *w)
+{
+    fcl_device_options options = {.skip_selftest = true};
+    return w->device ? FCL_OK : fcl_device_open(w->selector, &options, &w->device);
+}
+
+static json_t *describe_selftest(fcl_device *device)
+{
+    fcl_selftest_line *lines = NULL;
+    int count = 0, worst = 0;
+    bool passed = fcl_device_selftest(device, &lines, &count) == FCL_OK;
+    const char *family = "";
+    char detail[256] = "";
+    double error = 0;
+    for (int i = 0; i < count; i++) {
+        if (!lines[i].passed && !detail[0])
+            snprintf(detail, sizeof detail, "%s: %s", lines[i].family, lines[i].detail);
+        worst = lines[i].error > lines[worst].error ? i : worst;
+    }
+    if (count) {
+        family = lines[worst].family;
+        error = lines[worst].error;
+    }
+    json_t *object = json_pack("{s:b, s:s, s:s}", "passed", passed, "worst_family", family, "detail", detail);
+    json_object_set_new(object, "error", error < 1e300 ? json_real(error) : json_null());
+    fcl_free(lines);
+    return object;
+}
+
+static void set_text(json_t *object, const char *key, const char *text)
+{
+    json_t *string = *text ? json_string(text) : NULL; /* what is not UTF-8 is left out */
+    json_object_set_new(object, key, string ? string : json_null());
+}
+
+static json_t *describe(work *w)
+{
+    if (open_device(w) != FCL_OK)
+        return failure();
+    const fcl_device_info *info = fcl_device_describe(w->device);
+    char id[32];
+    snprintf(id, sizeof id, "%d:%d", info->platform, info->index);
+    json_t *object = json_pack("{s:s, s:s, s:I, s:i}", "record", "device", "device", id, "memory_bytes",
+                               (json_int_t)info->memory, "compute_units", info->compute_units);
+    set_text(object, "name", info->name);
+    set_text(object, "platform", info->platform_name);
+    set_text(object, "vendor", info->vendor);
+    set_text(object, "version", info->device_version);
+    set_text(object, "driver", info->driver);
+    set_text(object, "warning", info->warning);
+    set_text(object, "flowcl", fcl_version());
+    set_text(object, "clblast", fcl_clblast_version());
+    json_object_set_new(object, "selftest", describe_selftest(w->device));
+    return object;
+}
+
+static json_t *startup(work *w)
+{
+    double began = bench_now(), compile, step;
+    if (open_device(w) != FCL_OK)
+        return failure();
+    double open = bench_now() - began;
+    if (bench_first_step(w->device, &compile, &step) != FCL_OK)
+        return failure();
+    return json_pack("{s:f, s:f, s:f}", "open", open, "compile", compile, "step", step);
+}
+
+/* --- an item --- */
+
+static json_t *prepare(work *w, const char *argument)
+{
+    int index = atoi(argument);
+    bench_task_destroy(&w->task);
+    if (index < 0 || index >= w->count)
+        return json_pack("{s:s}", "failed", "no such item");
+    if (bench_task_create(w->device, &w->items[index], strstr(argument, "quick") != NULL, &w->task) != FCL_OK)
+        return failure();
+    return bench_task_plan(w->task);
+}
+
+static json_t *repeat(work *w)
+{
+    double seconds;
+    if (!w->task)
+        return json_pack("{s:s}", "failed", "nothing is prepared");
+    return bench_task_repeat(w->task, &seconds) == FCL_OK ? json_pack("{s:f}", "seconds", seconds)
+                                                          : failure();
+}
+
+/* The most memory that this process has had. */
+static json_int_t process_memory(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (json_int_t)usage.ru_maxrss * 1024;
+}
+
+static json_t *finish(work *w)
+{
+    json_t *facts = json_pack("{s:I}", "process_bytes", process_memory());
+    if (w->task && bench_task_finish(w->task, facts) != FCL_OK)
+        json_object_set_new(facts, "failed", json_string(fcl_error()));
+    bench_task_destroy(&w->task);
+    return facts;
+}
+
+static json_t *obey(work *w, const char *command)
+{
+    if (!strcmp(command, "startup"))
+        return startup(w);
+    if (!strcmp(command, "describe"))
+        return describe(w);
+    if (!strncmp(command, "prepare ", 8) && w->device)
+        return prepare(w, command + 8);
+    if (!strcmp(command, "repeat"))
+        return repeat(w);
+    if (!strcmp(command, "finish"))
+        return finish(w);
+    return json_pack("{s:s}", "failed", "no such command");
+}
+
+static int serve(work *w)
+{
+    char *line = NULL;
+    size_t room = 0;
+    int status = EXIT_DONE;
+    while (status == EXIT_DONE && getline(&line, &room, stdin) > 0) {
+        line[strcspn(line, "\n")] = '\0';
+        json_t *reply = obey(w, line);
+        if (json_dumpf(reply, stdout, JSON_COMPACT) || putchar('\n') == EOF || fflush(stdout))
+            status = EXIT_FAILED;
+        json_decref(reply);
+    }
+    free(line);
+    return status;
+}
+
+static int run(const tool_call *call)
+{
+    work *w = call->settings;
+    w->selector = call->positional[0];
+    for (size_t i = 0; call->count > 1 && i < sizeof cache_variables / sizeof *cache_variables; i++)
+        setenv(cache_variables[i], call->positional[1], 1);
+    w->count = bench_items(w->items);
+    if (w->count < 0)
+        return tool_fail_library();
+    int status = serve(w);
+    bench_task_destroy(&w->task);
+    fcl_device_close(&w->device);
+    return status;
+}
+
+static int bind(fcl_options *options, void *settings)
+{
+    (void)options, (void)settings;
+    return FCL_OK;
+}
+
+const subcommand bench_device_command = {
+    .name = "bench-device",
+    .usage = "DEVICE [CACHE]",
+    .summary = "the process of one device: started by bench, which speaks to it",
+    .internal = true,
+    .least = 1,
+    .most = 2,
+    .size = sizeof(work),
+    .bind = bind,
+    .run = run,
+};

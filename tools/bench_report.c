@@ -1,0 +1,189 @@
+/* The table for people, 100 columns wide. */
+#include "bench.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Eight columns. */
+static void format_number(double value, char text[16])
+{
+    if (!isfinite(value))
+        strcpy(text, "-");
+    else if (value >= 1e8 || (value < 0.01 && value > 0))
+        snprintf(text, 16, "%.2e", value);
+    else
+        snprintf(text, 16, "%.*f", value >= 1000 ? 0 : value >= 100 ? 1 : value >= 1 ? 2 : 4, value);
+}
+
+static void format_seconds(double seconds, char text[24])
+{
+    if (!isfinite(seconds))
+        strcpy(text, "-");
+    else if (seconds >= 1)
+        snprintf(text, 24, "%.3g s", seconds);
+    else
+        snprintf(text, 24, "%.3g %s", seconds * (seconds >= 1e-3 ? 1e3 : 1e6), seconds >= 1e-3 ? "ms" : "us");
+}
+
+static void format_bytes(double bytes, char text[24])
+{
+    double mebibytes = bytes / (1 << 20);
+    if (mebibytes >= 1024)
+        snprintf(text, 24, "%.1f GiB", mebibytes / 1024);
+    else
+        snprintf(text, 24, "%.*f MiB", mebibytes < 10 ? 1 : 0, mebibytes);
+}
+
+static const char *text_or(const json_t *record, const char *key, const char *otherwise)
+{
+    const char *text = bench_text(record, key);
+    return text ? text : otherwise;
+}
+
+/* --- a device --- */
+
+static void report_device(const json_t *device)
+{
+    const json_t *selftest = json_object_get(device, "selftest");
+    const char *failed = bench_text(device, "failed"), *warning = bench_text(device, "warning");
+    char memory[24];
+    format_bytes(bench_number(device, "memory_bytes"), memory);
+    printf("%-5s %s", bench_text(device, "device"), text_or(device, "name", "cannot be used"));
+    if (selftest) {
+        printf(", %s\n      %s, driver %s\n", text_or(device, "platform", "?"),
+               text_or(device, "version", "?"), text_or(device, "driver", "?"));
+        printf("      %.0f units, %s; flowcl %s, CLBlast %s", bench_number(device, "compute_units"), memory,
+               text_or(device, "flowcl", "?"), text_or(device, "clblast", "?"));
+    }
+    putchar('\n');
+    if (failed)
+        printf("      not measured: %s\n", failed);
+    else
+        printf("      self-test passed, largest error %.1e (%s)\n", bench_number(selftest, "error"),
+               bench_text(selftest, "worst_family"));
+    if (warning)
+        printf("      warning: %s\n", warning);
+}
+
+/* --- a measurement --- */
+
+static void report_heading(const json_t *record, const char *ratio, char last[96])
+{
+    char heading[96];
+    const char *model = bench_text(record, "model"), *group = bench_text(record, "group");
+    snprintf(heading, sizeof heading, "%c%s%s%s", group[0] - 'a' + 'A', group + 1, model ? " of " : "",
+             model ? model : "");
+    if (!strcmp(heading, last))
+        return;
+    if (!last[0])
+        printf("\n%-24s %-5s %8s %8s %8s  %-9s %6s %7s %5s\n", "", "at", "median", "p10", "p90", "",
+               ratio ? ratio + 3 : "", "error", "peak");
+    printf("%s\n", heading);
+    strcpy(last, heading);
+}
+
+static void report_measure(const json_t *record, const char *ratio)
+{
+    char median[16], p10[16], p90[16], times[16] = "", error[16] = "", share[16] = "";
+    double of = ratio ? bench_number(record, ratio) : NAN, wrong = bench_number(record, "error");
+    double part = bench_number(record, "share_of_peak");
+    const char *failed = bench_text(record, "failed");
+    if (failed) {
+        printf("  %-22s %-5s failed: %s\n", bench_text(record, "what"), bench_text(record, "device"), failed);
+        return;
+    }
+    format_number(bench_number(record, "median"), median);
+    format_number(bench_number(record, "p10"), p10);
+    format_number(bench_number(record, "p90"), p90);
+    if (isfinite(of))
+        snprintf(times, sizeof times, "%.2fx", of);
+    if (json_is_false(json_object_get(record, "right")))
+        strcpy(error, "WRONG");
+    else if (isfinite(wrong))
+        snprintf(error, sizeof error, wrong > 0 ? "%.0e" : "0", wrong);
+    if (isfinite(part))
+        snprintf(share, sizeof share, "%.0f%%", 100 * part);
+    const char *how = bench_text(record, "group")[0] == 'p' ? text_or(record, "how", "") : "";
+    char line[256];
+    int length = snprintf(line, sizeof line, "  %-22s %-5s %8s %8s %8s%c %-9s %6s %7s %5s  %s",
+                          bench_text(record, "what"), bench_text(record, "device"), median, p10, p90,
+                          json_is_true(json_object_get(record, "noisy")) ? '~' : ' ',
+                          bench_text(record, "unit"), times, error, share, how);
+    for (length = length < (int)sizeof line ? length : (int)sizeof line - 1;
+         length && line[length - 1] == ' ';)
+        line[--length] = '\0';
+    puts(line);
+}
+
+/* --- a step --- */
+
+static void report_kernels(const json_t *step)
+{
+    enum { SHOWN = 6, NAME = 56 };
+    double all = 0, rest = 0;
+    size_t i;
+    const json_t *kernels = json_object_get(step, "kernels");
+    json_t *kernel;
+    json_array_foreach(kernels, i, kernel) all += bench_number(kernel, "seconds");
+    if (!(all > 0)) {
+        puts("    the driver tells no kernel's time");
+        return;
+    }
+    json_array_foreach(kernels, i, kernel)
+    {
+        char time[24];
+        double seconds = bench_number(kernel, "seconds");
+        rest += i < SHOWN ? 0 : seconds;
+        format_seconds(seconds, time);
+        if (i < SHOWN)
+            printf("    %4.1f %%  %9s  %3.0f x  %.*s\n", 100 * seconds / all, time,
+                   bench_number(kernel, "launches"), NAME, bench_text(kernel, "name"));
+    }
+    if (rest > 0)
+        printf("    %4.1f %%  others\n", 100 * rest / all);
+}
+
+static void report_floors(const json_t *step)
+{
+    const char *name;
+    json_t *floor;
+    fputs("    floors:", stdout);
+    json_object_foreach(json_object_get(step, "floors"), name, floor)
+    {
+        char time[24];
+        format_seconds(json_is_number(floor) ? json_number_value(floor) : NAN, time);
+        printf("  %s %s", name, time);
+    }
+    putchar('\n');
+}
+
+static void report_step(const json_t *step)
+{
+    char time[24], memory[24], process[24];
+    format_seconds(bench_number(step, "seconds"), time);
+    format_bytes(bench_number(step, "memory_bytes"), memory);
+    format_bytes(bench_number(step, "process_bytes"), process);
+    printf("  A step on %s: %s, %.0f launches, limited by %s, which explains %.0f %% of it\n",
+           bench_text(step, "device"), time, bench_number(step, "launches"),
+           text_or(step, "limit", "nothing known"), 100 * bench_number(step, "limit_share"));
+    report_floors(step);
+    printf("    %.0f parameters; %s of buffers on the device, the process has had %s\n",
+           bench_number(step, "parameters"), memory, process);
+    printf("    loss of the first %d steps %.6f, difference from the first device %.1e\n", BENCH_STEPS,
+           bench_number(step, "loss"), bench_number(step, "loss_difference"));
+    report_kernels(step);
+}
+
+void bench_report(const json_t *record, const char *ratio, char last[96])
+{
+    const char *kind = bench_text(record, "record");
+    if (!strcmp(kind, "device")) {
+        report_device(record);
+        return;
+    }
+    report_heading(record, ratio, last);
+    if (!strcmp(kind, "step"))
+        report_step(record);
+    else
+        report_measure(record, ratio);
+}

@@ -1,0 +1,343 @@
+/* All items on all devices: a repeat on each device in turn, so that what disturbs the machine disturbs all.
+ */
+#include "bench.h"
+#include "stop.h"
+
+#include <ftw.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* --- the devices --- */
+
+static void set_failed(json_t *record, const bench_child *child, const json_t *reply)
+{
+    const char *sentence = reply ? bench_text(reply, "failed") : child->end;
+    json_object_set_new(record, "failed", json_string(sentence ? sentence : "unknown"));
+}
+
+static bool has_failed(const json_t *reply)
+{
+    return !reply || json_object_get(reply, "failed");
+}
+
+/* A device that cannot be opened, or computes wrongly, has a record and no child. */
+static bool open_unit(bench_run *run, bench_unit *unit)
+{
+    if (bench_child_start(unit->selector, NULL, &unit->child) != EXIT_DONE)
+        return false;
+    json_t *reply = bench_child_ask(&unit->child, "describe");
+    json_t *record = has_failed(reply) ? json_pack("{s:s, s:s}", "record", "device", "device", unit->selector)
+                                       : json_incref(reply);
+    const json_t *selftest = json_object_get(record, "selftest");
+    bool usable = !has_failed(reply) && json_is_true(json_object_get(selftest, "passed"));
+    if (has_failed(reply))
+        set_failed(record, &unit->child, reply);
+    else if (!usable)
+        json_object_set_new(
+            record, "failed",
+            json_sprintf("computes wrongly in the self-test: %s", bench_text(selftest, "detail")));
+    const char *name = bench_text(record, "name");
+    snprintf(unit->id, sizeof unit->id, "%s", bench_text(record, "device"));
+    snprintf(unit->name, sizeof unit->name, "%s", name ? name : unit->selector);
+    unit->selftest_error = bench_number(selftest, "error");
+    json_decref(reply);
+    run->emit(run, record);
+    if (!usable)
+        bench_child_stop(&unit->child);
+    return usable;
+}
+
+int bench_run_open(bench_run *run)
+{
+    int usable = 0;
+    for (int i = 0; i < run->unit_count; i++) {
+        run->say(run, "opening the devices, with their self-tests");
+        usable += open_unit(run, &run->units[i]);
+    }
+    return usable;
+}
+
+void bench_run_close(bench_run *run)
+{
+    for (int i = 0; i < run->unit_count; i++) {
+        bench_child_stop(&run->units[i].child);
+        json_decref(run->units[i].plan);
+        free(run->units[i].values);
+    }
+}
+
+/* --- start-up --- */
+
+enum { COMPILE, FIRST_STEP, COSTS };
+
+static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
+{
+    (void)status, (void)type, (void)walk;
+    return remove(path);
+}
+
+static void remove_tree(const char *path)
+{
+    enum { OPEN_FOLDERS = 16 };
+    nftw(path, remove_entry, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS);
+}
+
+/* One process from its start to its first finished step. */
+static bool start_once(const bench_unit *unit, const char *cache, double cost[COSTS], bench_child *child)
+{
+    double began = bench_now();
+    if (bench_child_start(unit->selector, cache, child) != EXIT_DONE)
+        return false;
+    json_t *reply = bench_child_ask(child, "startup");
+    cost[FIRST_STEP] = bench_now() - began;
+    cost[COMPILE] = bench_number(reply, "compile");
+    bool done = !has_failed(reply);
+    if (reply && !done)
+        snprintf(child->end, sizeof child->end, "%s", bench_text(reply, "failed"));
+    json_decref(reply);
+    char end[sizeof child->end];
+    memcpy(end, child->end, sizeof end);
+    bench_child_stop(child);
+    memcpy(child->end, end, sizeof end);
+    return done;
+}
+
+static void emit_startup(bench_run *run, const bench_unit *unit, const char *heat, double (*costs)[COSTS],
+                         int count)
+{
+    static const char *const names[COSTS] = {[COMPILE] = "compile", [FIRST_STEP] = "to the first step"};
+    for (int cost = 0; cost < COSTS; cost++) {
+        char what[40];
+        double *values = calloc((size_t)count + 1, sizeof *values);
+        for (int i = 0; values && i < count; i++)
+            values[i] = costs[i][cost];
+        snprintf(what, sizeof what, "%s %s", heat, names[cost]);
+        json_t *record = bench_record_measure(unit->id, "start-up", bench_models[0].name, what, "s", true,
+                                              values, values ? count : 0);
+        free(values);
+        run->emit(run, record);
+    }
+}
+
+static void emit_failed_startup(bench_run *run, const bench_unit *unit, const bench_child *child)
+{
+    json_t *record =
+        bench_record_measure(unit->id, "start-up", bench_models[0].name, "start", "s", true, NULL, 0);
+    json_object_set_new(record, "failed", json_string(child->end));
+    run->emit(run, record);
+}
+
+/* A new folder is a cold cache; then the same folder is a warm one, after a start that fills what is left.
+ * Where that takes very long, once is enough, and the record says that it was once. */
+static bool start_warm(bench_run *run, const bench_unit *unit, const char *cache, bench_child *child)
+{
+    static const double long_seconds = 10;
+    double(*costs)[COSTS] = calloc((size_t)run->repeats, sizeof *costs), first[COSTS] = {0};
+    int count = 0;
+    bool done = costs && start_once(unit, cache, first, child);
+    int wanted = first[FIRST_STEP] > long_seconds ? 1 : run->repeats;
+    while (done && count < wanted && !stop_asked())
+        done = start_once(unit, cache, costs[count++], child);
+    if (done)
+        emit_startup(run, unit, "warm", costs, count);
+    free(costs);
+    return done;
+}
+
+static void measure_startup(bench_run *run, const bench_unit *unit)
+{
+    char cache[512];
+    const char *parent = getenv("TMPDIR");
+    bench_child child = {0};
+    double cold[1][COSTS];
+    snprintf(cache, sizeof cache, "%s/flowcl-bench-XXXXXX", parent && *parent ? parent : "/tmp");
+    if (!mkdtemp(cache)) {
+        tool_fail("cannot make the folder %s; the start-up is not measured", cache);
+        return;
+    }
+    bool done = start_once(unit, cache, cold[0], &child);
+    if (done)
+        emit_startup(run, unit, "cold", cold, 1);
+    if (!done || !start_warm(run, unit, cache, &child))
+        emit_failed_startup(run, unit, &child);
+    remove_tree(cache);
+}
+
+/* --- an item --- */
+
+static json_t *new_record(const bench_unit *unit, const bench_item *item)
+{
+    static const char *const groups[] = {"machine", "products", "training", "sampling"};
+    return bench_record_measure(unit->id, groups[item->kind], item->model ? item->model->name : NULL,
+                                item->what, item->unit, item->less_is_better, unit->values, unit->count);
+}
+
+static void drop(bench_run *run, bench_unit *unit, const bench_item *item, json_t *reply)
+{
+    unit->count = 0;
+    json_t *record = new_record(unit, item);
+    set_failed(record, &unit->child, reply);
+    run->emit(run, record);
+    json_decref(unit->plan);
+    unit->plan = NULL;
+}
+
+static void prepare(bench_run *run, bench_unit *unit, const bench_item *item, int index)
+{
+    unit->count = 0;
+    json_decref(unit->plan);
+    unit->plan = NULL;
+    if (!unit->child.process)
+        return;
+    json_t *reply = bench_child_ask(&unit->child, "prepare %d%s", index, run->quick ? " quick" : "");
+    if (has_failed(reply))
+        drop(run, unit, item, reply);
+    else
+        unit->plan = json_incref(reply);
+    json_decref(reply);
+}
+
+static void repeat(bench_run *run, bench_unit *unit, const bench_item *item)
+{
+    if (!unit->plan)
+        return;
+    json_t *reply = bench_child_ask(&unit->child, "repeat");
+    double work = bench_number(unit->plan, "work"), seconds = bench_number(reply, "seconds");
+    if (has_failed(reply) || !(seconds > 0))
+        drop(run, unit, item, reply);
+    else
+        unit->values[unit->count++] =
+            item->less_is_better ? item->scale * seconds / work : item->scale * work / seconds;
+    json_decref(reply);
+}
+
+/* The first device that has measured the same; its numbers are what the others' are compared with. */
+static const json_t *first_record(const bench_run *run, const json_t *record)
+{
+    const json_t *first = NULL;
+    for (int i = 0; i < run->unit_count && !first; i++)
+        first = bench_record_find(run->records, "device", run->units[i].id, record);
+    return first;
+}
+
+static void compare_results(const bench_run *run, json_t *record, const char *key, const char *difference)
+{
+    const json_t *first = first_record(run, record);
+    double own = bench_number(record, key), other = first ? bench_number(first, key) : own;
+    if (isfinite(own - other))
+        json_object_set_new(record, difference, json_real(own - other));
+}
+
+static json_t *floors(const bench_run *run, const char *device, const bench_work *work, double launches,
+                      double host)
+{
+    double peak = 1e9 * bench_record_median(run->records, device, "machine", NULL, "fp32 peak");
+    double bandwidth = 1e9 * bench_record_median(run->records, device, "machine", NULL, "triad");
+    double launch = 1e-6 * bench_record_median(run->records, device, "machine", NULL, "launch");
+    const double seconds[] = {work->operations / peak, work->bytes / bandwidth, launches * launch, host};
+    static const char *const names[] = {"compute", "bandwidth", "launches", "host"};
+    json_t *object = json_object();
+    for (int i = 0; i < 4; i++)
+        json_object_set_new(object, names[i], isfinite(seconds[i]) ? json_real(seconds[i]) : json_null());
+    return object;
+}
+
+/* What a training's measurement says of one step. */
+static void emit_step(bench_run *run, const bench_unit *unit, const bench_model *model, const json_t *measure,
+                      const json_t *facts)
+{
+    bench_work work = {0};
+    double launches = 0;
+    size_t i;
+    json_t *kernel;
+    bench_model_work(model, &work);
+    json_array_foreach(json_object_get(facts, "kernels"), i, kernel) launches +=
+        bench_number(kernel, "launches");
+    json_t *step = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:f, s:f, s:f, s:f}", "record", "step",
+                             "device", unit->id, "group", "training", "model", model->name, "what", "step",
+                             "parameters", (json_int_t)work.parameters, "batch", model->batch, "seconds",
+                             model->batch / bench_number(measure, "median"), "operations", work.operations,
+                             "bytes", work.bytes, "launches", launches);
+    json_object_set_new(step, "floors",
+                        floors(run, unit->id, &work, launches, bench_number(facts, "host_seconds")));
+    json_object_set(step, "memory_bytes", json_object_get(facts, "memory_bytes"));
+    json_object_set(step, "process_bytes", json_object_get(facts, "process_bytes"));
+    json_object_set(step, "loss", json_object_get(facts, "loss"));
+    json_object_set(step, "kernels", json_object_get(facts, "kernels"));
+    compare_results(run, step, "loss", "loss_difference");
+    bench_record_limit(step);
+    run->emit(run, step);
+}
+
+static void finish(bench_run *run, bench_unit *unit, const bench_item *item)
+{
+    if (!unit->plan || unit->count < run->repeats)
+        return;
+    json_t *facts = bench_child_ask(&unit->child, "finish");
+    if (has_failed(facts)) {
+        drop(run, unit, item, facts);
+        json_decref(facts);
+        return;
+    }
+    static const char *const members[] = {"error", "right", "how", "mean", "loss", "memory_bytes"};
+    json_t *record = new_record(unit, item);
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+        if (json_object_get(facts, members[i]))
+            json_object_set(record, members[i], json_object_get(facts, members[i]));
+    if (item->kind == BENCH_PRODUCT) {
+        double peak = bench_record_median(run->records, unit->id, "machine", NULL, "fp32 peak");
+        if (peak > 0)
+            json_object_set_new(record, "share_of_peak", json_real(bench_number(record, "median") / peak));
+    }
+    compare_results(run, record, "mean", "mean_difference");
+    compare_results(run, record, "loss", "loss_difference");
+    run->emit(run, record);
+    if (item->kind == BENCH_TRAINING)
+        emit_step(run, unit, item->model, record, facts);
+    json_decref(facts);
+}
+
+static void measure_item(bench_run *run, const bench_item *item, int index)
+{
+    char what[96];
+    snprintf(what, sizeof what, "%s%s%s", item->what, item->model ? " of " : "",
+             item->model ? item->model->name : "");
+    run->say(run, what);
+    for (int i = 0; i < run->unit_count; i++)
+        prepare(run, &run->units[i], item, index);
+    for (int round = 0; round < run->repeats && !stop_asked(); round++)
+        for (int i = 0; i < run->unit_count; i++)
+            repeat(run, &run->units[i], item);
+    for (int i = 0; i < run->unit_count; i++)
+        finish(run, &run->units[i], item);
+}
+
+/* --- all of it --- */
+
+static bool is_wanted(const bench_run *run, const bench_item *item)
+{
+    const char *only = run->model ? run->model : run->quick ? bench_models[0].name : NULL;
+    return !item->model || !only || !strcmp(only, item->model->name);
+}
+
+int bench_run_measure(bench_run *run)
+{
+    static bench_item items[BENCH_ITEMS_MOST];
+    int count = bench_items(items);
+    if (count < 0)
+        return tool_fail_library();
+    for (int i = 0; i < run->unit_count; i++)
+        if (!(run->units[i].values = calloc((size_t)run->repeats, sizeof(double))))
+            return tool_fail("out of memory");
+    for (int i = 0; i < run->unit_count && !stop_asked(); i++) {
+        run->say(run, "the start-up");
+        if (run->units[i].child.process)
+            measure_startup(run, &run->units[i]);
+    }
+    for (int i = 0; i < count && !stop_asked(); i++)
+        if (is_wanted(run, &items[i]))
+            measure_item(run, &items[i], i);
+    return stop_asked() ? tool_fail("stopped: not everything was measured") : EXIT_DONE;
+}

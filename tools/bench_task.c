@@ -1,0 +1,364 @@
+/* One item on one device: set up, warmed up, repeated, told about. */
+#include "bench.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const double repeat_seconds = 0.3, quick_repeat_seconds = 0.02;
+enum { SEED = 7, ROWS = 4096 };
+
+struct bench_task {
+    fcl_device *device;
+    const bench_item *item;
+    bool quick;
+    int64_t rounds; /* of a repeat */
+    double work;    /* of a round */
+    fcl_measure *measure;
+    fcl_dataset *opened, made; /* the training's data is one of them */
+    fcl_trainer *trainer;
+    double loss, host; /* mean of the first steps; seconds to enqueue one */
+    fcl_model *model;
+    fcl_buffer *weights;
+    fcl_solver *solver;
+    float *x; /* noise, and after it the samples */
+};
+
+/* --- the machine and products --- */
+
+static int prepare_measure(bench_task *task)
+{
+    const bench_item *item = task->item;
+    fcl_measure_options small = {.bytes = 32 << 20, .steps = 1 << 14};
+    int status =
+        item->kind == BENCH_PRODUCT
+            ? fcl_measure_product(task->device, &item->product, &task->measure)
+            : fcl_measure_create(task->device, item->measure, task->quick ? &small : NULL, &task->measure);
+    if (status == FCL_OK)
+        task->work = fcl_measure_describe(task->measure)->work;
+    return status;
+}
+
+static int run_measure(bench_task *task, int64_t rounds)
+{
+    double seconds;
+    return fcl_measure_run(task->measure, rounds, &seconds);
+}
+
+static int tell_measure(bench_task *task, json_t *facts)
+{
+    double error;
+    int status = fcl_measure_error(task->measure, &error);
+    if (status != FCL_OK)
+        return status;
+    json_object_set_new(facts, "error", error < 1e300 ? json_real(error) : json_null());
+    json_object_set_new(facts, "right", json_boolean(error < 1e-5));
+    json_object_set_new(facts, "how", json_string(fcl_measure_describe(task->measure)->how));
+    return FCL_OK;
+}
+
+/* --- training --- */
+
+/* Numbers in (-1, 1) that look random and are the same everywhere. */
+static void fill(float *values, size_t count)
+{
+    uint32_t state = SEED;
+    for (size_t i = 0; i < count; i++) {
+        state = state * 1664525u + 1013904223u;
+        values[i] = (float)(state >> 8) / 8388608.0f - 1.0f;
+    }
+}
+
+static int open_data(const bench_model *row, fcl_dataset **opened, fcl_dataset *made)
+{
+    if (row->data)
+        return fcl_dataset_open(row->data, &(fcl_dataset_options){.count = ROWS}, opened);
+    size_t count = (size_t)(ROWS * fcl_shape_size(row->sample));
+    *made = (fcl_dataset){.name = "random numbers", .count = ROWS, .shape = row->sample};
+    made->values = calloc(count, sizeof(float));
+    if (!made->values) {
+        fputs("flowcl: no memory for the benchmark's data\n", stderr);
+        exit(EXIT_FAILED);
+    }
+    fill(made->values, count);
+    return FCL_OK;
+}
+
+static int create_trainer(fcl_device *device, const bench_model *row, const fcl_dataset *data,
+                          fcl_trainer **trainer)
+{
+    fcl_train_options options = {.data = data->name,
+                                 .batch = row->batch,
+                                 .model = row->options,
+                                 .seed = SEED,
+                                 .steps = 1000000000,
+                                 .schedule = "constant",
+                                 .lr = 1e-3f};
+    return fcl_trainer_create(device, data, &options, trainer);
+}
+
+static int step(fcl_trainer *trainer, int64_t steps)
+{
+    int status = FCL_OK;
+    for (int64_t i = 0; status == FCL_OK && i < steps; i++)
+        status = fcl_trainer_step(trainer);
+    return status;
+}
+
+/* The least of some: the device begins on a step while the host still enqueues it. */
+static int measure_host(bench_task *task)
+{
+    enum { TRIES = 5 };
+    int status = FCL_OK;
+    for (int i = 0; status == FCL_OK && i < TRIES; i++) {
+        status = fcl_device_finish(task->device);
+        double began = bench_now();
+        status = status == FCL_OK ? fcl_trainer_step(task->trainer) : status;
+        double seconds = bench_now() - began;
+        task->host = i == 0 || seconds < task->host ? seconds : task->host;
+    }
+    return status == FCL_OK ? fcl_device_finish(task->device) : status;
+}
+
+static int prepare_training(bench_task *task)
+{
+    const bench_model *row = task->item->model;
+    int status = open_data(row, &task->opened, &task->made);
+    if (status == FCL_OK)
+        status = create_trainer(task->device, row, task->opened ? task->opened : &task->made, &task->trainer);
+    if (status == FCL_OK)
+        status = step(task->trainer, BENCH_STEPS);
+    if (status == FCL_OK)
+        status = fcl_trainer_loss(task->trainer, &task->loss);
+    task->work = row->batch;
+    return status == FCL_OK ? measure_host(task) : status;
+}
+
+static int run_training(bench_task *task, int64_t rounds)
+{
+    int status = step(task->trainer, rounds);
+    return status == FCL_OK ? fcl_device_finish(task->device) : status;
+}
+
+static json_t *kernels_json(const fcl_profile_line *lines, int count, int steps)
+{
+    json_t *kernels = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(kernels, json_pack("{s:s, s:f, s:f}", "name", lines[i].name, "launches",
+                                                 (double)lines[i].launches / steps, "seconds",
+                                                 lines[i].seconds / steps));
+    return kernels;
+}
+
+/* The breakdown comes from a second training on a queue that measures, which slows it. */
+static int profile(const bench_task *task, json_t *facts)
+{
+    fcl_device *device = NULL;
+    fcl_trainer *trainer = NULL;
+    fcl_profile_line *lines = NULL;
+    char selector[32];
+    int count = 0;
+    const fcl_device_info *info = fcl_device_describe(task->device);
+    snprintf(selector, sizeof selector, "%d:%d", info->platform, info->index);
+    fcl_device_options options = {.profile = true, .skip_selftest = true};
+    int status = fcl_device_open(selector, &options, &device);
+    if (status == FCL_OK)
+        status =
+            create_trainer(device, task->item->model, task->opened ? task->opened : &task->made, &trainer);
+    if (status == FCL_OK)
+        status = step(trainer, BENCH_STEPS);
+    if (status == FCL_OK)
+        status = fcl_device_finish(device);
+    if (status == FCL_OK) {
+        fcl_device_profile_reset(device);
+        status = step(trainer, BENCH_STEPS);
+    }
+    if (status == FCL_OK)
+        status = fcl_device_profile(device, &lines, &count);
+    if (status == FCL_OK)
+        json_object_set_new(facts, "kernels", kernels_json(lines, count, BENCH_STEPS));
+    fcl_free(lines);
+    fcl_trainer_destroy(&trainer);
+    fcl_device_close(&device);
+    return status;
+}
+
+static int tell_training(bench_task *task, json_t *facts)
+{
+    json_object_set_new(facts, "loss", json_real(task->loss));
+    json_object_set_new(facts, "host_seconds", json_real(task->host));
+    json_object_set_new(facts, "memory_bytes", json_integer((json_int_t)fcl_device_memory(task->device)));
+    return profile(task, facts);
+}
+
+int bench_first_step(fcl_device *device, double *compile, double *first)
+{
+    bench_task task = {.device = device};
+    double began = bench_now();
+    int status = open_data(&bench_models[0], &task.opened, &task.made);
+    if (status == FCL_OK)
+        status =
+            create_trainer(device, &bench_models[0], task.opened ? task.opened : &task.made, &task.trainer);
+    *compile = bench_now() - began;
+    if (status == FCL_OK)
+        status = run_training(&task, 1);
+    *first = bench_now() - began - *compile;
+    fcl_trainer_destroy(&task.trainer);
+    fcl_dataset_destroy(&task.opened);
+    free(task.made.values);
+    return status;
+}
+
+/* --- sampling --- */
+
+typedef struct call {
+    const bench_task *task;
+    fcl_graph *graph;
+    fcl_tensor **leaves; /* of that graph */
+} call;
+
+static fcl_tensor *velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+{
+    call *to = data;
+    const bench_task *task = to->task;
+    if (to->graph != graph) {
+        fcl_free(to->leaves);
+        to->graph = graph;
+        to->leaves = fcl_params_bind(fcl_model_params(task->model), graph, task->weights, "");
+    }
+    return fcl_model_velocity(task->model, to->leaves, x, t, NULL);
+}
+
+static int prepare_sampling(bench_task *task)
+{
+    const bench_model *row = task->item->model;
+    int64_t size = fcl_shape_size(row->sample);
+    fcl_solver_options options = {.solver = row->solver,
+                                  .steps = task->quick ? row->quick_steps : row->steps};
+    call to = {.task = task};
+    int status = fcl_model_create(&row->options, row->sample, 0, &task->model);
+    if (status == FCL_OK)
+        status =
+            fcl_buffer_create(task->device, fcl_params_bytes(fcl_model_params(task->model)), &task->weights);
+    if (status == FCL_OK)
+        status =
+            fcl_params_initialise(fcl_model_params(task->model), SEED, FCL_STREAM_WEIGHTS, task->weights);
+    if (status == FCL_OK)
+        status = fcl_solver_create(task->device, velocity, &to, &options, row->samples, size, &task->solver);
+    fcl_free(to.leaves);
+    task->x = calloc((size_t)(row->samples * size), sizeof *task->x);
+    task->work = row->samples;
+    return status;
+}
+
+/* From the same noise each time, as a user's call: to the device and back. */
+static int run_sampling(bench_task *task, int64_t rounds)
+{
+    const bench_model *row = task->item->model;
+    int status = FCL_OK;
+    for (int64_t i = 0; status == FCL_OK && i < rounds; i++) {
+        fill(task->x, (size_t)(row->samples * fcl_shape_size(row->sample)));
+        status = fcl_solver_run(task->solver, task->x, task->x, NULL);
+    }
+    return status;
+}
+
+static int tell_sampling(bench_task *task, json_t *facts)
+{
+    const bench_model *row = task->item->model;
+    int64_t count = row->samples * fcl_shape_size(row->sample);
+    double sum = 0;
+    for (int64_t i = 0; i < count; i++)
+        sum += (double)task->x[i];
+    char how[64];
+    snprintf(how, sizeof how, "%s, %d steps", row->solver, task->quick ? row->quick_steps : row->steps);
+    json_object_set_new(facts, "mean", json_real(sum / (double)count));
+    json_object_set_new(facts, "how", json_string(how));
+    json_object_set_new(facts, "memory_bytes", json_integer((json_int_t)fcl_device_memory(task->device)));
+    return FCL_OK;
+}
+
+/* --- any of them --- */
+
+static const struct {
+    int (*prepare)(bench_task *task);
+    int (*run)(bench_task *task, int64_t rounds); /* and waits */
+    int (*tell)(bench_task *task, json_t *facts);
+} kinds[] = {
+    [BENCH_MACHINE] = {prepare_measure, run_measure, tell_measure},
+    [BENCH_PRODUCT] = {prepare_measure, run_measure, tell_measure},
+    [BENCH_TRAINING] = {prepare_training, run_training, tell_training},
+    [BENCH_SAMPLING] = {prepare_sampling, run_sampling, tell_sampling},
+};
+
+static int run_timed(bench_task *task, int64_t rounds, double *seconds)
+{
+    double began = bench_now();
+    int status = kinds[task->item->kind].run(task, rounds);
+    *seconds = bench_now() - began;
+    return status;
+}
+
+/* Doubles the rounds until they take long enough to be told from noise, which also warms up. */
+static int settle(bench_task *task)
+{
+    double aim = task->quick ? quick_repeat_seconds : repeat_seconds, seconds = 0;
+    int status = run_timed(task, 1, &seconds);
+    for (task->rounds = 1; status == FCL_OK; task->rounds *= 2) {
+        status = run_timed(task, task->rounds, &seconds);
+        if (seconds > aim / 4)
+            break;
+    }
+    double rounds = (double)task->rounds * aim / (seconds > 0 ? seconds : aim);
+    task->rounds = rounds < 1 ? 1 : (int64_t)(rounds + 0.5);
+    return status;
+}
+
+int bench_task_create(fcl_device *device, const bench_item *item, bool quick, bench_task **task)
+{
+    bench_task *made = calloc(1, sizeof *made);
+    if (!made) {
+        fputs("flowcl: out of memory\n", stderr);
+        exit(EXIT_FAILED);
+    }
+    *made = (bench_task){.device = device, .item = item, .quick = quick};
+    int status = kinds[item->kind].prepare(made);
+    if (status == FCL_OK)
+        status = settle(made);
+    if (status != FCL_OK)
+        bench_task_destroy(&made);
+    *task = made;
+    return status;
+}
+
+void bench_task_destroy(bench_task **task)
+{
+    bench_task *dying = *task;
+    if (!dying)
+        return;
+    fcl_measure_destroy(&dying->measure);
+    fcl_trainer_destroy(&dying->trainer);
+    fcl_solver_destroy(&dying->solver);
+    fcl_buffer_destroy(&dying->weights);
+    fcl_model_destroy(&dying->model);
+    fcl_dataset_destroy(&dying->opened);
+    free(dying->made.values);
+    free(dying->x);
+    free(dying);
+    *task = NULL;
+}
+
+json_t *bench_task_plan(const bench_task *task)
+{
+    return json_pack("{s:I, s:f}", "rounds", (json_int_t)task->rounds, "work",
+                     (double)task->rounds * task->work);
+}
+
+int bench_task_repeat(bench_task *task, double *seconds)
+{
+    return run_timed(task, task->rounds, seconds);
+}
+
+int bench_task_finish(bench_task *task, json_t *facts)
+{
+    return kinds[task->item->kind].tell(task, facts);
+}

@@ -141,6 +141,8 @@ int bench_run_open(bench_run *run);
 /* Measures everything on the units that have a child. */
 int bench_run_measure(bench_run *run);
 void bench_run_close(bench_run *run);
+/* The start-up costs of all units (bench_start.c). */
+void bench_start_measure(bench_run *run);
 
 /* --- for people (bench_report.c, bench_chart.c) --- */
 

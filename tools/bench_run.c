@@ -3,11 +3,9 @@
 #include "bench.h"
 #include "stop.h"
 
-#include <ftw.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* --- the devices --- */
 
@@ -66,103 +64,6 @@ void bench_run_close(bench_run *run)
         json_decref(run->units[i].plan);
         free(run->units[i].values);
     }
-}
-
-/* --- start-up --- */
-
-enum { COMPILE, FIRST_STEP, COSTS };
-
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status, (void)type, (void)walk;
-    return remove(path);
-}
-
-static void remove_tree(const char *path)
-{
-    enum { OPEN_FOLDERS = 16 };
-    nftw(path, remove_entry, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS);
-}
-
-/* One process from its start to its first finished step. */
-static bool start_once(const bench_unit *unit, const char *cache, double cost[COSTS], bench_child *child)
-{
-    double began = bench_now();
-    if (bench_child_start(unit->selector, cache, child) != EXIT_DONE)
-        return false;
-    json_t *reply = bench_child_ask(child, "startup");
-    cost[FIRST_STEP] = bench_now() - began;
-    cost[COMPILE] = bench_number(reply, "compile");
-    bool done = !has_failed(reply);
-    if (reply && !done)
-        snprintf(child->end, sizeof child->end, "%s", bench_text(reply, "failed"));
-    json_decref(reply);
-    char end[sizeof child->end];
-    memcpy(end, child->end, sizeof end);
-    bench_child_stop(child);
-    memcpy(child->end, end, sizeof end);
-    return done;
-}
-
-static void emit_startup(bench_run *run, const bench_unit *unit, const char *heat, double (*costs)[COSTS],
-                         int count)
-{
-    static const char *const names[COSTS] = {[COMPILE] = "compile", [FIRST_STEP] = "to the first step"};
-    for (int cost = 0; cost < COSTS; cost++) {
-        char what[40];
-        double *values = calloc((size_t)count + 1, sizeof *values);
-        for (int i = 0; values && i < count; i++)
-            values[i] = costs[i][cost];
-        snprintf(what, sizeof what, "%s %s", heat, names[cost]);
-        json_t *record = bench_record_measure(unit->id, "start-up", bench_models[0].name, what, "s", true,
-                                              values, values ? count : 0);
-        free(values);
-        run->emit(run, record);
-    }
-}
-
-static void emit_failed_startup(bench_run *run, const bench_unit *unit, const bench_child *child)
-{
-    json_t *record =
-        bench_record_measure(unit->id, "start-up", bench_models[0].name, "start", "s", true, NULL, 0);
-    json_object_set_new(record, "failed", json_string(child->end));
-    run->emit(run, record);
-}
-
-/* A new folder is a cold cache; then the same folder is a warm one, after a start that fills what is left.
- * Where that takes very long, once is enough, and the record says that it was once. */
-static bool start_warm(bench_run *run, const bench_unit *unit, const char *cache, bench_child *child)
-{
-    static const double long_seconds = 10;
-    double(*costs)[COSTS] = calloc((size_t)run->repeats, sizeof *costs), first[COSTS] = {0};
-    int count = 0;
-    bool done = costs && start_once(unit, cache, first, child);
-    int wanted = first[FIRST_STEP] > long_seconds ? 1 : run->repeats;
-    while (done && count < wanted && !stop_asked())
-        done = start_once(unit, cache, costs[count++], child);
-    if (done)
-        emit_startup(run, unit, "warm", costs, count);
-    free(costs);
-    return done;
-}
-
-static void measure_startup(bench_run *run, const bench_unit *unit)
-{
-    char cache[512];
-    const char *parent = getenv("TMPDIR");
-    bench_child child = {0};
-    double cold[1][COSTS];
-    snprintf(cache, sizeof cache, "%s/flowcl-bench-XXXXXX", parent && *parent ? parent : "/tmp");
-    if (!mkdtemp(cache)) {
-        tool_fail("cannot make the folder %s; the start-up is not measured", cache);
-        return;
-    }
-    bool done = start_once(unit, cache, cold[0], &child);
-    if (done)
-        emit_startup(run, unit, "cold", cold, 1);
-    if (!done || !start_warm(run, unit, cache, &child))
-        emit_failed_startup(run, unit, &child);
-    remove_tree(cache);
 }
 
 /* --- an item --- */
@@ -282,7 +183,12 @@ static void finish(bench_run *run, bench_unit *unit, const bench_item *item)
         return;
     }
     static const char *const members[] = {"error", "right", "how", "mean", "loss", "memory_bytes"};
+    bool wrong = json_is_false(json_object_get(facts, "right"));
+    if (wrong)
+        unit->count = 0; /* what is wrong has no speed */
     json_t *record = new_record(unit, item);
+    if (wrong)
+        json_object_set_new(record, "failed", json_string("its result is wrong"));
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
         if (json_object_get(facts, members[i]))
             json_object_set(record, members[i], json_object_get(facts, members[i]));
@@ -331,11 +237,8 @@ int bench_run_measure(bench_run *run)
     for (int i = 0; i < run->unit_count; i++)
         if (!(run->units[i].values = calloc((size_t)run->repeats, sizeof(double))))
             return tool_fail("out of memory");
-    for (int i = 0; i < run->unit_count && !stop_asked(); i++) {
-        run->say(run, "the start-up");
-        if (run->units[i].child.process)
-            measure_startup(run, &run->units[i]);
-    }
+    run->say(run, "the start-up");
+    bench_start_measure(run);
     for (int i = 0; i < count && !stop_asked(); i++)
         if (is_wanted(run, &items[i]))
             measure_item(run, &items[i], i);

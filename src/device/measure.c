@@ -106,11 +106,12 @@ static int prepare_stream(fcl_measure *measure, const fcl_measure_options *optio
     return FCL_OK;
 }
 
-/* With registers of many lanes a work-item is a thread's whole work, and some of them a core even out the
- * threads. With one lane, work-items fill the lanes, many groups of them each unit. */
+/* With registers of many lanes a work-item is a thread's whole work, and many of them a core even out the
+ * threads: PoCL hands one more than its share to the first. With one lane, work-items fill the lanes, many
+ * groups of them each unit. */
 static int prepare_peak(fcl_measure *measure, const fcl_measure_options *options)
 {
-    enum { ITEMS_A_CORE = 8, ITEMS_A_UNIT = 32 * GROUP, PASSES = 1 << 15, GROUP_PASSES = 1 << 10 };
+    enum { ITEMS_A_CORE = 128, ITEMS_A_UNIT = 32 * GROUP, PASSES = 1 << 11, GROUP_PASSES = 1 << 10 };
     const fcl_device_info *info = &measure->device->info;
     int width = lanes(measure->device), units = info->compute_units > 0 ? info->compute_units : 1;
     int passes = options->steps ? (options->steps + STEPS_A_PASS - 1) / STEPS_A_PASS

@@ -76,7 +76,7 @@ static void report_heading(const json_t *record, const char *ratio, char last[96
     if (!strcmp(heading, last))
         return;
     if (!last[0])
-        printf("\n%-24s %-4s %8s %8s %8s  %-9s %6s %6s %5s\n", "", "at", "median", "p10", "p90", "",
+        printf("\n%-22s %-4s %8s %8s %8s  %-9s %6s %6s %5s\n", "", "at", "median", "p10", "p90", "",
                ratio ? ratio + 3 : "", "error", "peak");
     printf("%s\n", heading);
     strcpy(last, heading);
@@ -89,7 +89,7 @@ static void report_measure(const json_t *record, const char *ratio)
     double part = bench_number(record, "share_of_peak");
     const char *failed = bench_text(record, "failed");
     if (failed) {
-        printf("  %-22s %-4s failed: %s\n", bench_text(record, "what"), bench_text(record, "device"), failed);
+        printf("  %-20s %-4s failed: %s\n", bench_text(record, "what"), bench_text(record, "device"), failed);
         return;
     }
     format_number(bench_number(record, "median"), median);
@@ -103,7 +103,7 @@ static void report_measure(const json_t *record, const char *ratio)
         snprintf(share, sizeof share, "%.0f%%", 100 * part);
     const char *how = bench_text(record, "group")[0] == 'p' ? text_or(record, "how", "") : "";
     char line[256];
-    int length = snprintf(line, sizeof line, "  %-22s %-4s %8s %8s %8s%c %-9s %6s %6s %5s  %s",
+    int length = snprintf(line, sizeof line, "  %-20s %-4s %8s %8s %8s%c %-9s %6s %6s %5s  %s",
                           bench_text(record, "what"), bench_text(record, "device"), median, p10, p90,
                           json_is_true(json_object_get(record, "noisy")) ? '~' : ' ',
                           bench_text(record, "unit"), times, error, share, how);

@@ -42,7 +42,7 @@ static void emit_failed(bench_run *run, start *s, const char *sentence)
 
 static void emit_costs(bench_run *run, const start *s, const char *heat, int count)
 {
-    static const char *const names[COSTS] = {[COMPILE] = "compile", [FIRST_STEP] = "to the first step"};
+    static const char *const names[COSTS] = {[COMPILE] = "compile", [FIRST_STEP] = "first step"};
     for (int cost = 0; cost < COSTS; cost++) {
         char what[40];
         snprintf(what, sizeof what, "%s %s", heat, names[cost]);

@@ -29,8 +29,8 @@ says "bench: triad"
 records 'all(isinstance(x, dict) and x["device"] == r[0]["device"] for x in r)'
 records 'r[0]["record"] == "device" and r[0]["selftest"]["passed"] and r[0]["selftest"]["error"] < 1e-4'
 records 'all(r[0][k] for k in ("name", "platform", "version", "driver", "memory_bytes", "compute_units", "clblast"))'
-records '{("start-up", "cold compile"), ("start-up", "cold to the first step"), ("start-up", "warm compile"),
-    ("start-up", "warm to the first step"), ("machine", "launch"), ("machine", "launch, waited for"),
+records '{("start-up", "cold compile"), ("start-up", "cold first step"), ("start-up", "warm compile"),
+    ("start-up", "warm first step"), ("machine", "launch"), ("machine", "launch, waited for"),
     ("machine", "copy"), ("machine", "triad"), ("machine", "fp32 peak"), ("products", "forward 256x64x64"),
     ("products", "dX 256x64x64"), ("products", "dW 64x64x256"), ("training", "training"),
     ("sampling", "sampling")} <= set(m)'

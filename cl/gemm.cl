@@ -6,7 +6,7 @@
  *   GEMM_VECTORS       1, 2 or 4: float16 vectors in each of its rows. 8 x 2 sums, 2 of B and 1 of A fit the
  *                      32 registers of AVX-512; more than ROWS * VECTORS = 24 spill
  *   GEMM_BLOCK         1 to 32: register tiles, one below the other, that share a panel
- *   GEMM_PANELS        1 to 8: panels, side by side, that share what the second cache holds of A
+ *   GEMM_PANELS        1 to 16: panels, side by side, that share what the second cache holds of A
  *   GEMM_DEPTH         most rows of a panel: 384 / VECTORS fill 24 KiB of the nearest cache
  *   GEMM_TRANSPOSE_A   1: stored k x m
  *   GEMM_TRANSPOSE_B   1: stored n x k
@@ -23,7 +23,7 @@
  *         +-------+  +---------+  BLOCK    barrier: a driver for CPUs gives work-groups to its threads.
  *         |   A   |  |   sum   |
  *         +-------+  +---------+           Beyond the ragged edge the last row or column that exists is read
- *                                          again, computed, and not stored. */
+ *                                          again, or zeros, computed, and not stored. */
 
 #ifndef GEMM_COPIES
 #define GEMM_COPIES
@@ -58,8 +58,9 @@ static void gemm_copy_panel(float16 *panel, int stride, const global float *b, i
     }
     for (int i = 0; i < depth; i++) {
         float *row = (float *)&panel[i * stride];
-        for (int j = 0; j < 16; j++)
-            row[j] = b[(size_t)i * n + min(col + j, n - 1)];
+        panel[i * stride] = 0;
+        for (int j = 0; j < n - col; j++)
+            row[j] = b[(size_t)i * n + col + j];
     }
 }
 

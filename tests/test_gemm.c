@@ -211,7 +211,7 @@ static void chosen_products(void **state)
         p.transpose_b = list[i][4];
         fcl_gemm_choice choice = fcl_gemm_choose(*state, &p);
         assert_true(choice.rows >= 1 && choice.rows <= 8 && choice.block >= 1 && choice.block <= 32 && choice.panels >= 1 &&
-                    choice.panels <= 8);
+                    choice.panels <= 16);
         check_product(*state, &p, &choice);
     }
 }
@@ -219,7 +219,7 @@ static void chosen_products(void **state)
 static void every_tile(void **state)
 {
     fcl_gemm_problem p = {.m = 37, .n = 83, .k = 21, .batch = 1, .transpose_b = true};
-    static const int tiles[][4] = {{1, 1, 1, 1}, {2, 4, 3, 1}, {4, 2, 16, 8}, {5, 1, 2, 4}, {8, 4, 1, 2}};
+    static const int tiles[][4] = {{1, 1, 1, 1}, {2, 4, 3, 1}, {4, 2, 16, 16}, {5, 1, 2, 4}, {8, 4, 1, 2}};
     for (size_t i = 0; i < (is_slow(*state) ? 1 : COUNT(tiles)); i++) {
         fcl_gemm_choice choice = {FCL_GEMM_TILE, tiles[i][0], tiles[i][1], tiles[i][2], tiles[i][3]};
         check_product(*state, &p, &choice);

@@ -22,7 +22,7 @@ typedef struct fcl_gemm_choice {
     int rows;    /* tile: rows of C in a register tile, 1 to 8 */
     int vectors; /* tile: float16 vectors in each of its rows: 1, 2 or 4 */
     int block;   /* tile: register tiles that a work-item computes, one below the other, 1 to 32 */
-    int panels;  /* tile: side by side, 1 to 8 */
+    int panels;  /* tile: side by side, 1 to 16 */
 } fcl_gemm_choice;
 
 /* The provider and its parameters for a problem on a device: those of the device's table (see

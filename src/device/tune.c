@@ -23,7 +23,7 @@ static int shifted(int value, int shift)
 /* Is it a kernel at all, and none that leaves most of a tile outside the matrix? */
 static bool fits(const fcl_gemm_choice *choice, const fcl_gemm_problem *problem)
 {
-    return choice->block >= 1 && choice->block <= 32 && choice->panels >= 1 && choice->panels <= 8 &&
+    return choice->block >= 1 && choice->block <= 32 && choice->panels >= 1 && choice->panels <= 16 &&
            (choice->rows - 1) * (choice->block / 2) < problem->m &&
            16 * choice->vectors * (choice->panels / 2) < problem->n;
 }

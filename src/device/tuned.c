@@ -130,7 +130,7 @@ static bool read_choice(const json_t *row, fcl_gemm_choice *choice)
     choice->provider = strcmp(name, provider_names[FCL_GEMM_TILE]) ? FCL_GEMM_CLBLAST : FCL_GEMM_TILE;
     return read_int(row, "rows", 1, 8, &choice->rows) && read_int(row, "vectors", 1, 4, &choice->vectors) &&
            choice->vectors != 3 && read_int(row, "block", 1, 32, &choice->block) &&
-           read_int(row, "panels", 1, 8, &choice->panels);
+           read_int(row, "panels", 1, 16, &choice->panels);
 }
 
 /* The sentence that says why the table is of no use; NULL where it was read. */

@@ -48,7 +48,7 @@ static const struct {
 
 /* --- one product --- */
 
-enum { FINALISTS = 4, ROUNDS = 3, MOST_FAILURES = 8 };
+enum { FINALISTS = 4, LEAST_ROUNDS = 3, MOST_ROUNDS = 20, MOST_FAILURES = 8 };
 
 typedef struct tuned {
     fcl_product product;
@@ -144,11 +144,13 @@ static void measure_again(tuning *t, const tuned *result, tune_trial *trial)
         trial->seconds = again.seconds;
 }
 
-/* The fastest ones and the rule's take turns: what else the machine does meets them alike. A gain of less
- * than three in a hundred is none. */
-static void choose(tuning *t, tuned *result, tune_trial *fastest, int count)
+/* The fastest ones and the rule's take turns, for as long as the time allows: what else the machine does
+ * meets them alike. A gain of less than three in a hundred is none. */
+static void choose(tuning *t, tuned *result, tune_trial *fastest, int count, double end)
 {
-    for (int round = 0; round < ROUNDS && !stop_asked(); round++) {
+    for (int round = 0; round < MOST_ROUNDS && !stop_asked(); round++) {
+        if (round >= LEAST_ROUNDS && tune_now() > end)
+            break;
         for (int i = 0; i < count; i++)
             if (fastest[i].candidate)
                 measure_again(t, result, &fastest[i]);
@@ -167,10 +169,11 @@ static void tune_product(tuning *t, const fcl_product *product)
 {
     tune_trial fastest[FINALISTS];
     int count = 0;
+    double end = tune_now() + t->settings->seconds;
     tuned *result = &t->results[t->done];
     *result = (tuned){.product = *product};
     measure_each(t, result, fastest, &count);
-    choose(t, result, fastest, count);
+    choose(t, result, fastest, count, end);
     t->done++;
     if (result->candidates && !result->best.failure[0])
         fcl_tune_keep(t->device, product, result->best.candidate, result->best.seconds, result->rule.seconds);
@@ -297,11 +300,12 @@ const subcommand tune_command = {
     .name = "tune",
     .usage = "[--all] [--device D] [options]",
     .summary = "measure a model's matrix products, and keep the fastest choices for later runs",
-    .about = "Products of a training step and of sampling. Each candidate is checked against double\n"
-             "precision; what may crash is measured in a process of its own. Runs on this device\n"
-             "read the table at their start, and multiply a shape that is near a measured one as\n"
-             "the table says; FLOWCL_TUNE=off ignores it. Ctrl-C keeps what is measured so far.\n"
-             "Products inside a kernel of whole rows (narrow networks on CPUs) are not listed.",
+    .about = "Measures the products of a training step and of sampling. Each candidate is\n"
+             "checked against double precision; what may crash has a process of its own.\n"
+             "Runs on this device read the table at their start, and multiply a shape that\n"
+             "is near a measured one as the table says; FLOWCL_TUNE=off ignores it. Ctrl-C\n"
+             "keeps what is measured so far. Products inside a kernel of whole rows (narrow\n"
+             "networks on CPUs) are not listed.",
     .size = sizeof(tune_settings),
     .bind = bind,
     .run = run,

@@ -20,6 +20,14 @@ static bool has_failed(const json_t *reply)
     return !reply || json_object_get(reply, "failed");
 }
 
+static bool is_taken(const bench_run *run, const bench_unit *unit)
+{
+    for (const bench_unit *other = run->units; other < unit; other++)
+        if (!strcmp(other->id, unit->id))
+            return true;
+    return false;
+}
+
 /* A device that cannot be opened, or computes wrongly, has a record and no child. */
 static bool open_unit(bench_run *run, bench_unit *unit)
 {
@@ -40,6 +48,10 @@ static bool open_unit(bench_run *run, bench_unit *unit)
     snprintf(unit->id, sizeof unit->id, "%s", bench_text(record, "device"));
     snprintf(unit->name, sizeof unit->name, "%s", name ? name : unit->selector);
     unit->selftest_error = bench_number(selftest, "error");
+    if (usable && is_taken(run, unit)) {
+        json_object_set_new(record, "failed", json_string("it is named twice"));
+        usable = false;
+    }
     json_decref(reply);
     run->emit(run, record);
     if (!usable)
@@ -242,5 +254,10 @@ int bench_run_measure(bench_run *run)
     for (int i = 0; i < count && !stop_asked(); i++)
         if (is_wanted(run, &items[i]))
             measure_item(run, &items[i], i);
-    return stop_asked() ? tool_fail("stopped: not everything was measured") : EXIT_DONE;
+    if (stop_asked())
+        return tool_fail("stopped: not everything was measured");
+    for (int i = 0; i < run->unit_count; i++)
+        if (run->units[i].child.process)
+            return EXIT_DONE;
+    return tool_fail("no device's process has lasted to the end");
 }

@@ -84,6 +84,28 @@ EOP
 python3 check.py || fail "a ratio against the baseline is not right"
 
 # For people: no line is wider than 100 columns, and one device that fails does not end the others' run.
-expect 0 bench --quick --device "$FLOWCL_DEVICE,no such thing"
-printed "self-test passed" "fp32 peak" "not measured:" "limited by" "samples/s"
+expect 0 bench --quick --device "$FLOWCL_DEVICE,no such thing,cpu"
+printed "named twice" "self-test passed" "fp32 peak" "not measured:" "limited by" "samples/s"
 awk 'length > 100 && !/not measured|driver/ { exit 1 }' out || fail "the table is too wide"
+
+# A driver that takes its process along: told, and nothing hangs.
+cat >crash.py <<'EOP'
+import pathlib, os, signal, subprocess, sys
+bench = subprocess.Popen([sys.argv[1], "bench", "--quick"], stdout=open("out", "w"), stderr=subprocess.PIPE, text=True)
+log = []
+for line in bench.stderr:
+    log.append(line)
+    if line == "bench: copy\n":
+        for status in pathlib.Path("/proc").glob("[0-9]*/status"):
+            try:
+                text = status.read_text()
+            except OSError:
+                continue
+            if f"\nPPid:\t{bench.pid}\n" in text:
+                os.kill(int(status.parent.name), signal.SIGKILL)
+open("err", "w").writelines(log)
+assert bench.wait() == 1
+EOP
+python3 crash.py "$flowcl" || fail "the end of a device's process was not answered with a failure"
+printed "its process crashed: Killed (signal 9)"
+says "no device's process has lasted to the end"

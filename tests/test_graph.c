@@ -253,7 +253,7 @@ static bool random_graph_agrees(fcl_device *device, uint64_t seed, bool no_fusio
 
 static void random_graphs_agree_with_the_reference(void **state)
 {
-    int rounds = trial_tiny() ? 3 : 12, wrong = 0;
+    int rounds = trial_tiny() ? 2 : 8, wrong = 0;
     for (int i = 0; i < rounds; i++) {
         uint64_t seed = trial_mark();
         wrong += !random_graph_agrees(*state, seed, false);

@@ -221,7 +221,7 @@ void fcl_generate(const fcl_step *step, const fcl_device *device, fcl_generated 
     if (step->product)
         fcl_text_add(&g->body, "}\n");
     add_params(step, g);
-    int wide = fcl_device_describe(device)->type == FCL_DEVICE_CPU ? 16 : 4;
+    int wide = fcl_row_group(device) == 1 ? 16 : 4;
     g->vector = g->run < wide ? 1 : wide;
 }
 

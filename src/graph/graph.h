@@ -141,8 +141,9 @@ fcl_buffer *fcl_lower_scratch(const fcl_lowering *lowering);
 void fcl_lower_random(fcl_lowering *lowering, fcl_launch *launch, int index);
 /* Before each run, the argument becomes the value of a fcl_scalar. */
 void fcl_lower_scalar(fcl_lowering *lowering, fcl_launch *launch, int index, fcl_tensor *scalar);
-/* Local size for kernels that own a row a work-group: 1 on a CPU, 64 elsewhere ($FLOWCL_ROW_GROUP
- * overrides). Such kernels loop by get_local_size and reduce in local memory, so any size is right. */
+/* Local size for kernels that own a row a work-group: 1 on a CPU whose driver has vectors, 64 elsewhere
+ * ($FLOWCL_ROW_GROUP overrides). Such kernels loop by get_local_size and reduce in local memory, so any size is
+ * right. 1 is also the mark of the forms for such CPUs: float16 vectors, row blocks. */
 size_t fcl_row_group(const fcl_device *device);
 
 #endif

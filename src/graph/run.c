@@ -67,11 +67,12 @@ void fcl_lower_scalar(fcl_lowering *l, fcl_launch *launch, int index, fcl_tensor
 
 size_t fcl_row_group(const fcl_device *device)
 {
+    const fcl_device_info *info = fcl_device_describe(device);
     const char *forced = getenv("FLOWCL_ROW_GROUP");
     long size = forced ? strtol(forced, NULL, 10) : 0;
     if (size >= 1 && size <= 256 && (size & (size - 1)) == 0)
         return (size_t)size;
-    return fcl_device_describe(device)->type == FCL_DEVICE_CPU ? 1 : 64;
+    return info->type == FCL_DEVICE_CPU && info->vector_width > 1 ? 1 : 64;
 }
 
 /* --- generated kernels: first all their text, then one program, then the launches --- */
@@ -309,7 +310,7 @@ int fcl_graph_compile(fcl_graph *graph, fcl_device *device, const fcl_graph_opti
     plan->options.no_fusion |= plan->options.check;
     plan->table_index = -1;
     fcl_plan_fuse(plan);
-    if (!plan->options.no_fusion && fcl_device_describe(device)->type == FCL_DEVICE_CPU)
+    if (!plan->options.no_fusion && fcl_row_group(device) == 1)
         fcl_plan_block(plan);
     FCL_TRY(fcl_plan_memory(plan));
     return lower(plan);

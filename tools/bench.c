@@ -224,12 +224,12 @@ const subcommand bench_command = {
     .usage = "[--device D[,D]] [options]",
     .summary = "compare devices: their limits, training, sampling, and what limits a step",
     .about = "Each device has a process of its own; the repeats of a measurement go round the\n"
-             "devices. A median comes with the 10th and 90th percentile; ~ marks a spread above\n"
-             "5 %. \"error\" is against double precision: what is wrong is no speed.\n"
+             "devices. A median comes with the 10th and 90th percentile; ~ marks a spread\n"
+             "above 5 %. \"error\" is against double precision: what is wrong is no speed.\n"
              "\n"
              "A step's floors are: compute, its products' operations over the fp32 peak;\n"
              "bandwidth, the bytes of optimiser and activations over the triad's; launches,\n"
-             "their number times the cost of one in a stream; host, the time to enqueue a step.\n"
+             "their number times the cost of one in a stream; host, the time to enqueue one.\n"
              "The largest one limits; its share of the step says how near the step is to it.",
     .size = sizeof(bench_settings),
     .bind = bind,

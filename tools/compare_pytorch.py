@@ -4,7 +4,7 @@
 Needs PyTorch, numpy and, for sampling, torchdiffeq, in an environment of your own; neither flowcl nor its tests
 need any of them.
 
-    python3 -m venv /tmp/venv && /tmp/venv/bin/pip install torch numpy torchdiffeq
+    python3 -m venv /tmp/venv && /tmp/venv/bin/pip install torch numpy scipy torchdiffeq
     /tmp/venv/bin/python tools/compare_pytorch.py --flowcl build/tools/flowcl
 
 Training: conditional flow matching on the linear path with AdamW(fused=True), clipping of the gradient's norm and an
@@ -209,7 +209,10 @@ def compare_sampling(arguments, folder):
     for name, solver, points, options in SAMPLING:
         theirs, ours = [], []
         for _ in range(arguments.repeats):
-            theirs.append(run_torch(arguments, {"sample": {"solver": solver, "points": points}})["seconds"])
+            result = run_torch(arguments, {"sample": {"solver": solver, "points": points}})
+            if "failed" in result:
+                sys.exit(f"sampling with torchdiffeq failed: {result['failed']}")
+            theirs.append(result["seconds"])
             ours.append(flowcl_sample(arguments, checkpoint, solver, points, options, folder)["seconds"])
         print_row(f"{name}, s", theirs, ours, 1)
 

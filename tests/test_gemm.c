@@ -23,7 +23,7 @@ static void check_status(int expected, int status, const char *file, int line)
     _assert_int_equal((uintmax_t)expected, (uintmax_t)status, file, line);
 }
 
-/* The inputs differ in every run; the seed is printed, and $FLOWCL_TEST_SEED repeats a run. */
+/* The inputs differ in every run; the seed is printed, and $FCL_TEST_SEED repeats a run. */
 static unsigned seed;
 
 typedef struct matrices {
@@ -378,9 +378,9 @@ static int close_device(void **state)
 int main(void)
 {
     setenv("FLOWCL_DEVICE", "cpu", 0);
-    const char *given = getenv("FLOWCL_TEST_SEED");
+    const char *given = getenv("FCL_TEST_SEED");
     seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
-    printf("FLOWCL_TEST_SEED=%u\n", seed);
+    printf("FCL_TEST_SEED=%u\n", seed);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tile_products),       cmocka_unit_test(clblast_products),
         cmocka_unit_test(chosen_products),     cmocka_unit_test(every_tile),

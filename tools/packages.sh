@@ -14,7 +14,6 @@ done
 as_root=
 [ "$(id -u)" -eq 0 ] || as_root=sudo
 echo "installing:$missing" >&2
-export DEBIAN_FRONTEND=noninteractive
 $as_root apt-get update -q
 # shellcheck disable=SC2086 # a list of words
-$as_root apt-get install -y --no-install-recommends $missing
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing

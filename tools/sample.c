@@ -41,6 +41,7 @@ typedef struct sampling {
     fcl_dataset *data; /* of --encode or --decode */
     fcl_array *start, *samples;
     fcl_sample_stats stats;
+    char fault[512]; /* what is wrong with the start; empty: nothing */
 } sampling;
 
 /* --- output --- */
@@ -95,6 +96,26 @@ static int read_start(sampling *work)
     return status;
 }
 
+/* An explicit --label stands for the whole file; else the file has to know its classes. */
+static const int32_t *start_labels(const sampling *work)
+{
+    return work->info->classes && !work->settings->sample.label ? work->data->label : NULL;
+}
+
+static int check_start(sampling *work)
+{
+    const fcl_dataset *data = work->data;
+    long long given = fcl_shape_size(data->shape), wanted = fcl_shape_size(work->info->sample);
+    if (given != wanted)
+        snprintf(work->fault, sizeof work->fault,
+                 "%s: its samples have %lld numbers each, the model's have %lld", data->name, given, wanted);
+    else if (work->info->classes && !work->settings->sample.label && !data->label)
+        snprintf(work->fault, sizeof work->fault,
+                 "%s has no labels, and the model has %d classes: give --label", data->name,
+                 work->info->classes);
+    return work->fault[0] ? FCL_ERR_ARGUMENT : FCL_OK;
+}
+
 static int compute(sampling *work, const char *checkpoint)
 {
     const sample_settings *settings = work->settings;
@@ -103,14 +124,15 @@ static int compute(sampling *work, const char *checkpoint)
         work->info = fcl_checkpoint_describe(work->checkpoint);
     if (status == FCL_OK && (settings->encode || settings->decode))
         status = read_start(work);
+    if (status == FCL_OK && work->start)
+        status = check_start(work);
     if (status == FCL_OK)
         status = fcl_device_open(settings->device, NULL, &work->device);
     if (status == FCL_OK && fcl_device_describe(work->device)->tuning[0])
         fprintf(stderr, "warning: %s\n", fcl_device_describe(work->device)->tuning);
     if (status == FCL_OK && work->start)
         status = fcl_transport(work->device, work->checkpoint, &settings->sample, work->start,
-                               work->info->classes ? work->data->label : NULL, settings->encode != NULL,
-                               &work->samples, &work->stats);
+                               start_labels(work), settings->encode != NULL, &work->samples, &work->stats);
     else if (status == FCL_OK)
         status = fcl_sample(work->device, work->checkpoint, &settings->sample, &work->samples, &work->stats);
     if (status == FCL_OK)
@@ -123,9 +145,16 @@ static int check_usage(const tool_call *call)
     const sample_settings *settings = call->settings;
     if (settings->encode && settings->decode)
         return tool_fail_usage(&sample_command, "--encode and --decode exclude each other");
-    if (fcl_options_finish(call->options) || fcl_samples_check_path(settings->out))
+    if ((settings->encode || settings->decode) &&
+        fcl_options_source(call->options, "seed") == FCL_FROM_COMMAND_LINE)
+        return tool_fail_usage(&sample_command,
+                               "--seed has no use with --encode or --decode: they draw no noise");
+    if (fcl_options_finish(call->options))
         return tool_fail_usage(&sample_command, "%s", fcl_error());
-    return EXIT_DONE;
+    int status = fcl_samples_check_path(settings->out);
+    if (status == FCL_ERR_ARGUMENT)
+        return tool_fail_usage(&sample_command, "%s", fcl_error());
+    return status == FCL_OK ? EXIT_DONE : tool_fail_library();
 }
 
 static int run(const tool_call *call)
@@ -140,7 +169,7 @@ static int run(const tool_call *call)
     int computed = compute(&work, call->positional[0]);
     progress_erase(&bar);
     if (computed != FCL_OK)
-        status = tool_fail_library();
+        status = work.fault[0] ? tool_fail("%s", work.fault) : tool_fail_library();
     else if (work.settings->json)
         status = print_json(&work);
     else

@@ -155,7 +155,7 @@ static int read_checkpoint_options(const tool_call *call, const char *path)
     if (status == FCL_OK)
         status = fcl_options_read_json(call->options, fcl_checkpoint_describe(checkpoint)->config);
     if (status != FCL_OK)
-        tool_fail("cannot resume from %s: %s", path, fcl_error());
+        tool_fail("cannot resume: %s", fcl_error());
     fcl_checkpoint_close(&checkpoint);
     return status == FCL_OK ? EXIT_DONE : EXIT_FAILED;
 }

@@ -28,7 +28,8 @@ typedef struct fcl_picture_options {
  * samples that cannot be drawn, FCL_ERR_NUMERIC where no point is finite, FCL_ERR_FILE, FCL_ERR_MEMORY. */
 FCL_API int fcl_samples_write(const char *path, const fcl_array *samples, const fcl_picture_options *options);
 
-/* FCL_OK where fcl_samples_write knows the path's ending, to be asked before a long computation. */
+/* To be asked before a long computation: FCL_ERR_ARGUMENT where fcl_samples_write does not know the path's
+ * ending, FCL_ERR_FILE where no file can be written there. */
 FCL_API int fcl_samples_check_path(const char *path);
 
 /* A chart of the loss over the steps: the values faint, their moving mean strong, on a logarithmic scale. */

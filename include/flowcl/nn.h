@@ -12,8 +12,8 @@
  *     fcl_params_initialise(params, seed, stream, weights);
  *
  *     fcl_tensor **w = fcl_params_bind(params, graph, weights, "");         // one leaf a slice
- *     fcl_tensor *v = fcl_model_velocity(model, w, x, t, NULL);             // (B, 2); again: shares the
- * leaves fcl_free(w);
+ *     fcl_tensor *v = fcl_model_velocity(model, w, x, t, NULL);             // (B, 2)
+ *     fcl_free(w);
  *
  * Names and layouts are those of PyTorch: "layers.0.weight" (out, in) and "layers.0.bias" (out) load into a
  * nn.Linear called layers[0]. */

@@ -38,7 +38,7 @@ enum fcl_stream {
 typedef struct fcl_train_options {
     const char *data;   /* a built-in data set's name, or a path; required */
     int64_t data_count; /* samples to use; 0: all */
-    const char *out;    /* folder for checkpoints; NULL: none is written */
+    const char *out;    /* folder for checkpoints, which holds none yet unless `resume`; NULL: none is written */
     const char *device; /* NULL: see fcl_device_open */
     bool resume;        /* go on from the newest checkpoint in `out`; without any, begin */
     uint64_t seed;

@@ -71,17 +71,36 @@ static int bad_cell(const reader *r, const char *at)
                     (int)(length < 40 ? length : 40), at);
 }
 
+/* A heading has no cell that is, or begins as, a number: else it is a damaged row. */
+static bool any_number(const char *at)
+{
+    while (*at) {
+        char *end;
+        strtof(at, &end);
+        if (end != at)
+            return true;
+        at += strcspn(at, ",;\t");
+        at += strspn(at, ",;\t \r");
+    }
+    return false;
+}
+
 static int read_line(reader *r, const char *at)
 {
     size_t before = r->count;
     at += strspn(at, " \t\r");
     if (!*at || *at == '#')
         return FCL_OK;
+    if (strchr(at, ',') && strchr(at, ';'))
+        return fcl_fail(FCL_ERR_FORMAT,
+                        "%s, line %lld has both commas and semicolons: write numbers with a point, "
+                        "and one kind between them",
+                        r->path, (long long)r->line);
     while (*at) {
         char *end;
         float value = strtof(at, &end);
         if (end == at || (*end && !is_separator(*end))) {
-            bool heading = !r->headed && r->count == 0;
+            bool heading = !r->headed && r->count == 0 && !any_number(at);
             r->headed = true;
             return heading ? FCL_OK : bad_cell(r, at);
         }
@@ -102,6 +121,8 @@ static int read_text(reader *r, char *text, size_t size)
     if (memchr(text, 0, size))
         return fcl_fail(FCL_ERR_FORMAT, "%s is not a table of numbers: it holds zero bytes", r->path);
     text[size] = 0;
+    if (strncmp(text, "\xef\xbb\xbf", 3) == 0)
+        text += 3; /* the mark of UTF-8 that spreadsheets write */
     int status = FCL_OK;
     for (char *next = text; next && status == FCL_OK;) {
         char *line = strsep(&next, "\n");

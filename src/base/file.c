@@ -233,3 +233,16 @@ bool fcl_file_ends_with(const char *path, const char *ending)
     size_t length = strlen(path), tail = strlen(ending);
     return length > tail && strcasecmp(path + length - tail, ending) == 0;
 }
+
+int fcl_file_check_place(const char *path)
+{
+    struct stat info;
+    fcl_file file;
+    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
+        return fcl_fail(FCL_ERR_FILE, "cannot write %s: it is a folder", path);
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        return FCL_OK; /* a device or a pipe */
+    FCL_TRY(fcl_file_create(path, &file));
+    fcl_file_abandon(&file);
+    return FCL_OK;
+}

@@ -40,6 +40,10 @@ int fcl_folder_make(const char *path);
  */
 int fcl_file_check(const char *path);
 
+/* FCL_OK where a file may be written under that name, asked before long work; else the sentence that says why
+ * not. */
+int fcl_file_check_place(const char *path);
+
 /* Whether the name ends in `ending` (".npy"), in any case. */
 bool fcl_file_ends_with(const char *path, const char *ending);
 

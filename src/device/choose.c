@@ -68,6 +68,9 @@ int fcl_listed_choose(const fcl_listed *list, int count, const char *selector, b
     bool any = false;
     for (int i = 0; i < count; i++)
         any = any || list[i].id;
+    if (!any && count)
+        return fcl_fail(FCL_ERR_DEVICE, "no OpenCL platform offers a device; the first, %s: %s",
+                        list[0].info.platform_name, list[0].info.refused);
     if (!any)
         return fcl_fail(FCL_ERR_DEVICE, "there is no OpenCL device: install your card's driver, or "
                                         "pocl-opencl-icd to use the processor");

@@ -148,7 +148,7 @@ static void add_empty_platform(cl_platform_id platform, int number, fcl_listed *
     platform_text(platform, CL_PLATFORM_VERSION, info->device_version, sizeof info->device_version);
     platform_text(platform, CL_PLATFORM_VENDOR, info->vendor, sizeof info->vendor);
     snprintf(info->name, sizeof info->name, "no device");
-    snprintf(info->refused, sizeof info->refused, "the platform offers no device here");
+    snprintf(info->refused, sizeof info->refused, "it offers no device here; PoCL wants a folder that it may write to, by HOME or POCL_CACHE_DIR");
     fcl_quirks_apply(info);
 }
 

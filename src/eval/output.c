@@ -64,10 +64,11 @@ static writer *find_writer(const char *path)
 
 int fcl_samples_check_path(const char *path)
 {
-    if (find_writer(path))
-        return FCL_OK;
-    return fcl_fail(FCL_ERR_ARGUMENT,
-                    "cannot tell the format of '%s': its name has to end in .npy, .npz, .csv or .png", path);
+    if (!find_writer(path))
+        return fcl_fail(FCL_ERR_ARGUMENT,
+                        "cannot tell the format of '%s': its name has to end in .npy, .npz, .csv or .png",
+                        path);
+    return fcl_file_check_place(path);
 }
 
 int fcl_samples_write(const char *path, const fcl_array *samples, const fcl_picture_options *options)

@@ -30,7 +30,7 @@ static int check_use(const fcl_tableau *tableau, const fcl_solver_options *optio
             tableau->name, options->steps);
     if (!tableau->b_error && (options->rtol || options->atol || options->max_steps))
         return fcl_fail(FCL_ERR_ARGUMENT,
-                        "solver %s has no error estimate: give it steps, not rtol, atol or max-steps (dopri5 "
+                        "solver %s has no error estimate: give it steps, not tolerances (dopri5 "
                         "takes those)",
                         tableau->name);
     bool given = options->t_begin != 0 || options->t_end != 0;

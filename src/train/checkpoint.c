@@ -229,6 +229,8 @@ int fcl_checkpoint_open(const char *path, fcl_checkpoint **checkpoint)
     int status = open_file(path, *checkpoint);
     if (status == FCL_OK)
         status = read_bytes(*checkpoint);
+    if (status == FCL_ERR_FORMAT && strcmp((*checkpoint)->path, path) != 0)
+        fcl_fail(status, "%s; without this file the folder's next older checkpoint is taken", fcl_error());
     if (status != FCL_OK)
         fcl_checkpoint_close(checkpoint);
     return status;

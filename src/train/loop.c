@@ -77,10 +77,12 @@ static int report_metrics(loop *run)
 
 static int64_t sample_count(const loop *run)
 {
-    enum { PICTURES = 64, POINTS = 2000 };
+    enum { PICTURES = 64, POINTS = 2000, MOST_NUMBERS = 1 << 20 };
     if (run->hooks->samples != FCL_SAMPLES_OF_A_PICTURE)
         return run->hooks->samples;
-    return fcl_shape_is_picture(run->trainer->data->shape) ? PICTURES : POINTS;
+    int64_t size = fcl_shape_size(run->trainer->data->shape), most = MOST_NUMBERS / size;
+    int64_t wanted = fcl_shape_is_picture(run->trainer->data->shape) ? PICTURES : POINTS;
+    return wanted <= most ? wanted : most > 1 ? most : 1;
 }
 
 static int draw(loop *run, fcl_array *samples)

@@ -15,9 +15,9 @@
 const fcl_option fcl_sample_table[] = {
     {"n", ROW(n), .minimum = 1, .maximum = 1e9, .fallback = "64", .group = "Samples", .help = "how many samples"},
     {"solver", ROW(solver), .fallback = "euler", .choice = fcl_solver_name, .help = "how the flow's equation is solved"},
-    {"steps", ROW(steps), .minimum = 0, .maximum = 1e6, .help = "equal steps of a solver with fixed steps; 0: its default"},
-    {"rtol", ROW(rtol), .minimum = 0, .maximum = 1, .help = "relative tolerance of an adaptive solver; 0: its default"},
-    {"atol", ROW(atol), .minimum = 0, .maximum = 1e6, .help = "absolute tolerance of an adaptive solver; 0: its default"},
+    {"steps", ROW(steps), .minimum = 0, .maximum = 1e6, .help = "equal steps of a solver with fixed steps; 0: 100"},
+    {"rtol", ROW(rtol), .minimum = 0, .maximum = 1, .help = "relative tolerance of an adaptive solver, from 1e-7; 0: 1e-5"},
+    {"atol", ROW(atol), .minimum = 0, .maximum = 1e6, .help = "absolute tolerance of an adaptive solver, from 1e-12; 0: 1e-5"},
     {"seed", ROW(seed), .help = "of the noise"},
     {"ema", ROW(ema), .fallback = "yes", .help = "use the averaged weights, where there are any"},
     {"label", ROW(label), .placeholder = "CLASS", .help = "class of every sample, from 0; without it each class in turn"},

@@ -93,7 +93,7 @@ static int fail_numeric(const fcl_trainer *trainer, int64_t step, fcl_adamw_row 
     bool loss = !isfinite(row.loss);
     return fcl_fail(
         FCL_ERR_NUMERIC,
-        "the %s became %g at step %lld (learning rate %g); a smaller lr or clip may help, and check "
+        "the %s became %g at step %lld (learning rate %g); a smaller lr or clip may help, and the option check "
         "names the first tensor that is not finite",
         loss ? "loss" : "gradient's norm", (double)(loss ? row.loss : row.norm), (long long)step + 1,
         fcl_schedule_rate(&trainer->options, step));

@@ -15,6 +15,10 @@ refused 1 "empty.npy" train empty.npy --out run
 refused 1 "foreign.npy" train foreign.npy --out run
 refused 1 "nan.csv" train nan.csv --out run
 refused 1 "ragged.csv" train ragged.csv --out run
+printf '1.O,2\n3,4\n' >typo.csv
+printf '1,5;2,5\n' >comma.csv
+refused 1 "typo.csv, line 1: '1.O' is not a number" train typo.csv --out run
+refused 1 "comma.csv, line 1 has both commas and semicolons" train comma.csv --out run
 [ ! -e run ] || fail "a refused training left a folder behind"
 
 # Usage.
@@ -71,3 +75,18 @@ printf '1,2,3\n' >three.csv
 refused 1 "3 numbers" sample good --encode three.csv --out x.npy
 [ ! -e x.npy ] || fail "a refused call wrote a file"
 exit 0
+
+# Where samples go is asked before they are drawn; where they start has to fit the model.
+expect 0 train moons --labels --out classes $small --steps 2 --samples-every off
+printf '\357\273\277x,y\r\n1,2\r\n3,4\r\n' >sheet.csv
+printf '1,2,3\n' >wide.csv
+mkdir folder.npy
+refused 1 "the folder missing does not exist" sample classes --out missing/a.npy
+refused 1 "folder.npy: it is a folder" sample classes --out folder.npy
+refused 1 "sheet.csv has no labels, and the model has 2 classes: give --label" sample classes --encode sheet.csv --out a.npy
+refused 1 "wide.csv: its samples have 3 numbers each, the model's have 2" sample classes --encode wide.csv --out a.npy
+refused 2 "--seed has no use with --encode" sample classes --encode sheet.csv --label 1 --seed 3 --out a.npy
+expect 0 sample classes --encode sheet.csv --label 1 --out a.csv
+[ "$(wc -l <a.csv)" -eq 2 ] || fail "a table with the mark of UTF-8 and a heading lost a row"
+truncate -s 900 classes/checkpoint-0000000002.safetensors
+refused 1 "without this file the folder's next older checkpoint is taken" sample classes --out a.npy

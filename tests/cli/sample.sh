@@ -42,7 +42,7 @@ python3 - <<'END' || fail "encode and decode do not return the input"
 read = lambda name: [[float(x) for x in line.split(",")] for line in open(name)]
 a, b = read("a.csv"), read("back.csv")
 assert len(a) == len(b) == 50
-assert max(abs(x - y) for p, q in zip(a, b) for x, y in zip(p, q)) < 1e-3
+assert max(abs(x - y) for p, q in zip(a, b) for x, y in zip(p, q)) < 1e-4
 END
 expect 0 sample run --encode a.csv --n 10 --out noise.csv
 [ "$(wc -l <noise.csv)" -eq 10 ] || fail "--n does not limit what is encoded"

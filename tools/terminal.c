@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 enum { WIDEST_BAR = 40, NARROWEST_BAR = 10, LINE_SIZE = 512 };
-static const double redraw_seconds = 0.1, plain_seconds = 300;
+static const double redraw_seconds = 0.1;
 
 int terminal_width(FILE *stream)
 {
@@ -75,17 +75,11 @@ static void draw(progress *bar, const progress_state *state, bool done)
     bar->drawn = !done;
 }
 
-static void print_plain(const progress *bar, const progress_state *state, bool done)
+static void print_last(const progress *bar, const progress_state *state)
 {
     char text[LINE_SIZE];
-    format_state(bar, state, done, text, sizeof text);
+    format_state(bar, state, true, text, sizeof text);
     fprintf(stderr, "step %s\n", text);
-}
-
-static int64_t tenths(const progress *bar, int64_t step)
-{
-    int64_t way = bar->total - bar->first;
-    return way > 0 ? (int64_t)((double)(step - bar->first) / (double)way * 10) : 10;
 }
 
 static bool draws_bars(void)
@@ -115,17 +109,10 @@ void progress_start(progress *bar, int64_t first, int64_t total)
 
 void progress_update(progress *bar, const progress_state *state)
 {
-    int64_t tenth = tenths(bar, state->step);
-    bool due = bar->terminal ? !bar->drawn || state->seconds - bar->shown >= redraw_seconds
-                             : tenth > bar->line || state->seconds - bar->shown >= plain_seconds;
-    if (!due)
+    if (!bar->terminal || (bar->drawn && state->seconds - bar->shown < redraw_seconds))
         return;
-    if (bar->terminal)
-        draw(bar, state, false);
-    else if (state->step < bar->total) /* the last line belongs to progress_finish */
-        print_plain(bar, state, false);
+    draw(bar, state, false);
     bar->shown = state->seconds;
-    bar->line = tenth;
 }
 
 void progress_finish(progress *bar, const progress_state *state)
@@ -133,7 +120,7 @@ void progress_finish(progress *bar, const progress_state *state)
     if (bar->terminal)
         draw(bar, state, true);
     else
-        print_plain(bar, state, true);
+        print_last(bar, state);
 }
 
 void progress_say(progress *bar, const char *format, ...)

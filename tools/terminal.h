@@ -9,14 +9,13 @@
 /* Columns of the terminal that `stream` is; $COLUMNS or 80 where it is none. */
 int terminal_width(FILE *stream);
 
-/* A bar on standard error, redrawn at most ten times a second. Where standard error is no terminal, a plain
- * line appears instead at every tenth of the way, and every five minutes. */
+/* A bar on standard error, redrawn at most ten times a second. Where standard error is no terminal there is
+ * only the last state's plain line. */
 typedef struct progress {
     int64_t first, total; /* the step it began at, and the last one */
     bool terminal;
     bool drawn;   /* the bar stands in the current line */
     double shown; /* when the last one was, on the clock of progress_state.seconds */
-    int64_t line; /* tenths of the way that have had their plain line */
 } progress;
 
 typedef struct progress_state {

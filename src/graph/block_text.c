@@ -135,20 +135,12 @@ typedef struct member_context {
     const fcl_step *step;
 } member_context;
 
-static int member_index(const fcl_step *step, const fcl_tensor *node)
-{
-    for (int i = 0; i < step->members; i++)
-        if (step->member[i] == node)
-            return i;
-    return -1;
-}
-
 static void add_operand(void *context, const fcl_tensor *node, fcl_tensor *input)
 {
     member_context *c = context;
     fcl_generated *g = c->w->g;
     fcl_tensor *root = fcl_node_root(input);
-    int member = member_index(c->step, root);
+    int member = fcl_step_member(c->step, root);
     if (root->op->leaf > FCL_LEAF_MEMORY)
         fcl_generate_literal(g, root);
     else if (member >= 0)

@@ -4,12 +4,6 @@
 
 /* --- broadcasting --- */
 
-/* The dimension of `shape` that stands `from_end` places before its last one; 1 where it has none. */
-static int64_t dim_from_end(fcl_shape shape, int from_end)
-{
-    return from_end < shape.rank ? shape.dim[shape.rank - 1 - from_end] : 1;
-}
-
 fcl_shape fcl_broadcast_shape(fcl_tensor *node)
 {
     fcl_shape result = {0};
@@ -19,7 +13,7 @@ fcl_shape fcl_broadcast_shape(fcl_tensor *node)
     for (int d = 0; d < result.rank; d++) {
         int64_t size = 1;
         for (int i = 0; i < node->inputs; i++) {
-            int64_t dim = dim_from_end(node->input[i]->shape, d);
+            int64_t dim = fcl_shape_from_end(node->input[i]->shape, d);
             if (dim != 1 && size != 1 && dim != size) {
                 fcl_mistake(node->graph, "%s: shapes %s and %s do not fit", fcl_node_text(node),
                             fcl_shape_text(node->graph, node->input[0]->shape),
@@ -47,7 +41,7 @@ fcl_tensor *fcl_sum_to(fcl_tensor *a, fcl_shape shape)
 {
     unsigned axes = 0;
     for (int d = 0; d < a->shape.rank; d++)
-        if (dim_from_end(shape, d) == 1 && dim_from_end(a->shape, d) != 1)
+        if (fcl_shape_from_end(shape, d) == 1 && fcl_shape_from_end(a->shape, d) != 1)
             axes |= 1u << (a->shape.rank - 1 - d);
     fcl_tensor *sum = axes ? fcl_sum_axes(a, axes) : a;
     return fcl_shape_equal(sum->shape, shape) ? sum : fcl_reshape(sum, shape);

@@ -19,11 +19,6 @@ typedef struct operand {
     int64_t size;
 } operand;
 
-static int64_t dim_from_end(fcl_shape shape, int from_end)
-{
-    return from_end < shape.rank ? shape.dim[shape.rank - 1 - from_end] : 1;
-}
-
 /* How a tensor of shape `from` is read by elements of `to`. */
 static operand classify(fcl_shape from, fcl_shape to)
 {
@@ -32,10 +27,10 @@ static operand classify(fcl_shape from, fcl_shape to)
     int changes = 0, previous = -1, last_same = -1;
     int64_t trailing = 1, size = 1; /* elements of the trailing run of equal kind */
     for (int d = 0; d < to.rank; d++) {
-        int64_t dim = dim_from_end(to, d);
+        int64_t dim = fcl_shape_from_end(to, d);
         if (dim == 1)
             continue;
-        int same = dim_from_end(from, d) == dim;
+        int same = fcl_shape_from_end(from, d) == dim;
         if (previous < 0)
             last_same = same;
         else if (same != previous)
@@ -67,7 +62,7 @@ int fcl_generate_slot(fcl_tensor **list, int *count, fcl_tensor *tensor)
     return (*count)++;
 }
 
-static int member_index(const fcl_step *step, const fcl_tensor *node)
+int fcl_step_member(const fcl_step *step, const fcl_tensor *node)
 {
     for (int i = 0; i < step->members; i++)
         if (step->member[i] == node)
@@ -98,7 +93,7 @@ static void add_scattered_index(fcl_text *text, fcl_shape from, fcl_shape to)
 {
     int64_t to_stride = 1, from_stride = 1;
     for (int d = 0; d < to.rank; d++) {
-        int64_t dim = dim_from_end(to, d), own = dim_from_end(from, d);
+        int64_t dim = fcl_shape_from_end(to, d), own = fcl_shape_from_end(from, d);
         if (own != 1)
             fcl_text_format(text, "%s(i / %lld %% %lld) * %lld", from_stride > 1 ? " + " : "",
                             (long long)to_stride, (long long)dim, (long long)from_stride);
@@ -143,7 +138,7 @@ static void add_operand(void *context, const fcl_tensor *node, fcl_tensor *input
 {
     const chain *c = context;
     fcl_tensor *root = fcl_node_root(input);
-    int member = member_index(c->step, root);
+    int member = fcl_step_member(c->step, root);
     if (root->op->leaf > FCL_LEAF_MEMORY)
         fcl_generate_literal(c->g, root);
     else if (member >= 0)

@@ -85,6 +85,9 @@ void fcl_mistake(fcl_graph *graph, const char *format, ...) __attribute__((forma
 /* "(64, 128)"; in the graph's arena. */
 const char *fcl_shape_text(fcl_graph *graph, fcl_shape shape);
 bool fcl_shape_equal(fcl_shape a, fcl_shape b);
+/* The dimension that stands `from_end` places before the last one; 1 where there is none. */
+int64_t fcl_shape_from_end(fcl_shape shape, int from_end);
+size_t fcl_tensor_bytes(const fcl_tensor *tensor);
 /* "add", or "add 'blocks.0'" where the node has a name; in the graph's arena. */
 const char *fcl_node_text(const fcl_tensor *node);
 
@@ -139,8 +142,6 @@ fcl_device *fcl_lower_device(const fcl_lowering *lowering);
 fcl_buffer *fcl_lower_scratch(const fcl_lowering *lowering);
 /* Before each run, arguments index, index + 1, index + 2 become (ulong seed, uint step, ulong first row). */
 void fcl_lower_random(fcl_lowering *lowering, fcl_launch *launch, int index);
-/* Before each run, the argument becomes the value of a fcl_scalar. */
-void fcl_lower_scalar(fcl_lowering *lowering, fcl_launch *launch, int index, fcl_tensor *scalar);
 /* Local size for kernels that own a row a work-group: 1 on a CPU whose driver has vectors, 64 elsewhere
  * ($FLOWCL_ROW_GROUP overrides). Such kernels loop by get_local_size and reduce in local memory, so any size is
  * right. 1 is also the mark of the forms for such CPUs: float16 vectors, row blocks. */

@@ -134,14 +134,19 @@ bool fcl_shape_equal(fcl_shape a, fcl_shape b)
     return a.rank == b.rank && memcmp(a.dim, b.dim, (size_t)a.rank * sizeof *a.dim) == 0;
 }
 
+int64_t fcl_shape_from_end(fcl_shape shape, int from_end)
+{
+    return from_end < shape.rank ? shape.dim[shape.rank - 1 - from_end] : 1;
+}
+
+size_t fcl_tensor_bytes(const fcl_tensor *tensor)
+{
+    return (size_t)fcl_shape_size(tensor->shape) * (tensor->type == FCL_U8 ? 1 : 4);
+}
+
 fcl_shape fcl_shape_of_attributes(fcl_tensor *node)
 {
     return node->attributes.shape;
-}
-
-fcl_shape fcl_shape_of_input(fcl_tensor *node)
-{
-    return node->input[0]->shape;
 }
 
 static void check_shape(fcl_tensor *node)

@@ -10,11 +10,6 @@ static size_t aligned(size_t bytes)
     return (bytes + FCL_BUFFER_ALIGN - 1) / FCL_BUFFER_ALIGN * FCL_BUFFER_ALIGN;
 }
 
-static size_t tensor_bytes(const fcl_tensor *tensor)
-{
-    return (size_t)fcl_shape_size(tensor->shape) * (tensor->type == FCL_U8 ? 1 : 4);
-}
-
 static fcl_storage *new_storage(fcl_plan *plan, size_t bytes, int first, int last)
 {
     fcl_storage *storage = fcl_arena_alloc(&plan->graph->arena, sizeof *storage);
@@ -57,7 +52,7 @@ static void make_storages(fcl_plan *plan)
         if (node->step < 0 || !(node->in_memory || own))
             continue; /* it lives in registers or in a block's tile */
         int last = node->last_step > node->step ? node->last_step : node->step;
-        node->storage = new_storage(plan, tensor_bytes(node), node->step, last);
+        node->storage = new_storage(plan, fcl_tensor_bytes(node), node->step, last);
         node->storage->owner = node;
     }
     for (int s = 0; s < plan->count; s++) {
@@ -74,8 +69,8 @@ static bool overlap(const fcl_tensor *a, const fcl_tensor *b)
 {
     if (a == b)
         return true;
-    return a->bound && a->bound == b->bound && a->bound_offset < b->bound_offset + tensor_bytes(b) &&
-           b->bound_offset < a->bound_offset + tensor_bytes(a);
+    return a->bound && a->bound == b->bound && a->bound_offset < b->bound_offset + fcl_tensor_bytes(b) &&
+           b->bound_offset < a->bound_offset + fcl_tensor_bytes(a);
 }
 
 /* Does the node of the writing step read the target only where it writes it: element by element, or, in a
@@ -184,8 +179,8 @@ static void place_all(fcl_plan *plan)
 static int bind_leaf(fcl_plan *plan, fcl_tensor *leaf)
 {
     if (leaf->bound)
-        return fcl_buffer_slice(leaf->bound, leaf->bound_offset, tensor_bytes(leaf), &leaf->buffer);
-    return fcl_buffer_create(plan->device, tensor_bytes(leaf), &leaf->buffer);
+        return fcl_buffer_slice(leaf->bound, leaf->bound_offset, fcl_tensor_bytes(leaf), &leaf->buffer);
+    return fcl_buffer_create(plan->device, fcl_tensor_bytes(leaf), &leaf->buffer);
 }
 
 static int bind_storage(fcl_plan *plan, fcl_storage *storage)

@@ -28,6 +28,8 @@ typedef struct fcl_step {
 /* The nodes that a step computes, each after what it reads. */
 int fcl_step_nodes(const fcl_step *step);
 fcl_tensor *fcl_step_node(const fcl_step *step, int index);
+/* The place of a node among the members; -1: it is none. */
+int fcl_step_member(const fcl_step *step, const fcl_tensor *node);
 
 /* A piece of memory: a window of the arena, live from step `first` to step `last`, or a leaf's own. */
 struct fcl_storage {

@@ -5,7 +5,6 @@
 #include "graph/graph.h"
 
 fcl_shape fcl_shape_of_attributes(fcl_tensor *node); /* attributes.shape */
-fcl_shape fcl_shape_of_input(fcl_tensor *node);      /* input[0]'s */
 
 /* A mistake unless input number `input` is of this type. */
 void fcl_require_type(fcl_tensor *node, int input, fcl_type type);

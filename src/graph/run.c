@@ -60,11 +60,6 @@ void fcl_lower_random(fcl_lowering *l, fcl_launch *launch, int index)
     add_binding(l, launch, index, NULL);
 }
 
-void fcl_lower_scalar(fcl_lowering *l, fcl_launch *launch, int index, fcl_tensor *scalar)
-{
-    add_binding(l, launch, index, scalar);
-}
-
 size_t fcl_row_group(const fcl_device *device)
 {
     const fcl_device_info *info = fcl_device_describe(device);
@@ -438,11 +433,6 @@ int fcl_graph_repeat(fcl_graph *graph, int count, int scalars, fcl_tensor *const
 
 /* --- what a run leaves behind --- */
 
-static size_t bytes_of(const fcl_tensor *tensor)
-{
-    return (size_t)fcl_shape_size(tensor->shape) * (tensor->type == FCL_U8 ? 1 : 4);
-}
-
 static int no_memory(const fcl_tensor *tensor)
 {
     return fcl_fail(FCL_ERR_ARGUMENT, "%s is neither a leaf nor an output of a compiled graph",
@@ -453,14 +443,14 @@ int fcl_tensor_write(fcl_tensor *tensor, const void *data)
 {
     if (!tensor->buffer || tensor->op->leaf != FCL_LEAF_MEMORY)
         return no_memory(tensor);
-    return fcl_buffer_write(tensor->buffer, 0, bytes_of(tensor), data);
+    return fcl_buffer_write(tensor->buffer, 0, fcl_tensor_bytes(tensor), data);
 }
 
 int fcl_tensor_read(fcl_tensor *tensor, void *data)
 {
     if (!tensor->buffer || (tensor->op->leaf != FCL_LEAF_MEMORY && !tensor->kept))
         return no_memory(tensor);
-    return fcl_buffer_read(tensor->buffer, 0, bytes_of(tensor), data);
+    return fcl_buffer_read(tensor->buffer, 0, fcl_tensor_bytes(tensor), data);
 }
 
 fcl_buffer *fcl_tensor_buffer(fcl_tensor *tensor)

@@ -7,7 +7,7 @@
 #ifndef FLOWCL_EVAL_H
 #define FLOWCL_EVAL_H
 
-#include <flowcl/base.h>
+#include <flowcl/options.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -64,6 +64,56 @@ typedef struct fcl_bar_chart {
 
 /* Writes it as .png. FCL_ERR_ARGUMENT without any bar, FCL_ERR_UNSUPPORTED as above. */
 FCL_API int fcl_bar_chart_write(const char *path, const fcl_bar_chart *chart);
+
+/* --- distances between two sets of points ---
+ *
+ *     fcl_distance w2;
+ *     fcl_distance_measure("w2", samples, data, NULL, &w2);
+ *     printf("W2 = %g (%s)\n", w2.value, w2.how);
+ *
+ * Sets are arrays (N, ...) and (M, ...) of the same sample shape; a sample counts as one point of D numbers. The
+ * rows of the table:
+ *
+ *     w1       the 1-Wasserstein distance: least mean |x - y| over all pairings
+ *     w2       the 2-Wasserstein distance: root of the least mean |x - y|^2 over all pairings
+ *     sliced   sliced W2: root of the mean over random directions of the squared W2 of what both sets project to
+ *              there (Bonneel et al. 2015)
+ *     energy   the energy distance 2 E|x - y| - E|x - x'| - E|y - y'| over all pairs, 0 for equal sets (Szekely
+ *              and Rizzo 2013); some define its root
+ *     mmd      the squared maximum mean discrepancy, unbiased, so that it may be below 0 (Gretton et al. 2012,
+ *              eq. 3); k(x, y) = exp(-|x - y|^2 / (2 h^2)), averaged over the bandwidths h
+ *
+ * In one dimension w1 and w2 are exact for any N and M, by sorting. Else a pairing takes equally many points of
+ * both sets, and w1, w2, energy and mmd take time and memory with the square of the points: of a set that has more
+ * than options.points so many are drawn without replacement. `how` says what was done. */
+
+typedef struct fcl_distance_options {
+    int64_t points;        /* most points of each set that w1, w2, energy and mmd take; 0: 5000 */
+    int projections;       /* random directions of sliced; 0: 200 */
+    const char *bandwidth; /* of mmd: numbers above 0 with commas between; NULL or "median": the median distance
+                              among 1000 points of both sets */
+    uint64_t seed;         /* of the directions and of the points drawn */
+} fcl_distance_options;
+
+/* The rows of these options, without the seed. */
+FCL_API extern const fcl_option fcl_distance_table[];
+
+typedef struct fcl_distance {
+    double value;
+    int64_t points[2]; /* taken of each set */
+    double bandwidth;  /* of mmd: the median distance, or 0 where bandwidths were given */
+    char how[128];     /* "exact, 2000 points each" */
+} fcl_distance;
+
+/* The rows by index, NULL past the last. */
+FCL_API const char *fcl_distance_name(int index);
+FCL_API const char *fcl_distance_help(int index);
+
+/* `options` may be NULL. FCL_ERR_ARGUMENT: no such row, or an option is not usable; FCL_ERR_SHAPE: the sets are
+ * empty, have other sample shapes, or fewer points than the distance needs (mmd: 2); FCL_ERR_NUMERIC: a value is
+ * not finite; FCL_ERR_MEMORY. */
+FCL_API int fcl_distance_measure(const char *name, const fcl_array *a, const fcl_array *b,
+                                 const fcl_distance_options *options, fcl_distance *distance);
 
 /* The squared 2-Wasserstein distance between two sets of equally many points (N, ...), exact: the least mean
  * squared distance over all pairings. Takes O(N^3) time at worst and 8 N^2 bytes; a second for N = 2000

@@ -165,7 +165,7 @@ static void normals_have_the_moments_of_normals(void **state)
 
 /* Assignment against all permutations */
 
-static double best_by_trial(int n, const double *cost, int row, unsigned taken)
+static double best_by_trial(int n, const float *cost, int row, unsigned taken)
 {
     double best = row == n ? 0 : INFINITY;
     for (int j = 0; row < n && j < n; j++) {
@@ -181,12 +181,13 @@ static void assignment_is_the_best_of_all_permutations(void **state)
     fcl_random key = {9, 9, 0};
     for (int trial = 0; trial < 400; trial++) {
         int n = 1 + trial % 7, column[7];
-        double cost[49], total = 0;
+        float cost[49];
+        double total = 0;
         for (int k = 0; k < n * n; k++) {
             double u = fcl_random_uniform(key, (uint64_t)(trial * 49 + k));
-            cost[k] = trial % 3 == 0   ? floor(4 * u)
-                      : trial % 3 == 1 ? u - 0.5
-                                       : 1e6 * u; /* ties, signs, sizes */
+            cost[k] = (float)(trial % 3 == 0   ? floor(4 * u)
+                              : trial % 3 == 1 ? u - 0.5
+                                               : 1e6 * u); /* ties, signs, sizes */
         }
         assert_int_equal(fcl_assignment_solve(n, cost, column), FCL_OK);
         unsigned taken = 0;
@@ -197,6 +198,73 @@ static void assignment_is_the_best_of_all_permutations(void **state)
         assert_int_equal(taken, (1u << n) - 1);
         double best = best_by_trial(n, cost, 0, 0);
         assert_true(fabs(total - best) <= 1e-9 * (1 + fabs(best)));
+    }
+}
+
+/* Whether no cyclic change of columns would lower the sum: Bellman and Ford's distances settle then, and
+ * certify the assignment as a dual solution does. */
+static bool no_cycle_is_cheaper(int n, const float *cost, const int *column, double tolerance)
+{
+    double *distance = calloc((size_t)n, sizeof *distance); /* of a column, from any */
+    bool changed = true;
+    for (int round = 0; round <= n && changed; round++) {
+        changed = false;
+        for (int i = 0; i < n; i++) {
+            double base = distance[column[i]] - cost[i * n + column[i]];
+            for (int j = 0; j < n; j++)
+                if (base + cost[i * n + j] < distance[j] - tolerance) {
+                    distance[j] = base + cost[i * n + j];
+                    changed = true;
+                }
+        }
+    }
+    free(distance);
+    return !changed;
+}
+
+enum { POINTS = 203 };
+
+/* Points on a plane: a normal cloud, tight clusters, or few distinct places. */
+static void draw_points(int kind, uint64_t seed, double point[POINTS][2])
+{
+    fcl_random key = {seed, (uint32_t)kind, 0};
+    for (int i = 0; i < POINTS; i++)
+        for (int k = 0; k < 2; k++) {
+            double x = fcl_random_normal(key, (uint64_t)(2 * i + k));
+            point[i][k] = kind == 0 ? x : kind == 1 ? 5 * (k ? i % 3 : i % 2) + 0.01 * x : floor(x);
+        }
+}
+
+static void assignment_of_many_points_is_certified(void **state)
+{
+    (void)state;
+    static double x[POINTS][2], y[POINTS][2];
+    static float cost[POINTS * POINTS];
+    int column[POINTS], taken[POINTS];
+    for (int kinds = 0; kinds < 9; kinds++) {
+        draw_points(kinds / 3, 1, x);
+        draw_points(kinds % 3, 2, y);
+        for (int i = 0; i < POINTS; i++)
+            for (int j = 0; j < POINTS; j++)
+                cost[i * POINTS + j] = (float)(pow(x[i][0] - y[j][0], 2) + pow(x[i][1] - y[j][1], 2));
+        assert_int_equal(fcl_assignment_solve(POINTS, cost, column), FCL_OK);
+        memset(taken, 0, sizeof taken);
+        for (int i = 0; i < POINTS; i++)
+            assert_int_equal(taken[column[i]]++, 0);
+        assert_true(no_cycle_is_cheaper(POINTS, cost, column, 1e-10));
+    }
+}
+
+static void assignment_refuses_costs_that_are_no_numbers(void **state)
+{
+    (void)state;
+    static const float bad[] = {NAN, INFINITY, -INFINITY, 3e38f};
+    for (int k = 0; k < 4; k++) {
+        float cost[9] = {0};
+        int column[3];
+        cost[5] = bad[k];
+        assert_int_equal(fcl_assignment_solve(3, cost, column), FCL_ERR_NUMERIC);
+        assert_non_null(strstr(fcl_error(), "row 1 with column 2"));
     }
 }
 
@@ -234,6 +302,8 @@ int main(void)
         cmocka_unit_test(random_numbers_are_counted),
         cmocka_unit_test(normals_have_the_moments_of_normals),
         cmocka_unit_test(assignment_is_the_best_of_all_permutations),
+        cmocka_unit_test(assignment_of_many_points_is_certified),
+        cmocka_unit_test(assignment_refuses_costs_that_are_no_numbers),
         cmocka_unit_test(nearest_word_is_what_was_meant),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);

@@ -2,21 +2,26 @@
  * linear assignment problems", Computing 38, 1987) from the prices of an auction with falling increments
  * (Bertsekas, "The auction algorithm", Annals of Operations Research 14, 1988). The auction alone is near the
  * best assignment soon and at it late; the paths alone are long where many rows want the same columns; after
- * the auction they are short. The paths make the result exact whatever the prices are, so the auction may
- * stop at any time. */
+ * the auction they are short. The paths, whose sums are in double precision, make the result exact whatever
+ * the prices are, so the auction may stop at any time and reckons in single precision, four numbers at once.
+ * Measured on a normal cloud against 8gaussians, n =
+ * 4096: 1.1 s; at 2000 the paths without the auction took 17 times as long. */
 #include "base/assign.h"
 
 #include "base/error.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct problem {
     int n;
-    const double *cost;
-    double *v;   /* the columns' prices: cost[i][j] - v[j] is what the rows compare */
-    int *column; /* of a row, -1 while it is free */
-    int *row;    /* of a column, -1 while it is free */
+    const float *cost;
+    float *price; /* the columns' prices during the auction */
+    double *v;    /* and after it: cost[i][j] - v[j] is what the rows compare */
+    int *column;  /* of a row, -1 while it is free */
+    int *row;     /* of a column, -1 while it is free */
     int *free_rows;
     int free_count;
     double *distance; /* of a column from the row that a path begins at */
@@ -24,54 +29,92 @@ typedef struct problem {
     int *order;       /* the columns: [0, low) finished, [low, high) at the least distance, then the others */
 } problem;
 
-/* A row's least and second least reduced cost, and where. */
+static const float *row_of(const problem *p, int i)
+{
+    return p->cost + (size_t)i * (size_t)p->n;
+}
+
+/* --- the auction, in single precision: its prices only have to be good --- */
+
+enum { LANES = 4 };
+typedef float reals __attribute__((vector_size(LANES * sizeof(float))));
+typedef int32_t wholes __attribute__((vector_size(LANES * sizeof(int32_t))));
+
+/* The least and second least of some numbers, and where the least is. */
 typedef struct two_least {
-    double first, second;
-    int first_at, second_at;
+    float first, second;
+    int at;
 } two_least;
 
+static void take(two_least *least, float h, int at)
+{
+    if (h < least->first) {
+        least->second = least->first;
+        least->first = h;
+        least->at = at;
+    } else if (h < least->second) {
+        least->second = h;
+    }
+}
+
+static reals load(const float *from)
+{
+    reals loaded;
+    memcpy(&loaded, from, sizeof loaded);
+    return loaded;
+}
+
+static reals choose(wholes mask, reals yes, reals no)
+{
+    return (reals)((mask & (wholes)yes) | (~mask & (wholes)no));
+}
+
+/* Of a row's reduced costs: in each lane of a vector, then over the lanes. */
 static two_least find_two_least(const problem *p, int row)
 {
-    const double *cost = p->cost + (size_t)row * (size_t)p->n;
-    two_least least = {INFINITY, INFINITY, 0, 0};
-    for (int j = 0; j < p->n; j++) {
-        double h = cost[j] - p->v[j];
-        if (h >= least.second)
-            continue;
-        if (h < least.first) {
-            least.second = least.first;
-            least.second_at = least.first_at;
-            least.first = h;
-            least.first_at = j;
-        } else {
-            least.second = h;
-            least.second_at = j;
-        }
+    const float *cost = row_of(p, row), *price = p->price;
+    reals first = (reals){0} + INFINITY, second = first;
+    wholes at = {0};
+    int j = 0;
+    for (; j + LANES <= p->n; j += LANES) {
+        reals h = load(cost + j) - load(price + j);
+        wholes less = h < first;
+        reals larger = choose(less, first, h);
+        second = choose(larger < second, larger, second);
+        at = (less & j) | (~less & at);
+        first = choose(less, h, first);
     }
+    two_least least = {INFINITY, INFINITY, 0};
+    for (int lane = 0; lane < LANES; lane++) {
+        take(&least, first[lane], at[lane] + lane);
+        take(&least, second[lane], at[lane] + lane); /* not less than the first: only ever the second */
+    }
+    for (; j < p->n; j++)
+        take(&least, cost[j] - price[j], j);
     return least;
 }
 
-/* Each free row takes its best column, at a price that makes it worse than its second best by `increment`;
- * who held it is free. With no increment every holder's column stays the best one for it. */
-static void bid(problem *p, double increment)
+/* Row i takes column j; who held it is free. */
+static void seize(problem *p, int i, int j)
+{
+    int loser = p->row[j];
+    p->row[j] = i;
+    p->column[i] = j;
+    if (loser >= 0) {
+        p->column[loser] = -1;
+        p->free_rows[p->free_count++] = loser;
+    }
+}
+
+/* Each free row takes its best column, at a price that makes it worse than its second best by `increment`. */
+static void bid(problem *p, float increment)
 {
     int count = p->free_count;
     p->free_count = 0;
     for (int k = 0; k < count; k++) {
-        int i = p->free_rows[k];
-        two_least least = find_two_least(p, i);
-        int j = least.first_at;
-        if (least.first < least.second || increment > 0)
-            p->v[j] -= least.second - least.first + increment;
-        else if (p->row[j] >= 0)
-            j = least.second_at;
-        int loser = p->row[j];
-        p->row[j] = i;
-        p->column[i] = j;
-        if (loser >= 0) {
-            p->column[loser] = -1;
-            p->free_rows[p->free_count++] = loser;
-        }
+        two_least least = find_two_least(p, p->free_rows[k]);
+        p->price[least.at] -= least.second - least.first + increment;
+        seize(p, p->free_rows[k], least.at);
     }
 }
 
@@ -84,38 +127,76 @@ static void free_all(problem *p)
     }
 }
 
-static double largest_spread(const problem *p)
+/* The largest difference of two costs of one row. FCL_ERR_NUMERIC where costs are no numbers to reckon with.
+ */
+static int find_spread(const problem *p, float *spread)
 {
-    double spread = 0;
+    const float limit = 1e30f; /* sums of prices stay far from single precision's end */
+    *spread = 0;
     for (int i = 0; i < p->n; i++) {
-        const double *cost = p->cost + (size_t)i * (size_t)p->n;
-        double low = cost[0], high = cost[0];
-        for (int j = 1; j < p->n; j++) {
+        const float *cost = row_of(p, i);
+        float low = cost[0], high = cost[0];
+        for (int j = 0; j < p->n; j++) {
+            if (!(cost[j] > -limit && cost[j] < limit))
+                return fcl_fail(FCL_ERR_NUMERIC,
+                                "the cost of row %d with column %d is %g; costs are finite and below %g", i,
+                                j, (double)cost[j], (double)limit);
             low = cost[j] < low ? cost[j] : low;
             high = cost[j] > high ? cost[j] : high;
         }
-        spread = high - low > spread ? high - low : spread;
+        *spread = high - low > *spread ? high - low : *spread;
     }
-    return spread;
+    return FCL_OK;
 }
 
-/* Leaves good prices, and the assignment of two sweeps without increment at them. The increments fall from a
- * sixteenth of the costs' spread to a twentieth of its n-th part; a round ends when a hundredth of the rows
- * is free, which alone would take as long as all others. Measured on a normal cloud against 8gaussians, n =
- * 2000: 0.2 s, and 3.5 s without the auction. */
-static void auction(problem *p)
+/* The increments fall from a sixteenth of the costs' spread to a twentieth of its n-th part; a round ends
+ * when a hundredth of the rows is free, which alone would take as long as all others. */
+static void auction(problem *p, float spread)
 {
     enum { SWEEPS = 1000 }; /* more than a round takes, on costs that are not made to be hard */
-    double spread = largest_spread(p);
-    for (double increment = spread / 16; increment > spread / (20.0 * p->n); increment /= 5) {
+    float last = spread / (20 * (float)p->n);
+    for (float increment = spread / 16; increment > last; increment /= 5) {
         free_all(p);
         for (int sweep = 0; sweep < SWEEPS && p->free_count > p->n / 100; sweep++)
             bid(p, increment);
     }
-    free_all(p);
-    bid(p, 0);
-    bid(p, 0);
+    for (int j = 0; j < p->n; j++)
+        p->v[j] = p->price[j];
 }
+
+/* --- between: rows take what is best for them at these prices, exactly --- */
+
+/* Each free row takes its best column, at a price that leaves it as good as the second best: so every
+ * holder's column stays the best one for it. */
+static void claim(problem *p)
+{
+    int count = p->free_count;
+    p->free_count = 0;
+    for (int k = 0; k < count; k++) {
+        int i = p->free_rows[k], first_at = 0, second_at = 0;
+        const float *cost = row_of(p, i);
+        double first = INFINITY, second = INFINITY;
+        for (int j = 0; j < p->n; j++) {
+            double h = cost[j] - p->v[j];
+            if (h >= second)
+                continue;
+            if (h < first) {
+                second = first;
+                second_at = first_at;
+                first = h;
+                first_at = j;
+            } else {
+                second = h;
+                second_at = j;
+            }
+        }
+        if (first < second)
+            p->v[first_at] -= second - first;
+        seize(p, i, first < second || p->row[first_at] < 0 ? first_at : second_at);
+    }
+}
+
+/* --- shortest augmenting paths --- */
 
 static void swap(int *a, int *b)
 {
@@ -147,7 +228,7 @@ static int gather_least(problem *p, int low, double *least)
 static int relax(problem *p, int from, double least, int *high)
 {
     int i = p->row[from];
-    const double *cost = p->cost + (size_t)i * (size_t)p->n;
+    const float *cost = row_of(p, i);
     double base = cost[from] - p->v[from] - least;
     for (int k = *high; k < p->n; k++) {
         int j = p->order[k];
@@ -177,7 +258,7 @@ static int free_among(const problem *p, int low, int high)
 /* Dijkstra from a free row to the nearest free column; prices follow, so that reduced costs stay fit. */
 static int shortest_path(problem *p, int start)
 {
-    const double *cost = p->cost + (size_t)start * (size_t)p->n;
+    const float *cost = row_of(p, start);
     for (int j = 0; j < p->n; j++) {
         p->distance[j] = cost[j] - p->v[j];
         p->previous[j] = start;
@@ -211,25 +292,38 @@ static void augment(problem *p)
     }
 }
 
-int fcl_assignment_solve(int n, const double *cost, int *column)
+static int solve(problem *p)
+{
+    float spread;
+    FCL_TRY(find_spread(p, &spread));
+    auction(p, spread);
+    free_all(p);
+    claim(p);
+    claim(p);
+    augment(p);
+    return FCL_OK;
+}
+
+int fcl_assignment_solve(int n, const float *cost, int *column)
 {
     size_t size = (size_t)n;
-    double *reals = calloc(2 * size + 1, sizeof *reals);
+    double *sums = calloc(2 * size + 1, sizeof *sums);
+    float *price = calloc(size + 1, sizeof *price);
     int *integers = malloc(4 * size * sizeof *integers + 1);
-    if (reals && integers) {
-        problem p = {.n = n, .cost = cost, .v = reals, .distance = reals + size, .column = column};
+    int status = FCL_OK;
+    if (!sums || !price || !integers) {
+        status = fcl_fail(FCL_ERR_MEMORY, "no memory to assign %d rows", n);
+    } else if (n > 0) {
+        problem p = {.n = n, .cost = cost, .price = price, .v = sums, .column = column};
+        p.distance = sums + size;
         p.row = integers;
         p.free_rows = integers + size;
         p.previous = integers + 2 * size;
         p.order = integers + 3 * size;
-        if (n > 1)
-            auction(&p);
-        else
-            free_all(&p);
-        augment(&p);
+        status = solve(&p);
     }
-    bool solved = reals && integers;
-    free(reals);
+    free(sums);
+    free(price);
     free(integers);
-    return solved ? FCL_OK : fcl_fail(FCL_ERR_MEMORY, "no memory to assign %d rows", n);
+    return status;
 }

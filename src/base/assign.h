@@ -4,7 +4,8 @@
 
 #include <flowcl/base.h>
 
-/* Solves it exactly for finite costs (n, n) in C order; `column[i]` becomes row i's. FCL_ERR_MEMORY. */
-int fcl_assignment_solve(int n, const double *cost, int *column);
+/* Solves it exactly for costs (n, n) in C order; `column[i]` becomes row i's. Takes some 40 bytes a row beside
+ * the costs. FCL_ERR_MEMORY, FCL_ERR_NUMERIC: a cost is not finite, or beyond 1e30. */
+int fcl_assignment_solve(int n, const float *cost, int *column);
 
 #endif

@@ -59,17 +59,17 @@ static int line_transport(const fcl_array *a, const fcl_array *b, int power, dou
 
 /* --- in more --- */
 
-static int fill_costs(const fcl_array *a, const fcl_array *b, int n, int power, double *cost)
+static int fill_costs(const fcl_array *a, const fcl_array *b, int n, int power, float *cost)
 {
     fcl_pairs pairs;
     double square[FCL_PAIRS_BLOCK];
     FCL_TRY(fcl_pairs_create(b, &pairs));
     for (int i = 0; i < n; i++) {
         for (int64_t block = 0; block < fcl_pairs_blocks(&pairs); block++) {
-            double *row = cost + (size_t)i * (size_t)n + block * FCL_PAIRS_BLOCK;
+            float *row = cost + (size_t)i * (size_t)n + block * FCL_PAIRS_BLOCK;
             fcl_pairs_block(&pairs, block, a->data + i * pairs.size, square);
             for (int k = 0; k < fcl_pairs_in_block(&pairs, block); k++)
-                row[k] = power == 2 ? square[k] : sqrt(square[k]);
+                row[k] = (float)(power == 2 ? square[k] : sqrt(square[k]));
         }
     }
     fcl_pairs_destroy(&pairs);
@@ -80,7 +80,8 @@ static int fill_costs(const fcl_array *a, const fcl_array *b, int n, int power, 
 static int pair_transport(const fcl_array *a, const fcl_array *b, int power, double *mean)
 {
     int n = (int)a->shape.dim[0];
-    double *cost = malloc((size_t)n * (size_t)n * sizeof *cost), total = 0;
+    float *cost = malloc((size_t)n * (size_t)n * sizeof *cost);
+    double total = 0;
     int *column = malloc((size_t)n * sizeof *column);
     int status = cost && column
                      ? fill_costs(a, b, n, power, cost)

@@ -141,6 +141,13 @@ static void random_numbers_are_counted(void **state)
     double radius = sqrt(-2 * log(u)), angle = 2 * acos(-1) * v;
     assert_true(fabs(fcl_random_normal(key, element) - radius * cos(angle)) < 1e-12);
     assert_true(fabs(fcl_random_normal(key, element + 1) - radius * sin(angle)) < 1e-12);
+    double uniform[4], normal[4];
+    fcl_random_uniform4(key, element - 2, uniform);
+    fcl_random_normal4(key, element - 2, normal);
+    for (int i = 0; i < 4; i++) {
+        assert_true(uniform[i] == fcl_random_uniform(key, element - 2 + (uint64_t)i));
+        assert_true(normal[i] == fcl_random_normal(key, element - 2 + (uint64_t)i));
+    }
 }
 
 static void normals_have_the_moments_of_normals(void **state)

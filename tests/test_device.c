@@ -182,6 +182,27 @@ static void slices_share_and_keep_the_root(void **state)
     assert_true(fcl_device_memory_peak(device) >= before + 4096);
 }
 
+static void a_buffer_lies_over_its_content(void **state)
+{
+    fcl_device *device = *state;
+    enum { BYTES = 1237 };
+    uint8_t content[BYTES + 1], out[BYTES];
+    fcl_buffer *over, *copy;
+    for (int i = 0; i < BYTES; i++)
+        content[1 + i] = (uint8_t)(7 * i); /* at an odd address: who calls does not promise any alignment */
+    uint64_t before = fcl_device_memory(device);
+    assert_ok(fcl_buffer_create_over(device, BYTES, content + 1, &over));
+    assert_int_equal(fcl_device_memory(device), before + BYTES);
+    assert_ok(fcl_buffer_create(device, BYTES, &copy));
+    assert_ok(fcl_buffer_copy(copy, 0, over, 0, BYTES));
+    assert_ok(fcl_buffer_read(copy, 0, BYTES, out));
+    assert_memory_equal(out, content + 1, BYTES);
+    fcl_buffer_destroy(&copy);
+    fcl_buffer_destroy(&over);
+    assert_int_equal(fcl_device_memory(device), before);
+    assert_status(FCL_ERR_ARGUMENT, fcl_buffer_create_over(device, 0, content, &over));
+}
+
 static void buffer_mistakes_are_told(void **state)
 {
     fcl_device *device = *state;
@@ -431,6 +452,7 @@ int main(void)
         cmocka_unit_test(buffers_start_as_zero),
         cmocka_unit_test(buffers_keep_what_is_written),
         cmocka_unit_test(slices_share_and_keep_the_root),
+        cmocka_unit_test(a_buffer_lies_over_its_content),
         cmocka_unit_test(buffer_mistakes_are_told),
         cmocka_unit_test(launches_run),
         cmocka_unit_test(launch_mistakes_are_kept),

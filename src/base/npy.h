@@ -13,6 +13,7 @@ typedef struct fcl_npy {
     bool fortran; /* the first index runs fastest */
     fcl_shape shape;
     const uint8_t *data; /* inside the bytes that were parsed */
+    uint8_t *whole;      /* NULL, or an allocation of the elements alone: who takes it over sets NULL here */
 } fcl_npy;
 
 /* Understands `bytes` as a .npy file; `where` names them in messages. The data is checked to be all there. */

@@ -16,6 +16,13 @@ double fcl_random_uniform(fcl_random key, uint64_t element)
     return philox_uniform(block_of(key, element).word[element % 4]);
 }
 
+void fcl_random_uniform4(fcl_random key, uint64_t first, double four[4])
+{
+    philox_block block = block_of(key, first);
+    for (int i = 0; i < 4; i++)
+        four[i] = philox_uniform(block.word[i]);
+}
+
 double fcl_random_normal(fcl_random key, uint64_t element)
 {
     philox_block block = block_of(key, element);
@@ -23,4 +30,14 @@ double fcl_random_normal(fcl_random key, uint64_t element)
     double radius = sqrt(-2 * log(philox_uniform(block.word[first])));
     double angle = 2 * M_PI * philox_uniform(block.word[first + 1]);
     return radius * (element % 2 ? sin(angle) : cos(angle));
+}
+
+void fcl_random_normal4(fcl_random key, uint64_t first, double four[4])
+{
+    fcl_random_uniform4(key, first, four);
+    for (int i = 0; i < 4; i += 2) {
+        double radius = sqrt(-2 * log(four[i])), angle = 2 * M_PI * four[i + 1];
+        four[i] = radius * cos(angle);
+        four[i + 1] = radius * sin(angle);
+    }
 }

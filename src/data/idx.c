@@ -26,7 +26,6 @@ typedef struct idx {
     const char *path;
     gzFile file;
     fcl_npy array;
-    uint8_t *data;
 } idx;
 
 /* Reads `size` bytes and tells how many came; fewer is not a failure, even where a gzip stream breaks off
@@ -98,12 +97,12 @@ static int read_elements(idx *x, size_t size, size_t *got)
         capacity = capacity ? 2 * capacity : 1 << 20;
         if (capacity > size)
             capacity = size;
-        uint8_t *grown = realloc(x->data, capacity ? capacity : 1);
+        uint8_t *grown = realloc(x->array.whole, capacity ? capacity : 1);
         if (!grown)
             return fcl_fail(FCL_ERR_MEMORY, "%s: no memory for its %zu bytes", x->path, size);
-        x->data = grown;
+        x->array.whole = grown;
         size_t part;
-        FCL_TRY(read_bytes(x, x->data + *got, capacity - *got, &part));
+        FCL_TRY(read_bytes(x, grown + *got, capacity - *got, &part));
         *got += part;
     } while (*got == capacity && capacity < size);
     return FCL_OK;
@@ -131,7 +130,7 @@ static int read_array(idx *x)
     gzerror(x->file, &code);
     if (code == Z_BUF_ERROR)
         return fcl_fail(FCL_ERR_FORMAT, "%s is cut off before the end of its gzip stream", x->path);
-    x->array.data = x->data;
+    x->array.data = x->array.whole;
     return FCL_OK;
 }
 
@@ -141,11 +140,12 @@ static int set_from(const char *path, fcl_dataset_setter *set, fcl_dataset *data
     idx x = {.path = path, .file = gzopen(path, "rb")};
     if (!x.file)
         return fcl_fail(FCL_ERR_FILE, "cannot read %s", path);
+    gzbuffer(x.file, 1 << 17);
     int status = read_array(&x);
     gzclose(x.file);
     if (status == FCL_OK)
         status = set(dataset, &x.array, path);
-    free(x.data);
+    free(x.array.whole);
     return status;
 }
 

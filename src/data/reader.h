@@ -13,8 +13,9 @@ fcl_dataset_reader fcl_dataset_read_npz;
 fcl_dataset_reader fcl_dataset_read_csv;
 fcl_dataset_reader fcl_dataset_read_idx;
 
-/* Takes an array of a file into the data set; `where` names it in messages. */
-typedef int fcl_dataset_setter(fcl_dataset *dataset, const fcl_npy *array, const char *where);
+/* Takes an array of a file into the data set, and may take over array->whole; `where` names it in messages.
+ */
+typedef int fcl_dataset_setter(fcl_dataset *dataset, fcl_npy *array, const char *where);
 
 /* The samples of an array whose first dimension counts them. Takes pictures as bytes, all else as floats. */
 fcl_dataset_setter fcl_dataset_set_samples;

@@ -27,19 +27,29 @@ static void channels_first(const uint8_t *from, uint8_t *to, fcl_shape shape)
     }
 }
 
-static int set_pictures(fcl_dataset *dataset, const fcl_npy *array, const char *where)
+/* The elements as the data set's own: the allocation that the array came in, or a copy; NULL for no memory.
+ */
+static uint8_t *take_bytes(fcl_npy *array, size_t size)
+{
+    uint8_t *bytes = array->whole;
+    array->whole = NULL;
+    if (!bytes && (bytes = malloc(size)))
+        fcl_npy_copy(array, bytes);
+    return bytes;
+}
+
+static int set_pictures(fcl_dataset *dataset, fcl_npy *array, const char *where)
 {
     const int64_t *dim = array->shape.dim;
     size_t size = (size_t)fcl_shape_size(array->shape);
     bool channels_last = array->shape.rank == 4 && !is_channels(dim[1]) && is_channels(dim[3]);
-    uint8_t *copy = malloc(size), *turned = channels_last ? malloc(size) : NULL;
-    dataset->bytes = copy;
-    if (!copy || (channels_last && !turned))
+    uint8_t *bytes = take_bytes(array, size), *turned = channels_last ? malloc(size) : NULL;
+    dataset->bytes = bytes;
+    if (!bytes || (channels_last && !turned))
         return fcl_fail(FCL_ERR_MEMORY, "%s: no memory for its %zu bytes", where, size);
-    fcl_npy_copy(array, copy);
     if (channels_last) {
-        channels_first(copy, turned, array->shape);
-        free(copy);
+        channels_first(bytes, turned, array->shape);
+        free(bytes);
         dataset->bytes = turned;
     }
     dataset->shape = array->shape.rank == 3 ? FCL_SHAPE(1, dim[1], dim[2])
@@ -76,7 +86,7 @@ static int set_floats(fcl_dataset *dataset, const fcl_npy *array, const char *wh
     return check_finite(dataset, where);
 }
 
-int fcl_dataset_set_samples(fcl_dataset *dataset, const fcl_npy *array, const char *where)
+int fcl_dataset_set_samples(fcl_dataset *dataset, fcl_npy *array, const char *where)
 {
     char text[FCL_SHAPE_TEXT];
     if (array->shape.rank == 0)
@@ -108,7 +118,7 @@ static int take_labels(fcl_dataset *dataset, const float *values, const char *wh
     return FCL_OK;
 }
 
-int fcl_dataset_set_labels(fcl_dataset *dataset, const fcl_npy *array, const char *where)
+int fcl_dataset_set_labels(fcl_dataset *dataset, fcl_npy *array, const char *where)
 {
     int64_t count = fcl_shape_size(array->shape);
     if (count != dataset->count)

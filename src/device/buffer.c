@@ -29,7 +29,8 @@ static int fail_allocation(const fcl_device *device, size_t bytes, cl_int code)
         (double)device->memory / mib);
 }
 
-int fcl_buffer_create(fcl_device *device, size_t bytes, fcl_buffer **buffer)
+/* `host` NULL: memory of the device, with anything in it. */
+static int create(fcl_device *device, size_t bytes, void *host, fcl_buffer **buffer)
 {
     *buffer = NULL;
     if (bytes == 0)
@@ -37,14 +38,10 @@ int fcl_buffer_create(fcl_device *device, size_t bytes, fcl_buffer **buffer)
     if (bytes > device->info.max_allocation)
         return fail_allocation(device, bytes, CL_INVALID_BUFFER_SIZE);
     cl_int code;
-    cl_mem memory = clCreateBuffer(device->context, CL_MEM_READ_WRITE, bytes, NULL, &code);
+    cl_mem_flags flags = CL_MEM_READ_WRITE | (host ? CL_MEM_USE_HOST_PTR : 0);
+    cl_mem memory = clCreateBuffer(device->context, flags, bytes, host, &code);
     if (code != CL_SUCCESS)
         return fail_allocation(device, bytes, code);
-    int status = zero(device, memory, bytes);
-    if (status != FCL_OK) {
-        clReleaseMemObject(memory);
-        return status;
-    }
     fcl_buffer *made = fcl_zalloc(sizeof *made);
     *made = (fcl_buffer){device, made, memory, 0, bytes, 1};
     device->memory += bytes;
@@ -52,6 +49,26 @@ int fcl_buffer_create(fcl_device *device, size_t bytes, fcl_buffer **buffer)
         device->memory_peak = device->memory;
     *buffer = made;
     return FCL_OK;
+}
+
+int fcl_buffer_create(fcl_device *device, size_t bytes, fcl_buffer **buffer)
+{
+    FCL_TRY(create(device, bytes, NULL, buffer));
+    int status = fcl_buffer_zero(*buffer);
+    if (status != FCL_OK)
+        fcl_buffer_destroy(buffer);
+    return status;
+}
+
+int fcl_buffer_create_over(fcl_device *device, size_t bytes, const void *content, fcl_buffer **buffer)
+{
+    if (device->info.type == FCL_DEVICE_CPU)
+        return create(device, bytes, (void *)content, buffer);
+    FCL_TRY(create(device, bytes, NULL, buffer));
+    int status = fcl_buffer_write(*buffer, 0, bytes, content);
+    if (status != FCL_OK)
+        fcl_buffer_destroy(buffer);
+    return status;
 }
 
 static int check_window(const fcl_buffer *buffer, size_t offset, size_t bytes, const char *what)

@@ -115,41 +115,59 @@ int64_t fcl_params_numbers(const fcl_params *params)
     return numbers;
 }
 
-/* --- first values: one row of `inits` each --- */
+/* --- first values: one row of `inits` each; four elements at a time, as the random numbers come --- */
 
-static double init_zeros(const fcl_param *slice, fcl_random key, int64_t element)
+static void init_zeros(const fcl_param *slice, fcl_random key, int64_t first, double four[4])
 {
-    (void)slice, (void)key, (void)element;
-    return 0;
+    (void)slice, (void)key, (void)first;
+    for (int i = 0; i < 4; i++)
+        four[i] = 0;
 }
 
-static double init_ones(const fcl_param *slice, fcl_random key, int64_t element)
+static void init_ones(const fcl_param *slice, fcl_random key, int64_t first, double four[4])
 {
-    (void)slice, (void)key, (void)element;
-    return 1;
+    (void)slice, (void)key, (void)first;
+    for (int i = 0; i < 4; i++)
+        four[i] = 1;
 }
 
-static double init_uniform(const fcl_param *slice, fcl_random key, int64_t element)
+static void init_uniform(const fcl_param *slice, fcl_random key, int64_t first, double four[4])
 {
-    return slice->scale * (2 * fcl_random_uniform(key, (uint64_t)element) - 1);
+    fcl_random_uniform4(key, (uint64_t)first, four);
+    for (int i = 0; i < 4; i++)
+        four[i] = slice->scale * (2 * four[i] - 1);
 }
 
-static double init_normal(const fcl_param *slice, fcl_random key, int64_t element)
+static void init_normal(const fcl_param *slice, fcl_random key, int64_t first, double four[4])
 {
-    return slice->scale * fcl_random_normal(key, (uint64_t)element);
+    fcl_random_normal4(key, (uint64_t)first, four);
+    for (int i = 0; i < 4; i++)
+        four[i] *= slice->scale;
 }
 
-static double init_octaves(const fcl_param *slice, fcl_random key, int64_t element)
+static void init_octaves(const fcl_param *slice, fcl_random key, int64_t first, double four[4])
 {
     (void)key;
     int64_t count = fcl_shape_size(slice->shape);
-    return M_PI * pow(slice->scale, count > 1 ? (double)element / (double)(count - 1) : 0);
+    for (int i = 0; i < 4; i++)
+        four[i] = M_PI * pow(slice->scale, count > 1 ? (double)(first + i) / (double)(count - 1) : 0);
 }
 
-static double (*const inits[])(const fcl_param *slice, fcl_random key, int64_t element) = {
+static void (*const inits[])(const fcl_param *slice, fcl_random key, int64_t first, double four[4]) = {
     [FCL_INIT_ZEROS] = init_zeros,   [FCL_INIT_ONES] = init_ones,       [FCL_INIT_UNIFORM] = init_uniform,
     [FCL_INIT_NORMAL] = init_normal, [FCL_INIT_OCTAVES] = init_octaves,
 };
+
+static void initialise(const fcl_param *slice, fcl_random key, float *values)
+{
+    int64_t size = fcl_shape_size(slice->shape);
+    for (int64_t first = 0; first < size; first += 4) {
+        double four[4];
+        inits[slice->init](slice, key, first, four);
+        for (int i = 0; i < 4 && first + i < size; i++)
+            values[first + i] = (float)four[i];
+    }
+}
 
 int fcl_params_initialise(const fcl_params *params, uint64_t seed, uint32_t stream, fcl_buffer *buffer)
 {
@@ -158,10 +176,8 @@ int fcl_params_initialise(const fcl_params *params, uint64_t seed, uint32_t stre
         return fcl_fail(FCL_ERR_MEMORY, "the model's first values need %zu bytes of memory", params->bytes);
     for (int i = 0; i < params->count; i++) {
         const fcl_param *slice = &params->slices[i];
-        fcl_random key = {.seed = seed, .stream = stream + (uint32_t)i};
-        float *values = flat + slice->offset / sizeof(float);
-        for (int64_t e = 0; e < fcl_shape_size(slice->shape); e++)
-            values[e] = (float)inits[slice->init](slice, key, e);
+        initialise(slice, (fcl_random){.seed = seed, .stream = stream + (uint32_t)i},
+                   flat + slice->offset / sizeof(float));
     }
     int status = fcl_buffer_write(buffer, 0, params->bytes, flat);
     free(flat);

@@ -19,12 +19,6 @@ static bool fits(const fcl_device *device, const fcl_dataset *data)
            (double)data->count * (double)fcl_shape_size(data->shape) <= INT32_MAX;
 }
 
-static int fill(fcl_device *device, size_t bytes, const void *content, fcl_buffer **buffer)
-{
-    FCL_TRY(fcl_buffer_create(device, bytes, buffer));
-    return content ? fcl_buffer_write(*buffer, 0, bytes, content) : FCL_OK;
-}
-
 static int create_index(fcl_device *device, fcl_batch *batch)
 {
     size_t bytes = (size_t)batch->rows * sizeof(int32_t);
@@ -33,21 +27,32 @@ static int create_index(fcl_device *device, fcl_batch *batch)
         return fcl_fail(FCL_ERR_MEMORY, "no memory for the %zu bytes of a batch's index", bytes);
     for (int64_t i = 0; i < batch->rows; i++)
         numbers[i] = (int32_t)i;
-    int status = fill(device, bytes, numbers, &batch->index);
+    int status = fcl_buffer_create(device, bytes, &batch->index);
+    if (status == FCL_OK)
+        status = fcl_buffer_write(batch->index, 0, bytes, numbers);
     free(numbers);
     return status;
 }
 
-static int create(fcl_device *device, bool labels, bool whole, fcl_batch *batch)
+/* All of the data, which the trainer borrows for as long as it lives. */
+static int create_whole(fcl_device *device, bool labels, fcl_batch *batch)
 {
     const fcl_dataset *data = batch->data;
-    size_t rows = (size_t)(whole ? data->count : batch->rows);
+    size_t rows = (size_t)data->count;
     const void *values = data->bytes ? (const void *)data->bytes : data->values;
-    FCL_TRY(fill(device, rows * row_bytes(data), whole ? values : NULL, &batch->table));
+    FCL_TRY(fcl_buffer_create_over(device, rows * row_bytes(data), values, &batch->table));
+    return labels ? fcl_buffer_create_over(device, rows * sizeof *data->label, data->label, &batch->labels)
+                  : FCL_OK;
+}
+
+/* Room for the rows of one part, which a reader fills anew for each. */
+static int create_part(fcl_device *device, bool labels, fcl_batch *batch)
+{
+    const fcl_dataset *data = batch->data;
+    size_t rows = (size_t)batch->rows;
+    FCL_TRY(fcl_buffer_create(device, rows * row_bytes(data), &batch->table));
     if (labels)
-        FCL_TRY(fill(device, rows * sizeof *data->label, whole ? data->label : NULL, &batch->labels));
-    if (whole)
-        return FCL_OK;
+        FCL_TRY(fcl_buffer_create(device, rows * sizeof *data->label, &batch->labels));
     FCL_TRY(create_index(device, batch));
     return fcl_reader_create(batch, labels, &batch->reader);
 }
@@ -61,7 +66,9 @@ int fcl_batch_create(fcl_device *device, const fcl_dataset *data, const fcl_trai
         .rows = options->batch / options->accumulate,
         .total = options->batch,
     };
-    int status = create(device, options->labels, !options->stream_data && fits(device, data), batch);
+    bool whole = !options->stream_data && fits(device, data);
+    int status =
+        whole ? create_whole(device, options->labels, batch) : create_part(device, options->labels, batch);
     if (status != FCL_OK)
         fcl_batch_destroy(batch);
     return status;

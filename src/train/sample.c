@@ -212,8 +212,12 @@ int fcl_sampler_run(fcl_sampler *sampler, float *x, const int32_t *label, int64_
 void fcl_sample_noise(uint64_t seed, int64_t n, int64_t size, float *x)
 {
     fcl_random key = {.seed = seed, .stream = FCL_STREAM_SAMPLE};
-    for (int64_t i = 0; i < n * size; i++)
-        x[i] = (float)fcl_random_normal(key, (uint64_t)i);
+    for (int64_t first = 0; first < n * size; first += 4) {
+        double four[4];
+        fcl_random_normal4(key, (uint64_t)first, four);
+        for (int64_t i = 0; i < 4 && first + i < n * size; i++)
+            x[first + i] = (float)four[i];
+    }
 }
 
 int fcl_samples_create(fcl_shape sample, int64_t n, fcl_array **array)

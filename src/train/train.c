@@ -3,8 +3,12 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/memory.h"
+#include "device/launch.h"
 #include "train/options.h"
 
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The checkpoint to go on from, or NULL to begin. A run does not mix with another's checkpoints: the newest
@@ -53,31 +57,66 @@ static int run(fcl_trainer *trainer, const char *resumed, const fcl_train_hooks 
     return status;
 }
 
-static int run_on(fcl_device *device, const fcl_train_options *options, const char *resumed,
-                  const fcl_train_hooks *hooks)
+static int run_on(fcl_device *device, const fcl_dataset *data, const fcl_train_options *options,
+                  const char *resumed, const fcl_train_hooks *hooks)
 {
-    fcl_dataset_options which = {
-        .count = options->data_count, .seed = options->seed, .unlabeled = !options->labels};
-    fcl_dataset *data;
-    FCL_TRY(fcl_dataset_open(options->data, &which, &data));
     fcl_trainer *trainer = NULL;
     /* An unwritable folder is found now, not at the first checkpoint; a mistake in the data leaves none. */
-    int status = options->out ? fcl_folder_make(options->out) : FCL_OK;
-    if (status == FCL_OK)
-        status = fcl_trainer_create(device, data, options, &trainer);
+    FCL_TRY(options->out ? fcl_folder_make(options->out) : FCL_OK);
+    int status = fcl_trainer_create(device, data, options, &trainer);
     if (status == FCL_OK)
         status = run(trainer, resumed, hooks);
     fcl_trainer_destroy(&trainer);
-    fcl_dataset_destroy(&data);
     return status;
+}
+
+/* --- the data set is read by a thread of its own while the device is opened --- */
+
+typedef struct opening {
+    const fcl_train_options *options;
+    fcl_dataset *data;
+    int status;
+    char *failure; /* the thread's message */
+} opening;
+
+static void *open_data(void *argument)
+{
+    opening *work = argument;
+    const fcl_train_options *options = work->options;
+    fcl_dataset_options which = {
+        .count = options->data_count, .seed = options->seed, .unlabeled = !options->labels};
+    work->status = fcl_dataset_open(options->data, &which, &work->data);
+    if (work->status != FCL_OK)
+        work->failure = fcl_strdup(fcl_error());
+    return NULL;
+}
+
+/* The library's kernels are built now as well: the first step needs them in any case. */
+static int open_device(const fcl_train_options *options, fcl_device **device)
+{
+    fcl_program *program;
+    FCL_TRY(fcl_device_open(options->device, &(fcl_device_options){.profile = options->profile}, device));
+    return fcl_device_program(*device, &program);
 }
 
 static int run_from(const fcl_train_options *options, const char *resumed, const fcl_train_hooks *hooks)
 {
-    fcl_device *device;
-    FCL_TRY(fcl_device_open(options->device, &(fcl_device_options){.profile = options->profile}, &device));
-    int status = run_on(device, options, resumed, hooks);
+    fcl_device *device = NULL;
+    opening work = {.options = options};
+    pthread_t thread;
+    bool beside = pthread_create(&thread, NULL, open_data, &work) == 0;
+    int status = open_device(options, &device);
+    if (beside)
+        pthread_join(thread, NULL);
+    else
+        open_data(&work);
+    if (status == FCL_OK && work.status != FCL_OK)
+        status = fcl_fail(work.status, "%s", work.failure);
+    if (status == FCL_OK)
+        status = run_on(device, work.data, options, resumed, hooks);
     fcl_device_close(&device);
+    fcl_dataset_destroy(&work.data);
+    free(work.failure);
     return status;
 }
 

@@ -288,6 +288,45 @@ static void csv_is_a_row_a_sample(void **state)
     assert_refused(scratch_write("b.csv", "1,nan\n", 6), FCL_ERR_NUMERIC, "sample 0 holds NaN");
 }
 
+/* Each sample once, with its own label; another seed another order; a class alone where one is asked for. */
+static void draws_take_no_sample_twice(void **state)
+{
+    (void)state;
+    fcl_array *x = array_of(FCL_SHAPE(40, 2), 0), *y = array_of(FCL_SHAPE(40), 0), *drawn, *other;
+    for (int i = 0; i < 40; i++) {
+        x->data[2 * i] = (float)i;
+        y->data[i] = (float)(i % 4);
+    }
+    const char *path = scratch_path("draw.npz");
+    assert_int_equal(fcl_npz_write(path, (fcl_npz_entry[]){{"x", x}, {"y", y}}, 2), FCL_OK);
+    fcl_dataset *data = open_ok(path, NULL);
+    int32_t *labels;
+    for (int32_t label = -1; label < 4; label++) {
+        int64_t count = label < 0 ? 40 : 10;
+        int seen[40] = {0};
+        assert_int_equal(fcl_dataset_count(data, label), count);
+        assert_int_equal(fcl_dataset_draw(data, label, count, 7, &drawn, &labels), FCL_OK);
+        for (int64_t i = 0; i < count; i++) {
+            int which = (int)drawn->data[2 * i];
+            assert_int_equal(seen[which]++, 0);
+            assert_int_equal(labels[i], which % 4);
+            assert_true(label < 0 || labels[i] == label);
+        }
+        fcl_free(labels);
+        fcl_array_destroy(&drawn);
+        assert_int_equal(fcl_dataset_draw(data, label, count + 1, 7, &drawn, NULL), FCL_ERR_ARGUMENT);
+        assert_non_null(strstr(fcl_error(), "cannot be drawn"));
+    }
+    assert_int_equal(fcl_dataset_draw(data, -1, 10, 1, &drawn, NULL), FCL_OK);
+    assert_int_equal(fcl_dataset_draw(data, -1, 10, 2, &other, NULL), FCL_OK);
+    assert_memory_not_equal(drawn->data, other->data, 20 * sizeof(float));
+    fcl_array_destroy(&drawn);
+    fcl_array_destroy(&other);
+    fcl_array_destroy(&x);
+    fcl_array_destroy(&y);
+    fcl_dataset_destroy(&data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +339,7 @@ int main(void)
         cmocka_unit_test(bad_arrays_are_refused),
         cmocka_unit_test(npz_finds_samples_and_labels),
         cmocka_unit_test(csv_is_a_row_a_sample),
+        cmocka_unit_test(draws_take_no_sample_twice),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

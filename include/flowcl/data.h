@@ -58,6 +58,14 @@ FCL_API void fcl_dataset_destroy(fcl_dataset **dataset);
  * so many. */
 FCL_API int fcl_dataset_take(const fcl_dataset *dataset, int64_t first, int64_t count, fcl_array **array);
 
+/* `count` samples in a random order, none twice: of the class `label`, or of all where it is below 0. Another seed
+ * is another draw. *labels (count), to be released by fcl_free, or NULL where the set has none; `labels` may be
+ * NULL. FCL_ERR_ARGUMENT where there are not so many. */
+FCL_API int fcl_dataset_draw(const fcl_dataset *dataset, int32_t label, int64_t count, uint64_t seed,
+                             fcl_array **array, int32_t **labels);
+/* How many samples of the class there are, of all where `label` is below 0. */
+FCL_API int64_t fcl_dataset_count(const fcl_dataset *dataset, int32_t label);
+
 /* The built-in sets by index, in the order of a help text; NULL past the last one. */
 typedef struct fcl_dataset_builtin {
     const char *name;

@@ -135,6 +135,27 @@ FCL_API fcl_buffer *fcl_solver_buffer(fcl_solver *solver);
 FCL_API int64_t fcl_solver_nfe(const fcl_solver *solver, int64_t row);
 FCL_API void fcl_solver_steps(const fcl_solver *solver, int64_t row, int64_t *accepted, int64_t *rejected);
 
+/* --- the energy of paths --- */
+
+typedef struct fcl_energy_flow {
+    fcl_velocity velocity;
+    void *data;
+} fcl_energy_flow;
+
+/* The velocity of states (B, D + 1) whose first D numbers move by the velocity of `energy_flow`, a
+ * fcl_energy_flow, and whose last one by |v(x, t)|^2: started at 0, it ends on the energy of each path,
+ *
+ *     int |v|^2 dt,
+ *
+ * by the solver's own quadrature. Its mean is the path energy (Tong et al. 2024), at least W2^2 of source and data.
+ * What a path costs beyond a straight one, int |v - (x1 - x0)|^2 dt, is its energy less |x1 - x0|^2: also of a
+ * Runge-Kutta method's sums, since its x1 - x0 is the same sum of the same v. An adaptive solver's error
+ * control sees the energy, too.
+ *
+ *     fcl_energy_flow flow = {velocity, model};
+ *     fcl_solver_create(device, fcl_energy_velocity, &flow, NULL, batch, size + 1, &solver); */
+FCL_API fcl_tensor *fcl_energy_velocity(void *energy_flow, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t);
+
 #ifdef __cplusplus
 }
 #endif

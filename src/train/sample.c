@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "train/checkpoint.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -30,7 +31,7 @@ struct fcl_sampler {
     const fcl_model *model;
     fcl_solver *solver;
     fcl_buffer *labels; /* NULL without classes */
-    int64_t rows, size; /* of a part; D */
+    int64_t rows, size; /* of a part; D, or D + 1 with energy */
     float *part;
     int32_t *part_labels;
     int32_t label; /* of every sample; -1: each class in turn */
@@ -89,7 +90,7 @@ static int read_label(const fcl_sample_options *options, int classes, int32_t *l
     return FCL_OK;
 }
 
-static int create(fcl_device *device, fcl_buffer *weights, const fcl_sample_options *options, bool backward,
+static int create(fcl_device *device, fcl_buffer *weights, const fcl_sample_options *options, unsigned flags,
                   fcl_sampler *sampler)
 {
     int classes = fcl_model_classes(sampler->model);
@@ -101,27 +102,30 @@ static int create(fcl_device *device, fcl_buffer *weights, const fcl_sample_opti
         .steps = options->steps,
         .rtol = options->rtol,
         .atol = options->atol,
-        .t_begin = backward ? 1 : 0,
-        .t_end = backward ? 0 : 1,
+        .t_begin = flags & FCL_SAMPLER_BACKWARD ? 1 : 0,
+        .t_end = flags & FCL_SAMPLER_BACKWARD ? 0 : 1,
     };
     call to = {.sampler = sampler, .weights = weights};
-    int status =
-        fcl_solver_create(device, velocity, &to, &how, sampler->rows, sampler->size, &sampler->solver);
+    fcl_energy_flow with_energy = {velocity, &to};
+    bool energy = flags & FCL_SAMPLER_ENERGY;
+    int status = fcl_solver_create(device, energy ? fcl_energy_velocity : velocity,
+                                   energy ? (void *)&with_energy : &to, &how, sampler->rows, sampler->size,
+                                   &sampler->solver);
     fcl_free(to.leaves);
     return status;
 }
 
 int fcl_sampler_create(fcl_device *device, const fcl_model *model, fcl_buffer *weights,
-                       const fcl_sample_options *options, bool backward, int64_t most, fcl_sampler **sampler)
+                       const fcl_sample_options *options, unsigned flags, int64_t most, fcl_sampler **sampler)
 {
     fcl_sampler *created = fcl_zalloc(sizeof *created);
     created->model = model;
-    created->size = fcl_shape_size(fcl_model_sample(model));
+    created->size = fcl_shape_size(fcl_model_sample(model)) + (flags & FCL_SAMPLER_ENERGY ? 1 : 0);
     created->rows = part_rows(options, created->size, most);
     created->part = fcl_zalloc((size_t)(created->rows * created->size) * sizeof(float));
     created->part_labels = fcl_zalloc((size_t)created->rows * sizeof(int32_t));
     *sampler = created;
-    int status = create(device, weights, options, backward, created);
+    int status = create(device, weights, options, flags, created);
     if (status != FCL_OK)
         fcl_sampler_destroy(sampler);
     return status;
@@ -234,14 +238,14 @@ int fcl_samples_create(fcl_shape sample, int64_t n, fcl_array **array)
 /* --- of a checkpoint --- */
 
 static int run_with(fcl_device *device, const fcl_checkpoint *checkpoint, fcl_buffer *weights,
-                    const fcl_sample_options *options, const int32_t *label, bool backward, fcl_array *x,
+                    const fcl_sample_options *options, const int32_t *label, unsigned flags, fcl_array *x,
                     fcl_sample_stats *stats)
 {
     const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
     fcl_state state = options->ema != FCL_OFF && info->has_ema ? FCL_STATE_EMA : FCL_STATE_WEIGHTS;
     FCL_TRY(fcl_checkpoint_load(checkpoint, state, weights));
     fcl_sampler *sampler;
-    FCL_TRY(fcl_sampler_create(device, info->model, weights, options, backward, x->shape.dim[0], &sampler));
+    FCL_TRY(fcl_sampler_create(device, info->model, weights, options, flags, x->shape.dim[0], &sampler));
     int status = fcl_sampler_run(sampler, x->data, label, x->shape.dim[0], stats);
     fcl_sampler_destroy(&sampler);
     return status;
@@ -249,13 +253,13 @@ static int run_with(fcl_device *device, const fcl_checkpoint *checkpoint, fcl_bu
 
 /* Moves `x` in place; on failure it is destroyed. */
 static int run(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
-               const int32_t *label, bool backward, fcl_array **x, fcl_sample_stats *stats)
+               const int32_t *label, unsigned flags, fcl_array **x, fcl_sample_stats *stats)
 {
     fcl_buffer *weights = NULL;
     const fcl_params *params = fcl_model_params(fcl_checkpoint_describe(checkpoint)->model);
     int status = fcl_buffer_create(device, fcl_params_bytes(params), &weights);
     if (status == FCL_OK)
-        status = run_with(device, checkpoint, weights, options, label, backward, *x, stats);
+        status = run_with(device, checkpoint, weights, options, label, flags, *x, stats);
     fcl_buffer_destroy(&weights);
     if (status != FCL_OK)
         fcl_array_destroy(x);
@@ -272,7 +276,53 @@ int fcl_sample(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_s
     FCL_TRY(fcl_options_check(fcl_sample_table, &filled));
     FCL_TRY(fcl_samples_create(info->sample, filled.n, samples));
     fcl_sample_noise(filled.seed, filled.n, fcl_shape_size(info->sample), (*samples)->data);
-    return run(device, checkpoint, &filled, NULL, false, samples, stats);
+    return run(device, checkpoint, &filled, NULL, 0, samples, stats);
+}
+
+/* From (n, D + 1) ends with their energies and the starts to energy and what it has beyond the straight way. */
+static void set_energy(const fcl_array *start, const fcl_array *end, fcl_array *energy)
+{
+    int64_t n = end->shape.dim[0], size = end->shape.dim[1] - 1;
+    for (int64_t i = 0; i < n; i++) {
+        const float *x0 = start->data + i * size, *x1 = end->data + i * (size + 1);
+        double way = 0;
+        for (int64_t d = 0; d < size; d++)
+            way += ((double)x1[d] - x0[d]) * ((double)x1[d] - x0[d]);
+        energy->data[2 * i] = x1[size];
+        energy->data[2 * i + 1] = (float)fmax(x1[size] - way, 0);
+    }
+}
+
+int fcl_sample_energy(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
+                      fcl_array **start, fcl_array **energy)
+{
+    fcl_sample_options filled = *options;
+    const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
+    int64_t size = fcl_shape_size(info->sample);
+    fcl_array *x0 = NULL, *x = NULL;
+    *start = *energy = NULL;
+    fcl_options_defaults(fcl_sample_table, &filled);
+    FCL_TRY(fcl_options_check(fcl_sample_table, &filled));
+    int status = fcl_samples_create(info->sample, filled.n, &x0);
+    if (status == FCL_OK)
+        status = fcl_array_create(FCL_SHAPE(filled.n, size + 1), &x);
+    if (status == FCL_OK)
+        status = fcl_array_create(FCL_SHAPE(filled.n, 2), energy);
+    if (status == FCL_OK) {
+        fcl_sample_noise(filled.seed, filled.n, size, x0->data);
+        for (int64_t i = 0; i < filled.n; i++)
+            memcpy(x->data + i * (size + 1), x0->data + i * size, (size_t)size * sizeof(float));
+        status = run(device, checkpoint, &filled, NULL, FCL_SAMPLER_ENERGY, &x, NULL);
+    }
+    if (status == FCL_OK) {
+        set_energy(x0, x, *energy);
+        *start = x0;
+    } else {
+        fcl_array_destroy(&x0);
+        fcl_array_destroy(energy);
+    }
+    fcl_array_destroy(&x);
+    return status;
 }
 
 static int check_labels(const fcl_checkpoint_info *info, const int32_t *label, int64_t n)
@@ -301,5 +351,5 @@ int fcl_transport(fcl_device *device, const fcl_checkpoint *checkpoint, const fc
     FCL_TRY(check_labels(info, label, n));
     FCL_TRY(fcl_samples_create(info->sample, n, result));
     memcpy((*result)->data, x->data, (size_t)(n * size) * sizeof(float));
-    return run(device, checkpoint, &filled, label, backward, result, stats);
+    return run(device, checkpoint, &filled, label, backward ? FCL_SAMPLER_BACKWARD : 0, result, stats);
 }

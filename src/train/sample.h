@@ -6,13 +6,18 @@
 
 typedef struct fcl_sampler fcl_sampler;
 
+enum {
+    FCL_SAMPLER_BACKWARD = 1,
+    FCL_SAMPLER_ENERGY = 2 /* rows have D + 1 numbers: the last, from 0 on, collects int |v|^2 dt */
+};
+
 /* `weights` has the layout of the model's parameters and outlives the sampler; its content may change. `most`
  * is how many rows will be asked for: the sampler takes them in equal parts. */
 int fcl_sampler_create(fcl_device *device, const fcl_model *model, fcl_buffer *weights,
-                       const fcl_sample_options *options, bool backward, int64_t most, fcl_sampler **sampler);
+                       const fcl_sample_options *options, unsigned flags, int64_t most, fcl_sampler **sampler);
 void fcl_sampler_destroy(fcl_sampler **sampler);
 
-/* Moves x (n, D) in place. `label` (n), or NULL: as the options say. `stats` may be NULL. */
+/* Moves x (n, D), or (n, D + 1) with energy, in place. `label` (n), or NULL: as the options say. `stats` may be NULL. */
 int fcl_sampler_run(fcl_sampler *sampler, float *x, const int32_t *label, int64_t n, fcl_sample_stats *stats);
 
 /* Zeros, (n, sample shape). */

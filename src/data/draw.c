@@ -1,0 +1,85 @@
+/* Random parts of a data set. */
+#include <flowcl/data.h>
+
+#include "base/error.h"
+#include "base/random.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { DRAW_STREAM = 0x64726177 };
+
+static bool is_of(const fcl_dataset *dataset, int64_t index, int32_t label)
+{
+    return label < 0 || (dataset->label && dataset->label[index] == label);
+}
+
+int64_t fcl_dataset_count(const fcl_dataset *dataset, int32_t label)
+{
+    int64_t count = 0;
+    for (int64_t i = 0; i < dataset->count; i++)
+        count += is_of(dataset, i, label);
+    return count;
+}
+
+/* The first `count` of the class's indices in a random order: those that a shuffle has placed by then. */
+static void shuffle(const fcl_dataset *dataset, int32_t label, int64_t count, uint64_t seed, int64_t *order)
+{
+    fcl_random key = {.seed = seed, .stream = DRAW_STREAM};
+    int64_t n = 0;
+    for (int64_t i = 0; i < dataset->count; i++) {
+        if (is_of(dataset, i, label))
+            order[n++] = i;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        int64_t other = i + (int64_t)(fcl_random_uniform(key, (uint64_t)i) * (double)(n - i));
+        int64_t taken = order[other];
+        order[other] = order[i];
+        order[i] = taken;
+    }
+}
+
+static void take(const fcl_dataset *dataset, const int64_t *order, int64_t count, fcl_array *array,
+                 int32_t *labels)
+{
+    int64_t size = fcl_shape_size(dataset->shape);
+    for (int64_t i = 0; i < count; i++) {
+        const uint8_t *bytes = dataset->bytes ? dataset->bytes + order[i] * size : NULL;
+        float *to = array->data + i * size;
+        if (!bytes)
+            memcpy(to, dataset->values + order[i] * size, (size_t)size * sizeof *to);
+        for (int64_t d = 0; bytes && d < size; d++)
+            to[d] = (float)bytes[d] * dataset->scale + dataset->shift;
+        if (labels)
+            labels[i] = dataset->label[order[i]];
+    }
+}
+
+int fcl_dataset_draw(const fcl_dataset *dataset, int32_t label, int64_t count, uint64_t seed,
+                     fcl_array **array, int32_t **labels)
+{
+    *array = NULL;
+    if (labels)
+        *labels = NULL;
+    int64_t there = fcl_dataset_count(dataset, label);
+    if (count < 0 || count > there)
+        return fcl_fail(FCL_ERR_ARGUMENT, "%s has %lld samples%s: %lld cannot be drawn", dataset->name,
+                        (long long)there, label < 0 ? "" : " of that class", (long long)count);
+    fcl_shape shape = {.rank = dataset->shape.rank + 1, .dim = {count}};
+    memcpy(shape.dim + 1, dataset->shape.dim, (size_t)dataset->shape.rank * sizeof *shape.dim);
+    FCL_TRY(fcl_array_create(shape, array));
+    int64_t *order = malloc((size_t)dataset->count * sizeof *order);
+    int32_t *classes = labels && dataset->label ? malloc((size_t)count * sizeof *classes + 1) : NULL;
+    if (!order || (labels && dataset->label && !classes)) {
+        free(order);
+        free(classes);
+        fcl_array_destroy(array);
+        return fcl_fail(FCL_ERR_MEMORY, "no memory to draw from %lld samples", (long long)dataset->count);
+    }
+    shuffle(dataset, label, count, seed, order);
+    take(dataset, order, count, *array, classes);
+    free(order);
+    if (labels)
+        *labels = classes;
+    return FCL_OK;
+}

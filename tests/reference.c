@@ -75,6 +75,9 @@ static double f_sqrt(const double *x) { return sqrt(x[0]); }
 static double f_reciprocal(const double *x) { return 1 / x[0]; }
 static double f_exp(const double *x) { return exp(x[0]); }
 static double f_log(const double *x) { return log(x[0]); }
+static double f_expm1(const double *x) { return expm1(x[0]); }
+static double f_log1p(const double *x) { return log1p(x[0]); }
+static double f_pow(const double *x) { return pow(x[0], x[1]); }
 static double f_sin(const double *x) { return sin(x[0]); }
 static double f_cos(const double *x) { return cos(x[0]); }
 static double f_tanh(const double *x) { return tanh(x[0]); }
@@ -112,6 +115,9 @@ static const struct {
     {"reciprocal", f_reciprocal},
     {"exp", f_exp},
     {"log", f_log},
+    {"expm1", f_expm1},
+    {"log1p", f_log1p},
+    {"pow", f_pow},
     {"sin", f_sin},
     {"cos", f_cos},
     {"tanh", f_tanh},

@@ -68,6 +68,7 @@ FCL_API fcl_tensor *fcl_add(fcl_tensor *a, fcl_tensor *b);
 FCL_API fcl_tensor *fcl_sub(fcl_tensor *a, fcl_tensor *b);
 FCL_API fcl_tensor *fcl_mul(fcl_tensor *a, fcl_tensor *b);
 FCL_API fcl_tensor *fcl_div(fcl_tensor *a, fcl_tensor *b);
+FCL_API fcl_tensor *fcl_pow(fcl_tensor *a, fcl_tensor *b);     /* NaN where a < 0 and b is not whole */
 FCL_API fcl_tensor *fcl_max(fcl_tensor *a, fcl_tensor *b);     /* its derivative goes to b where a < b, else to a */
 FCL_API fcl_tensor *fcl_min(fcl_tensor *a, fcl_tensor *b);     /* its derivative goes to b where a > b, else to a */
 FCL_API fcl_tensor *fcl_greater(fcl_tensor *a, fcl_tensor *b); /* 1 where a > b, else 0; derivative 0 */
@@ -82,7 +83,9 @@ FCL_API fcl_tensor *fcl_square(fcl_tensor *a);
 FCL_API fcl_tensor *fcl_sqrt(fcl_tensor *a);
 FCL_API fcl_tensor *fcl_reciprocal(fcl_tensor *a);
 FCL_API fcl_tensor *fcl_exp(fcl_tensor *a);
+FCL_API fcl_tensor *fcl_expm1(fcl_tensor *a); /* exp(a) - 1, exact near 0 */
 FCL_API fcl_tensor *fcl_log(fcl_tensor *a);
+FCL_API fcl_tensor *fcl_log1p(fcl_tensor *a); /* log(1 + a), exact near 0 */
 FCL_API fcl_tensor *fcl_sin(fcl_tensor *a);
 FCL_API fcl_tensor *fcl_cos(fcl_tensor *a);
 FCL_API fcl_tensor *fcl_tanh(fcl_tensor *a);

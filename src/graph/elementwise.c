@@ -64,6 +64,7 @@ BINARY(add)
 BINARY(sub)
 BINARY(mul)
 BINARY(div)
+BINARY(pow)
 BINARY(max)
 BINARY(min)
 BINARY(greater)
@@ -73,7 +74,9 @@ UNARY(square)
 UNARY(sqrt)
 UNARY(reciprocal)
 UNARY(exp)
+UNARY(expm1)
 UNARY(log)
+UNARY(log1p)
 UNARY(sin)
 UNARY(cos)
 UNARY(tanh)
@@ -219,6 +222,41 @@ void fcl_exp_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
 void fcl_log_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
 {
     du[0] = fcl_div(u, node->input[0]);
+}
+
+void fcl_expm1_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
+{
+    du[0] = fcl_mul(u, fcl_shift(node, 1));
+}
+
+void fcl_log1p_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
+{
+    du[0] = fcl_div(u, fcl_shift(node->input[0], 1));
+}
+
+/* d(a^b) = b a^(b - 1) da + a^b log(a) db */
+static fcl_tensor *pow_base(fcl_tensor *node, fcl_tensor *u)
+{
+    fcl_tensor *a = node->input[0], *b = node->input[1];
+    return fcl_mul(u, fcl_mul(b, fcl_pow(a, fcl_shift(b, -1))));
+}
+
+static fcl_tensor *pow_exponent(fcl_tensor *node, fcl_tensor *u)
+{
+    return fcl_mul(u, fcl_mul(node, fcl_log(node->input[0])));
+}
+
+void fcl_pow_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
+{
+    du[0] = fcl_sum_to(pow_base(node, u), node->input[0]->shape);
+    du[1] = fcl_sum_to(pow_exponent(node, u), node->input[1]->shape);
+}
+
+fcl_tensor *fcl_pow_tangent(fcl_tensor *node, fcl_tensor *const *dx)
+{
+    fcl_tensor *da = dx[0] ? pow_base(node, dx[0]) : NULL;
+    fcl_tensor *db = dx[1] ? pow_exponent(node, dx[1]) : NULL;
+    return da && db ? fcl_add(da, db) : da ? da : db;
 }
 
 void fcl_sin_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)

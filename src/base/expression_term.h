@@ -1,0 +1,28 @@
+/* Inside formulas: making terms. Each function simplifies what numbers let it: 0 + a is a, 2 * 3 is 6. */
+#ifndef BASE_EXPRESSION_TERM_H
+#define BASE_EXPRESSION_TERM_H
+
+#include "base/expression.h"
+#include "base/memory.h"
+
+struct fcl_expression {
+    fcl_arena terms;
+    const fcl_term *root;
+    char **variables; /* their names, ends with NULL */
+    int count;        /* of variables */
+};
+
+/* The name by which a function is called, NULL for what is written otherwise; how many parts a term has. */
+const char *fcl_term_function(fcl_expression_op op);
+int fcl_term_parts(fcl_expression_op op);
+
+/* An expression without a root. */
+fcl_expression *fcl_expression_create(const char *const *variables);
+
+const fcl_term *fcl_term_number(fcl_arena *arena, double number);
+const fcl_term *fcl_term_variable(fcl_arena *arena, int variable);
+/* Unused parts are NULL. */
+const fcl_term *fcl_term_make(fcl_arena *arena, fcl_expression_op op, const fcl_term *a, const fcl_term *b,
+                              const fcl_term *c);
+
+#endif

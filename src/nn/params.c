@@ -158,30 +158,32 @@ static void (*const inits[])(const fcl_param *slice, fcl_random key, int64_t fir
     [FCL_INIT_NORMAL] = init_normal, [FCL_INIT_OCTAVES] = init_octaves,
 };
 
-static void initialise(const fcl_param *slice, fcl_random key, float *values)
+static int initialise(const fcl_param *slice, fcl_random key, fcl_buffer *buffer)
 {
     int64_t size = fcl_shape_size(slice->shape);
+    size_t bytes = (size_t)size * sizeof(float);
+    float *values = malloc(bytes);
+    if (!values)
+        return fcl_fail(FCL_ERR_MEMORY, "the first values of %s need %zu bytes of memory", slice->name,
+                        bytes);
     for (int64_t first = 0; first < size; first += 4) {
         double four[4];
         inits[slice->init](slice, key, first, four);
         for (int i = 0; i < 4 && first + i < size; i++)
             values[first + i] = (float)four[i];
     }
+    int status = fcl_buffer_write(buffer, slice->offset, bytes, values);
+    free(values);
+    return status;
 }
 
 int fcl_params_initialise(const fcl_params *params, uint64_t seed, uint32_t stream, fcl_buffer *buffer)
 {
-    float *flat = calloc(1, params->bytes);
-    if (!flat)
-        return fcl_fail(FCL_ERR_MEMORY, "the model's first values need %zu bytes of memory", params->bytes);
     for (int i = 0; i < params->count; i++) {
-        const fcl_param *slice = &params->slices[i];
-        initialise(slice, (fcl_random){.seed = seed, .stream = stream + (uint32_t)i},
-                   flat + slice->offset / sizeof(float));
+        fcl_random key = {.seed = seed, .stream = stream + (uint32_t)i};
+        FCL_TRY(initialise(&params->slices[i], key, buffer));
     }
-    int status = fcl_buffer_write(buffer, 0, params->bytes, flat);
-    free(flat);
-    return status;
+    return FCL_OK;
 }
 
 fcl_tensor **fcl_params_bind(const fcl_params *params, fcl_graph *graph, fcl_buffer *buffer,

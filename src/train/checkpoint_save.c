@@ -36,49 +36,80 @@ bool fcl_shape_is_picture(fcl_shape shape)
 
 /* --- one file --- */
 
+/* Where a tensor's values are on the device. */
+typedef struct place {
+    fcl_buffer *buffer;
+    size_t offset;
+} place;
+
 typedef struct contents {
     fcl_arena names;
-    float *flat[FCL_STATES]; /* host copies of the buffers */
     fcl_safetensor *tensors;
+    place *places; /* one each */
     int count;
+    float *values; /* of one tensor: a model's whole state need not fit into the host's memory */
 } contents;
 
 static void free_contents(contents *held)
 {
-    for (int i = 0; i < FCL_STATES; i++)
-        free(held->flat[i]);
+    free(held->values);
+    free(held->places);
     free(held->tensors);
     fcl_arena_free(&held->names);
 }
 
-static int add_tensor(contents *held, const fcl_snapshot *snapshot, fcl_state state, const fcl_param *slice)
-{
-    fcl_safetensor *tensor = &held->tensors[held->count++];
-    const float *values = held->flat[state] + slice->offset / sizeof(float);
-    int64_t size = fcl_shape_size(slice->shape);
-    *tensor = (fcl_safetensor){
-        .name = fcl_arena_format(&held->names, "%s%s", fcl_state_prefix[state], slice->name),
-        .shape = slice->shape,
-        .data = values,
-        .bytes = (size_t)size * sizeof(float),
-    };
-    for (int64_t i = 0; i < size; i++)
-        if (!isfinite(values[i]))
-            return fcl_fail(FCL_ERR_NUMERIC, "%s became %g by step %lld; nothing was saved", tensor->name,
-                            (double)values[i], (long long)snapshot->step);
-    return FCL_OK;
-}
-
-static int read_state(contents *held, const fcl_snapshot *snapshot, fcl_state state)
+static void add_state(contents *held, const fcl_snapshot *snapshot, fcl_state state)
 {
     const fcl_params *params = fcl_model_params(snapshot->model);
-    size_t bytes = fcl_params_bytes(params);
-    held->flat[state] = malloc(bytes);
-    if (!held->flat[state])
-        return fcl_fail(FCL_ERR_MEMORY, "no memory for the %zu bytes of a model", bytes);
-    FCL_TRY(fcl_buffer_read(snapshot->state[state], 0, bytes, held->flat[state]));
-    for (int i = 0; i < fcl_state_slices(params, state); i++)
-        FCL_TRY(add_tensor(held, snapshot, state, fcl_params_at(params, i)));
+    for (int i = 0; snapshot->state[state] && i < fcl_state_slices(params, state); i++) {
+        const fcl_param *slice = fcl_params_at(params, i);
+        held->places[held->count] = (place){snapshot->state[state], slice->offset};
+        held->tensors[held->count++] = (fcl_safetensor){
+            .name = fcl_arena_format(&held->names, "%s%s", fcl_state_prefix[state], slice->name),
+            .shape = slice->shape,
+            .bytes = (size_t)fcl_shape_size(slice->shape) * sizeof(float),
+        };
+    }
+}
+
+static int collect(contents *held, const fcl_snapshot *snapshot)
+{
+    size_t most = FCL_STATES * (size_t)fcl_params_count(fcl_model_params(snapshot->model)), largest = 1;
+    held->tensors = fcl_zalloc(most * sizeof *held->tensors);
+    held->places = fcl_zalloc(most * sizeof *held->places);
+    for (fcl_state state = 0; state < FCL_STATES; state++)
+        add_state(held, snapshot, state);
+    for (int i = 0; i < held->count; i++)
+        largest = held->tensors[i].bytes > largest ? held->tensors[i].bytes : largest;
+    held->values = malloc(largest);
+    return held->values
+               ? FCL_OK
+               : fcl_fail(FCL_ERR_MEMORY, "no memory for the %zu bytes of a model's largest tensor", largest);
+}
+
+static int read_tensor(void *from, int index, const void **values)
+{
+    contents *held = from;
+    const place *at = &held->places[index];
+    *values = held->values;
+    return fcl_buffer_read(at->buffer, at->offset, held->tensors[index].bytes, held->values);
+}
+
+/* Looks at every number, before anything is written: the header holds their checksum. */
+static int sum_values(contents *held, const fcl_snapshot *snapshot, uint32_t *sum)
+{
+    uLong running = crc32(0, NULL, 0);
+    for (int i = 0; i < held->count; i++) {
+        const fcl_safetensor *tensor = &held->tensors[i];
+        const void *bytes;
+        FCL_TRY(read_tensor(held, i, &bytes));
+        for (size_t e = 0; e < tensor->bytes / sizeof(float); e++)
+            if (!isfinite(held->values[e]))
+                return fcl_fail(FCL_ERR_NUMERIC, "%s became %g by step %lld; nothing was saved", tensor->name,
+                                (double)held->values[e], (long long)snapshot->step);
+        running = crc32_z(running, bytes, tensor->bytes);
+    }
+    *sum = (uint32_t)running;
     return FCL_OK;
 }
 
@@ -118,16 +149,8 @@ fcl_sum_text fcl_checkpoint_sum(uint32_t data_sum, json_t *metadata)
     return result;
 }
 
-static void set_sum(json_t *metadata, const contents *held)
-{
-    uLong sum = crc32(0, NULL, 0);
-    for (int i = 0; i < held->count; i++)
-        sum = crc32_z(sum, held->tensors[i].data, held->tensors[i].bytes);
-    json_object_set_new(metadata, "crc32", json_string(fcl_checkpoint_sum((uint32_t)sum, metadata).text));
-}
-
 /* Nothing here depends on the time or the place: equal runs write equal files. */
-static json_t *describe(const fcl_snapshot *snapshot, const contents *held)
+static json_t *describe(const fcl_snapshot *snapshot, uint32_t data_sum)
 {
     json_t *metadata = json_object();
     char *config = fcl_train_options_json(snapshot->options);
@@ -139,7 +162,7 @@ static json_t *describe(const fcl_snapshot *snapshot, const contents *held)
     set_number(metadata, "seed", snapshot->options->seed);
     set_number(metadata, "classes", (unsigned long long)fcl_model_classes(snapshot->model));
     set_sample(metadata, fcl_model_sample(snapshot->model));
-    set_sum(metadata, held);
+    json_object_set_new(metadata, "crc32", json_string(fcl_checkpoint_sum(data_sum, metadata).text));
     fcl_free(config);
     return metadata;
 }
@@ -147,15 +170,13 @@ static json_t *describe(const fcl_snapshot *snapshot, const contents *held)
 int fcl_checkpoint_save(const char *path, const fcl_snapshot *snapshot)
 {
     contents held = {0};
-    size_t most = FCL_STATES * (size_t)fcl_params_count(fcl_model_params(snapshot->model));
-    held.tensors = fcl_zalloc(most * sizeof *held.tensors);
-    int status = FCL_OK;
-    for (fcl_state state = 0; state < FCL_STATES && status == FCL_OK; state++)
-        if (snapshot->state[state])
-            status = read_state(&held, snapshot, state);
+    uint32_t sum = 0;
+    int status = collect(&held, snapshot);
+    if (status == FCL_OK)
+        status = sum_values(&held, snapshot, &sum);
     if (status == FCL_OK) {
-        json_t *metadata = describe(snapshot, &held);
-        status = fcl_safetensors_write(path, metadata, held.count, held.tensors);
+        json_t *metadata = describe(snapshot, sum);
+        status = fcl_safetensors_write(path, metadata, held.count, held.tensors, read_tensor, &held);
         json_decref(metadata);
     }
     free_contents(&held);

@@ -196,7 +196,19 @@ static void write_header(fcl_file *file, const char *text)
     fcl_file_format(file, "%-*s", (int)padded, text);
 }
 
-int fcl_safetensors_write(const char *path, json_t *metadata, int count, const fcl_safetensor *tensors)
+static int write_data(fcl_file *file, int count, const fcl_safetensor *tensors,
+                      fcl_safetensors_source *source, void *from)
+{
+    for (int i = 0; i < count; i++) {
+        const void *values;
+        FCL_TRY(source(from, i, &values));
+        fcl_file_write(file, values, tensors[i].bytes);
+    }
+    return FCL_OK;
+}
+
+int fcl_safetensors_write(const char *path, json_t *metadata, int count, const fcl_safetensor *tensors,
+                          fcl_safetensors_source *source, void *from)
 {
     json_t *header = describe(count, tensors, metadata);
     char *text = json_dumps(header, JSON_COMPACT);
@@ -207,9 +219,11 @@ int fcl_safetensors_write(const char *path, json_t *metadata, int count, const f
     int status = fcl_file_create(path, &file);
     if (status == FCL_OK) {
         write_header(&file, text);
-        for (int i = 0; i < count; i++)
-            fcl_file_write(&file, tensors[i].data, tensors[i].bytes);
-        status = fcl_file_commit(&file);
+        status = write_data(&file, count, tensors, source, from);
+        if (status == FCL_OK)
+            status = fcl_file_commit(&file);
+        else
+            fcl_file_abandon(&file);
     }
     free(text);
     return status;

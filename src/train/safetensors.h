@@ -36,7 +36,12 @@ const char *fcl_safetensors_metadata(const fcl_safetensors *file, const char *ke
 /* An array of at most FCL_MAX_RANK dimensions of 0 or more. */
 bool fcl_shape_from_json(const json_t *json, fcl_shape *shape);
 
-/* Writes the file aside, syncs it and renames it. `metadata` is a JSON object of texts. */
-int fcl_safetensors_write(const char *path, json_t *metadata, int count, const fcl_safetensor *tensors);
+/* Hands over the values of a tensor, valid until the next call. */
+typedef int fcl_safetensors_source(void *from, int index, const void **values);
+
+/* Writes the file aside, syncs it and renames it. `metadata` is a JSON object of texts. The tensors' data comes
+ * from `source`, one after the other, and not from their `data`. */
+int fcl_safetensors_write(const char *path, json_t *metadata, int count, const fcl_safetensor *tensors,
+                          fcl_safetensors_source *source, void *from);
 
 #endif

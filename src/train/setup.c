@@ -99,10 +99,10 @@ int fcl_trainer_setup(fcl_trainer *trainer)
     int classes = options->labels ? data->classes : 0;
     FCL_TRY(fcl_model_create(&options->model, data->shape, classes, &trainer->model));
     FCL_TRY(create_buffers(trainer));
-    FCL_TRY(initialise(trainer));
     FCL_TRY(fcl_batch_create(trainer->device, data, options, &trainer->batch));
     FCL_TRY(create_adamw(trainer));
     trainer->graph = fcl_graph_create();
     build_step(trainer);
-    return fcl_graph_compile(trainer->graph, trainer->device, &(fcl_graph_options){.check = options->check});
+    FCL_TRY(fcl_graph_compile(trainer->graph, trainer->device, &(fcl_graph_options){.check = options->check}));
+    return initialise(trainer); /* last, for it waits until the device has zeroed the buffers */
 }

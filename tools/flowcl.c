@@ -13,6 +13,7 @@ static const subcommand *const commands[] = {
     &devices_command,
     &train_command,
     &sample_command,
+    &eval_command,
     &info_command,
     &bench_command,
     &bench_device_command,

@@ -1,0 +1,73 @@
+#!/bin/sh
+# Distances of samples and models to data: known values, the floor, the properties of models, wrong input.
+. "$(dirname "$0")/lib.sh"
+
+# Points on a grid, the same moved by (3, 4), others with three numbers, and far fewer.
+python3 - <<'END'
+grid = [(x, y) for x in range(20) for y in range(20)]
+write = lambda name, rows: open(name, "w").write("".join(",".join(map(str, r)) + "\n" for r in rows))
+write("a.csv", grid)
+write("b.csv", [(x + 3, y + 4) for x, y in reversed(grid)])
+write("three.csv", [(1, 2, 3)] * 5)
+write("one.csv", [(1, 2)])
+write("line.csv", [(x,) for x in range(50)])
+write("line2.csv", [(x + 0.5,) for x in range(50)])
+END
+expect 0 eval b.csv a.csv
+printed "400 samples of b.csv" "against 400 of the 400 of a.csv" "w2 " "floor: the same distance between two draws of 200" "mmd "
+expect 0 eval b.csv a.csv --json --projections 4000
+json 'all(abs(o["metrics"][k]["value"] - 5) < 1e-4 for k in ("w1", "w2")) and o["reference"] == 400'
+json 'abs(o["metrics"]["sliced"]["value"] - 5 / 2 ** 0.5) < 0.1 and o["metrics"]["energy"]["value"] > 0.5'
+json '0 < o["metrics"]["w2"]["floor"] < 3 and o["floor_points"] == 200 and "nfe" not in o["metrics"]'
+expect 0 eval a.csv a.csv --json --floor no --metrics w1,w2,sliced,energy
+json 'all(abs(m["value"]) < 1e-6 and m["floor"] is None for m in o["metrics"].values()) and len(o["metrics"]) == 4'
+expect 0 eval line2.csv line.csv --json --metrics w1
+json 'abs(o["metrics"]["w1"]["value"] - 0.5) < 1e-6'
+expect 0 eval a.csv b.csv --metrics w2 --points 100 --n 150
+printed "150 samples of a.csv" "100 points each drawn"
+expect 0 eval a.csv b.csv a.csv --json --metrics w2
+json 'o["metrics"]["w2"]["values"][0] < 1e-6 and abs(o["metrics"]["w2"]["value"] - 2.5) < 1e-4'
+json 'abs(o["metrics"]["w2"]["deviation"] - 5 / 2 ** 0.5) < 1e-4 and len(o["subjects"]) == 2'
+expect 0 eval a.csv b.csv --metrics mmd --bandwidth 0.5,2
+printed "kernels of 0.5,2"
+
+# A model.
+expect 0 train moons --labels --out run --steps 100 --width 16 --depth 2 --batch 64 --samples-every off
+expect 0 eval run moons --n 300 --steps 10 --json
+json 'o["metrics"]["nfe"]["value"] == 10 and o["subjects"][0]["step"] == 100 and o["floor_points"] == 300'
+json 'set(o["metrics"]) >= {"w1", "w2", "sliced", "energy", "mmd", "path-energy", "npe", "straightness", "nfe"}'
+json 'o["metrics"]["path-energy"]["value"] > o["metrics"]["straightness"]["value"] > 0'
+cp out first
+expect 0 eval run moons --n 300 --steps 10 --json
+cmp -s out first || python3 - <<'END' || fail "the same evaluation gave other numbers"
+import json
+a, b = (json.load(open(name))["metrics"] for name in ("out", "first"))
+assert a == b
+END
+expect 0 eval run moons --n 300 --steps 10 --json --seed 1 --metrics path-energy
+json 'set(o["metrics"]) == {"path-energy"}'
+# Of one class, data and samples are of that class.
+expect 0 eval run moons --n 200 --steps 10 --label 1 --metrics w2
+printed "against 200 of the 50000 of moons"
+
+# Wrong input.
+: >empty.csv
+printf '1,2\n3,nan\n' >nan.csv
+refused 2 "needs" eval a.csv
+refused 1 "missing.csv" eval missing.csv a.csv
+refused 1 "missing.csv" eval a.csv missing.csv
+refused 1 "did you mean 'moons'?" eval a.csv mons
+refused 1 "empty.csv is empty" eval empty.csv a.csv
+refused 1 "nan.csv: sample 1 holds NaN" eval nan.csv a.csv
+refused 1 "three.csv: its samples have 3 numbers each, those of a.csv have 2" eval three.csv a.csv
+refused 1 "run: its samples have 2 numbers each, those of three.csv have 3" eval run three.csv
+refused 1 "mmd needs at least 2 points of each set, not 1 and 1" eval one.csv a.csv
+refused 2 'there is no metric "w22"; did you mean "w2"?' eval a.csv b.csv --metrics w22
+refused 2 "nfe is a property of models, not of samples" eval a.csv b.csv --metrics w2,nfe
+refused 1 "bandwidth" eval a.csv b.csv --bandwidth wide
+refused 2 "--points: \"0\" is not usable" eval a.csv b.csv --points 0
+refused 1 "has no sample of that class" eval a.csv b.csv --label 1
+refused 1 "no such thing" eval run moons --device "no such thing"
+mkdir nothing
+refused 1 "nothing" eval nothing moons
+exit 0

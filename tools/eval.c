@@ -1,0 +1,274 @@
+/* flowcl eval: how near samples are to data, and how a model gets there. */
+#include "eval.h"
+#include "terminal.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define ROW(member) FCL_OPTION(eval_settings, member)
+
+/* clang-format off */
+static const fcl_option table[] = {
+    {"metrics", ROW(metrics), .placeholder = "NAME,...", .group = "Evaluation",
+     .help = "what to measure; without it everything that can be"},
+    {"floor", ROW(floor), .fallback = "yes", .help = "measure each distance between two draws of the data, too"},
+    {"data-seed", ROW(data_seed), .minimum = 1, .maximum = 1.8e19, .fallback = "1",
+     .help = "of a generated data set: another than a model was trained on gives held-out points"},
+    {"device", ROW(device), .placeholder = "D",
+     .help = "P:D, cpu, gpu or a part of a name; $FLOWCL_DEVICE, else the best one"},
+    {"json", ROW(json), .help = "print one JSON object instead of a table"},
+    {0},
+};
+/* clang-format on */
+
+enum { MOST_ROWS = 32 };
+
+/* The rows of sampling, with an own default for how many. */
+static fcl_option sample_rows[MOST_ROWS];
+
+static int bind(fcl_options *options, void *values)
+{
+    eval_settings *settings = values;
+    for (int i = 0; i < MOST_ROWS - 1 && fcl_sample_table[i].key; i++) {
+        sample_rows[i] = fcl_sample_table[i];
+        if (strcmp(sample_rows[i].key, "n"))
+            continue;
+        sample_rows[i].fallback = "2000";
+        sample_rows[i].help = "how many samples of a model; of a file, all unless this is given";
+    }
+    int status = fcl_options_add(options, table, settings);
+    if (status == FCL_OK)
+        status = fcl_options_add(options, fcl_distance_table, &settings->distance);
+    return status ? status : fcl_options_add(options, sample_rows, &settings->sample);
+}
+
+/* --- what is judged --- */
+
+static bool is_model(const char *path)
+{
+    struct stat about;
+    size_t length = strlen(path);
+    const char *ending = ".safetensors";
+    return (stat(path, &about) == 0 && S_ISDIR(about.st_mode)) ||
+           (length > strlen(ending) && strcmp(path + length - strlen(ending), ending) == 0);
+}
+
+static int open_model(eval_subject *subject)
+{
+    int status = fcl_checkpoint_open(subject->name, &subject->checkpoint);
+    if (status == FCL_OK)
+        subject->info = fcl_checkpoint_describe(subject->checkpoint);
+    return status;
+}
+
+static int read_samples(const eval_settings *settings, bool limited, eval_subject *subject)
+{
+    fcl_dataset *file;
+    fcl_dataset_options options = {.count = limited ? settings->sample.n : 0, .unlabeled = true};
+    int status = fcl_dataset_open(subject->name, &options, &file);
+    if (status == FCL_OK)
+        status = fcl_dataset_take(file, 0, file->count, &subject->samples);
+    fcl_dataset_destroy(&file);
+    return status;
+}
+
+/* The numbers of a sample have to be as many as the data's; then they stand in the same shape. */
+static int fit_shape(evaluation *work, const eval_subject *subject, fcl_array *samples)
+{
+    const fcl_shape *shape = &work->data->shape;
+    long long given = fcl_shape_size(samples->shape) / samples->shape.dim[0], wanted = fcl_shape_size(*shape);
+    if (given != wanted) {
+        snprintf(work->fault, sizeof work->fault,
+                 "%s: its samples have %lld numbers each, those of %s have %lld", subject->name, given,
+                 work->data->name, wanted);
+        return FCL_ERR_ARGUMENT;
+    }
+    samples->shape.rank = shape->rank + 1;
+    memcpy(samples->shape.dim + 1, shape->dim, (size_t)shape->rank * sizeof *shape->dim);
+    return FCL_OK;
+}
+
+static int check_model(evaluation *work, const eval_subject *subject)
+{
+    long long given = fcl_shape_size(subject->info->sample), wanted = fcl_shape_size(work->data->shape);
+    if (given == wanted)
+        return FCL_OK;
+    snprintf(work->fault, sizeof work->fault, "%s: its samples have %lld numbers each, those of %s have %lld",
+             subject->name, given, work->data->name, wanted);
+    return FCL_ERR_ARGUMENT;
+}
+
+static int prepare_subject(evaluation *work, bool limited, eval_subject *subject)
+{
+    int status =
+        is_model(subject->name) ? open_model(subject) : read_samples(work->settings, limited, subject);
+    if (status == FCL_OK)
+        status = subject->info ? check_model(work, subject) : fit_shape(work, subject, subject->samples);
+    if (status == FCL_OK && subject->info && !work->device)
+        status = fcl_device_open(work->settings->device, NULL, &work->device);
+    if (status == FCL_OK && subject->info)
+        status = fcl_sample(work->device, subject->checkpoint, &work->settings->sample, &subject->samples,
+                            &subject->stats);
+    if (status == FCL_OK)
+        status = fit_shape(work, subject, subject->samples);
+    return status;
+}
+
+/* --- what it is held against --- */
+
+static int open_data(evaluation *work, const char *name)
+{
+    const eval_settings *settings = work->settings;
+    fcl_dataset_options options = {.seed = settings->data_seed};
+    int status = fcl_dataset_open(name, &options, &work->data);
+    work->label = settings->sample.label ? (int32_t)strtol(settings->sample.label, NULL, 10) : -1;
+    if (status != FCL_OK || work->label < 0)
+        return status;
+    if (fcl_dataset_count(work->data, work->label) > 0)
+        return FCL_OK;
+    snprintf(work->fault, sizeof work->fault, "--label %s: %s has no sample of that class",
+             settings->sample.label, work->data->name);
+    return FCL_ERR_ARGUMENT;
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Rows `first` to first + count of an array, as an array of its own. */
+static int take_rows(const fcl_array *from, int64_t first, int64_t count, fcl_array **rows)
+{
+    fcl_shape shape = from->shape;
+    int64_t size = fcl_shape_size(shape) / shape.dim[0];
+    shape.dim[0] = count;
+    int status = fcl_array_create(shape, rows);
+    if (status == FCL_OK)
+        memcpy((*rows)->data, from->data + first * size, (size_t)(count * size) * sizeof(float));
+    return status;
+}
+
+/* As many points as there are samples, or all; and two draws for the floor, as large as that where the data
+ * has twice as many points, else its halves. */
+static int draw_data(evaluation *work, int64_t samples)
+{
+    fcl_array *drawn;
+    int64_t there = fcl_dataset_count(work->data, work->label), count = least(samples, there);
+    int64_t floor = work->settings->floor == FCL_OFF ? 0 : least(count, there / 2);
+    int64_t all = count > 2 * floor ? count : 2 * floor;
+    int status = fcl_dataset_draw(work->data, work->label, all, work->settings->sample.seed, &drawn, NULL);
+    if (status == FCL_OK)
+        status = take_rows(drawn, 0, count, &work->reference);
+    if (status == FCL_OK && floor > 1)
+        status = take_rows(drawn, 0, floor, &work->floor[0]);
+    if (status == FCL_OK && floor > 1)
+        status = take_rows(drawn, floor, floor, &work->floor[1]);
+    fcl_array_destroy(&drawn);
+    return status;
+}
+
+/* --- the run --- */
+
+static int measure_all(evaluation *work, eval_subject *subjects, eval_results *results)
+{
+    int status = FCL_OK;
+    for (int i = 0; i < results->metrics && status == FCL_OK; i++) {
+        const eval_metric *metric = &results->metric[i];
+        for (int k = 0; k < results->subjects && status == FCL_OK; k++)
+            status = eval_measure(work, metric, &subjects[k], &results->value[i][k]);
+        if (status == FCL_OK)
+            status = eval_measure_floor(work, metric, &results->value[i][0], &results->floor[i]);
+    }
+    return status;
+}
+
+static int compute(evaluation *work, const tool_call *call, eval_subject *subjects, eval_results *results)
+{
+    bool limited = fcl_options_source(call->options, "n") != FCL_FROM_DEFAULT;
+    int64_t most = 0;
+    int status = open_data(work, call->positional[call->count - 1]);
+    for (int k = 0; k < results->subjects && status == FCL_OK; k++) {
+        status = prepare_subject(work, limited, &subjects[k]);
+        if (status == FCL_OK && subjects[k].samples->shape.dim[0] > most)
+            most = subjects[k].samples->shape.dim[0];
+    }
+    if (status == FCL_OK)
+        status = draw_data(work, most);
+    return status == FCL_OK ? measure_all(work, subjects, results) : status;
+}
+
+static int check_usage(const tool_call *call, evaluation *work, eval_results *results)
+{
+    bool models = true;
+    if (fcl_options_finish(call->options))
+        return tool_fail_usage(&eval_command, "%s", fcl_error());
+    for (int k = 0; k < results->subjects; k++)
+        models = models && is_model(call->positional[k]);
+    results->metrics = eval_choose(work, models, results->metric);
+    return results->metrics < 0 ? tool_fail_usage(&eval_command, "%s", work->fault) : EXIT_DONE;
+}
+
+static void destroy(evaluation *work, eval_subject *subjects, int count)
+{
+    for (int k = 0; k < count; k++) {
+        fcl_checkpoint_close(&subjects[k].checkpoint);
+        fcl_array_destroy(&subjects[k].samples);
+        fcl_array_destroy(&subjects[k].start);
+        fcl_array_destroy(&subjects[k].energy);
+    }
+    fcl_array_destroy(&work->reference);
+    fcl_array_destroy(&work->floor[0]);
+    fcl_array_destroy(&work->floor[1]);
+    fcl_dataset_destroy(&work->data);
+    fcl_device_close(&work->device);
+}
+
+static int run(const tool_call *call)
+{
+    static eval_results results;
+    eval_subject subjects[EVAL_MOST_SUBJECTS] = {0};
+    evaluation work = {.settings = call->settings};
+    results = (eval_results){.work = &work, .subject = subjects, .subjects = call->count - 1};
+    for (int k = 0; k < results.subjects; k++)
+        subjects[k].name = call->positional[k];
+    int status = check_usage(call, &work, &results);
+    if (status != EXIT_DONE)
+        return status;
+    progress bar = {0};
+    progress_announce(&bar, "sampling and measuring");
+    int computed = compute(&work, call, subjects, &results);
+    progress_erase(&bar);
+    if (computed != FCL_OK)
+        status = work.fault[0] ? tool_fail("%s", work.fault) : tool_fail_library();
+    else if (work.settings->json)
+        status = eval_print_json(&results);
+    else
+        eval_print_table(&results);
+    destroy(&work, subjects, results.subjects);
+    return status;
+}
+
+static void print_metrics(void)
+{
+    eval_metric metric;
+    puts("\nMetrics:");
+    for (int i = 0; eval_metric_at(i, &metric); i++)
+        printf("  %-13s %s\n", metric.name, metric.help);
+}
+
+const subcommand eval_command = {
+    .name = "eval",
+    .usage = "CHECKPOINT|DIR|SAMPLES... DATA [options]",
+    .summary = "measure how near samples are to data, and how a model gets there",
+    .about = "SAMPLES is a .npy, .npz or .csv file; DATA is a built-in set's name or a file. Of\n"
+             "several models or files the mean and the standard deviation are told.",
+    .appendix = print_metrics,
+    .least = 2,
+    .most = EVAL_MOST_SUBJECTS + 1,
+    .size = sizeof(eval_settings),
+    .bind = bind,
+    .run = run,
+};

@@ -1,0 +1,77 @@
+/* What flowcl eval is made of: its options and run (eval.c), its metrics (eval_metrics.c), its output
+ * (eval_report.c). */
+#ifndef EVAL_H
+#define EVAL_H
+
+#include "tool.h"
+
+typedef struct eval_settings {
+    fcl_sample_options sample;
+    fcl_distance_options distance;
+    const char *metrics, *device;
+    uint64_t data_seed;
+    fcl_toggle floor;
+    bool json;
+} eval_settings;
+
+/* What is judged: samples, of a model or from a file. */
+typedef struct eval_subject {
+    const char *name;
+    fcl_checkpoint *checkpoint; /* NULL: a file */
+    const fcl_checkpoint_info *info;
+    fcl_array *samples;        /* (n, ...) */
+    fcl_sample_stats stats;    /* of sampling */
+    fcl_array *start, *energy; /* see fcl_sample_energy; NULL until a metric asks for them */
+} eval_subject;
+
+/* Against what. */
+typedef struct evaluation {
+    eval_settings *settings;
+    fcl_device *device; /* NULL where no model is judged */
+    fcl_dataset *data;
+    int32_t label;        /* the class that is judged; -1: all */
+    fcl_array *reference; /* (as many as there are samples, where the data has so many, ...) */
+    fcl_array *floor[2];  /* two draws of the data without a point in common; NULL: no floor */
+    char fault[512];      /* what the program itself finds wrong; empty: the library says it */
+} evaluation;
+
+typedef struct eval_value {
+    double value; /* NAN: there is none */
+    double bandwidth;
+    char how[160];
+} eval_value;
+
+/* A row: a distance of the library's table between samples and data, which has a floor, or a property of the
+ * model. */
+typedef struct eval_metric {
+    const char *name, *help;
+    bool of_model;
+    int (*measure)(evaluation *work, eval_subject *subject, eval_value *value); /* NULL: a distance */
+} eval_metric;
+
+enum { EVAL_MOST_METRICS = 32, EVAL_MOST_SUBJECTS = 64 };
+
+/* The metrics that settings.metrics names, by default all, those of models only where `models`. Returns how
+ * many, or -1 with the sentence in fault. */
+int eval_choose(evaluation *work, bool models, eval_metric chosen[EVAL_MOST_METRICS]);
+/* Every metric, by index; false past the last. */
+bool eval_metric_at(int index, eval_metric *metric);
+
+int eval_measure(evaluation *work, const eval_metric *metric, eval_subject *subject, eval_value *value);
+/* The same distance between two draws of the data; `like` is a value it was measured beside. */
+int eval_measure_floor(evaluation *work, const eval_metric *metric, const eval_value *like,
+                       eval_value *value);
+
+/* The results: values[metric][subject], and the floor of each metric. */
+typedef struct eval_results {
+    const evaluation *work;
+    const eval_subject *subject;
+    int subjects, metrics;
+    eval_metric metric[EVAL_MOST_METRICS];
+    eval_value value[EVAL_MOST_METRICS][EVAL_MOST_SUBJECTS], floor[EVAL_MOST_METRICS];
+} eval_results;
+
+void eval_print_table(const eval_results *results);
+int eval_print_json(const eval_results *results);
+
+#endif

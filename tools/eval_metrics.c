@@ -1,0 +1,187 @@
+/* The metrics of flowcl eval. */
+#include "eval.h"
+
+#include <math.h>
+#include <string.h>
+
+/* --- of models --- */
+
+static int need_energy(evaluation *work, eval_subject *subject)
+{
+    if (subject->energy)
+        return FCL_OK;
+    return fcl_sample_energy(work->device, subject->checkpoint, &work->settings->sample, &subject->start,
+                             &subject->energy);
+}
+
+/* The mean of a column of the energies, and its standard error. */
+static double mean_energy(const eval_subject *subject, int column, double *standard_error)
+{
+    int64_t n = subject->energy->shape.dim[0];
+    double sum = 0, squares = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += subject->energy->data[2 * i + column];
+    for (int64_t i = 0; i < n; i++)
+        squares += pow(subject->energy->data[2 * i + column] - sum / (double)n, 2);
+    *standard_error = n > 1 ? sqrt(squares / (double)(n - 1) / (double)n) : NAN;
+    return sum / (double)n;
+}
+
+static int measure_energy(evaluation *work, eval_subject *subject, int column, eval_value *value)
+{
+    double standard_error;
+    int status = need_energy(work, subject);
+    if (status != FCL_OK)
+        return status;
+    value->value = mean_energy(subject, column, &standard_error);
+    snprintf(value->how, sizeof value->how, "standard error %.2g", standard_error);
+    return FCL_OK;
+}
+
+static int measure_path_energy(evaluation *work, eval_subject *subject, eval_value *value)
+{
+    return measure_energy(work, subject, 0, value);
+}
+
+static int measure_straightness(evaluation *work, eval_subject *subject, eval_value *value)
+{
+    return measure_energy(work, subject, 1, value);
+}
+
+static int measure_npe(evaluation *work, eval_subject *subject, eval_value *value)
+{
+    fcl_distance w2;
+    double standard_error;
+    int status = need_energy(work, subject);
+    if (status == FCL_OK)
+        status = fcl_distance_measure("w2", subject->start, work->reference, &work->settings->distance, &w2);
+    if (status != FCL_OK)
+        return status;
+    double square = w2.value * w2.value;
+    value->value = fabs(mean_energy(subject, 0, &standard_error) - square) / square;
+    snprintf(value->how, sizeof value->how, "W2^2 of noise and data %.4g, %lld points each", square,
+             (long long)w2.points[0]);
+    return FCL_OK;
+}
+
+static int measure_nfe(evaluation *work, eval_subject *subject, eval_value *value)
+{
+    const fcl_sample_stats *stats = &subject->stats;
+    (void)work;
+    value->value = stats->nfe_mean;
+    if (stats->nfe_minimum < stats->nfe_maximum)
+        snprintf(value->how, sizeof value->how, "%lld to %lld", (long long)stats->nfe_minimum,
+                 (long long)stats->nfe_maximum);
+    return FCL_OK;
+}
+
+/* clang-format off */
+static const eval_metric of_models[] = {
+    {"path-energy", "int E|v|^2 dt along the paths; W2^2 of noise and data at least", true, measure_path_energy},
+    {"npe", "|path energy - W2^2| / W2^2 of noise and data", true, measure_npe},
+    {"straightness", "int E|v - (x1 - x0)|^2 dt, 0 where every path is straight", true, measure_straightness},
+    {"nfe", "evaluations of the model for one sample", true, measure_nfe},
+};
+/* clang-format on */
+enum { OF_MODELS = sizeof of_models / sizeof *of_models };
+
+/* --- all of them --- */
+
+bool eval_metric_at(int index, eval_metric *metric)
+{
+    int distances = 0;
+    while (fcl_distance_name(distances))
+        distances++;
+    if (index < distances)
+        *metric = (eval_metric){.name = fcl_distance_name(index), .help = fcl_distance_help(index)};
+    else if (index < distances + OF_MODELS)
+        *metric = of_models[index - distances];
+    return index < distances + OF_MODELS;
+}
+
+static bool find(const char *name, size_t length, eval_metric *metric)
+{
+    for (int i = 0; eval_metric_at(i, metric); i++) {
+        if (strlen(metric->name) == length && strncmp(metric->name, name, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int refuse(evaluation *work, const char *name, int length)
+{
+    char given[64];
+    const char *names[EVAL_MOST_METRICS];
+    eval_metric metric;
+    int count = 0;
+    while (eval_metric_at(count, &metric))
+        names[count++] = metric.name;
+    snprintf(given, sizeof given, "%.*s", length, name);
+    const char *nearest = fcl_nearest(given, names, count);
+    snprintf(work->fault, sizeof work->fault, "--metrics: there is no metric \"%s\"%s%s%s", given,
+             nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
+    return -1;
+}
+
+static int choose_all(bool models, eval_metric chosen[EVAL_MOST_METRICS])
+{
+    int count = 0;
+    for (int i = 0; eval_metric_at(i, &chosen[count]); i++)
+        count += models || !chosen[count].of_model;
+    return count;
+}
+
+int eval_choose(evaluation *work, bool models, eval_metric chosen[EVAL_MOST_METRICS])
+{
+    const char *name = work->settings->metrics;
+    int count = 0;
+    if (!name)
+        return choose_all(models, chosen);
+    for (;;) {
+        size_t length = strcspn(name, ",");
+        if (count == EVAL_MOST_METRICS || !find(name, length, &chosen[count]))
+            return refuse(work, name, (int)length);
+        if (chosen[count].of_model && !models) {
+            snprintf(work->fault, sizeof work->fault, "--metrics: %s is a property of models, not of samples",
+                     chosen[count].name);
+            return -1;
+        }
+        count++;
+        if (!name[length])
+            return count;
+        name += length + 1;
+    }
+}
+
+static int measure_distance(const eval_metric *metric, const fcl_array *a, const fcl_array *b,
+                            const fcl_distance_options *options, eval_value *value)
+{
+    fcl_distance distance;
+    int status = fcl_distance_measure(metric->name, a, b, options, &distance);
+    value->value = distance.value;
+    value->bandwidth = distance.bandwidth;
+    snprintf(value->how, sizeof value->how, "%s", distance.how);
+    return status;
+}
+
+int eval_measure(evaluation *work, const eval_metric *metric, eval_subject *subject, eval_value *value)
+{
+    *value = (eval_value){.value = NAN};
+    if (metric->measure)
+        return metric->measure(work, subject, value);
+    return measure_distance(metric, subject->samples, work->reference, &work->settings->distance, value);
+}
+
+int eval_measure_floor(evaluation *work, const eval_metric *metric, const eval_value *like, eval_value *value)
+{
+    char bandwidth[40];
+    fcl_distance_options options = work->settings->distance;
+    *value = (eval_value){.value = NAN};
+    if (metric->measure || !work->floor[0])
+        return FCL_OK;
+    if (like->bandwidth > 0) {
+        snprintf(bandwidth, sizeof bandwidth, "%.17g", like->bandwidth);
+        options.bandwidth = bandwidth;
+    }
+    return measure_distance(metric, work->floor[0], work->floor[1], &options, value);
+}

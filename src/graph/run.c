@@ -268,6 +268,7 @@ static int lower(fcl_plan *plan)
     int status = FCL_OK;
     if (repeats_in_kernel(plan))
         status = make_table(plan, &generated[0]);
+    fcl_text_add(&l.source, fcl_kernel_text("math.h"));
     for (int s = 0; s < plan->count; s++)
         if (plan->steps[s].block) {
             fcl_text_add(&l.source, fcl_kernel_text("ode.h"));

@@ -1,14 +1,14 @@
-/* exp, log, tanh and erf in straight lines, for `real` = float or a vector of them: the same text is compiled once for
- * each type (cl/meson.build), as math_exp_float16(x) and so on; MATH(exp)(x) is the one for the `real` of the place.
- * A driver's own are calls that keep a whole kernel in memory, and may err by 16 units of the last place.
+/* exp, log, tanh and erf in straight lines, for `real` = float or a vector of them: the same text is compiled
+ * once for each type (cl/meson.build), as math_exp_float16(x) and so on; MATH(exp)(x) is the one for the `real`
+ * of the place. A driver's own are calls that keep a whole kernel in memory, and may err by 16 units.
  *
  * Bounds, in units of the last place, which tests/test_math.c asserts for every driver:
  *
  *     exp, log, expm1_negative: 2        tanh, erf: 3
  *
- * A result below FLT_MIN may be zero, an argument below it may be read as zero. NaN gives NaN, infinities their limits,
- * and zeros keep their sign in tanh and erf. The polynomials are the best of their degree for the relative error, their
- * coefficients rounded one after the other. */
+ * A result below FLT_MIN may be zero, an argument below it may be read as zero. NaN gives NaN, infinities their
+ * limits, and zeros keep their sign in tanh and erf. The polynomials are the best of their degree for the
+ * relative error, their coefficients rounded one after the other. */
 #ifndef MATH
 #define MATH_JOIN2(a, b) a##b
 #define MATH_JOIN(a, b) MATH_JOIN2(a, b)
@@ -58,11 +58,9 @@ static inline real MATH(log)(real x)
     const MATH_INT bits = MATH_AS_INT(select(x, x * 8388608.0f, tiny)), exponent = (bits - 0x3f3504f3) >> 23;
     const real f = MATH_AS_REAL(bits - (exponent << 23)) - 1.0f;
     const real n = MATH_CONVERT_REAL(exponent) - select((real)(0.0f), (real)(23.0f), tiny);
-    const real tail =
-        0.333333313f +
-        f * (-0.250008196f +
-             f * (0.200012416f +
-                  f * (-0.166234091f + f * (0.1420158f + f * (-0.131596103f + f * (0.127622172f + f * -0.0763643906f))))));
+    const real last = 0.127622172f + f * -0.0763643906f;
+    const real high = -0.166234091f + f * (0.1420158f + f * (-0.131596103f + f * last));
+    const real tail = 0.333333313f + f * (-0.250008196f + f * (0.200012416f + f * high));
     const real sum = f + (f * f * (f * tail - 0.5f) + n * -2.12194440e-4f);
     const real limit = select((real)(NAN), (real)(-INFINITY), x == 0.0f);
     return select(limit, select(x, sum + n * 0.693359375f, x < INFINITY), x > 0.0f);
@@ -84,10 +82,9 @@ static inline real MATH(tanh)(real x)
 static inline real MATH(erf)(real x)
 {
     const real a = fabs(x), y = x * x, b = select(a, (real)(4.0f), a > 4.0f);
-    const real near_zero =
-        x + x * (0.128379151f + y * (-0.376125067f + y * (0.112819612f +
-                 y * (-0.0267720949f + y * (5.00149047e-3f + y * -6.03445922e-4f)))));
-    const real log_erfc =
-        -1.82225346e-3f + b * (-1.12039781f + b * (-0.650453866f + b * (-0.091322653f + b * (0.0156524833f + b * -1.26136688e-3f))));
+    const real odd = -0.0267720949f + y * (5.00149047e-3f + y * -6.03445922e-4f);
+    const real near_zero = x + x * (0.128379151f + y * (-0.376125067f + y * (0.112819612f + y * odd)));
+    const real high = -0.091322653f + b * (0.0156524833f + b * -1.26136688e-3f);
+    const real log_erfc = -1.82225346e-3f + b * (-1.12039781f + b * (-0.650453866f + b * high));
     return select(MATH(with_sign)(MATH(expm1_negative)(log_erfc), x), near_zero, a < 0.9f);
 }

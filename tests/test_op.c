@@ -1,7 +1,7 @@
 /* One loop over the operation table. Each row has cases; a row without any fails. For each case: the device
  * against the double reference, fused and not; and in double precision, through the reference, the rules:
- * <u, J v> = <J' u, v>, J v against a difference quotient, and the derivative of <J' u, v> against another.
- */
+ * <u, J v> = <J' u, v>, J v against a difference quotient, the derivative of <J' u, v> against another, and
+ * many tangents at once against one after the other. */
 #include "trial.h"
 
 #include <math.h>
@@ -352,6 +352,11 @@ static const char *const held_by_all[] = {"input", "leaf", "constant", "scalar",
 
 /* clang-format on */
 
+/* Neither elementwise, linear nor products: their derivatives are of one tangent. */
+static const char *const single_tangent[] = {"gather_rows", "scatter_rows", "cfm_loss", "cfm_loss_grad"};
+
+enum { TANGENTS = 3 };
+
 /* --- one case, built into a graph --- */
 
 typedef struct built {
@@ -361,6 +366,7 @@ typedef struct built {
     fcl_tensor *x[MAX_INPUTS], *y[MAX_OUTPUTS];
     fcl_tensor *mx[MAX_INPUTS], *v[MAX_INPUTS], *u; /* the moving inputs, their direction; y's seed */
     fcl_tensor *dy, *dx[MAX_INPUTS], *dot, *ddx[MAX_INPUTS]; /* J v, J' u, <J' u, v>, its gradient */
+    fcl_tensor *together, *alone[TANGENTS]; /* J of several tangents; NULL where the row takes one at a time */
 } built;
 
 static fcl_shape input_shape(const row_case *row, const setting *s, int i)
@@ -385,6 +391,37 @@ static void build_outputs(trial *t, built *b)
         fcl_output(b->y[i]);
 }
 
+static bool takes_many_tangents(const built *b)
+{
+    for (size_t i = 0; i < sizeof single_tangent / sizeof *single_tangent; i++)
+        if (strcmp(single_tangent[i], b->row->op) == 0)
+            return false;
+    for (int i = 0; i < b->moving; i++)
+        if (b->mx[i]->shape.rank == FCL_MAX_RANK)
+            return false;
+    return b->moving > 0 && b->y[0]->shape.rank < FCL_MAX_RANK;
+}
+
+/* TANGENTS directions of each moving input, (TANGENTS, its shape). On the device only for a few cases: each has
+ * texts of its own. */
+static void build_many_tangents(trial *t, built *b)
+{
+    fcl_tensor *all[MAX_INPUTS], *one[MAX_INPUTS];
+    for (int i = 0; i < b->moving; i++) {
+        fcl_shape shape = b->mx[i]->shape, many = {shape.rank + 1, {TANGENTS}};
+        memcpy(many.dim + 1, shape.dim, sizeof *many.dim * (size_t)shape.rank);
+        all[i] = trial_input(t, many, SMOOTH, 0);
+    }
+    fcl_jvp(1, b->y, &b->together, b->moving, b->mx, all);
+    for (int k = 0; k < TANGENTS; k++) {
+        for (int i = 0; i < b->moving; i++)
+            one[i] = fcl_reshape(fcl_slice(all[i], 0, k, k + 1), b->mx[i]->shape);
+        fcl_jvp(1, b->y, &b->alone[k], b->moving, b->mx, one);
+    }
+    if (b->s - b->row->settings < 2)
+        fcl_output(b->together);
+}
+
 static void build_derivatives(trial *t, built *b)
 {
     for (int i = 0; i < b->inputs; i++)
@@ -402,6 +439,8 @@ static void build_derivatives(trial *t, built *b)
     }
     fcl_vjp(b->dot, NULL, b->moving, b->mx, b->ddx);
     fcl_output(b->dy);
+    if (takes_many_tangents(b))
+        build_many_tangents(t, b);
 }
 
 /* --- the rules, in double precision --- */
@@ -436,10 +475,27 @@ static bool close_to(const built *b, const char *what, scaled a, scaled c, doubl
     return false;
 }
 
+static bool tangents_agree(const trial *t, const built *b)
+{
+    int64_t size = fcl_shape_size(b->y[0]->shape);
+    if (fcl_shape_size(b->together->shape) != TANGENTS * size) {
+        printf("%s: many tangents have another shape than one\n", b->row->op);
+        return false;
+    }
+    for (int64_t i = 0; i < TANGENTS * size; i++) {
+        scaled many = {reference_value(t->r, b->together)[i], 0};
+        scaled one = {reference_value(t->r, b->alone[i / size])[i % size], 0};
+        if (!close_to(b, "one of many tangents and it alone", many, one, 1e-12 * (1 + fabs(one.value))))
+            return false;
+    }
+    return true;
+}
+
 static bool rules_hold(trial *t, const built *b)
 {
     enum { STEP = 16384 }; /* of the difference quotients: 2 / 32768 */
     trial_evaluate(t, 0, 0, NULL, NULL);
+    bool held = !b->together || tangents_agree(t, b);
     scaled forward = dot_of(t, 1, &b->u, &b->dy), backward = dot_of(t, b->moving, b->dx, b->v);
     scaled second = dot_of(t, b->moving, b->ddx, b->v);
     scaled quotient = {0}, second_quotient = {0};
@@ -448,7 +504,7 @@ static bool rules_hold(trial *t, const built *b)
         quotient.value += sign * dot_of(t, 1, &b->u, b->y).value * STEP;
         second_quotient.value += sign * reference_value(t->r, b->dot)[0] * STEP;
     }
-    bool held = close_to(b, "<u, J v> and <J' u, v>", forward, backward, 1e-6);
+    held &= close_to(b, "<u, J v> and <J' u, v>", forward, backward, 1e-6);
     held &= close_to(b, "J v and the difference quotient", forward, quotient, 1e-5);
     return held &
            close_to(b, "the second derivative and its difference quotient", second, second_quotient, 1e-5);
@@ -482,6 +538,8 @@ static bool device_agrees(trial *t, const built *b, const char *fusion)
         agrees &= trial_agrees(t, b->y[i], tolerance, what);
     if (b->dy)
         agrees &= trial_agrees(t, b->dy, tolerance, what);
+    if (b->together && b->together->kept)
+        agrees &= trial_agrees(t, b->together, tolerance, what);
     for (int i = 0; i < b->moving; i++)
         agrees &= trial_agrees(t, b->dx[i], tolerance * sum_factor(b, b->dx[i]), what);
     return agrees;

@@ -205,7 +205,10 @@ FCL_API fcl_ode_next fcl_ode_advance(const fcl_ode_control *control, fcl_tensor 
 /* Reverse mode: dx[i] = (dy/dx[i])' seed for each of `count` tensors x; seed has y's shape, NULL means ones.
  * A dx[i] is never NULL: zeros where y does not depend on x[i]. */
 FCL_API void fcl_vjp(fcl_tensor *y, fcl_tensor *seed, int count, fcl_tensor *const *x, fcl_tensor **dx);
-/* Forward mode: dy[j] = sum over i of (dy[j]/dx[i]) dx[i] for each of `outputs` tensors y. */
+/* Forward mode: dy[j] = sum over i of (dy[j]/dx[i]) dx[i] for each of `outputs` tensors y. The tangents have the
+ * shapes of x, or all of them the same leading dimensions before these: (T, shape of x[i]) are T tangents in one
+ * sweep, which computes y once, and dy[j] is (T, shape of y[j]). Leading dimensions do not pass through
+ * operations that are neither elementwise, linear nor products (gather_rows, cfm_loss): a mistake. */
 FCL_API void fcl_jvp(int outputs, fcl_tensor *const *y, fcl_tensor **dy, int count, fcl_tensor *const *x,
                      fcl_tensor *const *dx);
 

@@ -1,6 +1,5 @@
 /* Matrix products: shapes, derivatives, and the problem a node hands to the providers. */
 #include "graph/plan.h"
-#include "graph/plan.h"
 #include "graph/rules.h"
 
 static int64_t rows_of(const fcl_tensor *t)
@@ -93,20 +92,22 @@ void fcl_matmul_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
     du[1] = batch_sum_to(db, b->shape);
 }
 
+/* A (..., M, K) by a shared B is one product of all rows. */
 fcl_gemm_problem fcl_matmul_problem(const fcl_tensor *node)
 {
     const fcl_tensor *a = node->input[0], *b = node->input[1];
     bool ta = node->attributes.transpose_a;
+    bool rows = b->shape.rank == 2 && !ta;
     int64_t batch = batch_of(node);
     return (fcl_gemm_problem){
-        .m = (int)rows_of(node),
+        .m = (int)(rows ? rows_of(node) * batch : rows_of(node)),
         .n = (int)columns_of(node),
         .k = (int)(ta ? rows_of(a) : columns_of(a)),
-        .batch = (int)batch,
+        .batch = rows ? 1 : (int)batch,
         .transpose_a = ta,
         .transpose_b = node->attributes.transpose_b,
         .share_a = batch > 1 && a->shape.rank == 2,
-        .share_b = batch > 1 && b->shape.rank == 2,
+        .share_b = batch > 1 && b->shape.rank == 2 && !rows,
     };
 }
 

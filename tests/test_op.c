@@ -402,21 +402,22 @@ static bool takes_many_tangents(const built *b)
     return b->moving > 0 && b->y[0]->shape.rank < FCL_MAX_RANK;
 }
 
-/* TANGENTS directions of each moving input, (TANGENTS, its shape). On the device only for a few cases: each has
- * texts of its own. */
+/* TANGENTS directions, (TANGENTS, its shape), of each moving input or, in every other case, of the first alone. On
+ * the device only for a few cases: each has texts of its own. */
 static void build_many_tangents(trial *t, built *b)
 {
     fcl_tensor *all[MAX_INPUTS], *one[MAX_INPUTS];
-    for (int i = 0; i < b->moving; i++) {
+    int moving = (b->s - b->row->settings) % 2 ? 1 : b->moving;
+    for (int i = 0; i < moving; i++) {
         fcl_shape shape = b->mx[i]->shape, many = {shape.rank + 1, {TANGENTS}};
         memcpy(many.dim + 1, shape.dim, sizeof *many.dim * (size_t)shape.rank);
         all[i] = trial_input(t, many, SMOOTH, 0);
     }
-    fcl_jvp(1, b->y, &b->together, b->moving, b->mx, all);
+    fcl_jvp(1, b->y, &b->together, moving, b->mx, all);
     for (int k = 0; k < TANGENTS; k++) {
-        for (int i = 0; i < b->moving; i++)
+        for (int i = 0; i < moving; i++)
             one[i] = fcl_reshape(fcl_slice(all[i], 0, k, k + 1), b->mx[i]->shape);
-        fcl_jvp(1, b->y, &b->alone[k], b->moving, b->mx, one);
+        fcl_jvp(1, b->y, &b->alone[k], moving, b->mx, one);
     }
     if (b->s - b->row->settings < 2)
         fcl_output(b->together);

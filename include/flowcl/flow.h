@@ -29,6 +29,7 @@
 #define FLOWCL_FLOW_H
 
 #include <flowcl/graph.h>
+#include <flowcl/options.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -54,7 +55,8 @@ FCL_API const char *fcl_loss_help(int index);
 enum fcl_flow_stream {
     FCL_STREAM_SOURCE = 2, /* x0 (B, D): normal */
     FCL_STREAM_TIME = 3,   /* t (B, 1): uniform, before the time law's transformation */
-    FCL_STREAM_TUBE = 4    /* eps (B, D): normal; only with sigma > 0 */
+    FCL_STREAM_TUBE = 4,   /* eps (B, D): normal; only with sigma > 0 */
+    FCL_STREAM_PROBE = 15  /* of Hutchinson's estimate, in fcl_likelihood_run */
 };
 
 typedef struct fcl_cfm_options {
@@ -155,6 +157,63 @@ typedef struct fcl_energy_flow {
  *     fcl_energy_flow flow = {velocity, model};
  *     fcl_solver_create(device, fcl_energy_velocity, &flow, NULL, batch, size + 1, &solver); */
 FCL_API fcl_tensor *fcl_energy_velocity(void *energy_flow, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t);
+
+/* --- likelihood ---
+ * Along a path of the flow the log density changes by -div v (Chen et al. 2018; Grathwohl et al. 2019):
+ *     log p1(x) = log p0(x(0)) - int_0^1 div v(x(t), t) dt,    x(1) = x,    p0 = N(0, I).
+ * The change is solved together with x, by any solver: tolerances and step sizes see it as one more number of
+ * the sample. The divergence is exact, from a tangent a dimension, all of them one sweep beside one evaluation of
+ * the velocity; or Hutchinson's estimate, the mean of z' (dv/dx) z over random probes z, which stay the same
+ * during a solve. Its mean is the exact one's, and probes cost a sweep each where an exact one costs D.
+ *
+ *     fcl_likelihood *likelihood = NULL;
+ *     fcl_likelihood_options options = {.solver = {.solver = "dopri5"}};
+ *     if (fcl_likelihood_create(device, contract, NULL, &options, 256, 2, &likelihood) == FCL_OK)
+ *         fcl_likelihood_run(likelihood, data, 0, NULL, log_density, NULL, NULL);
+ *     fcl_likelihood_destroy(&likelihood);
+ */
+
+FCL_API const char *fcl_divergence_name(int index);
+FCL_API const char *fcl_probe_name(int index);
+
+typedef struct fcl_divergence_options {
+    const char *divergence; /* NULL: "exact"; or "hutchinson" */
+    int probes;             /* of hutchinson; 0: 8. One alone has no standard error */
+    const char *probe;      /* of hutchinson: NULL: "rademacher", each number 1 or -1; or "normal" */
+} fcl_divergence_options;
+
+FCL_API extern const fcl_option fcl_divergence_table[];
+/* FCL_ERR_ARGUMENT: an option is not usable, also probes for the exact divergence. */
+FCL_API int fcl_divergence_check(const fcl_divergence_options *options);
+
+typedef struct fcl_likelihood_options {
+    fcl_solver_options solver; /* with its times both 0: from 1 to 0, data to noise. From 0 to 1 it draws samples
+                                  and carries their log density along. The smaller time is the source's */
+    fcl_divergence_options divergence;
+    uint64_t seed; /* of the probes */
+} fcl_likelihood_options;
+
+typedef struct fcl_likelihood fcl_likelihood;
+
+/* Builds and compiles the solve for batches (batch, size); else as fcl_solver_create. */
+FCL_API int fcl_likelihood_create(fcl_device *device, fcl_velocity velocity, void *data,
+                                  const fcl_likelihood_options *options, int64_t batch, int64_t size,
+                                  fcl_likelihood **likelihood);
+FCL_API void fcl_likelihood_destroy(fcl_likelihood **likelihood);
+
+/* x_in (batch, size) on the host -> log_density (batch), in nats, of the samples at the later time: of x_in
+ * where the solve runs backward, of x_out where forward. `standard_error` (batch) is that of Hutchinson's
+ * estimate: 0 for the exact divergence, NaN for one probe. x_out (batch, size) is the other end of the path.
+ * x_out, standard_error and stats may be NULL. `first_row` is the number of the batch's first sample in the whole
+ * data set: probes are drawn by it, so that a sample has the same ones however the set is cut. Errors as
+ * fcl_solver_run. */
+FCL_API int fcl_likelihood_run(fcl_likelihood *likelihood, const float *x_in, uint64_t first_row, float *x_out,
+                               double *log_density, double *standard_error, fcl_solver_stats *stats);
+/* For fcl_solver_nfe and fcl_solver_steps. The likelihood's. */
+FCL_API const fcl_solver *fcl_likelihood_solver(const fcl_likelihood *likelihood);
+
+/* log N(x; 0, I) of `size` numbers. */
+FCL_API double fcl_log_normal(const float *x, int64_t size);
 
 #ifdef __cplusplus
 }

@@ -44,6 +44,8 @@ typedef struct fcl_tableau { /* tableau.c */
 
 enum { FCL_MAX_STAGES = 16 };
 
+typedef struct fcl_probe_law fcl_probe_law; /* likelihood.c: how a probe's numbers are drawn */
+
 /* The row of that name, the default for NULL, and NULL where there is no such row. */
 const fcl_path *fcl_path_find(const char *name);
 const fcl_coupling *fcl_coupling_find(const char *name);

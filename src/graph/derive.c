@@ -167,13 +167,15 @@ static fcl_tensor *multilinear_tangent(fcl_tensor *node, fcl_shape lead, fcl_ten
     return sum;
 }
 
-/* The same operation on the tangents; those that are zero are written as zeros. */
+/* The same operation on the tangents; those that are zero are written as zeros, which elementwise operations
+ * broadcast. */
 static fcl_tensor *linear_tangent(fcl_tensor *node, fcl_shape lead, fcl_tensor *const *dx)
 {
+    fcl_shape before = node->op->expression ? FCL_SCALAR : lead;
     fcl_attributes attributes = lifted(node, lead);
     fcl_tensor **input = fcl_arena_alloc(&node->graph->arena, (size_t)node->inputs * sizeof *input);
     for (int i = 0; i < node->inputs; i++)
-        input[i] = dx[i] ? dx[i] : zeros(node->graph, joined(lead, node->input[i]->shape));
+        input[i] = dx[i] ? dx[i] : zeros(node->graph, joined(before, node->input[i]->shape));
     return fcl_node(node->graph, node->op->name, node->inputs, input, &attributes);
 }
 

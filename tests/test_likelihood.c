@@ -1,0 +1,269 @@
+/* Log densities along a flow against the closed form of a Gaussian, N(0, I) -> N(m, C). With C = R diag(c) R'
+ * and y = R' (x - t m), the velocity is v(x, t) = m + R diag((t c - (1 - t)) / (t^2 c + (1 - t)^2)) y. */
+#include "status.h"
+#include "trial.h"
+
+#include <flowcl/flow.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST = 12, BATCH = 7 };
+
+static fcl_device *device;
+
+typedef struct gaussian {
+    int size;
+    double mean[MOST], variance[MOST], rotation[MOST][MOST]; /* columns of R are the axes */
+    fcl_buffer *buffer;                                      /* R, c, m, each at a multiple of 1024 bytes */
+} gaussian;
+
+/* R: a product of Householder reflections of random directions. */
+static void draw_rotation(gaussian *g)
+{
+    for (int i = 0; i < g->size; i++)
+        for (int j = 0; j < g->size; j++)
+            g->rotation[i][j] = i == j;
+    for (int round = 0; round < 2; round++) {
+        double u[MOST], norm = 0;
+        for (int i = 0; i < g->size; i++) {
+            u[i] = trial_normal();
+            norm += u[i] * u[i];
+        }
+        for (int i = 0; i < g->size; i++) {
+            double dot = 0;
+            for (int j = 0; j < g->size; j++)
+                dot += g->rotation[i][j] * u[j];
+            for (int j = 0; j < g->size; j++)
+                g->rotation[i][j] -= 2 * dot * u[j] / norm;
+        }
+    }
+}
+
+static gaussian gaussian_create(int size)
+{
+    gaussian g = {.size = size};
+    float numbers[3][256] = {0};
+    draw_rotation(&g);
+    for (int i = 0; i < size; i++) {
+        g.mean[i] = trial_normal();
+        g.variance[i] = 0.2 + 2 * trial_uniform();
+        numbers[1][i] = (float)g.variance[i];
+        numbers[2][i] = (float)g.mean[i];
+        for (int j = 0; j < size; j++)
+            numbers[0][i * size + j] = (float)g.rotation[i][j];
+    }
+    assert_ok(fcl_buffer_create(device, sizeof numbers, &g.buffer));
+    assert_ok(fcl_buffer_write(g.buffer, 0, sizeof numbers, numbers));
+    return g;
+}
+
+static fcl_tensor *velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+{
+    const gaussian *g = data;
+    fcl_tensor *rotation = fcl_leaf(graph, "R", FCL_F32, FCL_SHAPE(g->size, g->size), g->buffer, 0);
+    fcl_tensor *c = fcl_leaf(graph, "c", FCL_F32, FCL_SHAPE(g->size), g->buffer, 1024);
+    fcl_tensor *m = fcl_leaf(graph, "m", FCL_F32, FCL_SHAPE(g->size), g->buffer, 2048);
+    fcl_tensor *rest = fcl_shift(fcl_neg(t), 1); /* 1 - t */
+    fcl_tensor *above = fcl_sub(fcl_mul(t, c), rest);
+    fcl_tensor *below = fcl_add(fcl_mul(fcl_square(t), c), fcl_square(rest));
+    fcl_tensor *y = fcl_matmul(fcl_sub(x, fcl_mul(t, m)), rotation, false, false);
+    return fcl_add(m, fcl_matmul(fcl_mul(fcl_div(above, below), y), rotation, false, true));
+}
+
+static double exact(const gaussian *g, const float *x)
+{
+    double sum = 0;
+    for (int j = 0; j < g->size; j++) {
+        double y = 0;
+        for (int i = 0; i < g->size; i++)
+            y += (x[i] - g->mean[i]) * g->rotation[i][j];
+        sum -= 0.5 * (y * y / g->variance[j] + log(2 * M_PI * g->variance[j]));
+    }
+    return sum;
+}
+
+typedef struct outcome {
+    float x[BATCH * MOST], end[BATCH * MOST];
+    double log_density[BATCH], error[BATCH];
+    fcl_solver_stats stats;
+} outcome;
+
+static fcl_likelihood *create(gaussian *g, fcl_likelihood_options options, int batch)
+{
+    fcl_likelihood *likelihood;
+    assert_ok(fcl_likelihood_create(device, velocity, g, &options, batch, g->size, &likelihood));
+    return likelihood;
+}
+
+static outcome run(gaussian *g, fcl_likelihood_options options)
+{
+    outcome o;
+    for (int i = 0; i < BATCH * g->size; i++)
+        o.x[i] = (float)(1.5 * trial_normal());
+    fcl_likelihood *likelihood = create(g, options, BATCH);
+    assert_ok(fcl_likelihood_run(likelihood, o.x, 0, o.end, o.log_density, o.error, &o.stats));
+    fcl_likelihood_destroy(&likelihood);
+    return o;
+}
+
+static void assert_exact(const gaussian *g, const float *x, const double *log_density, double tolerance)
+{
+    for (int i = 0; i < BATCH; i++) {
+        double expected = exact(g, x + i * g->size);
+        if (!(fabs(log_density[i] - expected) <= tolerance * (1 + fabs(expected))))
+            fail_msg("dimension %d, sample %d: log p = %.8g, in closed form %.8g", g->size, i, log_density[i],
+                     expected);
+    }
+}
+
+/* --- the exact divergence; from 9 dimensions on, all tangents are one sweep --- */
+
+static void test_exact(void **state)
+{
+    (void)state;
+    static const int sizes[] = {1, 2, 3, 12};
+    for (int i = trial_tiny() ? 2 : 0; i < 4; i++) {
+        gaussian g = gaussian_create(sizes[i]);
+        fcl_likelihood_options options = {.solver = {.solver = "dopri5", .rtol = 1e-6, .atol = 1e-6}};
+        if (trial_tiny())
+            options.solver = (fcl_solver_options){.solver = "rk4", .steps = 12};
+        outcome o = run(&g, options);
+        assert_exact(&g, o.x, o.log_density, trial_tiny() ? 1e-3 : 2e-5);
+        for (int row = 0; row < BATCH; row++)
+            assert_true(o.error[row] == 0);
+        fcl_buffer_destroy(&g.buffer);
+    }
+}
+
+/* Noise to data: the density is that of what comes out. */
+static void test_forward(void **state)
+{
+    (void)state;
+    if (trial_tiny())
+        return;
+    gaussian g = gaussian_create(3);
+    fcl_likelihood_options options = {.solver = {.solver = "rk4", .steps = 60, .t_begin = 0, .t_end = 1}};
+    outcome o = run(&g, options);
+    assert_exact(&g, o.end, o.log_density, 1e-4);
+    assert_int_equal(o.stats.nfe_maximum, 240);
+    fcl_buffer_destroy(&g.buffer);
+}
+
+/* --- Hutchinson's estimate --- */
+
+/* With K probes the deviation in units of the stated error is Student's t of K - 1 degrees, about. */
+static void test_hutchinson(const char *law, int probes, int size)
+{
+    gaussian g = gaussian_create(size);
+    fcl_likelihood_options options = {.solver = {.solver = "rk4", .steps = 30},
+                                      .divergence = {"hutchinson", probes, law},
+                                      .seed = trial_mark()};
+    outcome o = run(&g, options);
+    double sum = 0, variance = 0, squares = 0;
+    for (int i = 0; i < BATCH; i++) {
+        double deviation = o.log_density[i] - exact(&g, o.x + i * size);
+        assert_true(o.error[i] > 0);
+        sum += deviation;
+        variance += o.error[i] * o.error[i];
+        squares += deviation * deviation / (o.error[i] * o.error[i]) / BATCH;
+    }
+    print_message("%s, %d probes: %.2f of its error off; rms %.2f\n", law, probes, sum / sqrt(variance),
+                  sqrt(squares));
+    assert_true(fabs(sum) < 6 * sqrt(variance));
+    assert_true(sqrt(squares) > 0.2 && sqrt(squares) < 4);
+    fcl_buffer_destroy(&g.buffer);
+}
+
+static void test_rademacher(void **state)
+{
+    (void)state;
+    if (!trial_tiny())
+        test_hutchinson("rademacher", 40, 5);
+}
+
+static void test_normal(void **state)
+{
+    (void)state;
+    test_hutchinson("normal", trial_tiny() ? 8 : 40, 3);
+}
+
+/* A sample's probes do not depend on how the data is cut into batches; another seed has others. */
+static void test_probes_by_sample(void **state)
+{
+    (void)state;
+    if (trial_tiny())
+        return;
+    gaussian g = gaussian_create(3);
+    fcl_likelihood_options options = {
+        .solver = {.steps = 5}, .divergence = {"hutchinson", 2, NULL}, .seed = 9};
+    outcome o = run(&g, options);
+    fcl_likelihood *one = create(&g, options, 1);
+    double log_density, error;
+    assert_ok(fcl_likelihood_run(one, o.x + 3 * 3, 3, NULL, &log_density, &error, NULL));
+    assert_float_equal(log_density, o.log_density[3], 1e-5);
+    assert_float_equal(error, o.error[3], 1e-5);
+    fcl_likelihood_destroy(&one);
+    options.seed = 10;
+    one = create(&g, options, 1);
+    assert_ok(fcl_likelihood_run(one, o.x + 3 * 3, 3, NULL, &log_density, NULL, NULL));
+    assert_true(fabs(log_density - o.log_density[3]) > 1e-4);
+    fcl_likelihood_destroy(&one);
+    options.divergence.probes = 1; /* one probe alone: nothing to take a spread of */
+    one = create(&g, options, 1);
+    assert_ok(fcl_likelihood_run(one, o.x, 0, NULL, &log_density, &error, NULL));
+    assert_true(isfinite(log_density) && isnan(error));
+    fcl_likelihood_destroy(&one);
+    fcl_buffer_destroy(&g.buffer);
+}
+
+/* --- what is refused --- */
+
+static void test_refuses(void **state)
+{
+    (void)state;
+    fcl_likelihood *likelihood;
+    fcl_likelihood_options options = {.divergence = {.probes = 3}};
+    gaussian g = {.size = 2};
+    assert_status(FCL_ERR_ARGUMENT, fcl_likelihood_create(device, velocity, &g, &options, 2, 2, &likelihood));
+    assert_told("belong to hutchinson");
+    assert_null(likelihood);
+    options.divergence = (fcl_divergence_options){.divergence = "hutchison"};
+    assert_status(FCL_ERR_ARGUMENT, fcl_likelihood_create(device, velocity, &g, &options, 2, 2, &likelihood));
+    assert_told("hutchinson");
+    options.divergence = (fcl_divergence_options){"hutchinson", 2, "gauss"};
+    assert_status(FCL_ERR_ARGUMENT, fcl_likelihood_create(device, velocity, &g, &options, 2, 2, &likelihood));
+    assert_told("normal");
+    assert_status(FCL_ERR_ARGUMENT, fcl_likelihood_create(device, velocity, &g, NULL, 0, 2, &likelihood));
+}
+
+static int open_device(void **state)
+{
+    (void)state;
+    trial_seed();
+    if (fcl_device_open(NULL, NULL, &device) != FCL_OK)
+        return print_error("%s\n", fcl_error()), -1;
+    return 0;
+}
+
+static int close_device(void **state)
+{
+    (void)state;
+    fcl_device_close(&device);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_exact),
+        cmocka_unit_test(test_forward),
+        cmocka_unit_test(test_rademacher),
+        cmocka_unit_test(test_normal),
+        cmocka_unit_test(test_probes_by_sample),
+        cmocka_unit_test(test_refuses),
+    };
+    return cmocka_run_group_tests(tests, open_device, close_device);
+}

@@ -140,6 +140,16 @@ FCL_API int fcl_buffer_zero(fcl_buffer *buffer);
 FCL_API int fcl_buffer_copy(fcl_buffer *destination, size_t destination_offset, fcl_buffer *source,
                             size_t source_offset, size_t bytes);
 
+/* The same copies between host and device without waiting: the host's memory is the transfer's until
+ * fcl_transfer_end, which waits, releases it and leaves NULL. Every transfer is ended before its device is
+ * closed; any one thread may end it, beside the one that the device belongs to. NULL is no transfer. */
+typedef struct fcl_transfer fcl_transfer;
+FCL_API int fcl_buffer_write_begin(fcl_buffer *buffer, size_t offset, size_t bytes, const void *source,
+                                   fcl_transfer **transfer);
+FCL_API int fcl_buffer_read_begin(fcl_buffer *buffer, size_t offset, size_t bytes, void *destination,
+                                  fcl_transfer **transfer);
+FCL_API int fcl_transfer_end(fcl_transfer **transfer);
+
 #ifdef __cplusplus
 }
 #endif

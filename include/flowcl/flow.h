@@ -79,6 +79,11 @@ FCL_API int fcl_cfm_check(const fcl_cfm_options *options);
 FCL_API fcl_tensor *fcl_cfm_objective(fcl_graph *graph, const fcl_cfm_options *options, fcl_tensor *x1,
                                       fcl_velocity velocity, void *data);
 
+/* The same for given pairs: row i of x0 (B, D) goes with row i of x1. options->coupling is not looked at: what
+ * it says has been done. */
+FCL_API fcl_tensor *fcl_cfm_objective_of(fcl_graph *graph, const fcl_cfm_options *options, fcl_tensor *x0,
+                                         fcl_tensor *x1, fcl_velocity velocity, void *data);
+
 /* --- solvers --- */
 
 FCL_API const char *fcl_solver_name(int index);

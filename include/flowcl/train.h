@@ -49,6 +49,7 @@ typedef struct fcl_train_options {
     bool labels; /* the model is told each sample's class */
 
     fcl_cfm_options objective; /* path, coupling, time law, loss, sigma: see flow.h */
+    int coupling_batch;        /* rows that are paired at once, a multiple of batch; 0: batch */
 
     float lr;
     const char *schedule; /* "constant", "warmup", "cosine" */

@@ -71,7 +71,7 @@ int fcl_buffer_create_over(fcl_device *device, size_t bytes, const void *content
     return status;
 }
 
-static int check_window(const fcl_buffer *buffer, size_t offset, size_t bytes, const char *what)
+int fcl_buffer_check(const fcl_buffer *buffer, size_t offset, size_t bytes, const char *what)
 {
     if (offset <= buffer->bytes && bytes <= buffer->bytes - offset)
         return FCL_OK;
@@ -87,7 +87,7 @@ int fcl_buffer_slice(fcl_buffer *parent, size_t offset, size_t bytes, fcl_buffer
                         "cannot slice %zu bytes at %zu: a slice has at least 1 byte and starts "
                         "at a multiple of %d",
                         bytes, offset, FCL_BUFFER_ALIGN);
-    FCL_TRY(check_window(parent, offset, bytes, "slice"));
+    FCL_TRY(fcl_buffer_check(parent, offset, bytes, "slice"));
     fcl_buffer *root = parent->root;
     cl_buffer_region region = {parent->offset + offset, bytes};
     cl_int code;
@@ -131,7 +131,7 @@ size_t fcl_buffer_size(const fcl_buffer *buffer)
 
 int fcl_buffer_write(fcl_buffer *buffer, size_t offset, size_t bytes, const void *source)
 {
-    FCL_TRY(check_window(buffer, offset, bytes, "write"));
+    FCL_TRY(fcl_buffer_check(buffer, offset, bytes, "write"));
     if (bytes == 0)
         return FCL_OK;
     cl_int code = clEnqueueWriteBuffer(buffer->device->queue, buffer->memory, CL_TRUE, offset, bytes, source,
@@ -141,7 +141,7 @@ int fcl_buffer_write(fcl_buffer *buffer, size_t offset, size_t bytes, const void
 
 int fcl_buffer_read(fcl_buffer *buffer, size_t offset, size_t bytes, void *destination)
 {
-    FCL_TRY(check_window(buffer, offset, bytes, "read"));
+    FCL_TRY(fcl_buffer_check(buffer, offset, bytes, "read"));
     if (bytes == 0)
         return FCL_OK;
     cl_int code = clEnqueueReadBuffer(buffer->device->queue, buffer->memory, CL_TRUE, offset, bytes,
@@ -158,8 +158,8 @@ int fcl_buffer_copy(fcl_buffer *destination, size_t destination_offset, fcl_buff
                     size_t source_offset, size_t bytes)
 {
     fcl_device *device = destination->device;
-    FCL_TRY(check_window(destination, destination_offset, bytes, "copy to"));
-    FCL_TRY(check_window(source, source_offset, bytes, "copy from"));
+    FCL_TRY(fcl_buffer_check(destination, destination_offset, bytes, "copy to"));
+    FCL_TRY(fcl_buffer_check(source, source_offset, bytes, "copy from"));
     if (device != source->device)
         return fcl_fail(FCL_ERR_ARGUMENT, "cannot copy between buffers of two devices");
     if (bytes == 0)

@@ -119,6 +119,9 @@ struct fcl_buffer {
     int references; /* of a root: itself and its windows */
 };
 
+/* FCL_ERR_ARGUMENT where the window is not inside; `what` is done with it. */
+int fcl_buffer_check(const fcl_buffer *buffer, size_t offset, size_t bytes, const char *what);
+
 /* --- program.c --- */
 
 struct fcl_program {

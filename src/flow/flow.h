@@ -10,10 +10,15 @@ typedef struct fcl_path { /* path.c */
     const char *help;
 } fcl_path;
 
+/* Who pairs the rows, and how. */
+typedef enum fcl_coupling_kind {
+    FCL_COUPLING_NONE, /* they stay as they are drawn */
+    FCL_COUPLING_EXACT /* the host: an assignment */
+} fcl_coupling_kind;
+
 typedef struct fcl_coupling { /* coupling.c */
     const char *name;
-    fcl_tensor *(*source)(fcl_graph *graph,
-                          fcl_tensor *x1); /* x0 (B, D), row by row the partner of x1 (B, D) */
+    fcl_coupling_kind kind;
     const char *help;
 } fcl_coupling;
 

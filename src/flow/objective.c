@@ -41,10 +41,26 @@ int fcl_cfm_check(const fcl_cfm_options *options)
     return fcl_options_check(cfm_table, options);
 }
 
+static const fcl_cfm_options defaults;
+
 fcl_tensor *fcl_cfm_objective(fcl_graph *graph, const fcl_cfm_options *options, fcl_tensor *x1,
                               fcl_velocity velocity, void *data)
 {
-    static const fcl_cfm_options defaults = {0};
+    const fcl_coupling *coupling = fcl_coupling_find(options ? options->coupling : NULL);
+    if (coupling && coupling->kind != FCL_COUPLING_NONE) {
+        fcl_mistake(graph,
+                    "cfm objective: the coupling '%s' pairs the rows before the objective sees them, which is then "
+                    "fcl_cfm_objective_of",
+                    coupling->name);
+        return fcl_constant(graph, 0);
+    }
+    fcl_tensor *x0 = fcl_normal(graph, fcl_tensor_shape(x1), FCL_STREAM_SOURCE);
+    return fcl_cfm_objective_of(graph, options, x0, x1, velocity, data);
+}
+
+fcl_tensor *fcl_cfm_objective_of(fcl_graph *graph, const fcl_cfm_options *options, fcl_tensor *x0,
+                                 fcl_tensor *x1, fcl_velocity velocity, void *data)
+{
     fcl_shape shape = fcl_tensor_shape(x1);
     if (!options)
         options = &defaults;
@@ -56,8 +72,7 @@ fcl_tensor *fcl_cfm_objective(fcl_graph *graph, const fcl_cfm_options *options, 
         fcl_mistake(graph, "cfm objective: x1 is %s, not (batch, size)", fcl_shape_text(graph, shape));
         return fcl_constant(graph, 0);
     }
-    fcl_tensor *x0 = fcl_coupling_find(options->coupling)->source(graph, x1); /* (B, D) */
-    fcl_tensor *t = fcl_time_find(options->time)->draw(graph, shape.dim[0]);  /* (B, 1) */
+    fcl_tensor *t = fcl_time_find(options->time)->draw(graph, shape.dim[0]); /* (B, 1) */
     fcl_tensor *eps = options->sigma > 0 ? fcl_normal(graph, shape, FCL_STREAM_TUBE) : NULL;
     fcl_tensor *u;
     fcl_tensor *x = fcl_cfm_point(fcl_path_find(options->path)->kind, x0, x1, t, eps, options->sigma, &u);

@@ -2,6 +2,9 @@
 
 #include "base/error.h"
 
+#include "cl/philox.h"
+#include "cl/permute.h"
+
 #include <stdlib.h>
 
 static size_t row_bytes(const fcl_dataset *data)
@@ -21,11 +24,11 @@ static bool fits(const fcl_device *device, const fcl_dataset *data)
 
 static int create_index(fcl_device *device, fcl_batch *batch)
 {
-    size_t bytes = (size_t)batch->rows * sizeof(int32_t);
+    size_t rows = (size_t)batch->options.rows, bytes = rows * sizeof(int32_t);
     int32_t *numbers = malloc(bytes);
     if (!numbers)
         return fcl_fail(FCL_ERR_MEMORY, "no memory for the %zu bytes of a batch's index", bytes);
-    for (int64_t i = 0; i < batch->rows; i++)
+    for (size_t i = 0; i < rows; i++)
         numbers[i] = (int32_t)i;
     int status = fcl_buffer_create(device, bytes, &batch->index);
     if (status == FCL_OK)
@@ -34,41 +37,53 @@ static int create_index(fcl_device *device, fcl_batch *batch)
     return status;
 }
 
+/* Two pools lie in the table by turns: the next one comes while the steps of one are still at work. */
+static int64_t table_rows(const fcl_batch *batch, bool whole)
+{
+    const fcl_batch_options *options = &batch->options;
+    return whole ? batch->data->count : options->pool ? 2 * options->pool : options->rows;
+}
+
 /* All of the data, which the trainer borrows for as long as it lives. */
-static int create_whole(fcl_device *device, bool labels, fcl_batch *batch)
+static int create_whole(fcl_device *device, fcl_batch *batch)
 {
     const fcl_dataset *data = batch->data;
     size_t rows = (size_t)data->count;
     const void *values = data->bytes ? (const void *)data->bytes : data->values;
     FCL_TRY(fcl_buffer_create_over(device, rows * row_bytes(data), values, &batch->table));
-    return labels ? fcl_buffer_create_over(device, rows * sizeof *data->label, data->label, &batch->labels)
-                  : FCL_OK;
+    return batch->options.labels
+               ? fcl_buffer_create_over(device, rows * sizeof *data->label, data->label, &batch->labels)
+               : FCL_OK;
 }
 
-/* Room for the rows of one part, which a reader fills anew for each. */
-static int create_part(fcl_device *device, bool labels, fcl_batch *batch)
+/* Room for the rows of one part or two pools, which a reader fills anew for each. */
+static int create_part(fcl_device *device, fcl_batch *batch)
 {
     const fcl_dataset *data = batch->data;
-    size_t rows = (size_t)batch->rows;
+    size_t rows = (size_t)table_rows(batch, false);
     FCL_TRY(fcl_buffer_create(device, rows * row_bytes(data), &batch->table));
-    if (labels)
+    if (batch->options.labels)
         FCL_TRY(fcl_buffer_create(device, rows * sizeof *data->label, &batch->labels));
-    FCL_TRY(create_index(device, batch));
-    return fcl_reader_create(batch, labels, &batch->reader);
+    return fcl_reader_create(batch, batch->options.labels, &batch->reader);
 }
 
-int fcl_batch_create(fcl_device *device, const fcl_dataset *data, const fcl_train_options *options,
+static int create(fcl_device *device, bool whole, fcl_batch *batch)
+{
+    size_t pool = (size_t)batch->options.pool * sizeof(int32_t);
+    FCL_TRY(whole ? create_whole(device, batch) : create_part(device, batch));
+    if (!whole || pool)
+        FCL_TRY(create_index(device, batch));
+    if (!pool)
+        return FCL_OK;
+    FCL_TRY(fcl_buffer_create(device, pool, &batch->natural));
+    return fcl_buffer_create(device, pool, &batch->order);
+}
+
+int fcl_batch_create(fcl_device *device, const fcl_dataset *data, const fcl_batch_options *options,
                      fcl_batch *batch)
 {
-    *batch = (fcl_batch){
-        .data = data,
-        .seed = options->seed,
-        .rows = options->batch / options->accumulate,
-        .total = options->batch,
-    };
-    bool whole = !options->stream_data && fits(device, data);
-    int status =
-        whole ? create_whole(device, options->labels, batch) : create_part(device, options->labels, batch);
+    *batch = (fcl_batch){.data = data, .options = *options};
+    int status = create(device, !options->stream_data && fits(device, data), batch);
     if (status != FCL_OK)
         fcl_batch_destroy(batch);
     return status;
@@ -77,40 +92,96 @@ int fcl_batch_create(fcl_device *device, const fcl_dataset *data, const fcl_trai
 void fcl_batch_destroy(fcl_batch *batch)
 {
     fcl_reader_destroy(&batch->reader);
+    fcl_buffer_destroy(&batch->order);
+    fcl_buffer_destroy(&batch->natural);
     fcl_buffer_destroy(&batch->index);
     fcl_buffer_destroy(&batch->labels);
     fcl_buffer_destroy(&batch->table);
 }
 
-fcl_tensor *fcl_batch_build(const fcl_batch *batch, fcl_graph *graph, fcl_tensor **label)
+/* --- the nodes --- */
+
+static fcl_tensor *gather(const fcl_batch *batch, fcl_graph *graph, fcl_tensor *index)
 {
     const fcl_dataset *data = batch->data;
-    int64_t rows = batch->reader ? batch->rows : data->count, size = fcl_shape_size(data->shape);
-    fcl_tensor *table =
-        fcl_leaf(graph, "data", data->bytes ? FCL_U8 : FCL_F32, FCL_SHAPE(rows, size), batch->table, 0);
-    fcl_tensor *index = batch->reader
-                            ? fcl_leaf(graph, "rows", FCL_I32, FCL_SHAPE(rows), batch->index, 0)
-                            : fcl_batch_index(graph, rows, batch->rows, batch->total, FCL_STREAM_BATCH);
+    fcl_shape shape = FCL_SHAPE(table_rows(batch, !batch->reader), fcl_shape_size(data->shape));
+    fcl_tensor *table = fcl_leaf(graph, "data", data->bytes ? FCL_U8 : FCL_F32, shape, batch->table, 0);
+    float scale = data->bytes ? data->scale : 1, shift = data->bytes ? data->shift : 0;
+    return fcl_gather_rows(table, index, scale, shift);
+}
+
+fcl_tensor *fcl_batch_build(const fcl_batch *batch, fcl_graph *graph, fcl_tensor **label)
+{
+    const fcl_batch_options *options = &batch->options;
+    fcl_tensor *index =
+        batch->index
+            ? fcl_leaf(graph, "rows", FCL_I32, FCL_SHAPE(options->rows), batch->index, 0)
+            : fcl_batch_index(graph, batch->data->count, options->rows, options->total, options->stream);
     *label = NULL;
     if (batch->labels) {
+        int64_t rows = table_rows(batch, !batch->reader);
         fcl_tensor *labels = fcl_leaf(graph, "labels", FCL_I32, FCL_SHAPE(rows), batch->labels, 0);
-        *label = fcl_gather_rows(labels, index, 1, 0); /* (B) */
+        *label = fcl_gather_rows(labels, index, 1, 0); /* (rows) */
     }
-    float scale = data->bytes ? data->scale : 1, shift = data->bytes ? data->shift : 0;
-    return fcl_name(fcl_gather_rows(table, index, scale, shift), "x1"); /* (B, D) */
+    return gather(batch, graph, index); /* (rows, D) */
+}
+
+fcl_tensor *fcl_batch_build_pool(const fcl_batch *batch, fcl_graph *graph)
+{
+    fcl_shape shape = FCL_SHAPE(batch->options.pool);
+    return gather(batch, graph, fcl_leaf(graph, "rows", FCL_I32, shape, batch->natural, 0));
+}
+
+/* --- before a run --- */
+
+int64_t fcl_batch_sample(const fcl_batch *batch, int64_t step, int64_t row)
+{
+    const fcl_batch_options *options = &batch->options;
+    uint64_t sample = (uint64_t)step * (uint64_t)options->total + (uint64_t)row;
+    uint64_t count = (uint64_t)batch->data->count;
+    return permute_index((uint32_t)(sample % count), (uint32_t)count, options->seed, options->stream,
+                         sample / count);
+}
+
+/* What the reader holds, to the table from its row `at` on. */
+static int upload(fcl_batch *batch, int64_t step, int64_t first_row, int64_t at)
+{
+    size_t count = (size_t)fcl_reader_rows(batch), bytes = row_bytes(batch->data);
+    const void *rows;
+    const int32_t *labels;
+    fcl_reader_take(batch->reader, step, first_row, &rows, &labels);
+    FCL_TRY(fcl_buffer_write(batch->table, (size_t)at * bytes, count * bytes, rows));
+    return batch->labels
+               ? fcl_buffer_write(batch->labels, (size_t)at * sizeof *labels, count * sizeof *labels, labels)
+               : FCL_OK;
 }
 
 int fcl_batch_prepare(fcl_batch *batch, int64_t step, int64_t first_row)
 {
+    const fcl_batch_options *options = &batch->options;
+    if (options->pool) {
+        int64_t in_pool = step % (options->pool / options->total) * options->total + first_row;
+        return fcl_buffer_copy(batch->index, 0, batch->order, (size_t)in_pool * sizeof(int32_t),
+                               (size_t)options->rows * sizeof(int32_t));
+    }
     if (!batch->reader)
         return FCL_OK;
-    const void *rows;
-    const int32_t *labels;
-    fcl_reader_take(batch->reader, step, first_row, &rows, &labels);
-    FCL_TRY(fcl_buffer_write(batch->table, 0, (size_t)batch->rows * row_bytes(batch->data), rows));
-    if (batch->labels)
-        FCL_TRY(fcl_buffer_write(batch->labels, 0, (size_t)batch->rows * sizeof *labels, labels));
-    int64_t next = first_row + batch->rows;
-    fcl_reader_ask(batch->reader, next < batch->total ? step : step + 1, next < batch->total ? next : 0);
+    FCL_TRY(upload(batch, step, first_row, 0));
+    int64_t next = first_row + options->rows;
+    fcl_reader_ask(batch->reader, next < options->total ? step : step + 1, next < options->total ? next : 0);
+    return FCL_OK;
+}
+
+int fcl_batch_load_pool(fcl_batch *batch, int64_t step, int32_t *rows)
+{
+    const fcl_batch_options *options = &batch->options;
+    int64_t steps = options->pool / options->total;
+    int64_t at = step / steps % 2 * options->pool;
+    for (int64_t row = 0; row < options->pool; row++)
+        rows[row] = (int32_t)(batch->reader ? at + row : fcl_batch_sample(batch, step, row));
+    if (!batch->reader)
+        return FCL_OK;
+    FCL_TRY(upload(batch, step, 0, at));
+    fcl_reader_ask(batch->reader, step + steps, 0);
     return FCL_OK;
 }

@@ -1,6 +1,9 @@
 /* Where the rows of a batch come from: the whole data set on the device, gathered there; or, where it does
  * not fit, the host's memory, from which a thread gathers the next rows while the device works on these. Both
- * take the same rows: the order of fcl_batch_index. */
+ * take the same rows: the order of fcl_batch_index.
+ *
+ * Rows may be taken in another order than they come: those of some steps in a row are a pool, and an index
+ * says which of it belong to a part of a step (matcher.h). */
 #ifndef TRAIN_BATCH_H
 #define TRAIN_BATCH_H
 
@@ -8,31 +11,53 @@
 
 typedef struct fcl_reader fcl_reader;
 
+typedef struct fcl_batch_options {
+    uint64_t seed;
+    uint32_t stream;  /* of the order */
+    int64_t total;    /* rows of a step */
+    int64_t rows;     /* of one part of it */
+    int64_t pool;     /* rows of a pool, a multiple of total; 0: none */
+    bool labels;      /* also the labels */
+    bool stream_data; /* from the host even where it fits */
+} fcl_batch_options;
+
 typedef struct fcl_batch {
     const fcl_dataset *data;
-    uint64_t seed;
-    int64_t rows;               /* of one part of a step */
-    int64_t total;              /* of a step */
-    fcl_buffer *table, *labels; /* of the whole set, or of the rows alone */
-    fcl_buffer *index;          /* 0, 1, ..., rows - 1; NULL with the whole set */
+    fcl_batch_options options;
+    fcl_buffer *table, *labels; /* of the whole set; or the rows alone: of a part, or of two pools by turns */
+    fcl_buffer *index;          /* (rows) of the part in the table; NULL: drawn in the graph */
+    fcl_buffer *natural;        /* (pool) in the table, as they come; NULL without a pool */
+    fcl_buffer *order;          /* (pool) in the table, as they are taken */
     fcl_reader *reader;         /* NULL with the whole set */
 } fcl_batch;
 
-/* `labels`: also the labels; `stream`: from the host even where it fits. On failure nothing is left. */
-int fcl_batch_create(fcl_device *device, const fcl_dataset *data, const fcl_train_options *options,
+/* On failure nothing is left. */
+int fcl_batch_create(fcl_device *device, const fcl_dataset *data, const fcl_batch_options *options,
                      fcl_batch *batch);
 void fcl_batch_destroy(fcl_batch *batch);
 
-/* The nodes: x1 (rows, D), and *label (rows) or NULL. */
+/* The nodes: x (rows, D), and *label (rows) or NULL. */
 fcl_tensor *fcl_batch_build(const fcl_batch *batch, fcl_graph *graph, fcl_tensor **label);
 
 /* Before the part of a step runs that begins at `first_row`. */
 int fcl_batch_prepare(fcl_batch *batch, int64_t step, int64_t first_row);
 
+/* The data set's number of a row of a step, or of the steps after it where `row` is beyond. */
+int64_t fcl_batch_sample(const fcl_batch *batch, int64_t step, int64_t row);
+
+/* --- a pool --- */
+
+/* x (pool, D), in the order in which they come: what `natural` tells. */
+fcl_tensor *fcl_batch_build_pool(const fcl_batch *batch, fcl_graph *graph);
+/* Brings the pool that begins at `step` to the device, and tells the table's number of each of its rows. */
+int fcl_batch_load_pool(fcl_batch *batch, int64_t step, int32_t *rows);
+
 /* --- reader.c: the thread --- */
 
 int fcl_reader_create(const fcl_batch *batch, bool labels, fcl_reader **reader);
 void fcl_reader_destroy(fcl_reader **reader);
+/* How many rows it reads at once. */
+int64_t fcl_reader_rows(const fcl_batch *batch);
 /* Begins to gather, and returns at once. */
 void fcl_reader_ask(fcl_reader *reader, int64_t step, int64_t first_row);
 /* Waits for those rows (asks for them first where that was not done); theirs until the next ask. */

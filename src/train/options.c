@@ -1,8 +1,12 @@
 #include "train/options.h"
 
 #include "base/error.h"
+#include "flow/flow.h"
 
 #include <string.h>
+
+/* A matrix of costs has indices of 32 bits. */
+enum { MOST_PAIRED = 32768 };
 
 enum { CALL = FCL_OPTION_COMMAND_LINE, OFF = FCL_OPTION_CAN_BE_OFF };
 #define ROW(member) FCL_OPTION(fcl_train_options, member)
@@ -43,6 +47,7 @@ static const fcl_option train_table[] = {
     {"path", ROW(objective.path), .fallback = "linear", .choice = fcl_path_name, .group = "Flow",
      .help = "path from noise to data"},
     {"coupling", ROW(objective.coupling), .fallback = "independent", .choice = fcl_coupling_name, .help = "which noise goes with which data"},
+    {"coupling-batch", ROW(coupling_batch), .minimum = 0, .maximum = MOST_PAIRED, .help = "samples that are paired at once, a multiple of batch; 0: batch"},
     {"time", ROW(objective.time), .fallback = "uniform", .choice = fcl_time_name, .help = "distribution of the times"},
     {"loss", ROW(objective.loss), .fallback = "squared", .choice = fcl_loss_name, .help = "distance of velocity and target"},
     {"sigma", ROW(objective.sigma), .minimum = 0, .maximum = 100, .help = "standard deviation of the tube around the path"},
@@ -64,6 +69,22 @@ int fcl_train_options_bind(fcl_options *options, fcl_train_options *train)
     return FCL_OK;
 }
 
+static int check_coupling(const fcl_train_options *options)
+{
+    int rows = options->coupling_batch;
+    const fcl_coupling *coupling = fcl_coupling_find(options->objective.coupling);
+    if (coupling->kind != FCL_COUPLING_NONE && options->batch > MOST_PAIRED)
+        return fcl_fail(FCL_ERR_ARGUMENT, "a batch of %d is too large for the coupling %s, which pairs at most %d",
+                        options->batch, coupling->name, MOST_PAIRED);
+    if (rows && coupling->kind == FCL_COUPLING_NONE)
+        return fcl_fail(FCL_ERR_ARGUMENT, "coupling-batch %d has no use with the coupling %s, which pairs by chance",
+                        rows, coupling->name);
+    if (rows % options->batch != 0)
+        return fcl_fail(FCL_ERR_ARGUMENT, "coupling-batch %d is not a multiple of the batch of %d", rows,
+                        options->batch);
+    return FCL_OK;
+}
+
 /* What single rows cannot say. */
 static int check_together(const fcl_train_options *options)
 {
@@ -77,7 +98,8 @@ static int check_together(const fcl_train_options *options)
     if (fcl_schedule_warmup(options) > options->steps)
         return fcl_fail(FCL_ERR_ARGUMENT, "a warm-up of %lld steps is longer than the run of %lld",
                         (long long)options->warmup, (long long)options->steps);
-    return fcl_cfm_check(&options->objective);
+    FCL_TRY(fcl_cfm_check(&options->objective));
+    return check_coupling(options);
 }
 
 int fcl_train_options_fill(const fcl_train_options *given, fcl_arena *strings, fcl_train_options *filled)

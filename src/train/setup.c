@@ -1,6 +1,7 @@
 #include "train/trainer.h"
 
 #include "base/error.h"
+#include "flow/flow.h"
 #include "train/options.h"
 
 #include <stdlib.h>
@@ -60,9 +61,10 @@ static void build_step(fcl_trainer *trainer)
     fcl_graph *graph = trainer->graph;
     int trained = fcl_params_trained(params);
     call to = {.model = trainer->model};
-    fcl_tensor *x1 = fcl_batch_build(&trainer->batch, graph, &to.label);
+    fcl_tensor *x1 = fcl_name(fcl_batch_build(&trainer->batch, graph, &to.label), "x1"); /* (B, D) */
+    fcl_tensor *x0 = fcl_normal(graph, fcl_tensor_shape(x1), FCL_STREAM_SOURCE);
     to.weights = fcl_params_bind(params, graph, trainer->state[FCL_STATE_WEIGHTS], "");
-    fcl_tensor *loss = fcl_cfm_objective(graph, &trainer->options.objective, x1, velocity, &to);
+    fcl_tensor *loss = fcl_cfm_objective_of(graph, &trainer->options.objective, x0, x1, velocity, &to);
     loss = fcl_name(fcl_scale(loss, 1.0f / (float)trainer->options.accumulate), "loss");
 
     fcl_tensor **gradients = fcl_zalloc((size_t)trained * sizeof(fcl_tensor *));
@@ -91,6 +93,26 @@ static int create_adamw(fcl_trainer *trainer)
     return fcl_adamw_create(trainer->device, &buffers, bytes, &trainer->adamw);
 }
 
+/* Where the rows come from, and who pairs them. */
+static int create_batches(fcl_trainer *trainer)
+{
+    const fcl_train_options *options = &trainer->options;
+    bool paired = fcl_coupling_find(options->objective.coupling)->kind != FCL_COUPLING_NONE;
+    int pool = options->coupling_batch ? options->coupling_batch : options->batch;
+    trainer->pool_steps = paired ? pool / options->batch : 1;
+    fcl_batch_options rows = {
+        .seed = options->seed,
+        .stream = FCL_STREAM_BATCH,
+        .total = options->batch,
+        .rows = options->batch / options->accumulate,
+        .pool = paired ? pool : 0,
+        .labels = options->labels,
+        .stream_data = options->stream_data,
+    };
+    FCL_TRY(fcl_batch_create(trainer->device, trainer->data, &rows, &trainer->batch));
+    return fcl_matcher_create(trainer->device, &trainer->batch, NULL, options, &trainer->matcher);
+}
+
 int fcl_trainer_setup(fcl_trainer *trainer)
 {
     const fcl_dataset *data = trainer->data;
@@ -99,7 +121,7 @@ int fcl_trainer_setup(fcl_trainer *trainer)
     int classes = options->labels ? data->classes : 0;
     FCL_TRY(fcl_model_create(&options->model, data->shape, classes, &trainer->model));
     FCL_TRY(create_buffers(trainer));
-    FCL_TRY(fcl_batch_create(trainer->device, data, options, &trainer->batch));
+    FCL_TRY(create_batches(trainer));
     FCL_TRY(create_adamw(trainer));
     trainer->graph = fcl_graph_create();
     build_step(trainer);

@@ -29,6 +29,7 @@ void fcl_trainer_destroy(fcl_trainer **trainer)
         return;
     fcl_graph_destroy(&dying->graph);
     fcl_adamw_destroy(&dying->adamw);
+    fcl_matcher_destroy(&dying->matcher);
     fcl_batch_destroy(&dying->batch);
     fcl_buffer_destroy(&dying->loss);
     fcl_buffer_destroy(&dying->gradients);
@@ -50,8 +51,9 @@ static double number_or_zero(float option)
 
 static int run_part(fcl_trainer *trainer, int part)
 {
-    int64_t first_row = part * trainer->batch.rows;
-    fcl_graph_random(trainer->graph, trainer->options.seed, (uint32_t)trainer->step, (uint64_t)first_row);
+    int64_t first_row = part * trainer->batch.options.rows, in_pool = trainer->step % trainer->pool_steps;
+    fcl_graph_random(trainer->graph, trainer->options.seed, (uint32_t)(trainer->step - in_pool),
+                     (uint64_t)(in_pool * trainer->options.batch + first_row));
     FCL_TRY(fcl_batch_prepare(&trainer->batch, trainer->step, first_row));
     int status = fcl_graph_run(trainer->graph);
     return status == FCL_OK ? status : fcl_fail_within(status, "step %lld", (long long)trainer->step + 1);
@@ -64,6 +66,8 @@ int fcl_trainer_step(fcl_trainer *trainer)
         FCL_TRY(fcl_trainer_drain(trainer));
     if (options->accumulate > 1)
         FCL_TRY(fcl_buffer_zero(trainer->gradients));
+    if (trainer->matcher)
+        FCL_TRY(fcl_matcher_prepare(trainer->matcher, trainer->step));
     for (int part = 0; part < options->accumulate; part++)
         FCL_TRY(run_part(trainer, part));
     fcl_adamw_step step = {

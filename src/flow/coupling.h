@@ -1,0 +1,15 @@
+/* What a coupling is made of, for those that pair the rows of a batch (couple.c, train/matcher.c). */
+#ifndef FLOW_COUPLING_H
+#define FLOW_COUPLING_H
+
+#include "flow/flow.h"
+
+/* |x0_i - x1_j|^2 of x0, x1 (M, D) -> (M, M). */
+fcl_tensor *fcl_coupling_cost(fcl_tensor *x0, fcl_tensor *x1);
+
+/* The exact coupling of `count` rows on the host: x0 of row i goes with x1 of row partner[i], a permutation.
+ * cost (count, count); with `label` (count), or NULL, rows are paired inside each class only: the label is
+ * that of x1, and of the x0 that was drawn with it. FCL_ERR_MEMORY; FCL_ERR_NUMERIC: a cost is not finite. */
+int fcl_coupling_assign(int count, const float *cost, const int32_t *label, int32_t *partner);
+
+#endif

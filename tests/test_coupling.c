@@ -1,0 +1,251 @@
+/* Couplings: the pairs themselves, and that training takes them. */
+#include "flow/coupling.h"
+
+#include "base/assign.h"
+#include "base/random.h"
+#include "scratch.h"
+#include "status.h"
+
+#include "../cl/philox.h"
+#include "../cl/permute.h"
+
+#include <flowcl/flowcl.h>
+
+#include <math.h>
+#include <stdlib.h>
+
+static fcl_device *device;
+
+static int setup(void **state)
+{
+    if (fcl_device_open(NULL, NULL, &device) == FCL_OK)
+        return scratch_setup(state);
+    print_error("%s\n", fcl_error());
+    return -1;
+}
+
+static int teardown(void **state)
+{
+    fcl_device_close(&device);
+    return scratch_teardown(state);
+}
+
+/* --- the exact coupling --- */
+
+/* The least sum over the permutations that stay inside the classes. */
+static double best_inside_classes(int n, const float *cost, const int32_t *label, int row, unsigned taken)
+{
+    double best = row == n ? 0 : INFINITY;
+    for (int j = 0; row < n && j < n; j++)
+        if (!(taken >> j & 1) && label[j] == label[row])
+            best = fmin(best, (double)cost[row * n + j] +
+                                  best_inside_classes(n, cost, label, row + 1, taken | 1u << j));
+    return best;
+}
+
+static void test_classes_are_paired_each_for_itself(void **state)
+{
+    (void)state;
+    fcl_random key = {.seed = 5};
+    for (int trial = 0; trial < 200; trial++) {
+        enum { MOST = 8 };
+        int n = 1 + trial % MOST;
+        float cost[MOST * MOST];
+        int32_t label[MOST], partner[MOST];
+        for (int i = 0; i < n * n; i++)
+            cost[i] = (float)fcl_random_uniform(key, (uint64_t)(trial * 100 + i));
+        for (int i = 0; i < n; i++)
+            label[i] = (int32_t)(4 * fcl_random_uniform(key, (uint64_t)(trial * 100 + 70 + i))) * 1000;
+        assert_ok(fcl_coupling_assign(n, cost, label, partner));
+        double sum = 0;
+        unsigned taken = 0;
+        for (int i = 0; i < n; i++) {
+            sum += (double)cost[i * n + partner[i]];
+            taken |= 1u << partner[i];
+            assert_int_equal(label[i], label[partner[i]]);
+        }
+        assert_int_equal(taken, (1u << n) - 1);
+        assert_float_equal(sum, best_inside_classes(n, cost, label, 0, 0), 1e-6);
+    }
+}
+
+/* --- training with it --- */
+
+enum { BATCH = 37, SIZE = 2 };
+
+static fcl_train_options small(void)
+{
+    return (fcl_train_options){.data = "moons",
+                               .data_count = 211,
+                               .steps = 12,
+                               .batch = BATCH,
+                               .seed = 3,
+                               .lr = 0.01f,
+                               .objective = {.coupling = "ot"},
+                               .model = {.width = 8, .depth = 1}};
+}
+
+/* x0 and x1 of the steps first .. first + steps - 1, as the headers say they are drawn. */
+static void draw_pool(const fcl_dataset *data, uint64_t seed, int64_t first, int rows, float *x0, float *x1,
+                      int32_t *label)
+{
+    fcl_random key = {.seed = seed, .stream = FCL_STREAM_SOURCE, .step = (uint32_t)first};
+    for (int i = 0; i < rows; i++) {
+        int64_t sample = first * BATCH + i;
+        uint32_t row = permute_index((uint32_t)(sample % data->count), (uint32_t)data->count, seed,
+                                     FCL_STREAM_BATCH, (uint64_t)(sample / data->count));
+        label[i] = data->label ? data->label[row] : 0;
+        for (int k = 0; k < SIZE; k++) {
+            x0[i * SIZE + k] = (float)fcl_random_normal(key, (uint64_t)(i * SIZE + k));
+            x1[i * SIZE + k] = data->values[row * SIZE + k];
+        }
+    }
+}
+
+/* The mean over the numbers of |x1 - x0|^2 of the best pairs, inside classes where `classes`. */
+static double best_mean(const fcl_dataset *data, uint64_t seed, int64_t first, int rows, bool classes)
+{
+    enum { MOST = 3 * BATCH };
+    static float x0[MOST * SIZE], x1[MOST * SIZE], cost[MOST * MOST];
+    int32_t label[MOST], partner[MOST];
+    draw_pool(data, seed, first, rows, x0, x1, label);
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < rows; j++)
+            cost[i * rows + j] = (float)(pow((double)x0[2 * i] - x1[2 * j], 2) +
+                                         pow((double)x0[2 * i + 1] - x1[2 * j + 1], 2)) +
+                                 (classes && label[i] != label[j] ? 1e4f : 0);
+    assert_ok(fcl_assignment_solve(rows, cost, partner));
+    double sum = 0;
+    for (int i = 0; i < rows; i++)
+        sum += (double)cost[i * rows + partner[i]];
+    return sum / (rows * SIZE);
+}
+
+/* A model whose weights are zero has the velocity zero, so the loss of a step is the mean of |x1 - x0|^2 over
+ * the pairs that it took. */
+static void check_pairs(fcl_train_options options, int pool_steps)
+{
+    fcl_dataset *data;
+    fcl_trainer *trainer;
+    fcl_dataset_options which = {.count = options.data_count, .unlabeled = !options.labels};
+    options.lr = 1e-30f;
+    options.ema = FCL_OFF;
+    assert_ok(fcl_dataset_open(options.data, &which, &data));
+    assert_ok(fcl_trainer_create(device, data, &options, &trainer));
+    assert_ok(fcl_buffer_zero(fcl_trainer_weights(trainer)));
+    for (int64_t first = 0; first < options.steps; first += pool_steps) {
+        double loss;
+        for (int i = 0; i < pool_steps; i++)
+            assert_ok(fcl_trainer_step(trainer));
+        assert_ok(fcl_trainer_loss(trainer, &loss)); /* the mean of the pool's steps */
+        double expected = best_mean(data, options.seed, first, pool_steps * BATCH, options.labels);
+        assert_float_equal(loss, expected, 1e-5 * (1 + expected));
+    }
+    fcl_trainer_destroy(&trainer);
+    fcl_dataset_destroy(&data);
+}
+
+static void test_steps_take_the_best_pairs(void **state)
+{
+    (void)state;
+    check_pairs(small(), 1);
+    fcl_train_options options = small();
+    options.labels = true;
+    check_pairs(options, 1);
+    options.coupling_batch = 3 * BATCH;
+    check_pairs(options, 3);
+    options.stream_data = true;
+    check_pairs(options, 3);
+}
+
+static bool stop_at_seven(void *data)
+{
+    return ++*(int *)data == 7;
+}
+
+static float *final_weights(const char *folder, size_t *bytes)
+{
+    fcl_checkpoint *checkpoint;
+    assert_ok(fcl_checkpoint_open(scratch_path(folder), &checkpoint));
+    const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
+    fcl_sample_options how = {.n = 50, .steps = 3};
+    fcl_array *samples;
+    assert_ok(fcl_sample(device, checkpoint, &how, &samples, NULL));
+    assert_int_equal(info->step, 12);
+    *bytes = 100 * sizeof(float);
+    float *kept = malloc(*bytes);
+    memcpy(kept, samples->data, *bytes);
+    fcl_array_destroy(&samples);
+    fcl_checkpoint_close(&checkpoint);
+    return kept;
+}
+
+/* Stopped in the middle of a pool, gone on from there with the data elsewhere and the step in parts: the
+ * pairs are the same. */
+static void test_resume_is_not_stopping(void **state)
+{
+    (void)state;
+    fcl_train_options once = small(), twice = small();
+    once.coupling_batch = twice.coupling_batch = 2 * BATCH;
+    once.out = scratch_path("once");
+    twice.out = scratch_path("twice");
+    assert_ok(fcl_train(&once, NULL));
+    int steps = 0;
+    assert_status(FCL_ERR_STOPPED,
+                  fcl_train(&twice, &(fcl_train_hooks){.data = &steps, .stop = stop_at_seven}));
+    twice.resume = true;
+    twice.stream_data = true;
+    assert_ok(fcl_train(&twice, NULL));
+    size_t bytes;
+    float *left = final_weights("once", &bytes), *right = final_weights("twice", &bytes);
+    assert_memory_equal(left, right, bytes);
+    free(left);
+    free(right);
+}
+
+static void refuse(fcl_train_options options, const char *part)
+{
+    assert_status(FCL_ERR_ARGUMENT, fcl_train(&options, NULL));
+    assert_told(part);
+}
+
+static void test_misuse_is_refused(void **state)
+{
+    (void)state;
+    fcl_train_options options = small();
+    options.coupling_batch = BATCH + 1;
+    refuse(options, "not a multiple of the batch of 37");
+    options.coupling_batch = 2 * BATCH;
+    options.objective.coupling = "independent";
+    refuse(options, "no use with the coupling independent");
+    options = small();
+    options.objective.coupling = "top";
+    refuse(options, "expected one of independent, ot");
+    options = small();
+    options.batch = 40000;
+    refuse(options, "pairs at most 32768");
+}
+
+/* A graph of the caller's own has to pair the rows first. */
+static void test_objective_refuses_to_pair(void **state)
+{
+    (void)state;
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *x1 = fcl_input(graph, "x1", FCL_F32, FCL_SHAPE(4, 2));
+    fcl_cfm_objective(graph, &(fcl_cfm_options){.coupling = "ot"}, x1, NULL, NULL);
+    assert_status(FCL_ERR_SHAPE, fcl_graph_compile(graph, device, NULL));
+    assert_told("pairs the rows before");
+    fcl_graph_destroy(&graph);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_classes_are_paired_each_for_itself),
+        cmocka_unit_test(test_steps_take_the_best_pairs),
+        cmocka_unit_test(test_resume_is_not_stopping),
+        cmocka_unit_test(test_misuse_is_refused),
+        cmocka_unit_test(test_objective_refuses_to_pair),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

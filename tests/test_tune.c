@@ -193,6 +193,42 @@ static void every_candidate_is_right(void **state)
     fcl_device_close(&device);
 }
 
+/* Another set of CLBlast's parameters is kept, read again, used, and right; "default" is the first. */
+static void a_set_of_parameters_is_kept(void **state)
+{
+    (void)state;
+    char *path;
+    fcl_measure *measure;
+    double seconds, error;
+    fcl_device *device = open_device();
+    assert_string_equal(fcl_tune_set_name(0), "default");
+    assert_string_equal(fcl_tune_set_used(device), "default");
+    assert_status(FCL_ERR_ARGUMENT, fcl_tune_set(device, "no such set"));
+    assert_ok(fcl_tune_set(device, fcl_tune_set_name(1)));
+    assert_ok(fcl_tune_save(device, &path));
+    fcl_device_close(&device);
+
+    device = open_device();
+    assert_string_equal(fcl_tune_set_used(device), fcl_tune_set_name(1));
+    setenv("FLOWCL_GEMM", "clblast", 1);
+    assert_ok(fcl_measure_product(device, &product, &measure));
+    unsetenv("FLOWCL_GEMM");
+    assert_true(device->clblast_applied);
+    assert_ok(fcl_measure_run(measure, 1, &seconds));
+    assert_ok(fcl_measure_error(measure, &error));
+    assert_true(error <= FCL_TUNE_ERROR);
+    fcl_measure_destroy(&measure);
+    fcl_device_close(&device);
+
+    char *text = read_text(path);
+    *(strstr(text, "\"clblast_parameters\": \"") + strlen("\"clblast_parameters\": \"")) = '#';
+    write_text(path, text, strlen(text));
+    expect_rule("no set of CLBlast's parameters");
+    remove(path);
+    free(text);
+    free(path);
+}
+
 static void a_graph_tells_its_products(void **state)
 {
     (void)state;
@@ -236,6 +272,7 @@ int main(void)
         cmocka_unit_test(a_damaged_table_is_ignored),
         cmocka_unit_test(another_drivers_table_is_ignored),
         cmocka_unit_test(every_candidate_is_right),
+        cmocka_unit_test(a_set_of_parameters_is_kept),
         cmocka_unit_test(a_graph_tells_its_products),
     };
     return cmocka_run_group_tests(tests, setup, scratch_teardown);

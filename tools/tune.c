@@ -48,7 +48,7 @@ static const struct {
 
 /* --- one product --- */
 
-enum { FINALISTS = 4, LEAST_ROUNDS = 3, MOST_ROUNDS = 20, MOST_FAILURES = 8 };
+enum { FINALISTS = 4, LEAST_ROUNDS = 3, MOST_ROUNDS = 20, MOST_FAILURES = 8, MOST_SETS = 32 };
 
 typedef struct tuned {
     fcl_product product;
@@ -65,6 +65,9 @@ typedef struct tuning {
     int count;
     tuned *results;
     int done;
+    tune_trial sets[MOST_SETS]; /* CLBlast's sets of parameters, on the largest product */
+    int set_count;
+    fcl_product largest;
     bool terminal;
 } tuning;
 
@@ -164,6 +167,45 @@ static void choose(tuning *t, tuned *result, tune_trial *fastest, int count, dou
             result->best = fastest[i];
 }
 
+/* --- CLBlast's parameters --- */
+
+static double operations(const fcl_product *p)
+{
+    return 2.0 * p->m * p->n * p->k * (p->batch ? p->batch : 1);
+}
+
+static const fcl_product *largest_product(const tuning *t)
+{
+    const fcl_product *largest = &t->products[0];
+    for (int i = 1; i < t->count; i++)
+        if (operations(&t->products[i]) > operations(largest))
+            largest = &t->products[i];
+    return largest;
+}
+
+/* Each set in a process of its own, on the largest product; the fastest that is right stays. Only where CLBlast
+ * is the rule's choice: compiling a set takes seconds. */
+static void tune_sets(tuning *t)
+{
+    double begin = tune_now();
+    int best = 0;
+    if (!t->count || !fcl_tune_is_risky(t->device, largest_product(t), 0))
+        return;
+    t->largest = *largest_product(t);
+    for (int i = 0; i < MOST_SETS && fcl_tune_set_name(i) && !stop_asked(); i++) {
+        if (i > 1 && tune_now() - begin > t->settings->seconds)
+            break;
+        tune_trial *trial = &t->sets[t->set_count++];
+        fcl_tune_set(t->device, fcl_tune_set_name(i));
+        show(t, "CLBlast's parameters");
+        tune_candidate_measure(t->device, &t->largest, 0, 0.1, trial);
+        const tune_trial *first = &t->sets[best];
+        if (!trial->failure[0] && (first->failure[0] || trial->seconds < first->seconds * (best ? 1 : 0.97)))
+            best = i;
+    }
+    fcl_tune_set(t->device, fcl_tune_set_name(best));
+}
+
 /* Where nothing is right, the table says nothing of the product. */
 static void tune_product(tuning *t, const fcl_product *product)
 {
@@ -183,8 +225,7 @@ static void tune_product(tuning *t, const fcl_product *product)
 
 static double gigaflops(const fcl_product *p, const tune_trial *trial)
 {
-    double batch = p->batch ? p->batch : 1;
-    return trial->seconds > 0 && !trial->failure[0] ? 2e-9 * p->m * p->n * p->k * batch / trial->seconds : 0;
+    return trial->seconds > 0 && !trial->failure[0] ? 1e-9 * operations(p) / trial->seconds : 0;
 }
 
 static void print_result(const tuned *result)
@@ -199,8 +240,24 @@ static void print_result(const tuned *result)
         printf("    %s: %s\n", result->failed[i].how, result->failed[i].failure);
 }
 
+static void print_sets(const tuning *t)
+{
+    char name[64];
+    if (!t->set_count)
+        return;
+    product_text(&t->largest, name);
+    printf("CLBlast's parameters for %s\n", name);
+    for (int i = 0; i < t->set_count; i++) {
+        bool used = !strcmp(fcl_tune_set_name(i), fcl_tune_set_used(t->device));
+        printf("  %c %-18s %9.1f GFLOP/s  %s\n", used ? '*' : ' ', fcl_tune_set_name(i),
+               gigaflops(&t->largest, &t->sets[i]), t->sets[i].failure);
+    }
+    putchar('\n');
+}
+
 static void print_table(const tuning *t, const char *path)
 {
+    print_sets(t);
     printf("%-28s %-18s %9s   %-18s %9s %7s\n", "m x n x k, transposes", "best", "GFLOP/s", "rule", "GFLOP/s",
            "gain");
     for (int i = 0; i < t->done; i++)
@@ -221,6 +278,18 @@ static json_t *result_json(const tuned *r)
                      "failed", failed);
 }
 
+static json_t *sets_json(const tuning *t)
+{
+    json_t *sets = json_object();
+    for (int i = 0; i < t->set_count; i++) {
+        const tune_trial *trial = &t->sets[i];
+        json_object_set_new(sets, fcl_tune_set_name(i),
+                            trial->failure[0] ? json_string(trial->failure)
+                                              : json_real(gigaflops(&t->largest, trial)));
+    }
+    return sets;
+}
+
 static int print_json(const tuning *t, const char *path)
 {
     json_t *products = json_array();
@@ -228,7 +297,8 @@ static int print_json(const tuning *t, const char *path)
         json_array_append_new(products, result_json(&t->results[i]));
     const fcl_device_info *info = fcl_device_describe(t->device);
     return tool_print_json(
-        json_pack("{s:s, s:s, s:o}", "device", info->name, "table", path, "products", products));
+        json_pack("{s:s, s:s, s:s, s:o, s:o}", "device", info->name, "table", path, "clblast_parameters",
+                  fcl_tune_set_used(t->device), "clblast_sets", sets_json(t), "products", products));
 }
 
 /* --- the whole --- */
@@ -278,6 +348,7 @@ static int tune(tuning *t)
     t->results = calloc((size_t)t->count + 1, sizeof *t->results);
     if (!t->results)
         return tool_fail("out of memory");
+    tune_sets(t);
     for (int i = 0; i < t->count && !stop_asked(); i++)
         tune_product(t, &t->products[i]);
     return report(t);
@@ -302,6 +373,8 @@ const subcommand tune_command = {
     .summary = "measure a model's matrix products, and keep the fastest choices for later runs",
     .about = "Measures the products of a training step and of sampling. Each candidate is\n"
              "checked against double precision; what may crash has a process of its own.\n"
+             "Where CLBlast multiplies (GPUs), its sets of parameters are measured first, on\n"
+             "the largest product, and the fastest one holds for the device.\n"
              "Runs on this device read the table at their start, and multiply a shape that\n"
              "is near a measured one as the table says; FLOWCL_TUNE=off ignores it. Ctrl-C\n"
              "keeps what is measured so far. Products inside a kernel of whole rows (narrow\n"

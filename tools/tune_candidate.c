@@ -112,7 +112,8 @@ static void measure_elsewhere(fcl_device *device, const fcl_product *p, double s
     snprintf(product, sizeof product, "%d %d %d %d %d %d %d %d %d", p->m, p->n, p->k, p->transpose_a,
              p->transpose_b, p->batch, p->share_a, p->share_b, trial->candidate);
     snprintf(text, sizeof text, "%g", seconds);
-    char *arguments[] = {"flowcl", "tune-candidate", selector, product, text, NULL};
+    char *arguments[] = {"flowcl", "tune-candidate",                     selector, product,
+                         text,     (char *)fcl_tune_set_used(device), NULL};
     int ends[2], end = 0;
     pid_t process;
     if (pipe2(ends, O_CLOEXEC)) {
@@ -143,7 +144,7 @@ void tune_candidate_measure(fcl_device *device, const fcl_product *product, int 
         measure_here(device, product, seconds, trial);
 }
 
-/* --- the process that may crash: flowcl tune-candidate P:D "m n k ..." SECONDS --- */
+/* --- the process that may crash: flowcl tune-candidate P:D "m n k ..." SECONDS SET --- */
 
 static int bind(fcl_options *options, void *settings)
 {
@@ -169,7 +170,10 @@ static int run(const tool_call *call)
     fcl_device_options options = {.skip_selftest = true};
     if (fcl_device_open(call->positional[0], &options, &device) != FCL_OK)
         return tool_fail_library();
-    measure_here(device, &p, atof(call->positional[2]), &trial);
+    if (fcl_tune_set(device, call->positional[3]) == FCL_OK)
+        measure_here(device, &p, atof(call->positional[2]), &trial);
+    else
+        snprintf(trial.failure, sizeof trial.failure, "%s", fcl_error());
     json_t *reply = trial.failure[0] ? json_pack("{s:s, s:s}", "how", trial.how, "failed", trial.failure)
                                      : json_pack("{s:s, s:f}", "how", trial.how, "seconds", trial.seconds);
     json_dumpf(reply, stdout, 0);
@@ -181,11 +185,11 @@ static int run(const tool_call *call)
 
 const subcommand tune_candidate_command = {
     .name = "tune-candidate",
-    .usage = "P:D PRODUCT SECONDS",
+    .usage = "P:D PRODUCT SECONDS SET",
     .summary = "measure one candidate of a product",
     .internal = true,
-    .least = 3,
-    .most = 3,
+    .least = 4,
+    .most = 4,
     .size = 1,
     .bind = bind,
     .run = run,

@@ -38,6 +38,14 @@ FCL_API int fcl_tune_candidate(fcl_device *device, const fcl_product *product, i
 /* The largest fcl_measure_error of a product that is right: its terms are summed in another order. */
 #define FCL_TUNE_ERROR 1e-6
 
+/* CLBlast's kernels have parameters of their own, of which a device uses one set for all products: the name of
+ * the index-th set, "default" (what CLBlast itself chooses) first, NULL past the last. */
+FCL_API const char *fcl_tune_set_name(int index);
+/* The device's CLBlast uses that set from its first product on, and fcl_tune_save keeps it in the table. Where
+ * CLBlast has prepared a product already, only later runs use it. FCL_ERR_ARGUMENT: there is no such set. */
+FCL_API int fcl_tune_set(fcl_device *device, const char *name);
+FCL_API const char *fcl_tune_set_used(const fcl_device *device);
+
 /* From now on the open device multiplies so. `seconds` of one product, and of one by the rule, stand in the
  * table for people. */
 FCL_API void fcl_tune_keep(fcl_device *device, const fcl_product *product, int candidate, double seconds,

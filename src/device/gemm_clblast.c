@@ -99,6 +99,8 @@ static void list_offsets(fcl_clblast *product)
 int fcl_clblast_create(fcl_device *device, const fcl_gemm_problem *problem, float beta, fcl_buffer *a,
                        fcl_buffer *b, fcl_buffer *c, const char *label, fcl_clblast **product)
 {
+    *product = NULL;
+    FCL_TRY(fcl_clblast_set_apply(device));
     fcl_clblast *made = fcl_zalloc(sizeof *made);
     made->device = device;
     made->problem = *problem;

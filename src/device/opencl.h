@@ -75,6 +75,7 @@ struct fcl_device {
     int enqueued;          /* commands since the last fence */
     cl_event fence;        /* marks the queue one fence back; NULL before the first */
     fcl_tuned_table tuned; /* of products */
+    bool clblast_applied;  /* CLBlast has its parameters: those of the table, once and for all */
     fcl_buffer *temporary; /* what CLBlast pads and transposes into: the largest that any product needs */
 };
 
@@ -99,6 +100,12 @@ int fcl_clblast_create(fcl_device *device, const fcl_gemm_problem *problem, floa
                        fcl_buffer *b, fcl_buffer *c, const char *label, fcl_clblast **product);
 void fcl_clblast_destroy(fcl_clblast **product);
 int fcl_clblast_enqueue(fcl_clblast *product);
+
+/* --- clblast_sets.c --- */
+
+const char *fcl_clblast_set_name(int index); /* NULL past the last; 0 is CLBlast's own choice */
+/* Makes CLBlast use the set of the device's table; to be called before its first product. */
+int fcl_clblast_set_apply(fcl_device *device);
 
 /* --- gemm.c --- */
 

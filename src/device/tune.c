@@ -5,6 +5,8 @@
 
 #include <flowcl/tune.h>
 
+#include <string.h>
+
 /* What a tile kernel may differ in from the rule's. 0: the rule's own; block and panels by powers of two. */
 static const struct {
     int rows, vectors, block, panels;
@@ -99,6 +101,27 @@ int fcl_tune_candidate(fcl_device *device, const fcl_product *product, int candi
     if (!choose(device, product, candidate, &choice))
         return fcl_fail(FCL_ERR_ARGUMENT, "a product has no candidate %d", candidate);
     return fcl_measure_choice(device, product, &choice, seed, measure);
+}
+
+const char *fcl_tune_set_name(int index)
+{
+    return fcl_clblast_set_name(index);
+}
+
+int fcl_tune_set(fcl_device *device, const char *name)
+{
+    int set = 0;
+    while (fcl_clblast_set_name(set) && strcmp(fcl_clblast_set_name(set), name) != 0)
+        set++;
+    if (!fcl_clblast_set_name(set))
+        return fcl_fail(FCL_ERR_ARGUMENT, "there is no set of CLBlast's parameters named '%s'", name);
+    device->tuned.clblast_set = set;
+    return FCL_OK;
+}
+
+const char *fcl_tune_set_used(const fcl_device *device)
+{
+    return fcl_clblast_set_name(device->tuned.clblast_set);
 }
 
 void fcl_tune_keep(fcl_device *device, const fcl_product *product, int candidate, double seconds,

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FORMAT = 1 };
+enum { FORMAT = 2 };
 static const char *const provider_names[] = {[FCL_GEMM_TILE] = "tile", [FCL_GEMM_CLBLAST] = "clblast"};
 
 /* --- the table --- */
@@ -133,11 +133,24 @@ static bool read_choice(const json_t *row, fcl_gemm_choice *choice)
            read_int(row, "panels", 1, 16, &choice->panels);
 }
 
+static bool read_set(const json_t *root, fcl_tuned_table *table)
+{
+    const char *name = json_string_value(json_object_get(root, "clblast_parameters")), *known;
+    for (int i = 0; name && (known = fcl_clblast_set_name(i)); i++)
+        if (strcmp(known, name) == 0) {
+            table->clblast_set = i;
+            return true;
+        }
+    return false;
+}
+
 /* The sentence that says why the table is of no use; NULL where it was read. */
 static char *read_rows(const json_t *root, const char *path, fcl_tuned_table *table)
 {
     const json_t *products = json_object_get(root, "products"), *row;
     size_t i;
+    if (!read_set(root, table))
+        return fcl_format("%s names no set of CLBlast's parameters that this program knows", path);
     if (!json_is_array(products))
         return fcl_format("%s has no products", path);
     json_array_foreach(products, i, row)
@@ -257,6 +270,7 @@ int fcl_tuned_write(const fcl_device *device, const fcl_tuned_table *table, char
         fcl_file_abandon(&file);
         return status;
     }
+    fcl_file_format(&file, "  \"clblast_parameters\": \"%s\",\n", fcl_clblast_set_name(table->clblast_set));
     fcl_file_format(&file, "  \"products\": [");
     write_rows(&file, table);
     fcl_file_format(&file, "\n  ]\n}\n");

@@ -13,6 +13,7 @@ typedef struct fcl_tuned {
 typedef struct fcl_tuned_table {
     fcl_tuned *rows; /* at most one a problem */
     int count;
+    int clblast_set; /* of parameters, by fcl_clblast_set_name; 0: CLBlast's own */
 } fcl_tuned_table;
 
 /* The choice for a problem: the row nearest to it of those with the same transposes, sharing and batch. The

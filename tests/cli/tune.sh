@@ -10,7 +10,7 @@ printed "24x3x32 TN" "tile" "products measured" "$PWD/cache/flowcl/products-"
 file=$(ls cache/flowcl/products-*.json) || fail "there is no table"
 python3 -c 'import json, sys
 table = json.load(open(sys.argv[1]))
-assert table["format"] == 1 and len(table["products"]) > 0' "$file" || fail "the table is not JSON"
+assert table["format"] == 2 and len(table["products"]) > 0' "$file" || fail "the table is not JSON"
 
 expect 0 tune $small --seconds 0.01 --json
 json 'o["products"] and all(p["gflops"] > 0 and p["best"] and p["candidates"] > 0 for p in o["products"])'
@@ -24,6 +24,16 @@ expect 0 $run --out loud
 says "the table of tuned products is not used" "flowcl tune"
 FLOWCL_TUNE=off expect 0 $run --out off
 grep -q "tuned products" err && fail "a table that is switched off was complained of"
+
+# A candidate whose process crashes is told, and the tuning goes on.
+rm -rf cache
+FLOWCL_GEMM=clblast "$flowcl" tune $small --seconds 0.01 >out 2>err </dev/null &
+tuning=$!
+while kill -0 $tuning 2>/dev/null; do
+    pkill -SEGV -P $tuning -f tune-candidate || sleep 0.01
+done
+wait $tuning || fail "a candidate's crash ended the tuning"
+printed "its process crashed (signal 11)" "CLBlast's parameters" "products measured"
 
 refused 2 "above 0" tune --seconds 0
 refused 1 "no such thing" tune --device "no such thing"

@@ -309,6 +309,7 @@ static void a_solver_runs_again_with_the_same_bits(void **state)
         float first[B * D], other[B * D], again[B * D];
         fcl_solver *solver = make(*state, gaussian_velocity, &gauss, all[i], B, D);
         assert_ok(fcl_solver_run(solver, x, first, NULL));
+        assert_ok(fcl_solver_prepare(solver));
         assert_ok(fcl_solver_run(solver, first, other, NULL));
         assert_ok(fcl_buffer_write(fcl_solver_buffer(solver), 0, sizeof x, x));
         assert_ok(fcl_solver_run(solver, NULL, NULL, NULL)); /* from and to the device's buffer */

@@ -49,9 +49,10 @@ typedef struct sampling {
 static void print_report(const sampling *work)
 {
     const fcl_sample_stats *stats = &work->stats;
-    printf("%" PRId64 " samples by %s in %.3g s, %.0f samples/s\n", work->samples->shape.dim[0],
-           work->settings->sample.solver, stats->seconds,
-           (double)work->samples->shape.dim[0] / (stats->seconds > 0 ? stats->seconds : 1e-9));
+    printf("%" PRId64 " samples by %s in %.3g s, %.0f samples/s; kernels built in %.3g s\n",
+           work->samples->shape.dim[0], work->settings->sample.solver, stats->seconds,
+           (double)work->samples->shape.dim[0] / (stats->seconds > 0 ? stats->seconds : 1e-9),
+           stats->build_seconds);
     if (stats->nfe_minimum == stats->nfe_maximum)
         printf("%" PRId64 " function evaluations a sample\n", stats->nfe_minimum);
     else
@@ -76,6 +77,7 @@ static int print_json(const sampling *work)
     json_object_set_new(object, "accepted", json_integer(stats->accepted));
     json_object_set_new(object, "rejected", json_integer(stats->rejected));
     json_object_set_new(object, "seconds", json_real(stats->seconds));
+    json_object_set_new(object, "build_seconds", json_real(stats->build_seconds));
     json_object_set_new(object, "checkpoint", json_string(work->info->path));
     json_object_set_new(object, "step", json_integer(work->info->step));
     json_object_set_new(object, "device", json_string(fcl_device_describe(work->device)->name));

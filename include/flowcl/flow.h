@@ -122,6 +122,11 @@ FCL_API int fcl_solver_create(fcl_device *device, fcl_velocity velocity, void *d
                               fcl_solver **solver);
 FCL_API void fcl_solver_destroy(fcl_solver **solver);
 
+/* Takes one step from zeros, which nobody reads, and waits for it: drivers that build a kernel at its first launch
+ * have then built all of the solver's, and a run's time is that of solving alone. Never needed; overwrites the
+ * solver's buffer. */
+FCL_API int fcl_solver_prepare(fcl_solver *solver);
+
 /* Solves from t_begin to t_end. x_in, x_out: (batch, size) on the host, and may be the same. x_in NULL starts
  * from what fcl_solver_buffer holds, x_out NULL leaves the result only there. `stats` may be NULL.
  *

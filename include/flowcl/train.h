@@ -207,11 +207,12 @@ typedef struct fcl_sample_stats {
     int64_t nfe_minimum, nfe_maximum; /* function evaluations of a sample */
     double nfe_mean;
     int64_t accepted, rejected; /* steps, summed over samples */
-    double seconds;
+    double seconds;             /* of solving */
+    double build_seconds;       /* before that: building the solver's kernels, with one step for trial */
 } fcl_sample_stats;
 
-/* New samples: (n, sample shape), t from 0 to 1. `stats` may be NULL; *samples released by fcl_array_destroy.
- */
+/* New samples: (n, sample shape), t from 0 to 1. `stats` may be NULL, which saves the step for trial; *samples
+ * released by fcl_array_destroy. */
 FCL_API int fcl_sample(fcl_device *device, const fcl_checkpoint *checkpoint,
                        const fcl_sample_options *options, fcl_array **samples, fcl_sample_stats *stats);
 /* The energy of the paths that fcl_sample takes with the same options (see fcl_energy_velocity in flow.h):

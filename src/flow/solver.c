@@ -132,11 +132,11 @@ static double grid_time(const fcl_solver_options *options, int step, double part
     return options->t_begin + (options->t_end - options->t_begin) * share;
 }
 
-/* All times and sizes are known before, so the whole solve may be one launch. */
-static int run_fixed(fcl_solver *solver)
+/* The first `steps` steps. All times and sizes are known before, so the whole solve may be one launch. */
+static int run_fixed(fcl_solver *solver, int steps)
 {
     const fcl_tableau *tableau = solver->tableau;
-    int steps = solver->options.steps, scalars = 1 + tableau->stages;
+    int scalars = 1 + tableau->stages;
     fcl_tensor *scalar[1 + FCL_MAX_STAGES] = {solver->h};
     float *values = malloc(sizeof *values * (size_t)steps * (size_t)scalars), *row = values;
     if (!values)
@@ -180,9 +180,9 @@ static int longest(const fcl_solver *solver)
     return (int)most;
 }
 
-/* Where a kernel repeats the step itself, all of them are one launch. Else steps are enqueued in bursts, for each
- * look at the state waits for the device. A burst is as long as the slowest sample seems to need, and no longer
- * than the bound: step sizes grow, and steps that nobody needs cost as much. */
+/* Where a kernel repeats the step itself, all of them are one launch. Else steps are enqueued in bursts, for
+ * each look at the state waits for the device. A burst is as long as the slowest sample seems to need, and no
+ * longer than the bound: step sizes grow, and steps that nobody needs cost as much. */
 static int run_adaptive(fcl_solver *solver, int64_t *steps)
 {
     enum { FIRST_BURST = 4, LONGEST_BURST = 8 };
@@ -198,6 +198,18 @@ static int run_adaptive(fcl_solver *solver, int64_t *steps)
     }
     *steps = at_once ? longest(solver) : done;
     return FCL_OK;
+}
+
+int fcl_solver_prepare(fcl_solver *solver)
+{
+    FCL_TRY(fcl_buffer_zero(solver->x));
+    if (solver->tableau->b_error) {
+        FCL_TRY(fcl_graph_run(solver->start));
+        FCL_TRY(fcl_graph_repeat(solver->step, 1, 0, NULL, NULL));
+    } else {
+        FCL_TRY(run_fixed(solver, 1));
+    }
+    return fcl_device_finish(solver->device);
 }
 
 /* --- what a run was like --- */
@@ -315,7 +327,7 @@ int fcl_solver_run(fcl_solver *solver, const float *x_in, float *x_out, fcl_solv
     if (solver->tableau->b_error)
         FCL_TRY(run_adaptive(solver, &steps));
     else
-        FCL_TRY(run_fixed(solver));
+        FCL_TRY(run_fixed(solver, solver->options.steps));
     if (x_out)
         FCL_TRY(fcl_buffer_read(solver->x, 0, fcl_buffer_size(solver->x), x_out));
     int status = judge(solver, x_out, &here);

@@ -146,6 +146,13 @@ void fcl_sampler_destroy(fcl_sampler **sampler)
 
 /* --- running --- */
 
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
 static int write_labels(fcl_sampler *sampler, const int32_t *label, int64_t first, int64_t count)
 {
     if (!sampler->labels)
@@ -199,15 +206,13 @@ static int run_part(fcl_sampler *sampler, float *x, const int32_t *label, int64_
 int fcl_sampler_run(fcl_sampler *sampler, float *x, const int32_t *label, int64_t n, fcl_sample_stats *stats)
 {
     fcl_sample_stats sums = {0};
-    struct timespec begin, end;
-    clock_gettime(CLOCK_MONOTONIC, &begin);
+    double began = now();
     for (int64_t first = 0; first < n; first += sampler->rows) {
         int64_t left = n - first;
         FCL_TRY(run_part(sampler, x, label, first, left < sampler->rows ? left : sampler->rows, &sums));
     }
-    clock_gettime(CLOCK_MONOTONIC, &end);
     sums.nfe_mean /= (double)n;
-    sums.seconds = (double)(end.tv_sec - begin.tv_sec) + 1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
+    sums.seconds = now() - began;
     if (stats)
         *stats = sums;
     return FCL_OK;
@@ -245,8 +250,14 @@ static int run_with(fcl_device *device, const fcl_checkpoint *checkpoint, fcl_bu
     fcl_state state = options->ema != FCL_OFF && info->has_ema ? FCL_STATE_EMA : FCL_STATE_WEIGHTS;
     FCL_TRY(fcl_checkpoint_load(checkpoint, state, weights));
     fcl_sampler *sampler;
+    double began = now();
     FCL_TRY(fcl_sampler_create(device, info->model, weights, options, flags, x->shape.dim[0], &sampler));
-    int status = fcl_sampler_run(sampler, x->data, label, x->shape.dim[0], stats);
+    int status = stats ? fcl_solver_prepare(sampler->solver) : FCL_OK;
+    double built = now() - began;
+    if (status == FCL_OK)
+        status = fcl_sampler_run(sampler, x->data, label, x->shape.dim[0], stats);
+    if (status == FCL_OK && stats)
+        stats->build_seconds = built;
     fcl_sampler_destroy(&sampler);
     return status;
 }
@@ -279,7 +290,8 @@ int fcl_sample(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_s
     return run(device, checkpoint, &filled, NULL, 0, samples, stats);
 }
 
-/* From (n, D + 1) ends with their energies and the starts to energy and what it has beyond the straight way. */
+/* From (n, D + 1) ends with their energies and the starts to energy and what it has beyond the straight way.
+ */
 static void set_energy(const fcl_array *start, const fcl_array *end, fcl_array *energy)
 {
     int64_t n = end->shape.dim[0], size = end->shape.dim[1] - 1;

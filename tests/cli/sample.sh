@@ -32,6 +32,7 @@ END
 # (One size and one tolerance: each has kernels of its own, which take their time to compile.)
 adaptive="--solver dopri5 --rtol 1e-6 --atol 1e-6"
 expect 0 sample run --n 50 $adaptive --out d.npy --json
+json 'o["seconds"] > 0 and o["build_seconds"] > 0'
 json 'o["n"] == 50 and o["shape"] == [50, 2] and o["accepted"] > 0 and o["nfe_minimum"] <= o["nfe_maximum"]'
 json 'o["step"] == 100 and o["out"] == "d.npy" and o["checkpoint"].endswith("checkpoint-0000000100.safetensors")'
 

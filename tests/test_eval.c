@@ -353,6 +353,88 @@ static void w2_of_two_moons_is_small(void **state)
     fcl_array_destroy(&draws[1]);
 }
 
+typedef bool color_test(const uint8_t *rgb);
+
+static bool is_deep_grey(const uint8_t *rgb)
+{
+    return rgb[0] > 80 && rgb[0] < 190 && abs(rgb[0] - rgb[1]) < 20 && rgb[2] - rgb[0] < 40;
+}
+
+static bool is_yellow(const uint8_t *rgb)
+{
+    return rgb[0] > 200 && rgb[1] > 130 && rgb[2] < 150;
+}
+
+static int count_color(const picture *p, int left, int right, color_test *is_color)
+{
+    int count = 0;
+    for (int y = 60; y < p->height - 50; y++)
+        for (int x = left; x < right; x++)
+            count += is_color(pixel(p, x, y));
+    return count;
+}
+
+/* Three panels: data, samples, ways from orange begins to blue ends. Of any number of coordinates. */
+static void flow_pictures_show_data_samples_and_paths(void **state)
+{
+    (void)state;
+    for (int size = 1; size <= 7; size += size < 2 ? 1 : 5) {
+        fcl_array *data = normal_array(FCL_SHAPE(200, size), 1), *samples = normal_array(FCL_SHAPE(90, size), 2);
+        fcl_array *paths = normal_array(FCL_SHAPE(5, 30, size), 3);
+        fcl_flow_picture flow = {data, samples, NULL};
+        const char *path = scratch_path("flow.png");
+        assert_int_equal(fcl_flow_picture_write(path, &flow), FCL_OK);
+        picture two = read_picture(path);
+        flow.paths = paths;
+        assert_int_equal(fcl_flow_picture_write(path, &flow), FCL_OK);
+        picture three = read_picture(path);
+        int panel = two.width / 2;
+        assert_int_equal(three.width, 3 * panel);
+        assert_true(count_color(&three, 60, panel - 20, is_deep_grey) > 500);
+        assert_int_equal(count_color(&three, 60, panel - 20, is_blue), 0);
+        assert_true(count_color(&three, panel + 60, 2 * panel - 20, is_blue) > 500);
+        assert_true(count_color(&three, 2 * panel + 60, 3 * panel - 20, is_blue) > 100);
+        assert_true(count_color(&three, 2 * panel + 60, 3 * panel - 20, is_yellow) > 100);
+        free(two.rgb);
+        free(three.rgb);
+        paths->shape = FCL_SHAPE(10, 15 * size);
+        assert_int_equal(fcl_flow_picture_write(path, &flow), size == 1 ? FCL_OK : FCL_ERR_SHAPE);
+        samples->shape = FCL_SHAPE(90 * size, 1, 1, 1);
+        assert_int_equal(fcl_flow_picture_write(path, &flow), FCL_ERR_SHAPE);
+        assert_says("not of one shape");
+        fcl_array_destroy(&data);
+        fcl_array_destroy(&samples);
+        fcl_array_destroy(&paths);
+    }
+}
+
+/* A sample that is data with a little noise has that data beside it, two pictures and a gap further right. */
+static void flow_pictures_of_pictures_show_the_nearest(void **state)
+{
+    (void)state;
+    fcl_array *data = normal_array(FCL_SHAPE(20, 1, 4, 4), 1), *samples = normal_array(FCL_SHAPE(3, 1, 4, 4), 2);
+    for (int i = 0; i < 48; i++) /* samples 0, 1, 2 are data 19, 7, 4 */
+        samples->data[i] = data->data[16 * (int[]){19, 7, 4}[i / 16] + i % 16] + 0.01f * samples->data[i];
+    const char *path = scratch_path("nearest.png");
+    assert_int_equal(fcl_flow_picture_write(path, &(fcl_flow_picture){data, samples, NULL}), FCL_OK);
+    picture p = read_picture(path);
+    int scale = 8, step = 4 * scale + 2; /* 5 columns: 2 samples, a gap, 2 of the data */
+    assert_int_equal(p.width, 5 * step + 2);
+    assert_int_equal(p.height, 2 * step + 2);
+    for (int i = 0; i < 3; i++) {
+        for (int k = 0; k < 16; k++) {
+            int x = 2 + i % 2 * step + k % 4 * scale, y = 2 + i / 2 * step + k / 4 * scale;
+            float value = fmaxf(-1, fminf(1, data->data[16 * (int[]){19, 7, 4}[i] + k]));
+            assert_true(abs(*pixel(&p, x + 3 * step, y) - (int)lrintf((value + 1) * 127.5f)) <= 1);
+            assert_true(abs(*pixel(&p, x, y) - *pixel(&p, x + 3 * step, y)) <= 8);
+        }
+    }
+    assert_int_equal(*pixel(&p, 2 + 2 * step + 5, 10), 255);
+    free(p.rgb);
+    fcl_array_destroy(&data);
+    fcl_array_destroy(&samples);
+}
+
 /* Columns of a color in the row of pixels `y`, from `left` on. */
 static int color_run(const picture *p, int left, int y, bool (*is_color)(const uint8_t *rgb))
 {
@@ -410,6 +492,8 @@ int main(void)
         cmocka_unit_test(what_cannot_be_drawn_is_said),
         cmocka_unit_test(bar_charts_have_bars_as_long_as_their_values),
         cmocka_unit_test(loss_chart_falls),
+        cmocka_unit_test(flow_pictures_show_data_samples_and_paths),
+        cmocka_unit_test(flow_pictures_of_pictures_show_the_nearest),
         cmocka_unit_test(a_full_disk_loses_nothing),
         cmocka_unit_test(w2_on_a_line_is_between_sorted_points),
         cmocka_unit_test(w2_of_a_translation_is_its_length),

@@ -17,6 +17,8 @@ static const fcl_option table[] = {
     {"floor", ROW(floor), .fallback = "yes", .help = "measure each distance between two draws of the data, too"},
     {"data-seed", ROW(data_seed), .minimum = 1, .maximum = 1.8e19, .fallback = "1",
      .help = "of a generated data set: another than a model was trained on gives held-out points"},
+    {"chart", ROW(chart), .placeholder = "FILE",
+     .help = "draw data and samples, or pictures and their nearest data, as .png"},
     {"device", ROW(device), .placeholder = "D",
      .help = "P:D, cpu, gpu or a part of a name; $FLOWCL_DEVICE, else the best one"},
     {"json", ROW(json), .help = "print one JSON object instead of a table"},
@@ -197,7 +199,9 @@ static int compute(evaluation *work, const tool_call *call, eval_subject *subjec
     }
     if (status == FCL_OK)
         status = draw_data(work, most);
-    return status == FCL_OK ? measure_all(work, subjects, results) : status;
+    if (status == FCL_OK)
+        status = measure_all(work, subjects, results);
+    return status == FCL_OK ? eval_draw_chart(work, &subjects[0]) : status;
 }
 
 static int check_usage(const tool_call *call, evaluation *work, eval_results *results)
@@ -208,7 +212,10 @@ static int check_usage(const tool_call *call, evaluation *work, eval_results *re
     for (int k = 0; k < results->subjects; k++)
         models = models && is_model(call->positional[k]);
     results->metrics = eval_choose(work, models, results->metric);
-    return results->metrics < 0 ? tool_fail_usage(&eval_command, "%s", work->fault) : EXIT_DONE;
+    int status = results->metrics < 0 ? FCL_ERR_ARGUMENT : eval_check_chart(work);
+    if (work->fault[0])
+        return tool_fail_usage(&eval_command, "%s", work->fault);
+    return status == FCL_OK ? EXIT_DONE : tool_fail_library();
 }
 
 static void destroy(evaluation *work, eval_subject *subjects, int count)
@@ -228,10 +235,9 @@ static void destroy(evaluation *work, eval_subject *subjects, int count)
 
 static int run(const tool_call *call)
 {
-    static eval_results results;
     eval_subject subjects[EVAL_MOST_SUBJECTS] = {0};
     evaluation work = {.settings = call->settings};
-    results = (eval_results){.work = &work, .subject = subjects, .subjects = call->count - 1};
+    eval_results results = {.work = &work, .subject = subjects, .subjects = call->count - 1};
     for (int k = 0; k < results.subjects; k++)
         subjects[k].name = call->positional[k];
     int status = check_usage(call, &work, &results);
@@ -263,7 +269,7 @@ const subcommand eval_command = {
     .name = "eval",
     .usage = "CHECKPOINT|DIR|SAMPLES... DATA [options]",
     .summary = "measure how near samples are to data, and how a model gets there",
-    .about = "SAMPLES is a .npy, .npz or .csv file; DATA is a built-in set's name or a file. Of\n"
+    .about = "SAMPLES is a .npy, .npz or .csv file, DATA a built-in set's name or a file. Of\n"
              "several models or files the mean and the standard deviation are told.",
     .appendix = print_metrics,
     .least = 2,

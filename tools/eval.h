@@ -1,5 +1,5 @@
 /* What flowcl eval is made of: its options and run (eval.c), its metrics (eval_metrics.c), its output
- * (eval_report.c). */
+ * (eval_report.c, eval_chart.c). */
 #ifndef EVAL_H
 #define EVAL_H
 
@@ -8,7 +8,7 @@
 typedef struct eval_settings {
     fcl_sample_options sample;
     fcl_distance_options distance;
-    const char *metrics, *device;
+    const char *metrics, *chart, *device;
     uint64_t data_seed;
     fcl_toggle floor;
     bool json;
@@ -70,6 +70,10 @@ typedef struct eval_results {
     eval_metric metric[EVAL_MOST_METRICS];
     eval_value value[EVAL_MOST_METRICS][EVAL_MOST_SUBJECTS], floor[EVAL_MOST_METRICS];
 } eval_results;
+
+/* FCL_OK where no picture is wanted, or it can be written. */
+int eval_check_chart(evaluation *work);
+int eval_draw_chart(evaluation *work, const eval_subject *subject);
 
 void eval_print_table(const eval_results *results);
 int eval_print_json(const eval_results *results);

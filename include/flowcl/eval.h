@@ -32,6 +32,21 @@ FCL_API int fcl_samples_write(const char *path, const fcl_array *samples, const 
  * ending, FCL_ERR_FILE where no file can be written there. */
 FCL_API int fcl_samples_check_path(const char *path);
 
+/* What a model was shown, what it draws, and the ways its samples come. */
+typedef struct fcl_flow_picture {
+    const fcl_array *data;    /* (N, ...) */
+    const fcl_array *samples; /* (M, ...) of the same sample shape */
+    const fcl_array *paths;   /* (T, K, ...): K samples at T times, in order; NULL for none */
+} fcl_flow_picture;
+
+/* Writes it as .png.
+ *   points (N, D)   data, samples and paths beside each other, data and samples on one scale. D = 2: as they are;
+ *                   more: along the first two principal components of the data, as the title says; 1: against
+ *                   even heights, and the paths against the time
+ *   pictures        (N, H, W) or (N, 1 or 3, H, W): 64 samples, beside them the nearest of the data to each
+ * FCL_ERR_SHAPE where shapes do not fit, else as fcl_samples_write. */
+FCL_API int fcl_flow_picture_write(const char *path, const fcl_flow_picture *picture);
+
 /* A chart of the loss over the steps: the values faint, their moving mean strong, on a logarithmic scale. */
 typedef struct fcl_loss_chart {
     const double *step, *loss; /* `count` of each, steps ascending */

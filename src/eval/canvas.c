@@ -73,31 +73,82 @@ static uint32_t blend(uint32_t under, uint32_t over, double clear)
     return mixed;
 }
 
-int fcl_canvas_points(fcl_canvas *canvas, const fcl_frame *frame, const fcl_array *points, uint32_t color,
-                      double radius, double opacity)
+/* How much of what lies under each pixel of the frame shines through, (height, width); 1 at first. */
+static int create_layer(const fcl_frame *frame, float **clear)
 {
     size_t size = (size_t)frame->width * (size_t)frame->height;
-    float *clear = malloc(size * sizeof *clear);
-    if (!clear)
-        return fcl_fail(FCL_ERR_MEMORY, "no memory to draw points on %d by %d pixels", frame->width,
-                        frame->height);
+    *clear = malloc(size * sizeof **clear);
+    if (!*clear)
+        return fcl_fail(FCL_ERR_MEMORY, "no memory to draw on %d by %d pixels", frame->width, frame->height);
     for (size_t i = 0; i < size; i++)
-        clear[i] = 1;
-    double x_scale = frame->width / (frame->x_high - frame->x_low);
-    double y_scale = frame->height / (frame->y_high - frame->y_low);
-    int64_t stride = points->shape.dim[1];
-    for (int64_t i = 0; i < points->shape.dim[0]; i++) {
-        const float *p = points->data + i * stride;
-        if (isfinite(p[0]) && isfinite(p[1]))
-            cover_disc(clear, frame, (p[0] - frame->x_low) * x_scale, (frame->y_high - p[1]) * y_scale,
-                       radius, opacity);
-    }
+        (*clear)[i] = 1;
+    return FCL_OK;
+}
+
+static void blend_layer(fcl_canvas *canvas, const fcl_frame *frame, const float *clear, uint32_t color)
+{
     for (int row = 0; row < frame->height; row++) {
         uint32_t *pixel = canvas->pixel + (size_t)(frame->top + row) * (size_t)canvas->width + frame->left;
         for (int column = 0; column < frame->width; column++)
             pixel[column] =
                 blend(pixel[column], color, clear[(size_t)row * (size_t)frame->width + (size_t)column]);
     }
+}
+
+/* In pixels from the frame's upper left corner. */
+static void place(const fcl_frame *frame, const float *point, double *x, double *y)
+{
+    *x = (point[0] - frame->x_low) * (frame->width / (frame->x_high - frame->x_low));
+    *y = (frame->y_high - point[1]) * (frame->height / (frame->y_high - frame->y_low));
+}
+
+int fcl_canvas_points(fcl_canvas *canvas, const fcl_frame *frame, const fcl_array *points, uint32_t color,
+                      double radius, double opacity)
+{
+    float *clear;
+    FCL_TRY(create_layer(frame, &clear));
+    int64_t stride = points->shape.dim[1];
+    for (int64_t i = 0; i < points->shape.dim[0]; i++) {
+        const float *p = points->data + i * stride;
+        double x, y;
+        place(frame, p, &x, &y);
+        if (isfinite(p[0]) && isfinite(p[1]))
+            cover_disc(clear, frame, x, y, radius, opacity);
+    }
+    blend_layer(canvas, frame, clear, color);
+    free(clear);
+    return FCL_OK;
+}
+
+/* Small discs, a pixel apart. */
+static void cover_line(float *clear, const fcl_frame *frame, const float *from, const float *to,
+                       double opacity)
+{
+    enum { LONGEST = 4096 };
+    double x0, y0, x1, y1;
+    place(frame, from, &x0, &y0);
+    place(frame, to, &x1, &y1);
+    double length = hypot(x1 - x0, y1 - y0);
+    if (!(length < LONGEST)) /* also of what is not finite */
+        return;
+    int count = (int)ceil(length);
+    for (int i = 0; i < count; i++)
+        cover_disc(clear, frame, x0 + (x1 - x0) * i / count, y0 + (y1 - y0) * i / count, 0.4, opacity);
+}
+
+int fcl_canvas_paths(fcl_canvas *canvas, const fcl_frame *frame, const fcl_array *paths, uint32_t color,
+                     double opacity)
+{
+    float *clear;
+    int64_t times = paths->shape.dim[0], row = paths->shape.dim[1] * 2;
+    FCL_TRY(create_layer(frame, &clear));
+    for (int64_t i = 0; i < row; i += 2) {
+        for (int64_t k = 1; k < times; k++) {
+            const float *to = paths->data + k * row + i;
+            cover_line(clear, frame, to - row, to, opacity);
+        }
+    }
+    blend_layer(canvas, frame, clear, color);
     free(clear);
     return FCL_OK;
 }

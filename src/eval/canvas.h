@@ -24,6 +24,10 @@ int fcl_canvas_write(const fcl_canvas *canvas, const char *path);
 int fcl_canvas_points(fcl_canvas *canvas, const fcl_frame *frame, const fcl_array *points, uint32_t color,
                       double radius, double opacity);
 
+/* Draws the paths (T, K, 2) of K points, T places each, as thin lines, clipped to the frame. */
+int fcl_canvas_paths(fcl_canvas *canvas, const fcl_frame *frame, const fcl_array *paths, uint32_t color,
+                     double opacity);
+
 /* The frame's border with round numbers at its sides and a title. Without charts: the border alone. */
 int fcl_canvas_axes(fcl_canvas *canvas, const fcl_frame *frame, const char *title);
 

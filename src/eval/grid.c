@@ -15,14 +15,14 @@ typedef struct grid {
     int64_t pixel_width, pixel_height; /* of the whole */
 } grid;
 
-static void plan(const fcl_array *pictures, grid *g)
+static void plan(const fcl_array *pictures, int64_t columns, grid *g)
 {
     const int64_t *dim = pictures->shape.dim;
     g->count = dim[0] < MOST ? dim[0] : MOST;
     g->channels = pictures->shape.rank == 4 ? dim[1] : 1;
     g->height = dim[pictures->shape.rank - 2];
     g->width = dim[pictures->shape.rank - 1];
-    g->columns = (int64_t)ceil(sqrt((double)g->count));
+    g->columns = columns > 0 ? columns : (int64_t)ceil(sqrt((double)g->count));
     g->rows = (g->count + g->columns - 1) / g->columns;
     g->scale = WIDTH_AIM / (g->columns * g->width);
     g->scale = g->scale < 1 ? 1 : g->scale > LARGEST_SCALE ? LARGEST_SCALE : g->scale;
@@ -49,10 +49,10 @@ static void draw_picture(const grid *g, const float *picture, uint8_t *corner)
     }
 }
 
-int fcl_grid_write(const char *path, const fcl_array *pictures)
+int fcl_grid_write(const char *path, const fcl_array *pictures, int64_t columns)
 {
     grid g;
-    plan(pictures, &g);
+    plan(pictures, columns, &g);
     if (g.pixel_width > LARGEST_SIDE || g.pixel_height > LARGEST_SIDE)
         return fcl_fail(FCL_ERR_UNSUPPORTED, "cannot draw %s: a grid of %lld by %lld pixels is too large",
                         path, (long long)g.pixel_width, (long long)g.pixel_height);

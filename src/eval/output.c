@@ -35,7 +35,7 @@ static int write_png(const char *path, const fcl_array *samples, const fcl_pictu
     if (shape->rank == 2 && shape->dim[1] >= 2)
         return fcl_scatter_write(path, samples, options);
     if (shape->rank == 3 || (shape->rank == 4 && (shape->dim[1] == 1 || shape->dim[1] == 3)))
-        return fcl_grid_write(path, samples);
+        return fcl_grid_write(path, samples, 0);
     return fcl_fail(
         FCL_ERR_SHAPE,
         "cannot draw %s: samples %s are neither points (N, 2 or more) nor pictures (N, 1 or 3, H, W); "

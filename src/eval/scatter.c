@@ -42,24 +42,27 @@ static int include_points(const fcl_array *points, int axis, range *span)
                      : fcl_fail(FCL_ERR_NUMERIC, "none of the %lld points to draw is finite", (long long)n);
 }
 
-static int fit_frame(const fcl_array *points, const fcl_array *reference, fcl_frame *frame)
+int fcl_scatter_fit(int count, const fcl_array *const *sets, fcl_frame *frame)
 {
     range axis[2];
     for (int i = 0; i < 2; i++) {
         axis[i] = (range){INFINITY, -INFINITY};
-        FCL_TRY(include_points(points, i, &axis[i]));
-        if (reference)
-            FCL_TRY(include_points(reference, i, &axis[i]));
+        for (int k = 0; k < count; k++) {
+            if (sets[k])
+                FCL_TRY(include_points(sets[k], i, &axis[i]));
+        }
     }
     double span = fmax(axis[0].high - axis[0].low, axis[1].high - axis[1].low);
     double half = span > 0 ? 0.55 * span : fmax(1e-3 * fabs(axis[0].low), 1); /* 5 % of air on each side */
     double x = (axis[0].low + axis[0].high) / 2, y = (axis[1].low + axis[1].high) / 2;
-    *frame = (fcl_frame){MARGIN_LEFT, MARGIN_TOP, SIDE, SIDE, x - half, x + half, y - half, y + half};
+    frame->x_low = x - half;
+    frame->x_high = x + half;
+    frame->y_low = y - half;
+    frame->y_high = y + half;
     return FCL_OK;
 }
 
-/* Many points are drawn smaller and fainter, so that density shows. */
-static int draw_points(fcl_canvas *canvas, const fcl_frame *frame, const fcl_array *points, uint32_t color)
+int fcl_scatter_draw(fcl_canvas *canvas, const fcl_frame *frame, const fcl_array *points, uint32_t color)
 {
     double crowd = fmax(1, (double)points->shape.dim[0] / 1000);
     double radius = fmax(1.2, 3 / pow(crowd, 0.25)), opacity = fmax(0.08, 0.65 / pow(crowd, 0.25));
@@ -71,16 +74,16 @@ int fcl_scatter_write(const char *path, const fcl_array *points, const fcl_pictu
     const fcl_array *reference = options->reference;
     if (reference && (reference->shape.rank != 2 || reference->shape.dim[1] < 2))
         return fcl_fail(FCL_ERR_SHAPE, "cannot draw %s: the reference is not a set of points (N, D)", path);
-    fcl_frame frame;
+    fcl_frame frame = {MARGIN_LEFT, MARGIN_TOP, SIDE, SIDE};
     fcl_canvas canvas;
-    FCL_TRY(fit_frame(points, reference, &frame));
+    FCL_TRY(fcl_scatter_fit(2, (const fcl_array *const[]){points, reference}, &frame));
     FCL_TRY(fcl_canvas_create(MARGIN_LEFT + SIDE + MARGIN_RIGHT, MARGIN_TOP + SIDE + MARGIN_BOTTOM, WHITE,
                               &canvas));
     int status = fcl_canvas_axes(&canvas, &frame, options->title); /* first: its lines lie under the points */
     if (status == FCL_OK && reference)
-        status = draw_points(&canvas, &frame, reference, GREY);
+        status = fcl_scatter_draw(&canvas, &frame, reference, GREY);
     if (status == FCL_OK)
-        status = draw_points(&canvas, &frame, points, BLUE);
+        status = fcl_scatter_draw(&canvas, &frame, points, BLUE);
     if (status == FCL_OK)
         status = fcl_canvas_write(&canvas, path);
     fcl_canvas_destroy(&canvas);

@@ -31,6 +31,9 @@ json 'abs(o["metrics"]["w2"]["deviation"] - 5 / 2 ** 0.5) < 1e-4 and len(o["subj
 expect 0 eval a.csv b.csv --metrics mmd --bandwidth 0.5,2
 printed "kernels of 0.5,2"
 
+expect 0 eval a.csv b.csv --metrics w2 --chart points.png
+[ -s points.png ] || fail "there is no chart"
+
 # A model.
 expect 0 train moons --labels --out run --steps 100 --width 16 --depth 2 --batch 64 --samples-every off
 expect 0 eval run moons --n 300 --steps 10 --json
@@ -67,6 +70,8 @@ refused 2 "nfe is a property of models, not of samples" eval a.csv b.csv --metri
 refused 1 "bandwidth" eval a.csv b.csv --bandwidth wide
 refused 2 "--points: \"0\" is not usable" eval a.csv b.csv --points 0
 refused 1 "has no sample of that class" eval a.csv b.csv --label 1
+refused 2 "has to end in .png" eval a.csv b.csv --chart points.jpg
+refused 1 "the folder missing does not exist" eval a.csv b.csv --chart missing/a.png
 refused 1 "no such thing" eval run moons --device "no such thing"
 mkdir nothing
 refused 1 "nothing" eval nothing moons

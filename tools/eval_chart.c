@@ -1,0 +1,38 @@
+/* The picture of flowcl eval. */
+#include "eval.h"
+
+#include <string.h>
+#include <strings.h>
+
+int eval_check_chart(evaluation *work)
+{
+    const char *path = work->settings->chart;
+    size_t length = path ? strlen(path) : 0;
+    if (!path)
+        return FCL_OK;
+    if (length > 4 && strcasecmp(path + length - 4, ".png") == 0)
+        return fcl_samples_check_path(path);
+    snprintf(work->fault, sizeof work->fault, "--chart %s: the file's name has to end in .png", path);
+    return FCL_ERR_ARGUMENT;
+}
+
+static bool are_pictures(fcl_shape sample)
+{
+    return sample.rank == 2 || (sample.rank == 3 && (sample.dim[0] == 1 || sample.dim[0] == 3));
+}
+
+/* Beside pictures stand the nearest of all the data, not only of what was drawn of it. */
+int eval_draw_chart(evaluation *work, const eval_subject *subject)
+{
+    fcl_array *all = NULL;
+    int status = FCL_OK;
+    if (!work->settings->chart)
+        return FCL_OK;
+    if (are_pictures(work->data->shape))
+        status = fcl_dataset_take(work->data, 0, work->data->count, &all);
+    fcl_flow_picture picture = {.data = all ? all : work->reference, .samples = subject->samples};
+    if (status == FCL_OK)
+        status = fcl_flow_picture_write(work->settings->chart, &picture);
+    fcl_array_destroy(&all);
+    return status;
+}

@@ -14,6 +14,7 @@
 #define ODE_ACCEPTED 4
 #define ODE_REJECTED 5
 #define ODE_ACTIVE 6
+#define ODE_PROPOSED 7
 
 /* The state after a step whose error norm is `norm`. */
 static inline float8 ode_control(float8 old, float norm, float order, bool accepted)
@@ -24,8 +25,8 @@ static inline float8 ode_control(float8 old, float norm, float order, bool accep
     if (norm < 1e30f)
         factor = clamp(0.9f * pow(max(norm, 1e-6f), -0.7f / order) * pow(max(s[ODE_ERROR], 1e-4f), 0.4f / order),
                        0.2f, 5.0f);
+    bool last = accepted && s[ODE_H] == s[ODE_T_END] - s[ODE_T];
     if (accepted) {
-        bool last = s[ODE_H] == s[ODE_T_END] - s[ODE_T];
         s[ODE_T] = last ? s[ODE_T_END] : s[ODE_T] + s[ODE_H];
         s[ODE_ERROR] = norm;
         s[ODE_ACCEPTED] += 1;
@@ -38,6 +39,8 @@ static inline float8 ode_control(float8 old, float norm, float order, bool accep
     bool done = accepted && !(left * s[ODE_H] > 0);
     /* Below four rounding errors of t a step no longer moves it. The comparison is false for a NaN. */
     bool alive = fabs(h) >= 4.8e-7f * max(fabs(s[ODE_T]), fabs(s[ODE_T_END]));
+    /* A step that t_end has cut short says less of the next size than what was proposed before it. */
+    s[ODE_PROPOSED] = last && fabs(s[ODE_PROPOSED]) > fabs(h) ? s[ODE_PROPOSED] : h;
     if (fabs(h) * 1.01f >= fabs(left))
         h = left;
     s[ODE_H] = done || !alive ? 0.0f : h;

@@ -349,8 +349,8 @@ static void control_step(double *s, double norm, double order)
     if (isfinite(norm))
         factor = 0.9 * pow(fmax(norm, 1e-6), -0.7 / order) * pow(fmax(s[FCL_ODE_ERROR], 1e-4), 0.4 / order);
     factor = fmin(fmax(factor, 0.2), accepted ? 5 : 0.9);
+    bool last = accepted && s[FCL_ODE_H] == s[FCL_ODE_T_END] - s[FCL_ODE_T];
     if (accepted) {
-        bool last = s[FCL_ODE_H] == s[FCL_ODE_T_END] - s[FCL_ODE_T];
         s[FCL_ODE_T] = last ? s[FCL_ODE_T_END] : s[FCL_ODE_T] + s[FCL_ODE_H];
         s[FCL_ODE_ERROR] = norm;
     }
@@ -359,6 +359,7 @@ static void control_step(double *s, double norm, double order)
     bool done = accepted && left * s[FCL_ODE_H] <= 0;
     bool stuck = !done && !(fabs(h) >= 4.8e-7 * fmax(fabs(s[FCL_ODE_T]), fabs(s[FCL_ODE_T_END])));
     s[FCL_ODE_ACTIVE] = done ? 0 : stuck ? -1 : 1;
+    s[FCL_ODE_PROPOSED] = last && fabs(s[FCL_ODE_PROPOSED]) > fabs(h) ? s[FCL_ODE_PROPOSED] : h;
     s[FCL_ODE_H] = done || stuck ? 0 : fabs(h) * 1.01 >= fabs(left) ? left : h;
 }
 

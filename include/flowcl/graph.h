@@ -186,7 +186,7 @@ enum fcl_ode_state { /* columns of the state */
     FCL_ODE_ACCEPTED, /* steps accepted so far, rejected so far */
     FCL_ODE_REJECTED,
     FCL_ODE_ACTIVE, /* 1 while running, 0 when t_end is reached, -1 when h underflows (stuck) */
-    FCL_ODE_SPARE,
+    FCL_ODE_PROPOSED, /* the next h before t_end cuts it short; start with 0 */
     FCL_ODE_STATE
 };
 typedef struct fcl_ode_control {

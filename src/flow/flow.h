@@ -44,10 +44,12 @@ typedef struct fcl_tableau { /* tableau.c */
     const double *a;       /* rows 1, 2, ... of the strictly lower triangle: 1, 2, ... numbers */
     const double *b, *c;   /* `stages` numbers each */
     const double *b_error; /* b less the weights of the compared solution; NULL: fixed steps only */
+    int adams;             /* an Adams-Bashforth method of so many slopes (adams.c); 0: Runge-Kutta */
+    const char *starter;   /* the Runge-Kutta method of its first steps */
     const char *help;
 } fcl_tableau;
 
-enum { FCL_MAX_STAGES = 16 };
+enum { FCL_MAX_STAGES = 16, FCL_MOST_ADAMS = 4 };
 
 typedef struct fcl_probe_law fcl_probe_law; /* likelihood.c: how a probe's numbers are drawn */
 

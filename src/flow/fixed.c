@@ -1,0 +1,126 @@
+/* The graphs of a solver with fixed steps. Times and sizes are scalars that the host knows before: a run sets
+ * them without a transfer, and where a kernel repeats the step, all of them are one launch. */
+#include "flow/solver.h"
+
+#include "base/error.h"
+
+static int compile(const fcl_solver *solver, const fcl_fixed_step *step)
+{
+    int most = solver->steps < 1024 ? solver->steps : 1024;
+    return fcl_graph_compile(step->graph, solver->device, &(fcl_graph_options){.repeat = most});
+}
+
+static fcl_tensor *add_scalar(fcl_fixed_step *step, fcl_tensor *scalar)
+{
+    return step->scalar[step->scalars++] = scalar;
+}
+
+static fcl_tensor *of_each_sample(const fcl_solver *solver, fcl_tensor *scalar)
+{
+    return fcl_expand(scalar, FCL_SHAPE(solver->batch, 1));
+}
+
+/* The slopes that Adams-Bashforth keeps: past[1] of the last step, past[2] of the one before ... */
+static void bind_past(const fcl_solver *solver, fcl_tensor *x, fcl_tensor **past)
+{
+    for (int age = 1; age < solver->tableau->adams; age++)
+        past[age] =
+            fcl_leaf(fcl_tensor_graph(x), "past slope", FCL_F32, fcl_tensor_shape(x), solver->past[age], 0);
+}
+
+static void keep_slope(const fcl_solver *solver, fcl_tensor *slope, fcl_tensor **past)
+{
+    past[0] = slope;
+    for (int age = 1; age < solver->tableau->adams; age++)
+        fcl_assign(past[age], past[age - 1]);
+}
+
+/* --- Runge-Kutta; scalars: the step's size, then the time of each stage, one for stages of equal c --- */
+
+static int stage_of_same_time(const fcl_tableau *tableau, int stage)
+{
+    int first = 0;
+    while (tableau->c[first] != tableau->c[stage])
+        first++;
+    return first;
+}
+
+static int build_runge_kutta(const fcl_solver *solver, fcl_velocity velocity, void *data,
+                             fcl_fixed_step *step)
+{
+    const fcl_tableau *tableau = step->tableau;
+    fcl_tensor *times[FCL_MAX_STAGES], *k[FCL_MAX_STAGES], *past[FCL_MOST_ADAMS];
+    step->graph = fcl_graph_create();
+    fcl_tensor *x = fcl_solver_leaf(solver, step->graph);
+    fcl_tensor *h = add_scalar(step, fcl_scalar(step->graph, "h"));
+    for (int i = 0; i < tableau->stages; i++) {
+        int first = stage_of_same_time(tableau, i);
+        fcl_tensor *t = add_scalar(step, first < i ? step->scalar[1 + first] : fcl_scalar(step->graph, "t"));
+        times[i] = first < i ? times[first] : of_each_sample(solver, t);
+    }
+    bind_past(solver, x, past);
+    k[0] = fcl_velocity_build(velocity, data, x, times[0]);
+    fcl_assign(x, fcl_stages_build(tableau, velocity, data, x, h, times, k));
+    keep_slope(solver, k[0], past);
+    return compile(solver, step);
+}
+
+/* At both ends exactly the grid's times. */
+static void runge_kutta_numbers(const fcl_tableau *tableau, const double *now, float *numbers)
+{
+    numbers[0] = (float)(now[1] - now[0]);
+    for (int i = 0; i < tableau->stages; i++)
+        numbers[1 + i] = (float)((1 - tableau->c[i]) * now[0] + tableau->c[i] * now[1]);
+}
+
+/* --- Adams-Bashforth; scalars: the step's time, then the weight of each slope, the step's size in it --- */
+
+static int build_adams(const fcl_solver *solver, fcl_velocity velocity, void *data, fcl_fixed_step *step)
+{
+    fcl_tensor *past[FCL_MOST_ADAMS];
+    step->graph = fcl_graph_create();
+    fcl_tensor *x = fcl_solver_leaf(solver, step->graph);
+    fcl_tensor *t = add_scalar(step, fcl_scalar(step->graph, "t"));
+    bind_past(solver, x, past);
+    past[0] = fcl_velocity_build(velocity, data, x, of_each_sample(solver, t));
+    fcl_tensor *sum = x;
+    for (int age = 0; age < step->tableau->adams; age++) {
+        fcl_tensor *weight = add_scalar(step, fcl_scalar(step->graph, "weight"));
+        sum = fcl_add(sum, fcl_mul(weight, past[age]));
+    }
+    fcl_assign(x, sum);
+    keep_slope(solver, past[0], past);
+    return compile(solver, step);
+}
+
+static void adams_numbers(const fcl_tableau *tableau, const double *now, float *numbers)
+{
+    double weights[FCL_MOST_ADAMS];
+    fcl_adams_weights(now, tableau->adams, weights);
+    numbers[0] = (float)now[0];
+    for (int age = 0; age < tableau->adams; age++)
+        numbers[1 + age] = (float)weights[age];
+}
+
+/* --- either --- */
+
+void fcl_fixed_numbers(const fcl_fixed_step *step, const double *now, float *numbers)
+{
+    if (step->tableau->adams)
+        adams_numbers(step->tableau, now, numbers);
+    else
+        runge_kutta_numbers(step->tableau, now, numbers);
+}
+
+int fcl_solver_build_fixed(fcl_solver *solver, fcl_velocity velocity, void *data)
+{
+    solver->fixed.tableau = solver->tableau;
+    if (!solver->tableau->adams)
+        return build_runge_kutta(solver, velocity, data, &solver->fixed);
+    size_t bytes = fcl_buffer_size(solver->x);
+    for (int age = 1; age < solver->tableau->adams; age++)
+        FCL_TRY(fcl_buffer_create(solver->device, bytes, &solver->past[age]));
+    solver->first.tableau = fcl_tableau_find(solver->tableau->starter);
+    FCL_TRY(build_runge_kutta(solver, velocity, data, &solver->first));
+    return build_adams(solver, velocity, data, &solver->fixed);
+}

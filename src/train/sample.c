@@ -66,7 +66,7 @@ static fcl_tensor *velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_ten
 /* As many rows at once as hold about a million numbers. */
 static int64_t part_rows(const fcl_sample_options *options, int64_t size, int64_t most)
 {
-    enum { NUMBERS = 1 << 20, MOST_ROWS = 4096 };
+    enum { NUMBERS = 1 << 20, MOST_ROWS = 16384 };
     int64_t limit = options->batch;
     if (!limit)
         limit = NUMBERS / size < 1 ? 1 : NUMBERS / size > MOST_ROWS ? MOST_ROWS : NUMBERS / size;

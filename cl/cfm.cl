@@ -1,25 +1,4 @@
-/* Conditional flow matching: the point on the path and its target, the loss of a sample, and its gradient.
- * Rows are samples, D numbers each. */
-
-/* x_t = alpha x1 + sigma x0 + tube eps, target = alpha' x1 + sigma' x0. Dimension 0 runs over D, dimension 1
- * over the samples. A result that nobody reads is NULL; so is eps without a tube. */
-kernel void cfm_point(const global float *restrict x0, const global float *restrict x1,
-                      const global float *restrict t, const global float *restrict eps, float tube, int path,
-                      int d, int rows, global float *restrict x_t, global float *restrict target)
-{
-    int x = get_global_id(0), row = get_global_id(1);
-    if (x >= d || row >= rows)
-        return;
-    path_point point = path_at(path, t[row]);
-    int i = row * d + x;
-    float source = x0[i], data = x1[i];
-    if (x_t) {
-        float mean = point.alpha * data + point.sigma * source;
-        x_t[i] = eps ? mean + tube * eps[i] : mean;
-    }
-    if (target)
-        target[i] = point.alpha_dot * data + point.sigma_dot * source;
-}
+/* Conditional flow matching: the loss of a sample, and its gradient. Rows are samples, D numbers each. */
 
 /* loss = mean over D of (v - u)^2, a work-group a sample. */
 kernel void cfm_loss(const global float *restrict v, const global float *restrict u, int d,

@@ -156,6 +156,14 @@ kernel void noise_normal_wide(global float *restrict out, int count, int row_siz
     noise_store16(value, out, first, block, count);
 }
 
+/* The numbers of the rows; seed and step are of no use here. */
+kernel void noise_row_number(global float *restrict out, int rows, ulong seed, uint step, ulong first_row)
+{
+    int row = get_global_id(0);
+    if (row < rows)
+        out[row] = first_row + row;
+}
+
 /* Rows of a data set of `count`: sample s stands at place s % count of the permutation of epoch s / count. */
 kernel void noise_batch_index(global int *restrict out, int batch, int count, ulong batch_total, uint stream,
                               ulong seed, uint step, ulong first_row)

@@ -291,23 +291,29 @@ static void eval_batch_index(const evaluation *e)
     }
 }
 
-/* --- flow matching: the linear path --- */
+static void eval_row_number(const evaluation *e)
+{
+    for (int64_t i = 0; i < e->size; i++)
+        e->out[i] = (double)(e->r->graph->first_row + (uint64_t)i);
+}
+
+static void eval_interpolate(const evaluation *e)
+{
+    int64_t last = e->node->input[0]->shape.dim[0] - 1, columns = e->node->shape.dim[1];
+    for (int64_t i = 0; i < e->size; i++) {
+        double place = fmin(fmax(e->in[1][i / columns], 0), 1) * (double)last;
+        int64_t cell = place < (double)last ? (int64_t)place : last - 1;
+        const double *at = e->in[0] + cell * columns + i % columns;
+        e->out[i] = at[0] + (place - (double)cell) * (at[columns] - at[0]);
+    }
+}
+
+/* --- flow matching --- */
 
 static double *part_of(const evaluation *e, int index)
 {
     const fcl_tensor *part = e->node->part[index];
     return part && part->id < e->r->count ? e->r->value[part->id] : NULL;
-}
-
-static void eval_cfm_point(const evaluation *e)
-{
-    int64_t d = row_size(e->node->shape);
-    double *target = part_of(e, 0);
-    for (int64_t i = 0; i < e->size; i++) {
-        double t = e->in[2][i / d], noise = e->node->inputs == 4 ? e->in[3][i] : 0;
-        e->out[i] = t * e->in[1][i] + (1 - t) * e->in[0][i] + e->node->attributes.number[0] * noise;
-        target[i] = e->in[1][i] - e->in[0][i];
-    }
 }
 
 static void eval_cfm_loss(const evaluation *e)
@@ -419,7 +425,8 @@ static const struct {
     {"normal", eval_normal},
     {"uniform", eval_uniform},
     {"batch_index", eval_batch_index},
-    {"cfm_point", eval_cfm_point},
+    {"row_number", eval_row_number},
+    {"interpolate", eval_interpolate},
     {"cfm_loss", eval_cfm_loss},
     {"cfm_loss_grad", eval_cfm_loss_grad},
     {"ode_advance", eval_ode_advance},

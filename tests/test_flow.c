@@ -61,6 +61,8 @@ static void every_row_has_a_name_and_a_help(void **state)
     } tables[] = {
         {fcl_path_name, fcl_path_help, "linear"},    {fcl_coupling_name, fcl_coupling_help, "independent"},
         {fcl_time_name, fcl_time_help, "uniform"},   {fcl_loss_name, fcl_loss_help, "squared"},
+        {fcl_weight_name, fcl_weight_help, "one"},   {fcl_time_draw_name, fcl_time_draw_help, "independent"},
+        {fcl_prediction_name, fcl_prediction_help, "v"},
         {fcl_solver_name, fcl_solver_help, "euler"},
     };
     (void)state;
@@ -95,31 +97,14 @@ static void a_wrong_name_is_told_the_nearest(void **state)
             assert_non_null(strstr(fcl_error(), wrong[i].words[j]));
     }
     assert_ok(fcl_cfm_check(&(fcl_cfm_options){0}));
-    assert_ok(fcl_cfm_check(&(fcl_cfm_options){"linear", "independent", "uniform", "squared", 0.1f}));
-}
-
-/* --- times --- */
-
-static void uniform_times_have_their_moments(void **state)
-{
-    enum { MOST = 20000 };
-    static float t[MOST];
-    int64_t count = rows(*state, MOST);
-    double mean = 0, square = 0;
-    fcl_graph *graph = fcl_graph_create();
-    fcl_tensor *times = fcl_output(fcl_time_find("uniform")->draw(graph, count));
-    fcl_graph_random(graph, 7, 1, 0);
-    assert_ok(fcl_graph_compile(graph, *state, NULL));
-    assert_ok(fcl_graph_run(graph));
-    assert_ok(fcl_tensor_read(times, t));
-    for (int64_t i = 0; i < count; i++) {
-        assert_true(t[i] > 0 && t[i] < 1);
-        mean += t[i] / (double)count;
-        square += (double)t[i] * t[i] / (double)count;
-    }
-    assert_near(mean, 1. / 2, 5 * sqrt(1. / 12 / (double)count));
-    assert_near(square, 1. / 3, 5 * sqrt(4. / 45 / (double)count));
-    fcl_graph_destroy(&graph);
+    assert_ok(fcl_cfm_check(&(fcl_cfm_options){.path = "linear",
+                                               .coupling = "independent",
+                                               .prediction = "v",
+                                               .time = "uniform",
+                                               .time_draw = "independent",
+                                               .weight = "one",
+                                               .loss = "squared",
+                                               .sigma = 0.1f}));
 }
 
 /* --- the objective at the exact velocity ---
@@ -321,7 +306,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row_has_a_name_and_a_help),
         cmocka_unit_test(a_wrong_name_is_told_the_nearest),
-        cmocka_unit_test(uniform_times_have_their_moments),
         cmocka_unit_test(the_least_loss_is_the_conditional_variance),
         cmocka_unit_test(the_gradient_is_the_difference_quotient),
         cmocka_unit_test(a_step_draws_anew_and_repeats),

@@ -405,10 +405,10 @@ static void results_that_nobody_reads_are_not_stored(void **state)
     for (int part = 0; part < 2; part++) {
         trial *t = trial_create();
         fcl_shape rows = FCL_SHAPE(200, 3);
-        fcl_tensor *x0 = trial_input(t, rows, SMOOTH, 0), *x1 = trial_input(t, rows, SMOOTH, 0), *target;
-        fcl_tensor *x_t = fcl_cfm_point(FCL_PATH_LINEAR, x0, x1, trial_input(t, FCL_SHAPE(200, 1), TIME, 0),
-                                        NULL, 0, &target);
-        fcl_tensor *kept = fcl_output(part ? target : x_t);
+        fcl_tensor *x = trial_input(t, rows, SMOOTH, 0), *k = trial_input(t, rows, SMOOTH, 0);
+        fcl_tensor *done = trial_input(t, FCL_SHAPE(200, FCL_ODE_STATE), PREPARED, 0); /* no sample moves */
+        fcl_ode_next next = fcl_ode_advance(&(fcl_ode_control){1e-3f, 1e-3f, 4}, x, k, k, k, k, done);
+        fcl_tensor *kept = fcl_output(part ? next.k_first : next.x);
         trial_fill(t);
         trial_evaluate(t, 0, 0, NULL, NULL);
         assert_ok(fcl_graph_compile(t->graph, *state, NULL));
@@ -487,8 +487,8 @@ static void wrong_samples(fcl_graph *graph, fcl_tensor *x)
 
 static void no_derivative(fcl_graph *graph, fcl_tensor *x)
 {
-    fcl_tensor *target, *dx, *t = input(graph, "t", FCL_SHAPE(7, 1));
-    fcl_vjp(fcl_cfm_point(FCL_PATH_LINEAR, x, x, t, NULL, 0, &target), NULL, 1, &x, &dx);
+    fcl_tensor *dx, *t = input(graph, "t", FCL_SHAPE(7, 1));
+    fcl_vjp(fcl_interpolate(x, t), NULL, 1, &x, &dx);
 }
 
 static void mistakes_are_told_in_words(void **state)
@@ -508,7 +508,7 @@ static void mistakes_are_told_in_words(void **state)
         {wrong_index, {"gather_rows", "label", "int32"}},
         {wrong_target, {"assign", "hidden", ""}},
         {wrong_samples, {"cfm_loss", "(7, 8)", "points"}},
-        {no_derivative, {"derivative", "cfm_point", ""}},
+        {no_derivative, {"derivative", "interpolate", ""}},
     };
     for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
         fcl_graph *graph = fcl_graph_create();

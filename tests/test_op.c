@@ -238,18 +238,16 @@ static int build_batch_index(fcl_graph *graph, fcl_tensor **x, const setting *s,
     return 1;
 }
 
-#define ROWS(b, d) S(b, d), S(b, d), S(b, 1), S(b, d)
-static const setting points[] = {{{ROWS(3, 2)}, {1}}, {{ROWS(3, 2)}, {0}}, {{ROWS(17, 65)}, {1}}, {{ROWS(257, 3)}, {0}}};
-static const setting losses[] = {{{ROWS(3, 2)}}, {{ROWS(5, 1)}}, {{ROWS(17, 65)}}, {{ROWS(257, 2)}}, {{ROWS(3, 784)}}};
-
-/* p: with a tube */
-static int build_cfm_point(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+static int build_row_number(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
 {
-    (void)graph;
-    fcl_tensor *eps = s->p[0] ? x[3] : NULL;
-    y[0] = fcl_cfm_point(FCL_PATH_LINEAR, x[0], x[1], x[2], eps, s->p[0] ? 0.1f : 0, &y[1]);
-    return 2;
+    (void)x;
+    y[0] = fcl_row_number(graph, s->shape[0].dim[0]);
+    return 1;
 }
+
+static const setting curves[] = {{{S(2, 1), S(3, 1)}}, {{S(5, 3), S(7, 1)}}, {{S(33, 4), S(257, 1)}}};
+#define ROWS(b, d) S(b, d), S(b, d), S(b, 1), S(b, d)
+static const setting losses[] = {{{ROWS(3, 2)}}, {{ROWS(5, 1)}}, {{ROWS(17, 65)}}, {{ROWS(257, 2)}}, {{ROWS(3, 784)}}};
 
 /* Its adjoint is the row cfm_loss_grad. */
 static int build_cfm_loss_grad(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
@@ -340,7 +338,8 @@ static const row_case cases[] = {
     {"normal", 0, .build = build_normal, SETTINGS(draws)},
     {"uniform", 0, .build = build_uniform, SETTINGS(draws)},
     {"batch_index", 0, .build = build_batch_index, SETTINGS(batches)},
-    {"cfm_point", 4, {SMOOTH, SMOOTH, TIME, SMOOTH}, .build = build_cfm_point, SETTINGS(points)},
+    {"row_number", 0, .build = build_row_number, SETTINGS(batches)},
+    {"interpolate", 2, {SMOOTH, TIME}, .binary = fcl_interpolate, SETTINGS(curves)},
     {"cfm_loss", 2, {SMOOTH, SMOOTH}, .binary = fcl_cfm_loss, SETTINGS(losses)},
     {"cfm_loss_grad", 3, {SMOOTH, SMOOTH, SMOOTH}, .build = build_cfm_loss_grad, SETTINGS(losses)},
     {"ode_advance", 6, {SMOOTH, SMOOTH, PREPARED, SMOOTH, SMOOTH, PREPARED}, .build = build_ode_advance,

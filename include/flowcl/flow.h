@@ -30,6 +30,7 @@
 
 #include <flowcl/graph.h>
 #include <flowcl/options.h>
+#include <flowcl/path.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -42,12 +43,15 @@ typedef fcl_tensor *(*fcl_velocity)(void *data, fcl_graph *graph, fcl_tensor *x,
 
 /* --- what an objective is made of --- */
 
-FCL_API const char *fcl_path_name(int index);
-FCL_API const char *fcl_path_help(int index);
 FCL_API const char *fcl_coupling_name(int index);
 FCL_API const char *fcl_coupling_help(int index);
 FCL_API const char *fcl_time_name(int index);
 FCL_API const char *fcl_time_help(int index);
+FCL_API const char *fcl_loss_name(int index);
+FCL_API const char *fcl_time_draw_name(int index);
+FCL_API const char *fcl_time_draw_help(int index);
+FCL_API const char *fcl_weight_name(int index);
+FCL_API const char *fcl_weight_help(int index);
 FCL_API const char *fcl_loss_name(int index);
 FCL_API const char *fcl_loss_help(int index);
 
@@ -59,12 +63,20 @@ enum fcl_flow_stream {
     FCL_STREAM_PROBE = 15  /* of Hutchinson's estimate, in fcl_likelihood_run */
 };
 
+/* Rows are chosen by their names; those with parameters take them in parentheses, as numbers or formulas of
+ * numbers: "logit-normal(0.5, 1)", "polynomial(3)", "huber(pi/4)". Time laws and weights may be the user's own
+ * formula too, as paths may (path.h). */
 typedef struct fcl_cfm_options {
-    const char *path;     /* NULL: "linear" */
-    const char *coupling; /* NULL: "independent" */
-    const char *time;     /* NULL: "uniform" */
-    const char *loss;     /* NULL: "squared" */
-    float sigma;          /* standard deviation of the tube around the path, 0 to 100 */
+    const char *path;       /* NULL: "linear" */
+    const char *coupling;   /* NULL: "independent" */
+    const char *prediction; /* what the network answers with; NULL: "v" */
+    const char *time;       /* NULL: "uniform"; or the quantile of t, a formula in u: "u^2" */
+    const char *time_draw;  /* how a batch's u are drawn; NULL: "independent" */
+    const char *weight;     /* NULL: "one"; or a formula in t, alpha, sigma, and the sample's loss l */
+    const char *loss;       /* NULL: "squared" */
+    float sigma;            /* the path's width s (fcl_path_create), 0 to 100 */
+    float time_shift;       /* the noise level n = 1 - t becomes s n / (1 + (s - 1) n), once; 0: 1, no shift */
+    int64_t batch_total;    /* samples of the whole step, where a batch is a part of it; 0: the batch is all */
 } fcl_cfm_options;
 
 /* Whether an objective can be built of these options. FCL_ERR_ARGUMENT with a sentence, which names the
@@ -72,12 +84,13 @@ typedef struct fcl_cfm_options {
 FCL_API int fcl_cfm_check(const fcl_cfm_options *options);
 
 /* Conditional flow matching (Lipman et al. 2023; Tong et al. 2024): draws x0 ~ N(0, I) and pairs it with the
- * data x1 (B, D) by the coupling, draws t by the time law, and returns mean over the batch of loss(v(x_t, t),
- * u),   x_t = alpha(t) x1 + sigma(t) x0 + tube,   u = dx_t/dt, shape (). The squared loss is averaged over
- * the D numbers of a sample. A run draws anew when fcl_graph_random has set another step. `options` may be
- * NULL; options that fcl_cfm_check refuses are the graph's mistake. */
+ * data x1 (B, D) by the coupling, draws t by the time law, and returns the mean over the batch of
+ *     weight * loss(network(x_t, t), target),   x_t = alpha(t) x1 + sigma(t) x0 + tube(t) eps,
+ * shape (). The target is that of the prediction: dx_t/dt for v. The squared loss is averaged over the D numbers
+ * of a sample. No derivative goes through the weight. A run draws anew when fcl_graph_random has set another
+ * step. `options` may be NULL; options that fcl_cfm_check refuses are the graph's mistake. */
 FCL_API fcl_tensor *fcl_cfm_objective(fcl_graph *graph, const fcl_cfm_options *options, fcl_tensor *x1,
-                                      fcl_velocity velocity, void *data);
+                                      fcl_velocity network, void *data);
 
 /* The same for given pairs: row i of x0 (B, D) goes with row i of x1. options->coupling is not looked at: what
  * it says has been done. */

@@ -46,6 +46,8 @@ FCL_API void fcl_graph_destroy(fcl_graph **graph);
 
 /* Memory of the graph's own, zero until fcl_tensor_write; keeps its content from run to run. */
 FCL_API fcl_tensor *fcl_input(fcl_graph *graph, const char *name, fcl_type type, fcl_shape shape);
+/* The same, holding a copy of `values` from compile on. */
+FCL_API fcl_tensor *fcl_input_filled(fcl_graph *graph, const char *name, fcl_shape shape, const float *values);
 /* A window of the caller's buffer, `offset` bytes from its start (a multiple of FCL_BUFFER_ALIGN). */
 FCL_API fcl_tensor *fcl_leaf(fcl_graph *graph, const char *name, fcl_type type, fcl_shape shape,
                              fcl_buffer *buffer, size_t offset);
@@ -133,6 +135,10 @@ FCL_API fcl_tensor *fcl_gather_rows(fcl_tensor *table, fcl_tensor *index, float 
 /* The adjoint: rows (B, ...) added into zeros (N, ...) at their index, in the order of B. */
 FCL_API fcl_tensor *fcl_scatter_rows(fcl_tensor *rows, fcl_tensor *index, int64_t count);
 
+/* Functions given by their values at N equal steps from 0 to 1: table (N, C), x (B, 1) -> (B, C), linear between
+ * the steps; x is clamped into 0 to 1. No derivative goes through it. */
+FCL_API fcl_tensor *fcl_interpolate(fcl_tensor *table, fcl_tensor *x);
+
 /* --- random numbers (noise.cl) ---
  * Philox4x32-10 counted by (seed, stream, step, element): fcl_graph_random sets seed, step and the number of
  * the first row; element = (first row + row) * row size + column. So a batch split into parts draws the same
@@ -144,18 +150,12 @@ FCL_API fcl_tensor *fcl_uniform(fcl_graph *graph, fcl_shape shape, uint32_t stre
  * replacement. batch_total is the samples of a whole step. */
 FCL_API fcl_tensor *fcl_batch_index(fcl_graph *graph, int64_t count, int64_t batch, int64_t batch_total,
                                     uint32_t stream);
+/* (B, 1): first row + row. */
+FCL_API fcl_tensor *fcl_row_number(fcl_graph *graph, int64_t batch);
 FCL_API void fcl_graph_random(fcl_graph *graph, uint64_t seed, uint32_t step, uint64_t first_row);
 
 /* --- conditional flow matching (cfm.cl); rows are samples, D their flattened size --- */
 
-typedef enum fcl_path_kind {
-    FCL_PATH_LINEAR /* alpha = t, sigma = 1 - t (Lipman et al. 2023; Liu et al. 2023) */
-} fcl_path_kind;
-
-/* x_t = alpha(t) x1 + sigma(t) x0 + tube eps and u = alpha'(t) x1 + sigma'(t) x0, in one pass.
- * x0, x1 (B, D), t (B, 1), eps (B, D) or NULL with tube 0 -> x_t (B, D), *target (B, D) = u. */
-FCL_API fcl_tensor *fcl_cfm_point(fcl_path_kind path, fcl_tensor *x0, fcl_tensor *x1, fcl_tensor *t,
-                                  fcl_tensor *eps, float tube, fcl_tensor **target);
 /* The squared error of each sample, averaged over its D numbers: v, u (B, D) -> (B, 1). Differentiable in v
  * and u. */
 FCL_API fcl_tensor *fcl_cfm_loss(fcl_tensor *v, fcl_tensor *u);

@@ -66,7 +66,9 @@ enum {
     FCL_OPTION_CAN_BE_OFF = 1,   /* a number that knows "off", stored as FCL_OFF; its default is not 0 */
     FCL_OPTION_COMMAND_LINE = 2, /* belongs to one call, not to a configuration: neither read from nor written
                                     to YAML and JSON */
-    FCL_OPTION_REQUIRED = 4      /* fcl_options_finish refuses its absence */
+    FCL_OPTION_REQUIRED = 4,     /* fcl_options_finish refuses its absence */
+    FCL_OPTION_FORMULA = 8       /* a choice that takes other text too, unless it is a plain word ("t^2", "mode(1)");
+                                    who uses the option reads it */
 };
 
 typedef struct fcl_option {
@@ -77,6 +79,7 @@ typedef struct fcl_option {
     const char *fallback;             /* the default as text; NULL: 0, no, or no string */
     unsigned flags;                   /* FCL_OPTION_CAN_BE_OFF | ... */
     const char *(*choice)(int index); /* the names a string may have: the index-th, NULL past the last */
+    const char *(*choice_help)(int index); /* what the index-th name is, for the help; NULL: the names alone */
     const char *placeholder;          /* what the help calls the value ("FILE"); NULL: by type */
     const char *group;                /* heading in the help; NULL: the one of the row before */
     const char *help;                 /* one sentence fragment, lower case, no full stop */

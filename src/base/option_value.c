@@ -245,12 +245,17 @@ static bool read_number(const fcl_option *row, const char *text, void *at)
            !(number == 0 && (fcl_option_refuses_zero(row) || fcl_option_can_be_off(row)));
 }
 
+static bool plain_word(const char *text)
+{
+    return !text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")];
+}
+
 static bool read_string(const fcl_option *row, const char *text, const char **at, fcl_arena *strings)
 {
     *at = NULL; /* "" and no string are the same, so that text can express both */
     if (!*text)
         return !row->choice || !row->fallback;
-    if (!row->choice)
+    if (!row->choice || (row->flags & FCL_OPTION_FORMULA && !plain_word(text)))
         return *at = strings ? fcl_arena_format(strings, "%s", text) : text, true;
     for (int i = 0; row->choice(i); i++)
         if (!strcmp(row->choice(i), text))

@@ -32,7 +32,7 @@ void fcl_option_describe(const fcl_option *row, bool with_default, fcl_text *tex
     fcl_text facts = {0};
     fcl_text_add(&facts, "");
     fcl_text_add(text, row->help ? row->help : "");
-    if (row->choice) {
+    if (row->choice && !(with_default && row->choice_help)) {
         fcl_text_add(text, ": ");
         add_choices(row, text);
     }
@@ -60,6 +60,8 @@ static void add_expected(const fcl_option *row, fcl_text *text)
         fcl_text_add(text, row->choice ? "one of " : "a text");
         if (row->choice)
             add_choices(row, text);
+        if (row->flags & FCL_OPTION_FORMULA)
+            fcl_text_add(text, ", or a formula");
     } else {
         fcl_text_add(text, fcl_option_is_real(row) ? "a number" : "a whole number");
         if (fcl_option_has_range(row)) {

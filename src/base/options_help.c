@@ -44,6 +44,15 @@ static void add_wrapped(fcl_text *text, const char *words, int left, int width)
     fcl_text_add(text, "\n");
 }
 
+/* "linear: straight lines ...", its further lines indented once more. */
+static void add_choice(fcl_text *text, const char *name, const char *help, int left, int width)
+{
+    char *words = fcl_format("%s: %s", name, help);
+    fcl_text_format(text, "%*s", left, "");
+    add_wrapped(text, words, left + INDENT, width);
+    free(words);
+}
+
 static void add_option(fcl_text *text, const fcl_option *row, int left, int width)
 {
     char *name = label(row);
@@ -56,6 +65,8 @@ static void add_option(fcl_text *text, const fcl_option *row, int left, int widt
     else
         fcl_text_format(text, "%*s", left - used, "");
     add_wrapped(text, words.data, left, width);
+    for (int i = 0; row->choice_help && row->choice(i); i++)
+        add_choice(text, row->choice(i), row->choice_help(i), left + INDENT, width);
     free(name);
     fcl_text_free(&words);
 }

@@ -4,12 +4,6 @@
 
 #include <flowcl/flow.h>
 
-typedef struct fcl_path { /* path.c */
-    const char *name;
-    fcl_path_kind kind;
-    const char *help;
-} fcl_path;
-
 /* Who pairs the rows, and how. */
 typedef enum fcl_coupling_kind {
     FCL_COUPLING_NONE, /* they stay as they are drawn */
@@ -21,18 +15,6 @@ typedef struct fcl_coupling { /* coupling.c */
     fcl_coupling_kind kind;
     const char *help;
 } fcl_coupling;
-
-typedef struct fcl_time_law { /* time.c */
-    const char *name;
-    fcl_tensor *(*draw)(fcl_graph *graph, int64_t batch); /* t (B, 1) */
-    const char *help;
-} fcl_time_law;
-
-typedef struct fcl_loss { /* loss.c */
-    const char *name;
-    fcl_tensor *(*build)(fcl_tensor *v, fcl_tensor *u); /* v, u (B, D) -> (B, 1) */
-    const char *help;
-} fcl_loss;
 
 /* An explicit Runge-Kutta method: k_i = v(x + h sum_j a_ij k_j, t + c_i h), x_new = x + h sum_i b_i k_i. */
 typedef struct fcl_tableau { /* tableau.c */
@@ -54,10 +36,7 @@ enum { FCL_MAX_STAGES = 16, FCL_MOST_ADAMS = 4 };
 typedef struct fcl_probe_law fcl_probe_law; /* likelihood.c: how a probe's numbers are drawn */
 
 /* The row of that name, the default for NULL, and NULL where there is no such row. */
-const fcl_path *fcl_path_find(const char *name);
 const fcl_coupling *fcl_coupling_find(const char *name);
-const fcl_time_law *fcl_time_find(const char *name);
-const fcl_loss *fcl_loss_find(const char *name);
 const fcl_tableau *fcl_tableau_find(const char *name);
 
 /* The index of `name` among the names that a table's function gives: 0 for NULL, -1 where it is not there. */

@@ -1,18 +1,22 @@
 /* The training objective of conditional flow matching, put together from the tables' rows. */
-#include "flow/flow.h"
+#include "flow/objective.h"
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "graph/graph.h"
 
 #include <flowcl/options.h>
 
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
+/* Path, time law, weight and loss are read by their own files. */
 static const fcl_option cfm_table[] = {
-    {"path", FCL_OPTION(fcl_cfm_options, path), .choice = fcl_path_name},
     {"coupling", FCL_OPTION(fcl_cfm_options, coupling), .choice = fcl_coupling_name},
-    {"time", FCL_OPTION(fcl_cfm_options, time), .choice = fcl_time_name},
-    {"loss", FCL_OPTION(fcl_cfm_options, loss), .choice = fcl_loss_name},
+    {"prediction", FCL_OPTION(fcl_cfm_options, prediction), .choice = fcl_prediction_name},
+    {"time-draw", FCL_OPTION(fcl_cfm_options, time_draw), .choice = fcl_time_draw_name},
+    {"time-shift", FCL_OPTION(fcl_cfm_options, time_shift), .minimum = 0.001, .maximum = 1000},
     {"sigma", FCL_OPTION(fcl_cfm_options, sigma), .minimum = 0, .maximum = 100},
     {0}};
 
@@ -36,15 +40,113 @@ fcl_tensor *fcl_velocity_build(fcl_velocity velocity, void *data, fcl_tensor *x,
     return v;
 }
 
-int fcl_cfm_check(const fcl_cfm_options *options)
+/* --- reading the options --- */
+
+static int check_together(const fcl_objective *objective)
 {
-    return fcl_options_check(cfm_table, options);
+    const fcl_prediction *prediction = objective->prediction;
+    if (fcl_path_has_tube(objective->path) && prediction != fcl_prediction_find("v"))
+        return fcl_fail(FCL_ERR_ARGUMENT,
+                        "the prediction %s needs a path without a tube (sigma 0): the tube's noise does not "
+                        "follow from it",
+                        prediction->name);
+    if (prediction->gaussian && fcl_row_index(fcl_coupling_name, objective->options->coupling) != 0)
+        return fcl_fail(FCL_ERR_ARGUMENT,
+                        "the prediction %s needs the coupling %s, not %s: only there is it a score",
+                        prediction->name, fcl_coupling_name(0), objective->options->coupling);
+    return FCL_OK;
 }
 
-static const fcl_cfm_options defaults;
+static int read_objective(fcl_objective *objective)
+{
+    const fcl_cfm_options *options = objective->options;
+    FCL_TRY(fcl_options_check(cfm_table, options));
+    objective->prediction = fcl_prediction_find(options->prediction);
+    FCL_TRY(fcl_path_create(options->path, options->sigma, &objective->path));
+    fcl_prediction_range(objective->prediction, objective->path, &objective->begin, &objective->end);
+    FCL_TRY(fcl_loss_read(objective));
+    FCL_TRY(fcl_time_read(objective));
+    FCL_TRY(fcl_weight_read(objective));
+    return check_together(objective);
+}
+
+int fcl_objective_create(const fcl_cfm_options *options, fcl_objective **objective)
+{
+    *objective = fcl_zalloc(sizeof **objective);
+    (*objective)->options = options;
+    int status = read_objective(*objective);
+    if (status != FCL_OK)
+        fcl_objective_destroy(objective);
+    return status;
+}
+
+void fcl_objective_destroy(fcl_objective **objective)
+{
+    if (!*objective)
+        return;
+    fcl_path_destroy(&(*objective)->path);
+    fcl_expression_destroy(&(*objective)->time);
+    fcl_expression_destroy(&(*objective)->weight);
+    free(*objective);
+    *objective = NULL;
+}
+
+int fcl_cfm_check(const fcl_cfm_options *options)
+{
+    fcl_objective *objective;
+    FCL_TRY(fcl_objective_create(options, &objective));
+    fcl_objective_destroy(&objective);
+    return FCL_OK;
+}
+
+/* --- its graph --- */
+
+/* x_t and what the network shall predict there. */
+typedef struct point {
+    fcl_tensor *x, *wanted; /* (B, D) */
+} point;
+
+static fcl_tensor *add_scaled(fcl_tensor *sum, fcl_tensor *a, fcl_tensor *x)
+{
+    return fcl_add(sum, fcl_mul(a, x));
+}
+
+static point velocity_point(const fcl_objective *objective, fcl_path_at at, fcl_tensor *x0, fcl_tensor *x1)
+{
+    point p = {.x = add_scaled(fcl_mul(at.alpha, x1), at.sigma, x0),
+               .wanted = add_scaled(fcl_mul(at.alpha_dot, x1), at.sigma_dot, x0)};
+    if (fcl_path_has_tube(objective->path)) {
+        fcl_tensor *eps = fcl_normal(fcl_tensor_graph(x1), fcl_tensor_shape(x1), FCL_STREAM_TUBE);
+        p.x = add_scaled(p.x, at.tube, eps);
+        p.wanted = add_scaled(p.wanted, at.tube_dot, eps);
+    }
+    return p;
+}
+
+static point point_at(const fcl_objective *objective, fcl_path_at at, fcl_tensor *x0, fcl_tensor *x1)
+{
+    const fcl_prediction *prediction = objective->prediction;
+    point p = velocity_point(objective, at, x0, x1);
+    if (prediction != fcl_prediction_find("v"))
+        p.wanted = add_scaled(fcl_mul(fcl_prediction_build(prediction->of_data, at), x1),
+                              fcl_prediction_build(prediction->of_noise, at), x0);
+    return p;
+}
+
+/* The mean over the batch of the weighted loss. */
+static fcl_tensor *build(const fcl_objective *objective, fcl_tensor *x0, fcl_tensor *x1, fcl_velocity network,
+                         void *data)
+{
+    fcl_tensor *t = fcl_time_draw(objective, fcl_tensor_graph(x1), fcl_tensor_shape(x1).dim[0]); /* (B, 1) */
+    fcl_path_at at = fcl_path_build(objective->path, t);
+    point p = point_at(objective, at, x0, x1);
+    fcl_tensor *found = fcl_velocity_build(network, data, p.x, t);
+    fcl_tensor *loss = fcl_loss_build(objective, found, p.wanted); /* (B, 1) */
+    return fcl_mean(fcl_weight_apply(objective, at, t, loss));
+}
 
 fcl_tensor *fcl_cfm_objective(fcl_graph *graph, const fcl_cfm_options *options, fcl_tensor *x1,
-                              fcl_velocity velocity, void *data)
+                              fcl_velocity network, void *data)
 {
     const fcl_coupling *coupling = fcl_coupling_find(options ? options->coupling : NULL);
     if (coupling && coupling->kind != FCL_COUPLING_NONE) {
@@ -55,27 +157,24 @@ fcl_tensor *fcl_cfm_objective(fcl_graph *graph, const fcl_cfm_options *options, 
         return fcl_constant(graph, 0);
     }
     fcl_tensor *x0 = fcl_normal(graph, fcl_tensor_shape(x1), FCL_STREAM_SOURCE);
-    return fcl_cfm_objective_of(graph, options, x0, x1, velocity, data);
+    return fcl_cfm_objective_of(graph, options, x0, x1, network, data);
 }
 
 fcl_tensor *fcl_cfm_objective_of(fcl_graph *graph, const fcl_cfm_options *options, fcl_tensor *x0,
-                                 fcl_tensor *x1, fcl_velocity velocity, void *data)
+                                 fcl_tensor *x1, fcl_velocity network, void *data)
 {
+    static const fcl_cfm_options defaults = {0};
+    fcl_objective *objective;
     fcl_shape shape = fcl_tensor_shape(x1);
-    if (!options)
-        options = &defaults;
-    if (fcl_cfm_check(options) != FCL_OK) {
-        fcl_mistake(graph, "cfm objective: %s", fcl_error());
-        return fcl_constant(graph, 0);
-    }
     if (shape.rank != 2) {
         fcl_mistake(graph, "cfm objective: x1 is %s, not (batch, size)", fcl_shape_text(graph, shape));
         return fcl_constant(graph, 0);
     }
-    fcl_tensor *t = fcl_time_find(options->time)->draw(graph, shape.dim[0]); /* (B, 1) */
-    fcl_tensor *eps = options->sigma > 0 ? fcl_normal(graph, shape, FCL_STREAM_TUBE) : NULL;
-    fcl_tensor *u;
-    fcl_tensor *x = fcl_cfm_point(fcl_path_find(options->path)->kind, x0, x1, t, eps, options->sigma, &u);
-    fcl_tensor *v = fcl_velocity_build(velocity, data, x, t); /* (B, D) */
-    return fcl_mean(fcl_loss_find(options->loss)->build(v, u));
+    if (fcl_objective_create(options ? options : &defaults, &objective) != FCL_OK) {
+        fcl_mistake(graph, "cfm objective: %s", fcl_error());
+        return fcl_constant(graph, 0);
+    }
+    fcl_tensor *loss = build(objective, x0, x1, network, data);
+    fcl_objective_destroy(&objective);
+    return loss;
 }

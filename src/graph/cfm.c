@@ -1,4 +1,4 @@
-/* The point on the path with its target, and the loss with its gradient. Rows are samples. */
+/* The loss with its gradient. Rows are samples. */
 #include "graph/rules.h"
 
 /* Checks (B, D) and that the inputs `first` .. `last` have the same shape. */
@@ -27,46 +27,6 @@ static void one_a_row(fcl_tensor *node, int input, fcl_shape rows)
         fcl_mistake(node->graph, "%s: %s has shape %s beside rows %s; it takes (B, 1)", fcl_node_text(node),
                     fcl_node_text(node->input[input]), fcl_shape_text(node->graph, shape),
                     fcl_shape_text(node->graph, rows));
-}
-
-/* --- the point: inputs x0, x1, t and eps where there is a tube --- */
-
-fcl_tensor *fcl_cfm_point(fcl_path_kind path, fcl_tensor *x0, fcl_tensor *x1, fcl_tensor *t, fcl_tensor *eps,
-                          float tube, fcl_tensor **target)
-{
-    fcl_tensor *inputs[] = {x0, x1, t, eps};
-    fcl_attributes attributes = {.path = path, .number = {tube}};
-    fcl_tensor *node = fcl_node(x0->graph, "cfm_point", eps && tube != 0 ? 4 : 3, inputs, &attributes);
-    if (tube != 0 && !eps)
-        fcl_mistake(x0->graph, "cfm_point: a tube of %g without eps", (double)tube);
-    *target = fcl_node_part(node, 0, FCL_F32, node->shape);
-    return node;
-}
-
-fcl_shape fcl_cfm_point_shape(fcl_tensor *node)
-{
-    fcl_shape shape = node->input[0]->shape;
-    if (same_rows(node, 0, 1))
-        one_a_row(node, 2, shape);
-    if (node->inputs == 4 && !fcl_shape_equal(node->input[3]->shape, shape))
-        fcl_mistake(node->graph, "%s: eps has shape %s beside rows %s", fcl_node_text(node),
-                    fcl_shape_text(node->graph, node->input[3]->shape), fcl_shape_text(node->graph, shape));
-    return shape;
-}
-
-int fcl_cfm_point_lower(fcl_lowering *lowering, fcl_tensor *node)
-{
-    fcl_launch *launch = fcl_lower_kernel(lowering, node, "cfm_point");
-    for (int i = 0; i < 4; i++)
-        fcl_launch_buffer(launch, i, i < node->inputs ? node->input[i]->buffer : NULL);
-    fcl_launch_float(launch, 4, node->attributes.number[0]);
-    fcl_launch_int(launch, 5, (int)node->attributes.path);
-    fcl_launch_int(launch, 6, (int)node->shape.dim[1]);
-    fcl_launch_int(launch, 7, (int)node->shape.dim[0]);
-    fcl_launch_buffer(launch, 8, node->buffer);
-    fcl_launch_buffer(launch, 9, node->part[0]->buffer);
-    fcl_lower_grid(launch, node->shape.dim[1], node->shape.dim[0]);
-    return FCL_OK;
 }
 
 /* --- the loss: inputs v, u --- */

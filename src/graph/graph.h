@@ -24,10 +24,10 @@ typedef struct fcl_attributes {
     int order[FCL_MAX_RANK];
     unsigned axes;
     bool transpose_a, transpose_b;
-    float number[2]; /* constant; gather: scale, shift; cfm: tube */
+    float number[2];      /* constant; gather: scale, shift */
+    const float *content; /* of a filled input; in the graph's arena */
     uint32_t stream;
     int64_t count, total;
-    fcl_path_kind path;
     fcl_ode_control control;
 } fcl_attributes;
 

@@ -26,6 +26,11 @@ fcl_tensor *fcl_batch_index(fcl_graph *graph, int64_t count, int64_t batch, int6
     return node;
 }
 
+fcl_tensor *fcl_row_number(fcl_graph *graph, int64_t batch)
+{
+    return fcl_node(graph, "row_number", 0, NULL, &(fcl_attributes){.shape = FCL_SHAPE(batch, 1)});
+}
+
 /* On CPUs the form of a kernel that draws sixteen blocks at once. */
 static int lower_noise(fcl_lowering *lowering, fcl_tensor *node, const char *kernel, const char *wide_kernel)
 {
@@ -73,5 +78,15 @@ int fcl_batch_index_lower(fcl_lowering *lowering, fcl_tensor *node)
         fcl_launch_range_1d(launch, (rows + 15) / 16, 1);
     else
         fcl_launch_range_1d(launch, rows, 64);
+    return FCL_OK;
+}
+
+int fcl_row_number_lower(fcl_lowering *lowering, fcl_tensor *node)
+{
+    fcl_launch *launch = fcl_lower_kernel(lowering, node, "noise_row_number");
+    fcl_launch_buffer(launch, 0, node->buffer);
+    fcl_launch_int(launch, 1, (int)node->shape.dim[0]);
+    fcl_lower_random(lowering, launch, 2);
+    fcl_launch_range_1d(launch, (size_t)node->shape.dim[0], 64);
     return FCL_OK;
 }

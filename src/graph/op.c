@@ -66,9 +66,12 @@ const fcl_op fcl_ops[] = {
     {"normal",      fcl_shape_of_attributes, .lower = fcl_normal_lower},
     {"uniform",     fcl_shape_of_attributes, .lower = fcl_uniform_lower},
     {"batch_index", fcl_shape_of_attributes, .lower = fcl_batch_index_lower},
+    {"row_number",  fcl_shape_of_attributes, .lower = fcl_row_number_lower},
+
+    /* a function given by a table; not differentiated */
+    {"interpolate", fcl_interpolate_shape, .lower = fcl_interpolate_lower},
 
     /* flow matching */
-    {"cfm_point",   fcl_cfm_point_shape,   .lower = fcl_cfm_point_lower},
     {"cfm_loss",    fcl_cfm_loss_shape,    .lower = fcl_cfm_loss_lower, .adjoint = fcl_cfm_loss_adjoint, .tangent = FCL_OWN_TANGENT, .own_tangent = fcl_cfm_loss_tangent},
     {"cfm_loss_grad", fcl_cfm_loss_grad_shape, .lower = fcl_cfm_loss_grad_lower, .adjoint = fcl_cfm_loss_grad_adjoint, .tangent = FCL_OWN_TANGENT, .own_tangent = fcl_cfm_loss_grad_tangent},
     {"ode_advance", fcl_ode_advance_shape, .lower = fcl_ode_advance_lower, .in_place = true},
@@ -205,6 +208,14 @@ fcl_tensor *fcl_input(fcl_graph *graph, const char *name, fcl_type type, fcl_sha
     fcl_tensor *node = fcl_node(graph, "input", 0, NULL, &(fcl_attributes){.shape = shape});
     node->type = type;
     return fcl_name(node, "%s", name);
+}
+
+fcl_tensor *fcl_input_filled(fcl_graph *graph, const char *name, fcl_shape shape, const float *values)
+{
+    size_t bytes = (size_t)fcl_shape_size(shape) * sizeof *values;
+    float *content = memcpy(fcl_arena_alloc(&graph->arena, bytes), values, bytes);
+    return fcl_name(fcl_node(graph, "input", 0, NULL, &(fcl_attributes){.shape = shape, .content = content}), "%s",
+                    name);
 }
 
 fcl_tensor *fcl_leaf(fcl_graph *graph, const char *name, fcl_type type, fcl_shape shape, fcl_buffer *buffer,

@@ -47,9 +47,11 @@ fcl_tensor *fcl_scatter_tangent(fcl_tensor *node, fcl_tensor *const *dx);
 int fcl_normal_lower(fcl_lowering *lowering, fcl_tensor *node);
 int fcl_uniform_lower(fcl_lowering *lowering, fcl_tensor *node);
 int fcl_batch_index_lower(fcl_lowering *lowering, fcl_tensor *node);
+int fcl_row_number_lower(fcl_lowering *lowering, fcl_tensor *node);
 
-fcl_shape fcl_cfm_point_shape(fcl_tensor *node);
-int fcl_cfm_point_lower(fcl_lowering *lowering, fcl_tensor *node);
+fcl_shape fcl_interpolate_shape(fcl_tensor *node);
+int fcl_interpolate_lower(fcl_lowering *lowering, fcl_tensor *node);
+
 fcl_shape fcl_cfm_loss_shape(fcl_tensor *node);
 int fcl_cfm_loss_lower(fcl_lowering *lowering, fcl_tensor *node);
 void fcl_cfm_loss_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du);

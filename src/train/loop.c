@@ -4,7 +4,6 @@
 #include "base/error.h"
 #include "train/options.h"
 #include "train/sample.h"
-#include "train/source.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -93,10 +92,10 @@ static int draw(loop *run, fcl_array *samples)
     int64_t n = samples->shape.dim[0];
     if (!run->sampler)
         FCL_TRY(fcl_sampler_create(trainer->device, trainer->model,
-                                   ema ? ema : trainer->state[FCL_STATE_WEIGHTS], &(fcl_sample_options){0},
+                                   ema ? ema : trainer->state[FCL_STATE_WEIGHTS], &trainer->options.objective,
+                                   &(fcl_sample_options){0},
                                    false, n, &run->sampler));
-    fcl_source_draw(trainer->source_data, trainer->options.seed, n, fcl_shape_size(trainer->data->shape),
-                    samples->data);
+    fcl_sample_noise(trainer->options.seed, n, fcl_shape_size(trainer->data->shape), samples->data);
     FCL_TRY(fcl_sampler_run(run->sampler, samples->data, NULL, n, NULL));
     return run->hooks->sampled(run->hooks->data, trainer->step, samples);
 }

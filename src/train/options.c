@@ -8,7 +8,7 @@
 /* A matrix of costs has indices of 32 bits. */
 enum { MOST_PAIRED = 32768 };
 
-enum { CALL = FCL_OPTION_COMMAND_LINE, OFF = FCL_OPTION_CAN_BE_OFF };
+enum { CALL = FCL_OPTION_COMMAND_LINE, OFF = FCL_OPTION_CAN_BE_OFF, FORMULA = FCL_OPTION_FORMULA };
 #define ROW(member) FCL_OPTION(fcl_train_options, member)
 
 /* clang-format off */
@@ -16,8 +16,6 @@ static const fcl_option train_table[] = {
     {"data", ROW(data), .flags = FCL_OPTION_REQUIRED, .placeholder = "DATA", .group = "Data",
      .help = "name of a built-in data set, or a file"},
     {"data-count", ROW(data_count), .minimum = 0, .maximum = 1e12, .help = "samples to use; 0: all"},
-    {"source", ROW(source), .fallback = "normal", .placeholder = "SOURCE",
-     .help = "what the flow begins with: \"normal\" noise, a built-in data set, or a file"},
     {"labels", ROW(labels), .help = "tell the model each sample's class"},
     {"stream-data", ROW(stream_data), .help = "keep the data on the host even where it fits on the device"},
     {"out", ROW(out), .flags = CALL, .placeholder = "DIR", .group = "Run",
@@ -46,13 +44,26 @@ static const fcl_option train_table[] = {
     {"epsilon", ROW(epsilon), .minimum = 0, .maximum = 1, .fallback = "1e-8", .help = "added to the root of the squared gradient's mean"},
     {"clip", ROW(clip), .minimum = 0, .maximum = 1e30, .fallback = "1", .flags = OFF, .help = "largest global norm of the gradient"},
     {"ema", ROW(ema), .minimum = 0, .maximum = 0.9999999, .fallback = "0.999", .flags = OFF, .help = "decay of the averaged weights"},
-    {"path", ROW(objective.path), .fallback = "linear", .choice = fcl_path_name, .group = "Flow",
-     .help = "path from noise to data"},
-    {"coupling", ROW(objective.coupling), .fallback = "independent", .choice = fcl_coupling_name, .help = "which noise goes with which data"},
+    {"path", ROW(objective.path), .fallback = "linear", .flags = FORMULA, .choice = fcl_path_name,
+     .choice_help = fcl_path_help, .placeholder = "PATH", .group = "Flow",
+     .help = "path from noise to data: a name, or \"alpha=t^2, sigma=1-t^2\""},
+    {"coupling", ROW(objective.coupling), .fallback = "independent", .choice = fcl_coupling_name, .choice_help = fcl_coupling_help, .help = "which noise goes with which data"},
     {"coupling-batch", ROW(coupling_batch), .minimum = 0, .maximum = MOST_PAIRED, .help = "samples that are paired at once, a multiple of batch; 0: batch"},
-    {"time", ROW(objective.time), .fallback = "uniform", .choice = fcl_time_name, .help = "distribution of the times"},
-    {"loss", ROW(objective.loss), .fallback = "squared", .choice = fcl_loss_name, .help = "distance of velocity and target"},
-    {"sigma", ROW(objective.sigma), .minimum = 0, .maximum = 100, .help = "standard deviation of the tube around the path"},
+    {"prediction", ROW(objective.prediction), .fallback = "v", .choice = fcl_prediction_name,
+     .choice_help = fcl_prediction_help, .help = "what the network predicts"},
+    {"time", ROW(objective.time), .fallback = "uniform", .flags = FORMULA, .choice = fcl_time_name,
+     .choice_help = fcl_time_help, .placeholder = "LAW", .help = "distribution of the times: a name, or its quantile, a formula in u: \"u^2\""},
+    {"time-draw", ROW(objective.time_draw), .fallback = "independent", .choice = fcl_time_draw_name,
+     .choice_help = fcl_time_draw_help, .help = "how a batch's times are drawn"},
+    {"time-shift", ROW(objective.time_shift), .minimum = 0.001, .maximum = 1000, .fallback = "1",
+     .help = "S: the noise level n = 1 - t becomes S n/(1 + (S - 1) n)"},
+    {"weight", ROW(objective.weight), .fallback = "one", .flags = FORMULA, .choice = fcl_weight_name,
+     .choice_help = fcl_weight_help, .placeholder = "WEIGHT",
+     .help = "factor of a sample's loss: a name, or a formula in t, alpha, sigma and the loss l: \"1/(0.1 + t)\""},
+    {"loss", ROW(objective.loss), .fallback = "squared", .flags = FORMULA, .choice = fcl_loss_name,
+     .choice_help = fcl_loss_help, .help = "distance of the prediction and its target"},
+    {"sigma", ROW(objective.sigma), .minimum = 0, .maximum = 100,
+     .help = "width s of the path: standard deviation of the tube around it, of lipman's end, rate of the bridge"},
     {0},
 };
 /* clang-format on */

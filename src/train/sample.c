@@ -2,8 +2,8 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/random.h"
 #include "train/checkpoint.h"
-#include "train/source.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -19,8 +19,9 @@ const fcl_option fcl_sample_table[] = {
     {"steps", ROW(steps), .minimum = 0, .maximum = 1e6, .help = "equal steps of a solver with fixed steps; 0: 100"},
     {"rtol", ROW(rtol), .minimum = 0, .maximum = 1, .help = "relative tolerance of an adaptive solver, from 1e-7; 0: 1e-5"},
     {"atol", ROW(atol), .minimum = 0, .maximum = 1e6, .help = "absolute tolerance of an adaptive solver, from 1e-12; 0: 1e-5"},
+    {"path", ROW(path), .flags = FCL_OPTION_FORMULA, .choice = fcl_path_name, .placeholder = "PATH",
+     .help = "sample along another path than the training's, without a tube: a name, or \"alpha=t^2, sigma=1-t^2\""},
     {"seed", ROW(seed), .help = "of the noise"},
-    {"source", ROW(source), .placeholder = "SOURCE", .help = "begin with samples of this set or file, or \"normal\"; default: as it was trained"},
     {"ema", ROW(ema), .fallback = "yes", .help = "use the averaged weights, where there are any"},
     {"label", ROW(label), .placeholder = "CLASS", .help = "class of every sample, from 0; without it each class in turn"},
     {"batch", ROW(batch), .minimum = 0, .maximum = 1e6, .help = "samples at once; 0: as memory allows"},
@@ -66,7 +67,7 @@ static fcl_tensor *velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_ten
 /* As many rows at once as hold about a million numbers. */
 static int64_t part_rows(const fcl_sample_options *options, int64_t size, int64_t most)
 {
-    enum { NUMBERS = 1 << 20, MOST_ROWS = 16384 };
+    enum { NUMBERS = 1 << 20, MOST_ROWS = 4096 };
     int64_t limit = options->batch;
     if (!limit)
         limit = NUMBERS / size < 1 ? 1 : NUMBERS / size > MOST_ROWS ? MOST_ROWS : NUMBERS / size;
@@ -91,8 +92,31 @@ static int read_label(const fcl_sample_options *options, int classes, int32_t *l
     return FCL_OK;
 }
 
-static int create(fcl_device *device, fcl_buffer *weights, const fcl_sample_options *options, unsigned flags,
-                  fcl_sampler *sampler)
+/* While the solver is built: the path of the training, that of the sampling, and the velocity along it. */
+typedef struct paths {
+    fcl_path *trained, *sampled;
+    fcl_predictor *predictor;
+} paths;
+
+static int create_predictor(const fcl_cfm_options *objective, const fcl_sample_options *options, call *to,
+                            paths *along)
+{
+    FCL_TRY(fcl_path_create(objective->path, objective->sigma, &along->trained));
+    if (options->path)
+        FCL_TRY(fcl_path_create(options->path, 0, &along->sampled));
+    return fcl_predictor_create(objective->prediction, along->trained, along->sampled, velocity, to,
+                                &along->predictor);
+}
+
+static void destroy_predictor(paths *along)
+{
+    fcl_predictor_destroy(&along->predictor);
+    fcl_path_destroy(&along->sampled);
+    fcl_path_destroy(&along->trained);
+}
+
+static int create(fcl_device *device, fcl_buffer *weights, const fcl_cfm_options *objective,
+                  const fcl_sample_options *options, unsigned flags, fcl_sampler *sampler)
 {
     int classes = fcl_model_classes(sampler->model);
     FCL_TRY(read_label(options, classes, &sampler->label));
@@ -107,17 +131,21 @@ static int create(fcl_device *device, fcl_buffer *weights, const fcl_sample_opti
         .t_end = flags & FCL_SAMPLER_BACKWARD ? 0 : 1,
     };
     call to = {.sampler = sampler, .weights = weights};
-    fcl_energy_flow with_energy = {velocity, &to};
+    paths along = {0};
+    int status = create_predictor(objective, options, &to, &along);
+    fcl_energy_flow with_energy = {fcl_predictor_velocity, along.predictor};
     bool energy = flags & FCL_SAMPLER_ENERGY;
-    int status = fcl_solver_create(device, energy ? fcl_energy_velocity : velocity,
-                                   energy ? (void *)&with_energy : &to, &how, sampler->rows, sampler->size,
-                                   &sampler->solver);
+    if (status == FCL_OK)
+        status = fcl_solver_create(device, energy ? fcl_energy_velocity : fcl_predictor_velocity,
+                                   energy ? (void *)&with_energy : along.predictor, &how, sampler->rows,
+                                   sampler->size, &sampler->solver);
+    destroy_predictor(&along);
     fcl_free(to.leaves);
     return status;
 }
 
 int fcl_sampler_create(fcl_device *device, const fcl_model *model, fcl_buffer *weights,
-                       const fcl_sample_options *options, unsigned flags, int64_t most, fcl_sampler **sampler)
+                       const fcl_cfm_options *objective, const fcl_sample_options *options, unsigned flags, int64_t most, fcl_sampler **sampler)
 {
     fcl_sampler *created = fcl_zalloc(sizeof *created);
     created->model = model;
@@ -126,7 +154,7 @@ int fcl_sampler_create(fcl_device *device, const fcl_model *model, fcl_buffer *w
     created->part = fcl_zalloc((size_t)(created->rows * created->size) * sizeof(float));
     created->part_labels = fcl_zalloc((size_t)created->rows * sizeof(int32_t));
     *sampler = created;
-    int status = create(device, weights, options, flags, created);
+    int status = create(device, weights, objective, options, flags, created);
     if (status != FCL_OK)
         fcl_sampler_destroy(sampler);
     return status;
@@ -219,6 +247,17 @@ int fcl_sampler_run(fcl_sampler *sampler, float *x, const int32_t *label, int64_
     return FCL_OK;
 }
 
+void fcl_sample_noise(uint64_t seed, int64_t n, int64_t size, float *x)
+{
+    fcl_random key = {.seed = seed, .stream = FCL_STREAM_SAMPLE};
+    for (int64_t first = 0; first < n * size; first += 4) {
+        double four[4];
+        fcl_random_normal4(key, (uint64_t)first, four);
+        for (int64_t i = 0; i < 4 && first + i < n * size; i++)
+            x[first + i] = (float)four[i];
+    }
+}
+
 int fcl_samples_create(fcl_shape sample, int64_t n, fcl_array **array)
 {
     fcl_shape shape = {.rank = 1 + sample.rank, .dim = {n}};
@@ -241,7 +280,7 @@ static int run_with(fcl_device *device, const fcl_checkpoint *checkpoint, fcl_bu
     FCL_TRY(fcl_checkpoint_load(checkpoint, state, weights));
     fcl_sampler *sampler;
     double began = now();
-    FCL_TRY(fcl_sampler_create(device, info->model, weights, options, flags, x->shape.dim[0], &sampler));
+    FCL_TRY(fcl_sampler_create(device, info->model, weights, &info->options->objective, options, flags, x->shape.dim[0], &sampler));
     int status = stats ? fcl_solver_prepare(sampler->solver) : FCL_OK;
     double built = now() - began;
     if (status == FCL_OK)
@@ -267,17 +306,6 @@ static int run(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_s
     return status;
 }
 
-/* x0 (n, D) of the source that the options name, else of the one that the model was trained with. */
-static int draw_start(const fcl_checkpoint_info *info, const fcl_sample_options *options, float *x)
-{
-    const char *source = options->source ? options->source : info->options->source;
-    fcl_dataset *set;
-    FCL_TRY(fcl_source_open(source, options->seed, info->sample, &set));
-    fcl_source_draw(set, options->seed, options->n, fcl_shape_size(info->sample), x);
-    fcl_dataset_destroy(&set);
-    return FCL_OK;
-}
-
 int fcl_sample(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
                fcl_array **samples, fcl_sample_stats *stats)
 {
@@ -287,10 +315,8 @@ int fcl_sample(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_s
     fcl_options_defaults(fcl_sample_table, &filled);
     FCL_TRY(fcl_options_check(fcl_sample_table, &filled));
     FCL_TRY(fcl_samples_create(info->sample, filled.n, samples));
-    int status = draw_start(info, &filled, (*samples)->data);
-    if (status != FCL_OK)
-        fcl_array_destroy(samples);
-    return status == FCL_OK ? run(device, checkpoint, &filled, NULL, 0, samples, stats) : status;
+    fcl_sample_noise(filled.seed, filled.n, fcl_shape_size(info->sample), (*samples)->data);
+    return run(device, checkpoint, &filled, NULL, 0, samples, stats);
 }
 
 /* From (n, D + 1) ends with their energies and the starts to energy and what it has beyond the straight way.
@@ -323,9 +349,8 @@ int fcl_sample_energy(fcl_device *device, const fcl_checkpoint *checkpoint, cons
         status = fcl_array_create(FCL_SHAPE(filled.n, size + 1), &x);
     if (status == FCL_OK)
         status = fcl_array_create(FCL_SHAPE(filled.n, 2), energy);
-    if (status == FCL_OK)
-        status = draw_start(info, &filled, x0->data);
     if (status == FCL_OK) {
+        fcl_sample_noise(filled.seed, filled.n, size, x0->data);
         for (int64_t i = 0; i < filled.n; i++)
             memcpy(x->data + i * (size + 1), x0->data + i * size, (size_t)size * sizeof(float));
         status = run(device, checkpoint, &filled, NULL, FCL_SAMPLER_ENERGY, &x, NULL);

@@ -14,7 +14,7 @@ enum {
 /* `weights` has the layout of the model's parameters and outlives the sampler; its content may change. `most`
  * is how many rows will be asked for: the sampler takes them in equal parts. */
 int fcl_sampler_create(fcl_device *device, const fcl_model *model, fcl_buffer *weights,
-                       const fcl_sample_options *options, unsigned flags, int64_t most, fcl_sampler **sampler);
+                       const fcl_cfm_options *objective, const fcl_sample_options *options, unsigned flags, int64_t most, fcl_sampler **sampler);
 void fcl_sampler_destroy(fcl_sampler **sampler);
 
 /* Moves x (n, D), or (n, D + 1) with energy, in place. `label` (n), or NULL: as the options say. `stats` may be NULL. */
@@ -22,5 +22,8 @@ int fcl_sampler_run(fcl_sampler *sampler, float *x, const int32_t *label, int64_
 
 /* Zeros, (n, sample shape). */
 int fcl_samples_create(fcl_shape sample, int64_t n, fcl_array **array);
+
+/* x0: row i of D numbers is the same whatever else is drawn. */
+void fcl_sample_noise(uint64_t seed, int64_t n, int64_t size, float *x);
 
 #endif

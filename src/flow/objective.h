@@ -1,0 +1,61 @@
+/* An objective's options, read: the rows that they name, with their parameters. */
+#ifndef FLOW_OBJECTIVE_H
+#define FLOW_OBJECTIVE_H
+
+#include "flow/choice.h"
+#include "flow/flow.h"
+
+/* What a network predicts (prediction.c). Formulas in alpha, sigma, alpha_dot, sigma_dot. */
+typedef struct fcl_prediction {
+    const char *name;
+    const char *p, *q;              /* v = p x + q (prediction) */
+    const char *of_data, *of_noise; /* target = of_data x1 + of_noise x0 */
+    bool divides_by_alpha, divides_by_sigma;
+    bool gaussian; /* it means what it says only for independent noise */
+    const char *help;
+} fcl_prediction;
+
+const fcl_prediction *fcl_prediction_find(const char *name); /* NULL: there is none */
+/* The times at which the prediction and its conversion are finite, within the path's own. */
+void fcl_prediction_range(const fcl_prediction *prediction, const fcl_path *path, double *begin, double *end);
+/* A formula in alpha, sigma, alpha_dot, sigma_dot at a path's coefficients. */
+fcl_tensor *fcl_prediction_build(const char *formula, fcl_path_at at);
+
+/* `t` no nearer to the ends than begin and end, where these are not the ends. */
+fcl_tensor *fcl_time_clamp(fcl_tensor *t, double begin, double end);
+/* fcl_path_value at the time as it is. */
+fcl_path_point fcl_path_unclamped(const fcl_path *path, double t);
+/* The first time at which alpha, the last at which sigma is at least so much. */
+double fcl_path_alpha_from(const fcl_path *path, double least);
+double fcl_path_sigma_until(const fcl_path *path, double least);
+/* alpha/(alpha + sigma), which grows from 0 to 1, and its derivative; by no clamped times. */
+double fcl_path_share(const fcl_path *path, double t, double *slope);
+
+typedef struct fcl_objective {
+    const fcl_cfm_options *options;
+    const fcl_prediction *prediction;
+    fcl_path *path;
+    fcl_expression *time;   /* t in u; NULL: the row has a table (time.c) */
+    fcl_expression *weight; /* in the variables of weight.c */
+    fcl_choice time_choice, weight_choice, loss_choice;
+    double begin, end; /* times are taken inside */
+} fcl_objective;
+
+/* Reads the options, which are borrowed until destroy, and checks that they go together. */
+int fcl_objective_create(const fcl_cfm_options *options, fcl_objective **objective);
+void fcl_objective_destroy(fcl_objective **objective);
+
+/* time.c */
+int fcl_time_read(fcl_objective *objective);
+fcl_tensor *fcl_time_draw(const fcl_objective *objective, fcl_graph *graph, int64_t batch); /* t (B, 1) */
+
+/* weight.c */
+int fcl_weight_read(fcl_objective *objective);
+/* Each sample's loss (B, 1) times its weight, through which no derivative goes; NULL weight: 1. */
+fcl_tensor *fcl_weight_apply(const fcl_objective *objective, fcl_path_at at, fcl_tensor *t, fcl_tensor *loss);
+
+/* loss.c: found, wanted (B, D) -> (B, 1) */
+int fcl_loss_read(fcl_objective *objective);
+fcl_tensor *fcl_loss_build(const fcl_objective *objective, fcl_tensor *found, fcl_tensor *wanted);
+
+#endif

@@ -1,0 +1,138 @@
+/* A network as a velocity: its prediction converted, and its path changed for another one. */
+#include "flow/objective.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "graph/expression.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* What changes the path, at equal steps of the time s between the sampled path's ends. */
+enum { TIME, INVERSE_SCALE, GROWTH, SPEED, COLUMNS }; /* t, 1/k, k'/k, k t' */
+enum { ROWS = 4097 };
+
+struct fcl_predictor {
+    const fcl_prediction *prediction;
+    const fcl_path *trained, *sampled;
+    fcl_velocity network;
+    void *data;
+    float *table;      /* (ROWS, COLUMNS); NULL: the path is not changed */
+    fcl_graph *graph;  /* the tensor below belongs to it */
+    fcl_tensor *curve; /* the table in it */
+};
+
+/* The trained path's time with the same share of data. A share that it does not have is taken as its end. */
+static double time_of_share(const fcl_path *path, double share)
+{
+    double below = 0, above = 1, slope;
+    for (int i = 0; i < 100; i++) {
+        double middle = (below + above) / 2;
+        *(fcl_path_share(path, middle, &slope) < share ? &below : &above) = middle;
+    }
+    return (below + above) / 2;
+}
+
+/* k = (A + S)/(alpha + sigma), which is S/sigma and A/alpha, and regular at both ends. */
+static void fill_row(const fcl_predictor *predictor, double s, float *row)
+{
+    double share_dot, slope;
+    fcl_path_point to = fcl_path_value(predictor->sampled, s);
+    double t = time_of_share(predictor->trained, fcl_path_share(predictor->sampled, s, &share_dot));
+    t = fmin(fmax(t, 1e-12), 1 - 1e-12);
+    fcl_path_point from = fcl_path_unclamped(predictor->trained, t);
+    fcl_path_share(predictor->trained, t, &slope);
+    double sum = from.alpha + from.sigma, k = (to.alpha + to.sigma) / sum, speed = share_dot / slope;
+    double k_dot = (to.alpha_dot + to.sigma_dot - k * (from.alpha_dot + from.sigma_dot) * speed) / sum;
+    row[TIME] = (float)t;
+    row[INVERSE_SCALE] = (float)(1 / k);
+    row[GROWTH] = (float)(k_dot / k);
+    row[SPEED] = (float)(k * speed);
+}
+
+static int check(const fcl_predictor *predictor)
+{
+    bool converts = predictor->prediction != fcl_prediction_find(NULL);
+    if (fcl_path_has_tube(predictor->trained) && (converts || predictor->sampled))
+        return fcl_fail(FCL_ERR_ARGUMENT,
+                        "a network trained on a path with a tube has a velocity of that path only");
+    if (predictor->sampled && fcl_path_has_tube(predictor->sampled))
+        return fcl_fail(FCL_ERR_ARGUMENT, "a path to sample along has no tube");
+    return FCL_OK;
+}
+
+static void fill_table(fcl_predictor *predictor)
+{
+    double begin, end;
+    fcl_path_range(predictor->sampled, &begin, &end);
+    predictor->table = fcl_zalloc(sizeof(float) * ROWS * COLUMNS);
+    for (int i = 0; i < ROWS; i++)
+        fill_row(predictor, begin + (end - begin) * i / (ROWS - 1), predictor->table + i * COLUMNS);
+}
+
+int fcl_predictor_create(const char *prediction, const fcl_path *trained, const fcl_path *sampled,
+                         fcl_velocity network, void *data, fcl_predictor **predictor)
+{
+    fcl_predictor made = {.prediction = fcl_prediction_find(prediction),
+                          .trained = trained,
+                          .sampled = sampled,
+                          .network = network,
+                          .data = data};
+    *predictor = NULL;
+    if (!made.prediction)
+        return fcl_fail(FCL_ERR_ARGUMENT, "there is no prediction \"%.80s\"", prediction);
+    FCL_TRY(check(&made));
+    if (sampled)
+        fill_table(&made);
+    *predictor = fcl_zalloc(sizeof made);
+    **predictor = made;
+    return FCL_OK;
+}
+
+void fcl_predictor_destroy(fcl_predictor **predictor)
+{
+    if (!*predictor)
+        return;
+    free((*predictor)->table);
+    free(*predictor);
+    *predictor = NULL;
+}
+
+/* --- in a graph --- */
+
+/* v of the trained path. */
+static fcl_tensor *convert(const fcl_predictor *predictor, fcl_tensor *x, fcl_tensor *t)
+{
+    const fcl_prediction *prediction = predictor->prediction;
+    double begin, end;
+    fcl_prediction_range(prediction, predictor->trained, &begin, &end);
+    t = fcl_time_clamp(t, begin, end);
+    fcl_tensor *predicted = fcl_velocity_build(predictor->network, predictor->data, x, t);
+    if (prediction == fcl_prediction_find(NULL))
+        return predicted;
+    fcl_path_at at = fcl_path_build(predictor->trained, t);
+    fcl_tensor *p = fcl_prediction_build(prediction->p, at), *q = fcl_prediction_build(prediction->q, at);
+    return fcl_add(fcl_mul(x, p), fcl_mul(predicted, q));
+}
+
+static fcl_tensor *column(fcl_tensor *row, int index)
+{
+    return fcl_slice(row, 1, index, index + 1); /* (B, 1) */
+}
+
+fcl_tensor *fcl_predictor_velocity(void *predictor, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+{
+    fcl_predictor *to = predictor;
+    double begin, end;
+    if (!to->sampled)
+        return convert(to, x, t);
+    if (to->graph != graph) { /* a solver asks once a stage */
+        to->graph = graph;
+        to->curve = fcl_input_filled(graph, "path", FCL_SHAPE(ROWS, COLUMNS), to->table);
+    }
+    fcl_path_range(to->sampled, &begin, &end);
+    fcl_tensor *place = fcl_scale(fcl_shift(t, (float)-begin), (float)(1 / (end - begin)));
+    fcl_tensor *row = fcl_interpolate(to->curve, place); /* (B, COLUMNS) */
+    fcl_tensor *v = convert(to, fcl_mul(x, column(row, INVERSE_SCALE)), column(row, TIME));
+    return fcl_add(fcl_mul(x, column(row, GROWTH)), fcl_mul(v, column(row, SPEED)));
+}

@@ -6,7 +6,9 @@
  *     value (BLOCK_ROWS, C)  =  tile[C][BLOCK_VECTORS]          tile[c][s].lane j = row 16 s + j, column c
  *
  * So a layer of any width runs without a ragged edge, a weight is a number that is broadcast, and neither
- * matrix has to be turned. Values that stay inside the block never leave the nearest caches. */
+ * matrix has to be turned. Values that stay inside the block never leave the nearest caches.
+ *
+ * Where samples need more or fewer repetitions, a lane does not wait for the others: it takes another row. */
 #ifndef BLOCK_H
 #define BLOCK_H
 
@@ -72,46 +74,31 @@ INLINE void block_product(float16 *out, const float16 *a, const global float *w,
 }
 
 /* The end of an adaptive step (ode.h) of the tile's samples; places are columns of the tile, those of results -1
- * where nobody reads them. True while a sample is still on its way. */
-INLINE bool block_ode_advance(float16 *tile, int x, int x_new, int error, int k_first, int k_last, int state,
-                              int columns, float rtol, float atol, float order, int x_out, int k_out, int state_out)
+ * where nobody reads them. active[lane]: whether that sample is still on its way. */
+INLINE void block_ode_advance(float16 *tile, int *active, int x, int x_new, int error, int k_first, int k_last,
+                              int state, int columns, float rtol, float atol, float order, int x_out, int k_out,
+                              int state_out)
 {
-    bool running = false;
     for (int s = 0; s < BLOCK_VECTORS; s++) {
-        float16 sum = 0;
+        float16 sum = 0, next[8];
         for (int c = 0; c < columns; c++) {
             const float16 size = fmax(fabs(tile[(x + c) * BLOCK_VECTORS + s]), fabs(tile[(x_new + c) * BLOCK_VECTORS + s]));
             const float16 ratio = tile[(error + c) * BLOCK_VECTORS + s] / (atol + rtol * size);
             sum += ratio * ratio;
         }
-        float norm[16], old[8][16];
-        vstore16(sqrt(sum / (float)columns), 0, norm);
         for (int i = 0; i < 8; i++)
-            vstore16(tile[(state + i) * BLOCK_VECTORS + s], 0, old[i]);
-        int taken[16];
-        for (int j = 0; j < 16; j++) {
-            const float8 before = (float8)(old[0][j], old[1][j], old[2][j], old[3][j], old[4][j], old[5][j], old[6][j],
-                                           old[7][j]);
-            const bool active = before.s6 == 1.0f, accepted = active && norm[j] <= 1.0f;
-            float after[8];
-            vstore8(active ? ode_control(before, norm[j], order, accepted) : before, 0, after);
-            after[ODE_H] = active ? after[ODE_H] : 0.0f;
-            running = running || after[ODE_ACTIVE] == 1.0f;
-            taken[j] = accepted ? -1 : 0;
-            for (int i = 0; i < 8; i++)
-                old[i][j] = after[i];
-        }
-        const int16 accept = vload16(0, taken);
+            next[i] = tile[(state + i) * BLOCK_VECTORS + s];
+        const int16 accepted = math_ode_control_float16(next, sqrt(sum / (float)columns), order);
+        vstore16(next[ODE_ACTIVE] == 1.0f, 0, active + 16 * s);
         for (int c = 0; c < columns && x_out >= 0; c++)
             tile[(x_out + c) * BLOCK_VECTORS + s] =
-                select(tile[(x + c) * BLOCK_VECTORS + s], tile[(x_new + c) * BLOCK_VECTORS + s], accept);
+                select(tile[(x + c) * BLOCK_VECTORS + s], tile[(x_new + c) * BLOCK_VECTORS + s], accepted);
         for (int c = 0; c < columns && k_out >= 0; c++)
             tile[(k_out + c) * BLOCK_VECTORS + s] =
-                select(tile[(k_first + c) * BLOCK_VECTORS + s], tile[(k_last + c) * BLOCK_VECTORS + s], accept);
+                select(tile[(k_first + c) * BLOCK_VECTORS + s], tile[(k_last + c) * BLOCK_VECTORS + s], accepted);
         for (int i = 0; i < 8 && state_out >= 0; i++)
-            tile[(state_out + i) * BLOCK_VECTORS + s] = vload16(0, old[i]);
+            tile[(state_out + i) * BLOCK_VECTORS + s] = next[i];
     }
-    return running;
 }
 
 INLINE float16 block_low(float16 x, float16 y)
@@ -200,6 +187,54 @@ INLINE void block_store(global float *x, const float16 *tile, int columns, int f
                 vstore16(square[j], 0, x + (first + 16 * s + j) * columns + c);
         }
     block_store_from(x, tile, c, columns, first, rows);
+}
+
+/* Samples that end at different times: lane j owns row[j], or ~row[j] once nothing is left for it to do. A lane
+ * whose sample is done takes the next row of the work-item's, which end before `end`. */
+INLINE void block_take_rows(int *row, int *repetitions, int *next, int end)
+{
+    for (int j = 0; j < BLOCK_ROWS; j++) {
+        row[j] = *next < end ? (*next)++ : ~(end - 1);
+        repetitions[j] = 0;
+    }
+}
+
+/* False when all are done, or were repeated as often as may be. */
+INLINE bool block_next_rows(int *row, int *repetitions, const int *active, int *next, int end, int most)
+{
+    bool running = false;
+    for (int j = 0; j < BLOCK_ROWS; j++) {
+        repetitions[j]++;
+        if (row[j] >= 0 && (!active[j] || repetitions[j] == most)) {
+            row[j] = *next < end ? (*next)++ : ~row[j];
+            repetitions[j] = 0;
+        }
+        running = running || row[j] >= 0;
+    }
+    return running;
+}
+
+INLINE void block_load_rows(float16 *tile, const global float *x, int columns, const int *row)
+{
+    for (int c = 0; c < columns; c++)
+        for (int s = 0; s < BLOCK_VECTORS; s++) {
+            float lane[16];
+            for (int j = 0; j < 16; j++)
+                lane[j] = x[max(row[16 * s + j], ~row[16 * s + j]) * columns + c];
+            tile[c * BLOCK_VECTORS + s] = vload16(0, lane);
+        }
+}
+
+INLINE void block_store_rows(global float *x, const float16 *tile, int columns, const int *row)
+{
+    for (int c = 0; c < columns; c++)
+        for (int s = 0; s < BLOCK_VECTORS; s++) {
+            float lane[16];
+            vstore16(tile[c * BLOCK_VECTORS + s], 0, lane);
+            for (int j = 0; j < 16; j++)
+                if (row[16 * s + j] >= 0)
+                    x[row[16 * s + j] * columns + c] = lane[j];
+        }
 }
 
 #endif

@@ -11,7 +11,8 @@ kernel void ode_advance(const global float *x, const global float *x_new, const 
 {
     local float partial[GROUP_MAX];
     int row = get_group_id(0), begin = row * d, end = begin + d;
-    float8 old = vload8(row, state);
+    float next[8];
+    vstore8(vload8(row, state), 0, next);
     float sum = 0;
     int i = begin;
     if (get_local_size(0) == 1) {
@@ -28,8 +29,7 @@ kernel void ode_advance(const global float *x, const global float *x_new, const 
         sum += ratio * ratio;
     }
     float norm = sqrt(group_sum(sum, partial) / d);
-    bool active = old.s6 == 1.0f;
-    bool accepted = active && norm <= 1.0f;
+    const bool accepted = math_ode_control_float(next, norm, order);
     for (i = begin + get_local_id(0); i < end; i += get_local_size(0)) {
         float next_x = accepted ? x_new[i] : x[i];
         float next_k = accepted ? k_last[i] : k_first[i];
@@ -39,9 +39,6 @@ kernel void ode_advance(const global float *x, const global float *x_new, const 
             k_out[i] = next_k;
     }
     barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
-    if (get_local_id(0) == 0 && state_out) {
-        float8 stopped = old;
-        stopped.s1 = 0.0f;
-        vstore8(active ? ode_control(old, norm, order, accepted) : stopped, row, state_out);
-    }
+    if (get_local_id(0) == 0 && state_out)
+        vstore8(vload8(0, next), row, state_out);
 }

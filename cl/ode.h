@@ -1,11 +1,10 @@
-/* The control of an adaptive step of one sample, for whole kernels (ode.cl) and for row blocks (block.h).
+/* The control of an adaptive step, for whole kernels (ode.cl) and for row blocks (block.h): of one sample, or of
+ * one in each lane of `real` (math.h).
  *
  * PI control (Gustafsson): factor = clamp(0.9 error^(-0.7/order) previous^(0.4/order), 0.2, 5); the errors are
  * clamped from below, so that a vanishing one gives the largest factor and not an infinity. A norm that is NaN
  * or infinite rejects with the smallest factor. */
-#ifndef ODE_H_
-#define ODE_H_
-
+#ifndef ODE_T
 /* The columns of enum fcl_ode_state. */
 #define ODE_T 0
 #define ODE_H 1
@@ -15,37 +14,40 @@
 #define ODE_REJECTED 5
 #define ODE_ACTIVE 6
 #define ODE_PROPOSED 7
+#endif
 
-/* The state after a step whose error norm is `norm`. */
-static inline float8 ode_control(float8 old, float norm, float order, bool accepted)
+static inline real MATH(ode_factor)(real norm, real previous, MATH_INT accepted, float order)
 {
-    float s[8];
-    vstore8(old, 0, s);
-    float factor = 0.2f;
-    if (norm < 1e30f)
-        factor = clamp(0.9f * pow(max(norm, 1e-6f), -0.7f / order) * pow(max(s[ODE_ERROR], 1e-4f), 0.4f / order),
-                       0.2f, 5.0f);
-    bool last = accepted && s[ODE_H] == s[ODE_T_END] - s[ODE_T];
-    if (accepted) {
-        s[ODE_T] = last ? s[ODE_T_END] : s[ODE_T] + s[ODE_H];
-        s[ODE_ERROR] = norm;
-        s[ODE_ACCEPTED] += 1;
-    } else {
-        factor = min(factor, 0.9f);
-        s[ODE_REJECTED] += 1;
-    }
-    float left = s[ODE_T_END] - s[ODE_T];
-    float h = s[ODE_H] * factor;
-    bool done = accepted && !(left * s[ODE_H] > 0);
-    /* Below four rounding errors of t a step no longer moves it. The comparison is false for a NaN. */
-    bool alive = fabs(h) >= 4.8e-7f * max(fabs(s[ODE_T]), fabs(s[ODE_T_END]));
-    /* A step that t_end has cut short says less of the next size than what was proposed before it. */
-    s[ODE_PROPOSED] = last && fabs(s[ODE_PROPOSED]) > fabs(h) ? s[ODE_PROPOSED] : h;
-    if (fabs(h) * 1.01f >= fabs(left))
-        h = left;
-    s[ODE_H] = done || !alive ? 0.0f : h;
-    s[ODE_ACTIVE] = done ? 0.0f : alive ? 1.0f : -1.0f;
-    return vload8(0, s);
+    const MATH_INT finite = norm < 1e30f;
+    const real error = MATH(log)(max(select((real)(1.0f), norm, finite), 1e-6f));
+    const real power = error * (-0.7f / order) + MATH(log)(max(previous, 1e-4f)) * (0.4f / order);
+    const real factor = select((real)(0.2f), clamp(0.9f * MATH(exp)(power), 0.2f, 5.0f), finite);
+    return select(min(factor, 0.9f), factor, accepted);
 }
 
-#endif
+/* `s`, the columns of the state, after a step whose error norm is `norm`. True where the step is accepted. */
+static inline MATH_INT MATH(ode_control)(real *s, real norm, float order)
+{
+    const MATH_INT active = s[ODE_ACTIVE] == 1.0f, accepted = active & (norm <= 1.0f);
+    const MATH_INT rejected = active & !accepted;
+    const real h = s[ODE_H], factor = MATH(ode_factor)(norm, s[ODE_ERROR], accepted, order);
+    const MATH_INT last = accepted & (h == s[ODE_T_END] - s[ODE_T]);
+    s[ODE_T] = select(s[ODE_T], select(s[ODE_T] + h, s[ODE_T_END], last), accepted);
+    s[ODE_ERROR] = select(s[ODE_ERROR], norm, accepted);
+    s[ODE_ACCEPTED] = select(s[ODE_ACCEPTED], s[ODE_ACCEPTED] + 1.0f, accepted);
+    s[ODE_REJECTED] = select(s[ODE_REJECTED], s[ODE_REJECTED] + 1.0f, rejected);
+    const real left = s[ODE_T_END] - s[ODE_T];
+    const MATH_INT goes_on = left * h > 0.0f;
+    real next = h * factor;
+    /* Below four rounding errors of t a step no longer moves it. The comparison is false for a NaN. */
+    const MATH_INT alive = fabs(next) >= 4.8e-7f * max(fabs(s[ODE_T]), fabs(s[ODE_T_END]));
+    /* A step that t_end has cut short says less of the next size than what was proposed before it. */
+    const real proposed = select(next, s[ODE_PROPOSED], last & (fabs(s[ODE_PROPOSED]) > fabs(next)));
+    s[ODE_PROPOSED] = select(s[ODE_PROPOSED], proposed, active);
+    next = select(next, left, fabs(next) * 1.01f >= fabs(left));
+    const MATH_INT done = accepted & !goes_on, runs = active & alive & !done;
+    const real ended = select((real)(-1.0f), (real)(0.0f), done);
+    s[ODE_H] = select((real)(0.0f), next, runs);
+    s[ODE_ACTIVE] = select(s[ODE_ACTIVE], select(ended, (real)(1.0f), runs), active);
+    return accepted;
+}

@@ -203,6 +203,99 @@ static void test_resume_is_not_stopping(void **state)
     free(right);
 }
 
+/* --- another source than noise --- */
+
+/* As check_pairs, with x0 from a file that is its own: every loss tells which rows were taken. */
+static void test_steps_take_the_sources_rows(void **state)
+{
+    (void)state;
+    static const char table[] = "1,10\n2,20\n3,30\n4,40\n5,50\n";
+    fcl_train_options options = small();
+    options.source = scratch_write("source.csv", table, sizeof table - 1);
+    options.objective.coupling = "independent";
+    options.lr = 1e-30f;
+    options.steps = 3;
+    for (int streamed = 0; streamed < 2; streamed++) {
+        fcl_dataset *data;
+        fcl_trainer *trainer;
+        options.stream_data = streamed;
+        assert_ok(fcl_dataset_open("moons", &(fcl_dataset_options){.count = 211, .unlabeled = true}, &data));
+        assert_ok(fcl_trainer_create(device, data, &options, &trainer));
+        assert_ok(fcl_buffer_zero(fcl_trainer_weights(trainer)));
+        for (int step = 0; step < 3; step++) {
+            static float unused[BATCH * SIZE], x1[BATCH * SIZE];
+            int32_t label[BATCH];
+            double loss, expected = 0;
+            draw_pool(data, options.seed, step, BATCH, unused, x1, label);
+            for (int i = 0; i < BATCH; i++) {
+                int64_t sample = step * BATCH + i;
+                double x0 = 1 + permute_index((uint32_t)(sample % 5), 5, options.seed,
+                                              FCL_STREAM_SOURCE_BATCH, (uint64_t)(sample / 5));
+                expected += pow(x1[2 * i] - x0, 2) + pow(x1[2 * i + 1] - 10 * x0, 2);
+            }
+            assert_ok(fcl_trainer_step(trainer));
+            assert_ok(fcl_trainer_loss(trainer, &loss));
+            assert_float_equal(loss, expected / (BATCH * SIZE), 1e-5 * expected);
+        }
+        fcl_trainer_destroy(&trainer);
+        fcl_dataset_destroy(&data);
+    }
+}
+
+static bool is_a_sample(const fcl_dataset *data, const float *x)
+{
+    for (int64_t i = 0; i < data->count; i++)
+        if (data->values[2 * i] == x[0] && data->values[2 * i + 1] == x[1])
+            return true;
+    return false;
+}
+
+/* Samples begin with the source that the checkpoint remembers, or with another that is asked for. */
+static void check_start(const fcl_checkpoint *checkpoint, const char *source, const fcl_dataset *moons)
+{
+    fcl_sample_options how = {.n = 7, .steps = 1, .seed = 1, .source = source};
+    fcl_array *start, *energy;
+    assert_ok(fcl_sample_energy(device, checkpoint, &how, &start, &energy));
+    for (int i = 0; i < 7; i++)
+        assert_int_equal(is_a_sample(moons, start->data + 2 * i), source == NULL);
+    fcl_array_destroy(&start);
+    fcl_array_destroy(&energy);
+}
+
+static void test_moons_to_8gaussians(void **state)
+{
+    (void)state;
+    fcl_train_options options = {.data = "8gaussians",
+                                 .source = "moons",
+                                 .out = scratch_path("moons"),
+                                 .batch = 128,
+                                 .steps = 800,
+                                 .lr = 0.005f,
+                                 .samples_every = FCL_OFF,
+                                 .objective = {.coupling = "ot"}};
+    assert_ok(fcl_train(&options, NULL));
+    fcl_checkpoint *checkpoint;
+    fcl_dataset *moons, *data;
+    fcl_array *samples, *target;
+    double square;
+    assert_ok(fcl_checkpoint_open(options.out, &checkpoint));
+    assert_ok(fcl_dataset_open("moons", &(fcl_dataset_options){.seed = 1}, &moons));
+    assert_ok(fcl_dataset_open("8gaussians", &(fcl_dataset_options){.count = 500, .seed = 9}, &data));
+    check_start(checkpoint, NULL, moons);
+    check_start(checkpoint, "normal", moons);
+    assert_ok(fcl_sample(device, checkpoint, &(fcl_sample_options){.n = 500, .steps = 20}, &samples, NULL));
+    assert_ok(fcl_dataset_take(data, 0, 500, &target));
+    assert_ok(fcl_w2_squared(samples, target, &square));
+    assert_true(square < 2.5); /* two draws of the data are 0.6 apart, moons and the data 12 */
+    fcl_array_destroy(&samples);
+    fcl_array_destroy(&target);
+    fcl_dataset_destroy(&moons);
+    fcl_dataset_destroy(&data);
+    fcl_checkpoint_close(&checkpoint);
+}
+
+/* --- misuse --- */
+
 static void refuse(fcl_train_options options, const char *part)
 {
     assert_status(FCL_ERR_ARGUMENT, fcl_train(&options, NULL));
@@ -224,6 +317,9 @@ static void test_misuse_is_refused(void **state)
     options = small();
     options.batch = 40000;
     refuse(options, "pairs at most 32768");
+    options = small();
+    options.source = "moon";
+    refuse(options, "the source: there is no data set and no file 'moon'; did you mean 'moons'?");
 }
 
 /* A graph of the caller's own has to pair the rows first. */
@@ -244,6 +340,8 @@ int main(void)
         cmocka_unit_test(test_classes_are_paired_each_for_itself),
         cmocka_unit_test(test_steps_take_the_best_pairs),
         cmocka_unit_test(test_resume_is_not_stopping),
+        cmocka_unit_test(test_steps_take_the_sources_rows),
+        cmocka_unit_test(test_moons_to_8gaussians),
         cmocka_unit_test(test_misuse_is_refused),
         cmocka_unit_test(test_objective_refuses_to_pair),
     };

@@ -203,6 +203,28 @@ static void a_buffer_lies_over_its_content(void **state)
     assert_status(FCL_ERR_ARGUMENT, fcl_buffer_create_over(device, 0, content, &over));
 }
 
+/* Who destroys the buffer may release the content at once. */
+static void a_buffer_is_done_with_its_content(void **state)
+{
+    fcl_device *device = *state;
+    size_t bytes = is_simulator(device) ? 1 << 12 : 1 << 25;
+    uint8_t *content = malloc(bytes), *out = malloc(bytes);
+    fcl_buffer *over, *copy;
+    memset(content, 42, bytes);
+    assert_ok(fcl_buffer_create(device, bytes, &copy));
+    assert_ok(fcl_buffer_create_over(device, bytes, content, &over));
+    assert_ok(fcl_buffer_copy(copy, 0, over, 0, bytes));
+    fcl_buffer_destroy(&over);
+    memset(content, 7, bytes);
+    assert_ok(fcl_buffer_read(copy, 0, bytes, out));
+    for (size_t i = 0; i < bytes; i++)
+        if (out[i] != 42)
+            fail_msg("byte %zu is %d", i, out[i]);
+    fcl_buffer_destroy(&copy);
+    free(content);
+    free(out);
+}
+
 static void buffer_mistakes_are_told(void **state)
 {
     fcl_device *device = *state;
@@ -453,6 +475,7 @@ int main(void)
         cmocka_unit_test(buffers_keep_what_is_written),
         cmocka_unit_test(slices_share_and_keep_the_root),
         cmocka_unit_test(a_buffer_lies_over_its_content),
+        cmocka_unit_test(a_buffer_is_done_with_its_content),
         cmocka_unit_test(buffer_mistakes_are_told),
         cmocka_unit_test(launches_run),
         cmocka_unit_test(launch_mistakes_are_kept),

@@ -22,6 +22,7 @@ typedef struct eval_subject {
     fcl_array *samples;        /* (n, ...) */
     fcl_sample_stats stats;    /* of sampling */
     fcl_array *start, *energy; /* see fcl_sample_energy; NULL until a metric asks for them */
+    fcl_distance transport;    /* W2 of start and data; `how` empty until a metric asks for it */
 } eval_subject;
 
 /* Against what. */

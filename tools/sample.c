@@ -70,6 +70,10 @@ static int print_json(const sampling *work)
     json_object_set_new(object, "n", json_integer(work->samples->shape.dim[0]));
     json_object_set_new(object, "shape", tool_shape_json(work->samples->shape));
     json_object_set_new(object, "direction", json_string(work->settings->encode ? "encode" : "decode"));
+    if (!work->start)
+        json_object_set_new(object, "source",
+                            json_string(work->settings->sample.source ? work->settings->sample.source
+                                                                      : work->info->options->source));
     json_object_set_new(object, "solver", json_string(work->settings->sample.solver));
     json_object_set_new(object, "nfe", json_real(stats->nfe_mean));
     json_object_set_new(object, "nfe_minimum", json_integer(stats->nfe_minimum));
@@ -147,6 +151,9 @@ static int check_usage(const tool_call *call)
     const sample_settings *settings = call->settings;
     if (settings->encode && settings->decode)
         return tool_fail_usage(&sample_command, "--encode and --decode exclude each other");
+    if ((settings->encode || settings->decode) && settings->sample.source)
+        return tool_fail_usage(&sample_command,
+                               "--source has no use with --encode or --decode: their file is the start");
     if ((settings->encode || settings->decode) &&
         fcl_options_source(call->options, "seed") == FCL_FROM_COMMAND_LINE)
         return tool_fail_usage(&sample_command,

@@ -29,6 +29,7 @@ extern "C" {
 /* Further streams of random numbers, beside those of flow.h. */
 enum fcl_stream {
     FCL_STREAM_BATCH = 1,    /* the order of the data */
+    FCL_STREAM_SOURCE_BATCH = 17, /* the order of the source's samples */
     FCL_STREAM_SAMPLE = 16,  /* x0 in sampling; the step is the number of the sample's part */
     FCL_STREAM_WEIGHTS = 256 /* and following: the first values, a stream a slice */
 };
@@ -38,6 +39,7 @@ enum fcl_stream {
 typedef struct fcl_train_options {
     const char *data;   /* a built-in data set's name, or a path; required */
     int64_t data_count; /* samples to use; 0: all */
+    const char *source; /* of x0: "normal", which is N(0, I); or a set like `data`, in an order of its own */
     const char *out;    /* folder for checkpoints, which holds none yet unless `resume`; NULL: none is written */
     const char *device; /* NULL: see fcl_device_open */
     bool resume;        /* go on from the newest checkpoint in `out`; without any, begin */
@@ -197,6 +199,7 @@ typedef struct fcl_sample_options {
     double rtol, atol;  /* of an adaptive one */
     const char *path;   /* sample along another path than that of the training (fcl_predictor); NULL: along that */
     uint64_t seed;
+    const char *source; /* of x0, see fcl_train_options; NULL: as the model was trained */
     fcl_toggle ema;    /* use the averaged weights; default: where there are any */
     const char *label; /* class of every sample, as a number from 0; NULL: each class in turn */
     int batch;         /* samples at once; 0: as memory allows */
@@ -212,8 +215,8 @@ typedef struct fcl_sample_stats {
     double build_seconds;       /* before that: building the solver's kernels, with one step for trial */
 } fcl_sample_stats;
 
-/* New samples: (n, sample shape), t from 0 to 1. `stats` may be NULL, which saves the step for trial; *samples
- * released by fcl_array_destroy. */
+/* New samples: (n, sample shape), t from 0 to 1, from x0 of the source, whose row i depends on seed and i
+ * only. `stats` may be NULL, which saves the step for trial; *samples released by fcl_array_destroy. */
 FCL_API int fcl_sample(fcl_device *device, const fcl_checkpoint *checkpoint,
                        const fcl_sample_options *options, fcl_array **samples, fcl_sample_stats *stats);
 /* The energy of the paths that fcl_sample takes with the same options (see fcl_energy_velocity in flow.h):

@@ -43,7 +43,7 @@ static int create(fcl_device *device, size_t bytes, void *host, fcl_buffer **buf
     if (code != CL_SUCCESS)
         return fail_allocation(device, bytes, code);
     fcl_buffer *made = fcl_zalloc(sizeof *made);
-    *made = (fcl_buffer){device, made, memory, 0, bytes, 1};
+    *made = (fcl_buffer){device, made, memory, 0, bytes, 1, host != NULL};
     device->memory += bytes;
     if (device->memory > device->memory_peak)
         device->memory_peak = device->memory;
@@ -95,7 +95,7 @@ int fcl_buffer_slice(fcl_buffer *parent, size_t offset, size_t bytes, fcl_buffer
         clCreateSubBuffer(root->memory, CL_MEM_READ_WRITE, CL_BUFFER_CREATE_TYPE_REGION, &region, &code);
     FCL_TRY(fcl_opencl_check(parent->device, code, "slicing a buffer"));
     fcl_buffer *made = fcl_zalloc(sizeof *made);
-    *made = (fcl_buffer){root->device, root, memory, region.origin, bytes, 0};
+    *made = (fcl_buffer){root->device, root, memory, region.origin, bytes, 0, false};
     root->references++;
     *slice = made;
     return FCL_OK;
@@ -105,6 +105,8 @@ static void release_root(fcl_buffer *root)
 {
     if (--root->references > 0)
         return;
+    if (root->over)
+        clFinish(root->device->queue);
     clReleaseMemObject(root->memory);
     root->device->memory -= root->bytes;
     free(root);

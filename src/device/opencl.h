@@ -124,6 +124,7 @@ struct fcl_buffer {
     size_t offset; /* in root, bytes */
     size_t bytes;
     int references; /* of a root: itself and its windows */
+    bool over;      /* a root over memory of the host: kernels may still read it when it is released */
 };
 
 /* FCL_ERR_ARGUMENT where the window is not inside; `what` is done with it. */

@@ -17,6 +17,6 @@ void fcl_block_generate(const fcl_step *block, fcl_generated *generated);
  * repetitions. */
 void fcl_block_kernel(fcl_text *text, const char *name, const fcl_generated *generated, bool repeats);
 /* Work-items for so many rows. */
-size_t fcl_block_items(int64_t rows);
+size_t fcl_block_items(const fcl_generated *generated, const fcl_device *device, int64_t rows);
 
 #endif

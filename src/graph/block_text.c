@@ -250,7 +250,7 @@ static void write_cfm_loss_grad(writer *w, const fcl_tensor *node)
 static void write_ode_advance(writer *w, const fcl_tensor *node)
 {
     const fcl_ode_control *control = &node->attributes.control;
-    fcl_text_add(&w->g->body, "    running = block_ode_advance(tile, ");
+    fcl_text_add(&w->g->body, "    block_ode_advance(tile, active, ");
     for (int k = 0; k < node->inputs; k++)
         fcl_text_format(&w->g->body, "%d, ", place_of(w, node->input[k]));
     fcl_text_format(&w->g->body, "%d, %.9ef, %.9ef, %d.0f, %d, %d, %d);\n", (int)node->shape.dim[1],
@@ -289,25 +289,35 @@ bool fcl_block_has_text(const fcl_tensor *node)
 
 /* --- the whole --- */
 
+/* "_narrow(.., first, rows)", or "_rows(.., row)" where each lane has a row of its own. */
+static const char *form_of(const writer *w, int columns)
+{
+    return w->g->own_pace ? "_rows" : columns < 16 ? "_narrow" : "";
+}
+
+static const char *rows_of(const writer *w)
+{
+    return w->g->own_pace ? "row" : "first, rows";
+}
+
 static void write_loads(writer *w)
 {
     for (int i = 0; i < w->count; i++) {
         const value *v = &w->values[i];
         if (v->loaded)
-            fcl_text_format(&w->g->body,
-                            "    block_load%s(&tile[%d * BLOCK_VECTORS], x%d, %d, first, rows);\n",
-                            v->columns < 16 ? "_narrow" : "", v->place,
-                            fcl_generate_slot(w->g->read, &w->g->reads, v->root), v->columns);
+            fcl_text_format(&w->g->body, "    block_load%s(&tile[%d * BLOCK_VECTORS], x%d, %d, %s);\n",
+                            form_of(w, v->columns), v->place,
+                            fcl_generate_slot(w->g->read, &w->g->reads, v->root), v->columns, rows_of(w));
     }
 }
 
 static void write_store(writer *w, fcl_tensor *node)
 {
+    int columns = (int)node->shape.dim[1];
     if (node->storage)
-        fcl_text_format(&w->g->body, "    block_store%s(y%d, &tile[%d * BLOCK_VECTORS], %d, first, rows);\n",
-                        node->shape.dim[1] < 16 ? "_narrow" : "",
-                        fcl_generate_slot(w->g->store, &w->g->stores, node), place_of(w, node),
-                        (int)node->shape.dim[1]);
+        fcl_text_format(&w->g->body, "    block_store%s(y%d, &tile[%d * BLOCK_VECTORS], %d, %s);\n",
+                        form_of(w, columns), fcl_generate_slot(w->g->store, &w->g->stores, node),
+                        place_of(w, node), columns, rows_of(w));
 }
 
 static void write_stores(writer *w, const fcl_step *step)
@@ -320,9 +330,18 @@ static void write_stores(writer *w, const fcl_step *step)
     }
 }
 
+/* Samples under error control reach their end after more or fewer steps. */
+static bool has_own_pace(const fcl_step *block)
+{
+    for (int s = 0; s < block->blocks; s++)
+        if (block->block[s].own && strcmp(block->block[s].own->op->name, "ode_advance") == 0)
+            return true;
+    return false;
+}
+
 void fcl_block_generate(const fcl_step *block, fcl_generated *g)
 {
-    *g = (fcl_generated){.vector = BLOCK_ROWS};
+    *g = (fcl_generated){.vector = BLOCK_ROWS, .own_pace = has_own_pace(block)};
     writer w = {.block = block, .g = g};
     collect(&w);
     g->run = place_values(&w);
@@ -339,6 +358,28 @@ void fcl_block_generate(const fcl_step *block, fcl_generated *g)
     free(w.values);
 }
 
+static void common_loop(fcl_text *text, const fcl_generated *g, bool repeats)
+{
+    fcl_text_add(text, "    const int first = (int)get_global_id(0) * BLOCK_ROWS;\n");
+    if (repeats)
+        fcl_text_add(text, "    for (int repeat = 0; repeat < repeats; repeat++) {\n");
+    for (int i = 0; i < g->scalars && repeats; i++)
+        fcl_text_format(text, "    const float s%d = table[repeat * %d + %d];\n", i, g->scalars, i);
+    fcl_text_format(text, "%s%s", g->body.data, repeats ? "    }\n" : "");
+}
+
+static void own_pace_loop(fcl_text *text, const fcl_generated *g, bool repeats)
+{
+    fcl_text_format(text,
+                    "    const long item = get_global_id(0), items = get_global_size(0);\n"
+                    "    const int end = (int)((item + 1) * rows / items);\n"
+                    "    int row[BLOCK_ROWS], repetitions[BLOCK_ROWS], active[BLOCK_ROWS];\n"
+                    "    int next = (int)(item * rows / items);\n"
+                    "    block_take_rows(row, repetitions, &next, end);\n"
+                    "    do {\n%s    } while (block_next_rows(row, repetitions, active, &next, end, %s));\n",
+                    g->body.data, repeats ? "repeats" : "1");
+}
+
 void fcl_block_kernel(fcl_text *text, const char *name, const fcl_generated *g, bool repeats)
 {
     fcl_text_format(text, "#define real float16\nkernel void %s(", name);
@@ -350,19 +391,18 @@ void fcl_block_kernel(fcl_text *text, const char *name, const fcl_generated *g, 
         fcl_text_format(text, "const float s%d, ", i);
     fcl_text_add(text, repeats ? "const global float *table, const int rows, const int repeats)\n"
                                : "const int rows)\n");
-    fcl_text_format(text,
-                    "{\n    const int first = (int)get_global_id(0) * BLOCK_ROWS;\n    float16 tile[%d * "
-                    "BLOCK_VECTORS];\n"
-                    "    bool running = true;\n",
-                    (int)g->run);
-    if (repeats)
-        fcl_text_add(text, "    for (int repeat = 0; repeat < repeats && running; repeat++) {\n");
-    for (int i = 0; i < g->scalars && repeats; i++)
-        fcl_text_format(text, "    const float s%d = table[repeat * %d + %d];\n", i, g->scalars, i);
-    fcl_text_format(text, "%s%s}\n#undef real\n\n", g->body.data, repeats ? "    }\n" : "");
+    fcl_text_format(text, "{\n    float16 tile[%d * BLOCK_VECTORS];\n", (int)g->run);
+    if (g->own_pace)
+        own_pace_loop(text, g, repeats);
+    else
+        common_loop(text, g, repeats);
+    fcl_text_add(text, "}\n#undef real\n\n");
 }
 
-size_t fcl_block_items(int64_t rows)
+size_t fcl_block_items(const fcl_generated *g, const fcl_device *device, int64_t rows)
 {
-    return (size_t)((rows + BLOCK_ROWS - 1) / BLOCK_ROWS);
+    enum { ITEMS_A_UNIT = 8 }; /* few enough for long queues of rows, enough for cores that are not alike */
+    int64_t items = (rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
+    int64_t most = (int64_t)ITEMS_A_UNIT * fcl_device_describe(device)->compute_units;
+    return (size_t)(g->own_pace && items > most && most > 0 ? most : items);
 }

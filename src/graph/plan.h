@@ -97,6 +97,7 @@ typedef struct fcl_generated {
     fcl_tensor *result; /* in an epilogue: what the product itself stores */
     int vector;         /* elements a work-item takes */
     int64_t run;        /* elements over which rows and columns run on: a vector never crosses its end */
+    bool own_pace;      /* of a block: each row has its own number of repetitions */
 } fcl_generated;
 
 void fcl_generate(const fcl_step *step, const fcl_device *device, fcl_generated *generated);

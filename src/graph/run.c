@@ -160,7 +160,7 @@ static void lower_block(fcl_lowering *l, fcl_launch *launch, const fcl_step *ste
     else
         index += g->scalars;
     fcl_launch_int(launch, index, (int32_t)step->rows);
-    fcl_launch_range_1d(launch, fcl_block_items(step->rows), 1);
+    fcl_launch_range_1d(launch, fcl_block_items(g, l->plan->device, step->rows), 1);
 }
 
 static int lower_generated(fcl_lowering *l, const fcl_step *step, const fcl_generated *g, int kernel)
@@ -244,11 +244,13 @@ static void generate(const fcl_plan *plan, const fcl_step *step, fcl_generated *
         fcl_generate(step, plan->device, g);
 }
 
-/* A graph that is one block, with every assignment in place, is repeated inside its kernel. */
-static bool repeats_in_kernel(const fcl_plan *plan)
+/* A graph that is one block, with every assignment in place, is repeated inside its kernel. Where each row has its
+ * own number of repetitions, no scalar can tell one from the next. */
+static bool repeats_in_kernel(const fcl_plan *plan, const fcl_generated *g)
 {
     const fcl_graph *graph = plan->graph;
-    if (!plan->options.repeat || plan->count != 1 || !plan->steps[0].block)
+    if (!plan->options.repeat || plan->count != 1 || !plan->steps[0].block ||
+        (g->own_pace && g->scalars))
         return false;
     for (int i = 0; i < graph->assignment_count; i++)
         if (fcl_node_root(graph->assignments[i].value)->storage->instead != graph->assignments[i].target)
@@ -266,7 +268,7 @@ static int lower(fcl_plan *plan)
         if (is_generated(&plan->steps[s]))
             generate(plan, &plan->steps[s], &generated[s]);
     int status = FCL_OK;
-    if (repeats_in_kernel(plan))
+    if (repeats_in_kernel(plan, &generated[0]))
         status = make_table(plan, &generated[0]);
     fcl_text_add(&l.source, fcl_kernel_text("math.h"));
     for (int s = 0; s < plan->count; s++)

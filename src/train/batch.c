@@ -117,8 +117,9 @@ fcl_tensor *fcl_batch_build(const fcl_batch *batch, fcl_graph *graph, fcl_tensor
         batch->index
             ? fcl_leaf(graph, "rows", FCL_I32, FCL_SHAPE(options->rows), batch->index, 0)
             : fcl_batch_index(graph, batch->data->count, options->rows, options->total, options->stream);
-    *label = NULL;
-    if (batch->labels) {
+    if (label)
+        *label = NULL;
+    if (label && batch->labels) {
         int64_t rows = table_rows(batch, !batch->reader);
         fcl_tensor *labels = fcl_leaf(graph, "labels", FCL_I32, FCL_SHAPE(rows), batch->labels, 0);
         *label = fcl_gather_rows(labels, index, 1, 0); /* (rows) */

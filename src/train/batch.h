@@ -36,7 +36,7 @@ int fcl_batch_create(fcl_device *device, const fcl_dataset *data, const fcl_batc
                      fcl_batch *batch);
 void fcl_batch_destroy(fcl_batch *batch);
 
-/* The nodes: x (rows, D), and *label (rows) or NULL. */
+/* The nodes: x (rows, D), and *label (rows) or NULL; `label` may be NULL. */
 fcl_tensor *fcl_batch_build(const fcl_batch *batch, fcl_graph *graph, fcl_tensor **label);
 
 /* Before the part of a step runs that begins at `first_row`. */

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "train/options.h"
 #include "train/sample.h"
+#include "train/source.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -95,7 +96,8 @@ static int draw(loop *run, fcl_array *samples)
                                    ema ? ema : trainer->state[FCL_STATE_WEIGHTS], &trainer->options.objective,
                                    &(fcl_sample_options){0},
                                    false, n, &run->sampler));
-    fcl_sample_noise(trainer->options.seed, n, fcl_shape_size(trainer->data->shape), samples->data);
+    fcl_source_draw(trainer->source_data, trainer->options.seed, n, fcl_shape_size(trainer->data->shape),
+                    samples->data);
     FCL_TRY(fcl_sampler_run(run->sampler, samples->data, NULL, n, NULL));
     return run->hooks->sampled(run->hooks->data, trainer->step, samples);
 }

@@ -16,6 +16,8 @@ static const fcl_option train_table[] = {
     {"data", ROW(data), .flags = FCL_OPTION_REQUIRED, .placeholder = "DATA", .group = "Data",
      .help = "name of a built-in data set, or a file"},
     {"data-count", ROW(data_count), .minimum = 0, .maximum = 1e12, .help = "samples to use; 0: all"},
+    {"source", ROW(source), .fallback = "normal", .placeholder = "SOURCE",
+     .help = "what the flow begins with: \"normal\" noise, a built-in data set, or a file"},
     {"labels", ROW(labels), .help = "tell the model each sample's class"},
     {"stream-data", ROW(stream_data), .help = "keep the data on the host even where it fits on the device"},
     {"out", ROW(out), .flags = CALL, .placeholder = "DIR", .group = "Run",

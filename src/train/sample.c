@@ -2,8 +2,8 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "base/random.h"
 #include "train/checkpoint.h"
+#include "train/source.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -22,6 +22,7 @@ const fcl_option fcl_sample_table[] = {
     {"path", ROW(path), .flags = FCL_OPTION_FORMULA, .choice = fcl_path_name, .placeholder = "PATH",
      .help = "sample along another path than the training's, without a tube: a name, or \"alpha=t^2, sigma=1-t^2\""},
     {"seed", ROW(seed), .help = "of the noise"},
+    {"source", ROW(source), .placeholder = "SOURCE", .help = "begin with samples of this set or file, or \"normal\"; default: as it was trained"},
     {"ema", ROW(ema), .fallback = "yes", .help = "use the averaged weights, where there are any"},
     {"label", ROW(label), .placeholder = "CLASS", .help = "class of every sample, from 0; without it each class in turn"},
     {"batch", ROW(batch), .minimum = 0, .maximum = 1e6, .help = "samples at once; 0: as memory allows"},
@@ -67,7 +68,7 @@ static fcl_tensor *velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_ten
 /* As many rows at once as hold about a million numbers. */
 static int64_t part_rows(const fcl_sample_options *options, int64_t size, int64_t most)
 {
-    enum { NUMBERS = 1 << 20, MOST_ROWS = 4096 };
+    enum { NUMBERS = 1 << 20, MOST_ROWS = 16384 };
     int64_t limit = options->batch;
     if (!limit)
         limit = NUMBERS / size < 1 ? 1 : NUMBERS / size > MOST_ROWS ? MOST_ROWS : NUMBERS / size;
@@ -247,17 +248,6 @@ int fcl_sampler_run(fcl_sampler *sampler, float *x, const int32_t *label, int64_
     return FCL_OK;
 }
 
-void fcl_sample_noise(uint64_t seed, int64_t n, int64_t size, float *x)
-{
-    fcl_random key = {.seed = seed, .stream = FCL_STREAM_SAMPLE};
-    for (int64_t first = 0; first < n * size; first += 4) {
-        double four[4];
-        fcl_random_normal4(key, (uint64_t)first, four);
-        for (int64_t i = 0; i < 4 && first + i < n * size; i++)
-            x[first + i] = (float)four[i];
-    }
-}
-
 int fcl_samples_create(fcl_shape sample, int64_t n, fcl_array **array)
 {
     fcl_shape shape = {.rank = 1 + sample.rank, .dim = {n}};
@@ -306,6 +296,17 @@ static int run(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_s
     return status;
 }
 
+/* x0 (n, D) of the source that the options name, else of the one that the model was trained with. */
+static int draw_start(const fcl_checkpoint_info *info, const fcl_sample_options *options, float *x)
+{
+    const char *source = options->source ? options->source : info->options->source;
+    fcl_dataset *set;
+    FCL_TRY(fcl_source_open(source, options->seed, info->sample, &set));
+    fcl_source_draw(set, options->seed, options->n, fcl_shape_size(info->sample), x);
+    fcl_dataset_destroy(&set);
+    return FCL_OK;
+}
+
 int fcl_sample(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
                fcl_array **samples, fcl_sample_stats *stats)
 {
@@ -315,8 +316,10 @@ int fcl_sample(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_s
     fcl_options_defaults(fcl_sample_table, &filled);
     FCL_TRY(fcl_options_check(fcl_sample_table, &filled));
     FCL_TRY(fcl_samples_create(info->sample, filled.n, samples));
-    fcl_sample_noise(filled.seed, filled.n, fcl_shape_size(info->sample), (*samples)->data);
-    return run(device, checkpoint, &filled, NULL, 0, samples, stats);
+    int status = draw_start(info, &filled, (*samples)->data);
+    if (status != FCL_OK)
+        fcl_array_destroy(samples);
+    return status == FCL_OK ? run(device, checkpoint, &filled, NULL, 0, samples, stats) : status;
 }
 
 /* From (n, D + 1) ends with their energies and the starts to energy and what it has beyond the straight way.
@@ -349,8 +352,9 @@ int fcl_sample_energy(fcl_device *device, const fcl_checkpoint *checkpoint, cons
         status = fcl_array_create(FCL_SHAPE(filled.n, size + 1), &x);
     if (status == FCL_OK)
         status = fcl_array_create(FCL_SHAPE(filled.n, 2), energy);
+    if (status == FCL_OK)
+        status = draw_start(info, &filled, x0->data);
     if (status == FCL_OK) {
-        fcl_sample_noise(filled.seed, filled.n, size, x0->data);
         for (int64_t i = 0; i < filled.n; i++)
             memcpy(x->data + i * (size + 1), x0->data + i * size, (size_t)size * sizeof(float));
         status = run(device, checkpoint, &filled, NULL, FCL_SAMPLER_ENERGY, &x, NULL);

@@ -23,7 +23,4 @@ int fcl_sampler_run(fcl_sampler *sampler, float *x, const int32_t *label, int64_
 /* Zeros, (n, sample shape). */
 int fcl_samples_create(fcl_shape sample, int64_t n, fcl_array **array);
 
-/* x0: row i of D numbers is the same whatever else is drawn. */
-void fcl_sample_noise(uint64_t seed, int64_t n, int64_t size, float *x);
-
 #endif

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "flow/flow.h"
 #include "train/options.h"
+#include "train/source.h"
 
 #include <stdlib.h>
 
@@ -62,7 +63,8 @@ static void build_step(fcl_trainer *trainer)
     int trained = fcl_params_trained(params);
     call to = {.model = trainer->model};
     fcl_tensor *x1 = fcl_name(fcl_batch_build(&trainer->batch, graph, &to.label), "x1"); /* (B, D) */
-    fcl_tensor *x0 = fcl_normal(graph, fcl_tensor_shape(x1), FCL_STREAM_SOURCE);
+    fcl_tensor *x0 = trainer->source_data ? fcl_batch_build(&trainer->source, graph, NULL)
+                                          : fcl_normal(graph, fcl_tensor_shape(x1), FCL_STREAM_SOURCE);
     to.weights = fcl_params_bind(params, graph, trainer->state[FCL_STATE_WEIGHTS], "");
     fcl_cfm_options objective = trainer->options.objective;
     objective.batch_total = trainer->options.batch;
@@ -112,7 +114,13 @@ static int create_batches(fcl_trainer *trainer)
         .stream_data = options->stream_data,
     };
     FCL_TRY(fcl_batch_create(trainer->device, trainer->data, &rows, &trainer->batch));
-    return fcl_matcher_create(trainer->device, &trainer->batch, NULL, options, &trainer->matcher);
+    FCL_TRY(fcl_source_open(options->source, options->seed, trainer->data->shape, &trainer->source_data));
+    rows.stream = FCL_STREAM_SOURCE_BATCH;
+    rows.labels = false;
+    if (trainer->source_data)
+        FCL_TRY(fcl_batch_create(trainer->device, trainer->source_data, &rows, &trainer->source));
+    return fcl_matcher_create(trainer->device, &trainer->batch,
+                              trainer->source_data ? &trainer->source : NULL, options, &trainer->matcher);
 }
 
 int fcl_trainer_setup(fcl_trainer *trainer)
@@ -127,6 +135,7 @@ int fcl_trainer_setup(fcl_trainer *trainer)
     FCL_TRY(create_adamw(trainer));
     trainer->graph = fcl_graph_create();
     build_step(trainer);
-    FCL_TRY(fcl_graph_compile(trainer->graph, trainer->device, &(fcl_graph_options){.check = options->check}));
+    FCL_TRY(
+        fcl_graph_compile(trainer->graph, trainer->device, &(fcl_graph_options){.check = options->check}));
     return initialise(trainer); /* last, for it waits until the device has zeroed the buffers */
 }

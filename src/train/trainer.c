@@ -31,6 +31,8 @@ void fcl_trainer_destroy(fcl_trainer **trainer)
     fcl_adamw_destroy(&dying->adamw);
     fcl_matcher_destroy(&dying->matcher);
     fcl_batch_destroy(&dying->batch);
+    fcl_batch_destroy(&dying->source);
+    fcl_dataset_destroy(&dying->source_data);
     fcl_buffer_destroy(&dying->loss);
     fcl_buffer_destroy(&dying->gradients);
     for (int i = 0; i < FCL_STATES; i++)
@@ -55,6 +57,8 @@ static int run_part(fcl_trainer *trainer, int part)
     fcl_graph_random(trainer->graph, trainer->options.seed, (uint32_t)(trainer->step - in_pool),
                      (uint64_t)(in_pool * trainer->options.batch + first_row));
     FCL_TRY(fcl_batch_prepare(&trainer->batch, trainer->step, first_row));
+    if (trainer->source_data)
+        FCL_TRY(fcl_batch_prepare(&trainer->source, trainer->step, first_row));
     int status = fcl_graph_run(trainer->graph);
     return status == FCL_OK ? status : fcl_fail_within(status, "step %lld", (long long)trainer->step + 1);
 }

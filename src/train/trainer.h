@@ -17,10 +17,12 @@ struct fcl_trainer {
 
     /* flat buffers; the gradients' has the loss behind it */
     fcl_buffer *state[FCL_STATES], *gradients, *loss;
-    fcl_batch batch;      /* where x1 and its labels come from */
-    fcl_matcher *matcher; /* NULL: x0 and x1 are paired as they come */
-    int64_t pool_steps;   /* steps whose rows are paired at once, and whose random numbers are of one step */
-    fcl_graph *graph; /* one part of a step: writes, or adds to, gradients and loss */
+    fcl_batch batch;          /* where x1 and its labels come from */
+    fcl_dataset *source_data; /* what x0 is drawn from; NULL: N(0, I) */
+    fcl_batch source;         /* and where it comes from */
+    fcl_matcher *matcher;     /* NULL: x0 and x1 are paired as they come */
+    int64_t pool_steps; /* steps whose rows are paired at once, and whose random numbers are of one step */
+    fcl_graph *graph;   /* one part of a step: writes, or adds to, gradients and loss */
     fcl_adamw *adamw;
 
     int64_t step;              /* steps done */

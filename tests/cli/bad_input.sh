@@ -74,7 +74,6 @@ refused 2 "needs an argument" sample --n 4 --out x.npy
 printf '1,2,3\n' >three.csv
 refused 1 "3 numbers" sample good --encode three.csv --out x.npy
 [ ! -e x.npy ] || fail "a refused call wrote a file"
-exit 0
 
 # Where samples go is asked before they are drawn; where they start has to fit the model.
 expect 0 train moons --labels --out classes $small --steps 2 --samples-every off
@@ -86,6 +85,9 @@ refused 1 "folder.npy: it is a folder" sample classes --out folder.npy
 refused 1 "sheet.csv has no labels, and the model has 2 classes: give --label" sample classes --encode sheet.csv --out a.npy
 refused 1 "wide.csv: its samples have 3 numbers each, the model's have 2" sample classes --encode wide.csv --out a.npy
 refused 2 "--seed has no use with --encode" sample classes --encode sheet.csv --label 1 --seed 3 --out a.npy
+refused 2 "--source has no use with --encode" sample classes --encode sheet.csv --label 1 --source moons --out a.npy
+refused 1 "the source three.csv has samples of 3 numbers" sample good --n 5 --source three.csv --out a.npy
+refused 1 "coupling-batch 300 is not a multiple of the batch of 256" train moons --out x --coupling ot --coupling-batch 300
 expect 0 sample classes --encode sheet.csv --label 1 --out a.csv
 [ "$(wc -l <a.csv)" -eq 2 ] || fail "a table with the mark of UTF-8 and a heading lost a row"
 truncate -s 900 classes/checkpoint-0000000002.safetensors

@@ -38,7 +38,8 @@ expect 0 eval a.csv b.csv --metrics w2 --chart points.png
 expect 0 train moons --labels --out run --steps 100 --width 16 --depth 2 --batch 64 --samples-every off
 expect 0 eval run moons --n 300 --steps 10 --json
 json 'o["metrics"]["nfe"]["value"] == 10 and o["subjects"][0]["step"] == 100 and o["floor_points"] == 300'
-json 'set(o["metrics"]) >= {"w1", "w2", "sliced", "energy", "mmd", "path-energy", "npe", "straightness", "nfe"}'
+json 'set(o["metrics"]) >= {"w1", "w2", "sliced", "energy", "mmd", "path-energy", "ot-cost", "npe", "straightness", "nfe"}'
+json '(lambda m: abs(m["npe"] - abs(m["path-energy"] - m["ot-cost"]) / m["ot-cost"]) < 1e-6)({k: v["value"] for k, v in o["metrics"].items()})'
 json 'o["metrics"]["path-energy"]["value"] > o["metrics"]["straightness"]["value"] > 0'
 cp out first
 expect 0 eval run moons --n 300 --steps 10 --json

@@ -36,6 +36,10 @@ json 'o["seconds"] > 0 and o["build_seconds"] > 0'
 json 'o["n"] == 50 and o["shape"] == [50, 2] and o["accepted"] > 0 and o["nfe_minimum"] <= o["nfe_maximum"]'
 json 'o["step"] == 100 and o["out"] == "d.npy" and o["checkpoint"].endswith("checkpoint-0000000100.safetensors")'
 
+# From another source.
+expect 0 sample run --n 5 --steps 1 --source rings --out r.csv --json
+json 'o["source"] == "rings"'
+
 # To noise and back.
 expect 0 sample run --encode a.csv --out noise.npy $adaptive
 expect 0 sample run --decode noise.npy --out back.csv $adaptive

@@ -1,0 +1,59 @@
+#include "train/source.h"
+
+#include "base/error.h"
+#include "base/random.h"
+
+#include "cl/philox.h"
+#include "cl/permute.h"
+
+#include <string.h>
+
+int fcl_source_open(const char *source, uint64_t seed, fcl_shape sample, fcl_dataset **set)
+{
+    *set = NULL;
+    if (strcmp(source, FCL_SOURCE_NORMAL) == 0)
+        return FCL_OK;
+    int status = fcl_dataset_open(source, &(fcl_dataset_options){.seed = seed, .unlabeled = true}, set);
+    if (status != FCL_OK)
+        return fcl_fail_within(status, "the source");
+    long long own = fcl_shape_size((*set)->shape), wanted = fcl_shape_size(sample);
+    long long count = (*set)->count;
+    if (own == wanted && count <= INT32_MAX)
+        return FCL_OK;
+    fcl_dataset_destroy(set);
+    if (own != wanted)
+        return fcl_fail(FCL_ERR_SHAPE, "the source %s has samples of %lld numbers, the data of %lld", source,
+                        own, wanted);
+    return fcl_fail(FCL_ERR_UNSUPPORTED, "the source %s has %lld samples; at most %d can be drawn from",
+                    source, count, INT32_MAX);
+}
+
+static void draw_normal(uint64_t seed, int64_t count, float *x)
+{
+    fcl_random key = {.seed = seed, .stream = FCL_STREAM_SAMPLE};
+    for (int64_t first = 0; first < count; first += 4) {
+        double four[4];
+        fcl_random_normal4(key, (uint64_t)first, four);
+        for (int64_t i = 0; i < 4 && first + i < count; i++)
+            x[first + i] = (float)four[i];
+    }
+}
+
+/* The set's sample i of a random order; a new order where it ends. */
+static int64_t sample_at(const fcl_dataset *set, uint64_t seed, int64_t i)
+{
+    return permute_index((uint32_t)(i % set->count), (uint32_t)set->count, seed, FCL_STREAM_SAMPLE,
+                         (uint64_t)(i / set->count));
+}
+
+void fcl_source_draw(const fcl_dataset *set, uint64_t seed, int64_t n, int64_t size, float *x)
+{
+    if (!set)
+        draw_normal(seed, n * size, x);
+    for (int64_t i = 0; set && i < n; i++) {
+        size_t from = (size_t)(sample_at(set, seed, i) * size);
+        for (int64_t k = 0; k < size; k++)
+            x[i * size + k] = set->values ? set->values[from + (size_t)k]
+                                          : (float)set->bytes[from + (size_t)k] * set->scale + set->shift;
+    }
+}

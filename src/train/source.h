@@ -1,0 +1,18 @@
+/* What x0 is drawn from: N(0, I), or a set of samples. */
+#ifndef TRAIN_SOURCE_H
+#define TRAIN_SOURCE_H
+
+#include <flowcl/train.h>
+
+/* The name of N(0, I) among the sources. */
+#define FCL_SOURCE_NORMAL "normal"
+
+/* The set of that name or path, for samples like `sample`; NULL for the normal source. FCL_ERR_SHAPE: its
+ * samples have not as many numbers; else as fcl_dataset_open. */
+int fcl_source_open(const char *source, uint64_t seed, fcl_shape sample, fcl_dataset **set);
+
+/* x0 (n, size) for sampling, of the set or, where it is NULL, of N(0, I). Row i is the same whatever else is
+ * drawn. */
+void fcl_source_draw(const fcl_dataset *set, uint64_t seed, int64_t n, int64_t size, float *x);
+
+#endif

@@ -121,19 +121,29 @@ static int prepare_subject(evaluation *work, bool limited, eval_subject *subject
 
 /* --- what it is held against --- */
 
+/* --label means the class of the samples and so of the data. */
+static int read_label(evaluation *work)
+{
+    const char *text = work->settings->sample.label;
+    char *end;
+    work->label = -1;
+    if (!text)
+        return FCL_OK;
+    long number = strtol(text, &end, 10);
+    if (*text && !*end && number >= 0 && number <= INT32_MAX)
+        work->label = (int32_t)number;
+    if (work->label >= 0 && fcl_dataset_count(work->data, work->label) > 0)
+        return FCL_OK;
+    snprintf(work->fault, sizeof work->fault, "--label %s: %s has no sample of that class", text,
+             work->data->name);
+    return FCL_ERR_ARGUMENT;
+}
+
 static int open_data(evaluation *work, const char *name)
 {
-    const eval_settings *settings = work->settings;
-    fcl_dataset_options options = {.seed = settings->data_seed};
+    fcl_dataset_options options = {.seed = work->settings->data_seed};
     int status = fcl_dataset_open(name, &options, &work->data);
-    work->label = settings->sample.label ? (int32_t)strtol(settings->sample.label, NULL, 10) : -1;
-    if (status != FCL_OK || work->label < 0)
-        return status;
-    if (fcl_dataset_count(work->data, work->label) > 0)
-        return FCL_OK;
-    snprintf(work->fault, sizeof work->fault, "--label %s: %s has no sample of that class",
-             settings->sample.label, work->data->name);
-    return FCL_ERR_ARGUMENT;
+    return status == FCL_OK ? read_label(work) : status;
 }
 
 static int64_t least(int64_t a, int64_t b)

@@ -71,6 +71,7 @@ refused 2 "nfe is a property of models, not of samples" eval a.csv b.csv --metri
 refused 1 "bandwidth" eval a.csv b.csv --bandwidth wide
 refused 2 "--points: \"0\" is not usable" eval a.csv b.csv --points 0
 refused 1 "has no sample of that class" eval a.csv b.csv --label 1
+refused 1 "--label upper: moons has no sample of that class" eval a.csv moons --label upper
 refused 2 "has to end in .png" eval a.csv b.csv --chart points.jpg
 refused 1 "the folder missing does not exist" eval a.csv b.csv --chart missing/a.png
 refused 1 "no such thing" eval run moons --device "no such thing"

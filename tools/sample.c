@@ -3,6 +3,8 @@
 #include "tool.h"
 
 #include <inttypes.h>
+#include <string.h>
+#include <strings.h>
 
 typedef struct sample_settings {
     fcl_sample_options sample;
@@ -18,6 +20,9 @@ static const fcl_option table[] = {
      .help = "carry this data to noise, instead of noise to data"},
     {"decode", FCL_OPTION(sample_settings, decode), .placeholder = "FILE",
      .help = "begin with this noise, instead of drawing it"},
+    {"times", FCL_OPTION(sample_settings, sample.times), .placeholder = "TIMES",
+     .help = "keep the samples at these times, as one array (times, samples, ...): 0,0.5,1, a file of them, how many "
+             "evenly spaced, or \"steps\", each step's end"},
     {"device", FCL_OPTION(sample_settings, device), .placeholder = "D",
      .help = "P:D, cpu, gpu or a part of a name; $FLOWCL_DEVICE, else the best one"},
     {"json", FCL_OPTION(sample_settings, json), .help = "print one JSON object on standard output"},
@@ -42,16 +47,22 @@ typedef struct sampling {
     fcl_array *start, *samples;
     fcl_sample_stats stats;
     char fault[512]; /* what is wrong with the start; empty: nothing */
+    char unfinished[512]; /* why some samples are; empty: none is */
 } sampling;
 
 /* --- output --- */
+
+static int64_t sample_count(const sampling *work)
+{
+    return work->samples->shape.dim[work->settings->sample.times ? 1 : 0];
+}
 
 static void print_report(const sampling *work)
 {
     const fcl_sample_stats *stats = &work->stats;
     printf("%" PRId64 " samples by %s in %.3g s, %.0f samples/s; kernels built in %.3g s\n",
-           work->samples->shape.dim[0], work->settings->sample.solver, stats->seconds,
-           (double)work->samples->shape.dim[0] / (stats->seconds > 0 ? stats->seconds : 1e-9),
+           sample_count(work), work->settings->sample.solver, stats->seconds,
+           (double)sample_count(work) / (stats->seconds > 0 ? stats->seconds : 1e-9),
            stats->build_seconds);
     if (stats->nfe_minimum == stats->nfe_maximum)
         printf("%" PRId64 " function evaluations a sample\n", stats->nfe_minimum);
@@ -67,7 +78,7 @@ static int print_json(const sampling *work)
     const fcl_sample_stats *stats = &work->stats;
     json_t *object = json_object();
     json_object_set_new(object, "out", json_string(work->settings->out));
-    json_object_set_new(object, "n", json_integer(work->samples->shape.dim[0]));
+    json_object_set_new(object, "n", json_integer(sample_count(work)));
     json_object_set_new(object, "shape", tool_shape_json(work->samples->shape));
     json_object_set_new(object, "direction", json_string(work->settings->encode ? "encode" : "decode"));
     if (!work->start)
@@ -80,6 +91,7 @@ static int print_json(const sampling *work)
     json_object_set_new(object, "nfe_maximum", json_integer(stats->nfe_maximum));
     json_object_set_new(object, "accepted", json_integer(stats->accepted));
     json_object_set_new(object, "rejected", json_integer(stats->rejected));
+    json_object_set_new(object, "unfinished", json_integer(stats->unfinished));
     json_object_set_new(object, "seconds", json_real(stats->seconds));
     json_object_set_new(object, "build_seconds", json_real(stats->build_seconds));
     json_object_set_new(object, "checkpoint", json_string(work->info->path));
@@ -141,9 +153,19 @@ static int compute(sampling *work, const char *checkpoint)
                                start_labels(work), settings->encode != NULL, &work->samples, &work->stats);
     else if (status == FCL_OK)
         status = fcl_sample(work->device, work->checkpoint, &settings->sample, &work->samples, &work->stats);
+    if (status == FCL_ERR_NUMERIC && work->samples) {
+        snprintf(work->unfinished, sizeof work->unfinished, "%s", fcl_error());
+        status = FCL_OK;
+    }
     if (status == FCL_OK)
         status = fcl_samples_write(settings->out, work->samples, NULL);
     return status;
+}
+
+static bool holds_arrays(const char *path)
+{
+    const char *ending = strrchr(path, '.');
+    return ending && (!strcasecmp(ending, ".npy") || !strcasecmp(ending, ".npz"));
 }
 
 static int check_usage(const tool_call *call)
@@ -160,6 +182,11 @@ static int check_usage(const tool_call *call)
                                "--seed has no use with --encode or --decode: they draw no noise");
     if (fcl_options_finish(call->options))
         return tool_fail_usage(&sample_command, "%s", fcl_error());
+    if (fcl_sample_check(&settings->sample))
+        return tool_fail_usage(&sample_command, "%s", fcl_error());
+    if (settings->sample.times && !holds_arrays(settings->out))
+        return tool_fail_usage(&sample_command, "--times makes one array of all times: --out %s must be .npy or .npz",
+                               settings->out);
     int status = fcl_samples_check_path(settings->out);
     if (status == FCL_ERR_ARGUMENT)
         return tool_fail_usage(&sample_command, "%s", fcl_error());
@@ -183,12 +210,24 @@ static int run(const tool_call *call)
         status = print_json(&work);
     else
         print_report(&work);
+    if (status == EXIT_DONE && work.unfinished[0])
+        status = tool_fail("%s", work.unfinished);
     fcl_array_destroy(&work.samples);
     fcl_array_destroy(&work.start);
     fcl_dataset_destroy(&work.data);
     fcl_checkpoint_close(&work.checkpoint);
     fcl_device_close(&work.device);
     return status;
+}
+
+static void print_tables(void)
+{
+    puts("\nSolvers:");
+    for (int i = 0; fcl_solver_name(i); i++)
+        printf("  %-14s %s\n", fcl_solver_name(i), fcl_solver_help(i));
+    puts("\nGrids of fixed steps:");
+    for (int i = 0; fcl_grid_name(i); i++)
+        printf("  %-14s %s\n", fcl_grid_name(i), fcl_grid_help(i));
 }
 
 const subcommand sample_command = {
@@ -198,6 +237,7 @@ const subcommand sample_command = {
     .about = "A folder stands for its newest checkpoint. The file's ending says what is\n"
              "written: .npy, .npz, .csv, or .png, a scatter picture of points and a grid of\n"
              "pictures.",
+    .appendix = print_tables,
     .least = 1,
     .most = 1,
     .size = sizeof(sample_settings),

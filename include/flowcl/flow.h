@@ -190,6 +190,8 @@ FCL_API fcl_buffer *fcl_solver_buffer(fcl_solver *solver);
 /* Evaluations that one row of the batch took part in during the last run, and the steps it took. */
 FCL_API int64_t fcl_solver_nfe(const fcl_solver *solver, int64_t row);
 FCL_API void fcl_solver_steps(const fcl_solver *solver, int64_t row, int64_t *accepted, int64_t *rejected);
+/* Whether a row of the last run, whose result is x (batch, size), reached t_end with finite numbers. */
+FCL_API bool fcl_solver_arrived(const fcl_solver *solver, const float *x, int64_t row);
 
 /* --- the energy of paths --- */
 

@@ -196,27 +196,37 @@ typedef struct fcl_sample_options {
     int64_t n;
     const char *solver; /* a name of flow.h's table */
     int steps;          /* of a solver with fixed steps */
+    const char *grid;   /* of its steps: see fcl_solver_options */
     double rtol, atol;  /* of an adaptive one */
+    int max_steps;      /* after which an adaptive one leaves a sample unfinished */
     const char *path;   /* sample along another path than that of the training (fcl_predictor); NULL: along that */
     uint64_t seed;
     const char *source; /* of x0, see fcl_train_options; NULL: as the model was trained */
     fcl_toggle ema;    /* use the averaged weights; default: where there are any */
     const char *label; /* class of every sample, as a number from 0; NULL: each class in turn */
     int batch;         /* samples at once; 0: as memory allows */
+    const char *times; /* keep the samples at these times, see fcl_times_read, or "steps": at each of the grid, a
+                          whole trajectory. NULL: at the end only. No row of the table */
 } fcl_sample_options;
 
 FCL_API extern const fcl_option fcl_sample_table[];
+
+/* Whether the options can be used, before a device is opened: ranges, and what fcl_solver_check looks at. */
+FCL_API int fcl_sample_check(const fcl_sample_options *options);
 
 typedef struct fcl_sample_stats {
     int64_t nfe_minimum, nfe_maximum; /* function evaluations of a sample */
     double nfe_mean;
     int64_t accepted, rejected; /* steps, summed over samples */
+    int64_t unfinished;         /* samples that did not arrive, or are not finite */
     double seconds;             /* of solving */
     double build_seconds;       /* before that: building the solver's kernels, with one step for trial */
 } fcl_sample_stats;
 
-/* New samples: (n, sample shape), t from 0 to 1, from x0 of the source, whose row i depends on seed and i
- * only. `stats` may be NULL, which saves the step for trial; *samples released by fcl_array_destroy. */
+/* New samples: (n, sample shape), t from 0 to 1, from x0 of the source, whose row i depends on seed and i only;
+ * with options->times (T, n, sample shape). `stats` may be NULL, which saves the step for trial; *samples released
+ * by fcl_array_destroy. FCL_ERR_NUMERIC: some samples are unfinished (see fcl_solver_run); the message counts
+ * them, and *samples and stats are there all the same. */
 FCL_API int fcl_sample(fcl_device *device, const fcl_checkpoint *checkpoint,
                        const fcl_sample_options *options, fcl_array **samples, fcl_sample_stats *stats);
 /* The energy of the paths that fcl_sample takes with the same options (see fcl_energy_velocity in flow.h):
@@ -224,7 +234,7 @@ FCL_API int fcl_sample(fcl_device *device, const fcl_checkpoint *checkpoint,
  * (n, sample shape), their x0. */
 FCL_API int fcl_sample_energy(fcl_device *device, const fcl_checkpoint *checkpoint,
                               const fcl_sample_options *options, fcl_array **start, fcl_array **energy);
-/* The same from given noise `x` (n, sample shape), or with `backward` from data to noise, t from 1 to 0.
+/* fcl_sample from given noise `x` (n, sample shape), or with `backward` from data to noise, t from 1 to 0.
  * `label` (n) is each one's class, or NULL: as the options say. options->n and seed are not used. */
 FCL_API int fcl_transport(fcl_device *device, const fcl_checkpoint *checkpoint,
                           const fcl_sample_options *options, const fcl_array *x, const int32_t *label,

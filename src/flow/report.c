@@ -75,6 +75,12 @@ static bool is_finite(const fcl_solver *solver, const float *x, int64_t row)
     return true;
 }
 
+bool fcl_solver_arrived(const fcl_solver *solver, const float *x, int64_t row)
+{
+    bool standing = solver->tableau->b_error && fcl_solver_state(solver, row)[FCL_ODE_ACTIVE] != 0;
+    return !standing && is_finite(solver, x, row);
+}
+
 /* x: the result on the host, or NULL. */
 static int judge(const fcl_solver *solver, const float *x, fcl_solver_stats *stats)
 {

@@ -98,7 +98,7 @@ static int draw(loop *run, fcl_array *samples)
                                    false, n, &run->sampler));
     fcl_source_draw(trainer->source_data, trainer->options.seed, n, fcl_shape_size(trainer->data->shape),
                     samples->data);
-    FCL_TRY(fcl_sampler_run(run->sampler, samples->data, NULL, n, NULL));
+    FCL_TRY(fcl_sampler_run(run->sampler, samples->data, NULL, n, NULL, NULL));
     return run->hooks->sampled(run->hooks->data, trainer->step, samples);
 }
 

@@ -16,9 +16,11 @@
 const fcl_option fcl_sample_table[] = {
     {"n", ROW(n), .minimum = 1, .maximum = 1e9, .fallback = "64", .group = "Samples", .help = "how many samples"},
     {"solver", ROW(solver), .fallback = "euler", .choice = fcl_solver_name, .help = "how the flow's equation is solved"},
-    {"steps", ROW(steps), .minimum = 0, .maximum = 1e6, .help = "equal steps of a solver with fixed steps; 0: 100"},
+    {"steps", ROW(steps), .minimum = 0, .maximum = 1e6, .help = "of a solver with fixed steps; 0: 100"},
+    {"grid", ROW(grid), .placeholder = "GRID", .help = "of fixed steps: uniform, edm[:RHO], shifted[:S], all times as 0,0.1,0.5,1, or a file of them; without it uniform"},
     {"rtol", ROW(rtol), .minimum = 0, .maximum = 1, .help = "relative tolerance of an adaptive solver, from 1e-7; 0: 1e-5"},
     {"atol", ROW(atol), .minimum = 0, .maximum = 1e6, .help = "absolute tolerance of an adaptive solver, from 1e-12; 0: 1e-5"},
+    {"max-steps", ROW(max_steps), .minimum = 0, .maximum = 1e9, .help = "an adaptive solver leaves a sample unfinished after so many; 0: 10000"},
     {"path", ROW(path), .flags = FCL_OPTION_FORMULA, .choice = fcl_path_name, .placeholder = "PATH",
      .help = "sample along another path than the training's, without a tube: a name, or \"alpha=t^2, sigma=1-t^2\""},
     {"seed", ROW(seed), .help = "of the noise"},
@@ -36,6 +38,9 @@ struct fcl_sampler {
     fcl_buffer *labels; /* NULL without classes */
     int64_t rows, size; /* of a part; D, or D + 1 with energy */
     float *part;
+    int time_count;
+    double *times;
+    float *part_times; /* (times, rows, size) */
     int32_t *part_labels;
     int32_t label; /* of every sample; -1: each class in turn */
 };
@@ -116,6 +121,68 @@ static void destroy_predictor(paths *along)
     fcl_path_destroy(&along->trained);
 }
 
+static fcl_solver_options solver_options(const fcl_sample_options *options, unsigned flags)
+{
+    bool backward = flags & FCL_SAMPLER_BACKWARD;
+    return (fcl_solver_options){.solver = options->solver,
+                                .steps = options->steps,
+                                .grid = options->grid,
+                                .rtol = options->rtol,
+                                .atol = options->atol,
+                                .max_steps = options->max_steps,
+                                .t_begin = backward,
+                                .t_end = !backward};
+}
+
+static bool wants_each_step(const fcl_sample_options *options)
+{
+    return options->times && !strcmp(options->times, "steps");
+}
+
+int fcl_sample_check(const fcl_sample_options *options)
+{
+    fcl_solver_options how = solver_options(options, 0);
+    double *times = NULL;
+    int count, status = FCL_OK;
+    FCL_TRY(fcl_options_check(fcl_sample_table, options));
+    FCL_TRY(fcl_solver_check(&how));
+    if (options->path) {
+        fcl_path *path;
+        FCL_TRY(fcl_path_create(options->path, 0, &path));
+        fcl_path_destroy(&path);
+    }
+    if (wants_each_step(options) && fcl_solver_is_adaptive(options->solver))
+        return fcl_fail(FCL_ERR_ARGUMENT,
+                        "with solver %s each sample has its own steps: times are a list, a file or a number, not "
+                        "\"steps\"",
+                        options->solver);
+    if (options->times && !wants_each_step(options))
+        status = fcl_times_read(options->times, how.t_begin, how.t_end, &times, &count);
+    free(times);
+    return status;
+}
+
+static int read_times(const fcl_sample_options *options, const fcl_solver_options *how, fcl_sampler *sampler)
+{
+    if (!options->times)
+        return FCL_OK;
+    if (wants_each_step(options)) {
+        int steps;
+        const double *grid = fcl_solver_grid(sampler->solver, &steps);
+        sampler->time_count = steps + 1;
+        sampler->times = fcl_zalloc((size_t)sampler->time_count * sizeof *grid);
+        memcpy(sampler->times, grid, (size_t)sampler->time_count * sizeof *grid);
+    } else {
+        FCL_TRY(fcl_times_read(options->times, how->t_begin, how->t_end, &sampler->times,
+                               &sampler->time_count));
+    }
+    size_t numbers = (size_t)sampler->time_count * (size_t)(sampler->rows * sampler->size);
+    sampler->part_times = malloc(numbers * sizeof(float));
+    return sampler->part_times ? FCL_OK
+                               : fcl_fail(FCL_ERR_MEMORY, "no host memory for %lld samples at %d times",
+                                          (long long)sampler->rows, sampler->time_count);
+}
+
 static int create(fcl_device *device, fcl_buffer *weights, const fcl_cfm_options *objective,
                   const fcl_sample_options *options, unsigned flags, fcl_sampler *sampler)
 {
@@ -123,14 +190,7 @@ static int create(fcl_device *device, fcl_buffer *weights, const fcl_cfm_options
     FCL_TRY(read_label(options, classes, &sampler->label));
     if (classes)
         FCL_TRY(fcl_buffer_create(device, (size_t)sampler->rows * sizeof(int32_t), &sampler->labels));
-    fcl_solver_options how = {
-        .solver = options->solver,
-        .steps = options->steps,
-        .rtol = options->rtol,
-        .atol = options->atol,
-        .t_begin = flags & FCL_SAMPLER_BACKWARD ? 1 : 0,
-        .t_end = flags & FCL_SAMPLER_BACKWARD ? 0 : 1,
-    };
+    fcl_solver_options how = solver_options(options, flags);
     call to = {.sampler = sampler, .weights = weights};
     paths along = {0};
     int status = create_predictor(objective, options, &to, &along);
@@ -142,7 +202,7 @@ static int create(fcl_device *device, fcl_buffer *weights, const fcl_cfm_options
                                    sampler->size, &sampler->solver);
     destroy_predictor(&along);
     fcl_free(to.leaves);
-    return status;
+    return status == FCL_OK ? read_times(options, &how, sampler) : status;
 }
 
 int fcl_sampler_create(fcl_device *device, const fcl_model *model, fcl_buffer *weights,
@@ -169,6 +229,8 @@ void fcl_sampler_destroy(fcl_sampler **sampler)
     fcl_solver_destroy(&dying->solver);
     fcl_buffer_destroy(&dying->labels);
     free(dying->part);
+    free(dying->times);
+    free(dying->part_times);
     free(dying->part_labels);
     free(dying);
     *sampler = NULL;
@@ -221,31 +283,67 @@ static void count_part(const fcl_sampler *sampler, int64_t count, fcl_sample_sta
     }
 }
 
+int fcl_sampler_times(const fcl_sampler *sampler)
+{
+    return sampler->time_count;
+}
+
+static void count_unfinished(const fcl_sampler *sampler, int64_t count, fcl_sample_stats *stats)
+{
+    for (int64_t row = 0; row < count; row++)
+        stats->unfinished += !fcl_solver_arrived(sampler->solver, sampler->part, row);
+}
+
+/* Goes on where samples are unfinished. */
 static int run_part(fcl_sampler *sampler, float *x, const int32_t *label, int64_t first, int64_t count,
                     fcl_sample_stats *stats)
 {
     float *rows = x + first * sampler->size;
     FCL_TRY(write_labels(sampler, label, first, count));
     fill_part(sampler, rows, count);
-    FCL_TRY(fcl_solver_run(sampler->solver, sampler->part, sampler->part, NULL));
+    int status = fcl_solver_run_times(sampler->solver, sampler->part, sampler->time_count, sampler->times,
+                                      sampler->part_times, sampler->part, NULL);
+    if (status != FCL_OK && status != FCL_ERR_NUMERIC)
+        return status;
     memcpy(rows, sampler->part, (size_t)(count * sampler->size) * sizeof(float));
     count_part(sampler, count, stats);
+    count_unfinished(sampler, count, stats);
     return FCL_OK;
 }
 
-int fcl_sampler_run(fcl_sampler *sampler, float *x, const int32_t *label, int64_t n, fcl_sample_stats *stats)
+/* From (times, rows, D) of a part into (times, n, D). */
+static void keep_times(const fcl_sampler *sampler, int64_t first, int64_t count, int64_t n, float *x_times)
+{
+    for (int i = 0; i < sampler->time_count; i++)
+        memcpy(x_times + (i * n + first) * sampler->size,
+               sampler->part_times + i * sampler->rows * sampler->size,
+               (size_t)(count * sampler->size) * sizeof(float));
+}
+
+/* The sentence of the last part that had some is the library's last message. */
+static int tell_unfinished(int64_t unfinished, int64_t n)
+{
+    if (!unfinished)
+        return FCL_OK;
+    return fcl_fail_within(FCL_ERR_NUMERIC, "%lld of %lld samples are unfinished. In their last part", (long long)unfinished,
+                           (long long)n);
+}
+
+int fcl_sampler_run(fcl_sampler *sampler, float *x, const int32_t *label, int64_t n, float *x_times,
+                    fcl_sample_stats *stats)
 {
     fcl_sample_stats sums = {0};
     double began = now();
     for (int64_t first = 0; first < n; first += sampler->rows) {
-        int64_t left = n - first;
-        FCL_TRY(run_part(sampler, x, label, first, left < sampler->rows ? left : sampler->rows, &sums));
+        int64_t left = n - first, count = left < sampler->rows ? left : sampler->rows;
+        FCL_TRY(run_part(sampler, x, label, first, count, &sums));
+        keep_times(sampler, first, count, n, x_times);
     }
     sums.nfe_mean /= (double)n;
     sums.seconds = now() - began;
     if (stats)
         *stats = sums;
-    return FCL_OK;
+    return tell_unfinished(sums.unfinished, n);
 }
 
 int fcl_samples_create(fcl_shape sample, int64_t n, fcl_array **array)
@@ -261,8 +359,32 @@ int fcl_samples_create(fcl_shape sample, int64_t n, fcl_array **array)
 
 /* --- of a checkpoint --- */
 
+/* Puts (T, n, sample shape) in the place of x. */
+static int make_times(const fcl_sampler *sampler, const fcl_array *x, fcl_array **times)
+{
+    fcl_shape shape = {.rank = x->shape.rank + 1, .dim = {fcl_sampler_times(sampler)}};
+    if (shape.rank > FCL_MAX_RANK)
+        return fcl_fail(FCL_ERR_SHAPE, "samples of %d dimensions have one too many for an array of times",
+                        x->shape.rank - 1);
+    memcpy(shape.dim + 1, x->shape.dim, (size_t)x->shape.rank * sizeof *shape.dim);
+    return fcl_array_create(shape, times);
+}
+
+static int move(fcl_sampler *sampler, const int32_t *label, fcl_array **x, fcl_sample_stats *stats)
+{
+    fcl_array *times = NULL;
+    int64_t n = (*x)->shape.dim[0];
+    if (!fcl_sampler_times(sampler))
+        return fcl_sampler_run(sampler, (*x)->data, label, n, NULL, stats);
+    FCL_TRY(make_times(sampler, *x, &times));
+    int status = fcl_sampler_run(sampler, (*x)->data, label, n, times->data, stats);
+    fcl_array_destroy(x);
+    *x = times;
+    return status;
+}
+
 static int run_with(fcl_device *device, const fcl_checkpoint *checkpoint, fcl_buffer *weights,
-                    const fcl_sample_options *options, const int32_t *label, unsigned flags, fcl_array *x,
+                    const fcl_sample_options *options, const int32_t *label, unsigned flags, fcl_array **x,
                     fcl_sample_stats *stats)
 {
     const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
@@ -270,18 +392,19 @@ static int run_with(fcl_device *device, const fcl_checkpoint *checkpoint, fcl_bu
     FCL_TRY(fcl_checkpoint_load(checkpoint, state, weights));
     fcl_sampler *sampler;
     double began = now();
-    FCL_TRY(fcl_sampler_create(device, info->model, weights, &info->options->objective, options, flags, x->shape.dim[0], &sampler));
+    FCL_TRY(fcl_sampler_create(device, info->model, weights, &info->options->objective, options, flags,
+                               (*x)->shape.dim[0], &sampler));
     int status = stats ? fcl_solver_prepare(sampler->solver) : FCL_OK;
     double built = now() - began;
     if (status == FCL_OK)
-        status = fcl_sampler_run(sampler, x->data, label, x->shape.dim[0], stats);
-    if (status == FCL_OK && stats)
+        status = move(sampler, label, x, stats);
+    if (stats)
         stats->build_seconds = built;
     fcl_sampler_destroy(&sampler);
     return status;
 }
 
-/* Moves `x` in place; on failure it is destroyed. */
+/* Moves `x` in place; on failure it is destroyed, unless samples are only unfinished. */
 static int run(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
                const int32_t *label, unsigned flags, fcl_array **x, fcl_sample_stats *stats)
 {
@@ -289,9 +412,9 @@ static int run(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_s
     const fcl_params *params = fcl_model_params(fcl_checkpoint_describe(checkpoint)->model);
     int status = fcl_buffer_create(device, fcl_params_bytes(params), &weights);
     if (status == FCL_OK)
-        status = run_with(device, checkpoint, weights, options, label, flags, *x, stats);
+        status = run_with(device, checkpoint, weights, options, label, flags, x, stats);
     fcl_buffer_destroy(&weights);
-    if (status != FCL_OK)
+    if (status != FCL_OK && status != FCL_ERR_NUMERIC)
         fcl_array_destroy(x);
     return status;
 }
@@ -314,7 +437,7 @@ int fcl_sample(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_s
     const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
     *samples = NULL;
     fcl_options_defaults(fcl_sample_table, &filled);
-    FCL_TRY(fcl_options_check(fcl_sample_table, &filled));
+    FCL_TRY(fcl_sample_check(&filled));
     FCL_TRY(fcl_samples_create(info->sample, filled.n, samples));
     int status = draw_start(info, &filled, (*samples)->data);
     if (status != FCL_OK)
@@ -345,8 +468,11 @@ int fcl_sample_energy(fcl_device *device, const fcl_checkpoint *checkpoint, cons
     int64_t size = fcl_shape_size(info->sample);
     fcl_array *x0 = NULL, *x = NULL;
     *start = *energy = NULL;
+    if (options->times)
+        return fcl_fail(FCL_ERR_ARGUMENT, "the energy of paths is one number for all times: no times \"%s\"",
+                        options->times);
     fcl_options_defaults(fcl_sample_table, &filled);
-    FCL_TRY(fcl_options_check(fcl_sample_table, &filled));
+    FCL_TRY(fcl_sample_check(&filled));
     int status = fcl_samples_create(info->sample, filled.n, &x0);
     if (status == FCL_OK)
         status = fcl_array_create(FCL_SHAPE(filled.n, size + 1), &x);
@@ -388,7 +514,7 @@ int fcl_transport(fcl_device *device, const fcl_checkpoint *checkpoint, const fc
     int64_t n = x->shape.rank ? x->shape.dim[0] : 0, size = fcl_shape_size(info->sample);
     *result = NULL;
     fcl_options_defaults(fcl_sample_table, &filled);
-    FCL_TRY(fcl_options_check(fcl_sample_table, &filled));
+    FCL_TRY(fcl_sample_check(&filled));
     if (n < 1 || fcl_shape_size(x->shape) != n * size)
         return fcl_fail(FCL_ERR_SHAPE,
                         "%lld numbers in %lld rows are no samples of the model, which have %lld each",

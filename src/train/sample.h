@@ -17,8 +17,13 @@ int fcl_sampler_create(fcl_device *device, const fcl_model *model, fcl_buffer *w
                        const fcl_cfm_options *objective, const fcl_sample_options *options, unsigned flags, int64_t most, fcl_sampler **sampler);
 void fcl_sampler_destroy(fcl_sampler **sampler);
 
-/* Moves x (n, D), or (n, D + 1) with energy, in place. `label` (n), or NULL: as the options say. `stats` may be NULL. */
-int fcl_sampler_run(fcl_sampler *sampler, float *x, const int32_t *label, int64_t n, fcl_sample_stats *stats);
+/* How many times options->times names; 0: none. */
+int fcl_sampler_times(const fcl_sampler *sampler);
+
+/* Moves x (n, D), or (n, D + 1) with energy, in place, and keeps the samples at each time in x_times (T, n, D).
+ * `label` (n), or NULL: as the options say. `stats` may be NULL. FCL_ERR_NUMERIC: see fcl_sample. */
+int fcl_sampler_run(fcl_sampler *sampler, float *x, const int32_t *label, int64_t n, float *x_times,
+                    fcl_sample_stats *stats);
 
 /* Zeros, (n, sample shape). */
 int fcl_samples_create(fcl_shape sample, int64_t n, fcl_array **array);

@@ -82,6 +82,9 @@ typedef struct fcl_cfm_options {
 /* Whether an objective can be built of these options. FCL_ERR_ARGUMENT with a sentence, which names the
  * nearest row where a name is wrong. */
 FCL_API int fcl_cfm_check(const fcl_cfm_options *options);
+/* FCL_OK where x0 may have any law, else FCL_ERR_ARGUMENT with the reason: the path, or the prediction, is one only
+ * for x0 ~ N(0, I). */
+FCL_API int fcl_cfm_check_source(const fcl_cfm_options *options);
 
 /* Conditional flow matching (Lipman et al. 2023; Tong et al. 2024): draws x0 ~ N(0, I) and pairs it with the
  * data x1 (B, D) by the coupling, draws t by the time law, and returns the mean over the batch of

@@ -99,6 +99,20 @@ int fcl_cfm_check(const fcl_cfm_options *options)
     return FCL_OK;
 }
 
+int fcl_cfm_check_source(const fcl_cfm_options *options)
+{
+    fcl_objective *objective;
+    FCL_TRY(fcl_objective_create(options, &objective));
+    int status = FCL_OK;
+    if (fcl_path_needs_gaussian(objective->path))
+        status = fcl_fail(FCL_ERR_ARGUMENT, "the path %s is one only from normal noise", options->path);
+    else if (objective->prediction->gaussian)
+        status = fcl_fail(FCL_ERR_ARGUMENT, "the prediction %s needs normal noise as its source",
+                          objective->prediction->name);
+    fcl_objective_destroy(&objective);
+    return status;
+}
+
 /* --- its graph --- */
 
 /* x_t and what the network shall predict there. */

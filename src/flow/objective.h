@@ -35,7 +35,7 @@ typedef struct fcl_objective {
     const fcl_cfm_options *options;
     const fcl_prediction *prediction;
     fcl_path *path;
-    fcl_expression *time;   /* t in u; NULL: the row has a table (time.c) */
+    fcl_expression *time;   /* t in u; NULL: the beta law */
     fcl_expression *weight; /* in the variables of weight.c */
     fcl_choice time_choice, weight_choice, loss_choice;
     double begin, end; /* times are taken inside */
@@ -48,6 +48,9 @@ void fcl_objective_destroy(fcl_objective **objective);
 /* time.c */
 int fcl_time_read(fcl_objective *objective);
 fcl_tensor *fcl_time_draw(const fcl_objective *objective, fcl_graph *graph, int64_t batch); /* t (B, 1) */
+
+/* beta.c: t ~ Beta(a, b) of u (B, 1), uniform in (0, 1) */
+fcl_tensor *fcl_beta_quantile(fcl_tensor *u, double a, double b);
 
 /* weight.c */
 int fcl_weight_read(fcl_objective *objective);

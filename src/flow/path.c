@@ -200,7 +200,7 @@ static int check_end(const fcl_path *path, const char *name, int formula, double
     if (fabs(value - expected) <= 1e-6)
         return FCL_OK;
     return fcl_fail(FCL_ERR_ARGUMENT, "\"%.200s\" is no path from noise to data: %s(%g) is %g, not %g",
-                    path->name, name, t, value, expected);
+                    path->name, name, t, isnan(value) ? (double)NAN : value, expected); /* not "-nan" */
 }
 
 /* Finite, differentiable, and always on its way from noise to data. */

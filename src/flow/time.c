@@ -9,7 +9,7 @@
 
 typedef struct time_row {
     const char *name;
-    const char *quantile;
+    const char *quantile; /* NULL: the beta law */
     fcl_choice_parameter parameter[FCL_CHOICE_PARAMETERS + 1];
     const char *help;
 } time_row;
@@ -24,6 +24,8 @@ static const time_row rows[] = {
      "heavy in the middle for s > 0, at the ends for s < 0 (Esser et al. 2024); mode(s)"},
     {"u-shaped", "1/2 + asinh((2*u - 1)*sinh(a/2))/a", {{"a", 4, 1e-3, 50}},
      "density as cosh(a (t - 1/2)): the ends (Lee et al. 2024); u-shaped(a)"},
+    {"beta", NULL, {{"a", 1.5, 0.05, 100}, {"b", 1, 0.05, 100}},
+     "density t^(a - 1) (1 - t)^(b - 1), in proportion: any of these; beta(a, b)"},
     {"edm", "sigmoid(1.2 + 1.2*probit(u))", {{0}},
      "EDM's noise levels (Karras et al. 2022): t = 1/(1 + exp(1.2 n - 1.2)), n normal"},
 };
@@ -53,8 +55,8 @@ static const fcl_choice_table table = {"time law", fcl_time_name, parameters_of,
 
 typedef struct draw_row {
     const char *name;
-    fcl_tensor *(*arrange)(fcl_tensor *u,
-                           int64_t total); /* u (B, 1), uniform; total: samples of the whole step */
+    /* u (B, 1), uniform; `total` is the samples of the whole step */
+    fcl_tensor *(*arrange)(fcl_tensor *u, int64_t total);
     const char *help;
 } draw_row;
 
@@ -126,6 +128,8 @@ int fcl_time_read(fcl_objective *objective)
     FCL_TRY(fcl_choice_read(&table, options->time, NULL, choice));
     bool own = choice->index == FCL_CHOICE_FORMULA;
     const char *quantile = own ? options->time : rows[choice->index].quantile;
+    if (!quantile)
+        return FCL_OK;
     FCL_TRY(fcl_expression_parse(quantile, variables, own ? NULL : choice->parameter, &objective->time));
     return own ? check_inside(objective) : FCL_OK;
 }
@@ -139,14 +143,21 @@ static fcl_tensor *shifted(fcl_tensor *t, float s)
     return fcl_div(t, fcl_shift(fcl_scale(level, s - 1), 1));
 }
 
+static fcl_tensor *quantile(const fcl_objective *objective, fcl_tensor *u)
+{
+    const fcl_parameter *parameter = objective->time_choice.parameter;
+    if (!objective->time)
+        return fcl_beta_quantile(u, parameter[0].value, parameter[1].value);
+    fcl_tensor *t = fcl_expression_build(objective->time, fcl_tensor_graph(u), &u);
+    return fcl_expression_uses(objective->time, 0) ? t : fcl_expand(t, fcl_tensor_shape(u));
+}
+
 fcl_tensor *fcl_time_draw(const fcl_objective *objective, fcl_graph *graph, int64_t batch)
 {
     const fcl_cfm_options *options = objective->options;
     const draw_row *draw = &draws[fcl_row_index(fcl_time_draw_name, options->time_draw)];
     fcl_tensor *u = fcl_uniform(graph, FCL_SHAPE(batch, 1), FCL_STREAM_TIME);
     u = draw->arrange(u, options->batch_total ? options->batch_total : batch);
-    fcl_tensor *t = fcl_expression_build(objective->time, graph, &u);
-    if (!fcl_expression_uses(objective->time, 0))
-        t = fcl_expand(t, FCL_SHAPE(batch, 1));
+    fcl_tensor *t = quantile(objective, u);
     return fcl_time_clamp(shifted(t, options->time_shift), objective->begin, objective->end);
 }

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "flow/flow.h"
+#include "train/source.h"
 
 #include <string.h>
 
@@ -114,6 +115,8 @@ static int check_together(const fcl_train_options *options)
         return fcl_fail(FCL_ERR_ARGUMENT, "a warm-up of %lld steps is longer than the run of %lld",
                         (long long)options->warmup, (long long)options->steps);
     FCL_TRY(fcl_cfm_check(&options->objective));
+    if (strcmp(options->source, FCL_SOURCE_NORMAL) != 0)
+        FCL_TRY(fcl_cfm_check_source(&options->objective));
     return check_coupling(options);
 }
 

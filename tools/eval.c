@@ -18,7 +18,7 @@ static const fcl_option table[] = {
     {"data-seed", ROW(data_seed), .minimum = 1, .maximum = 1.8e19, .fallback = "1",
      .help = "of a generated data set: another than a model was trained on gives held-out points"},
     {"chart", ROW(chart), .placeholder = "FILE",
-     .help = "draw data and samples, or pictures and their nearest data, as .png"},
+     .help = "draw data, samples and trajectories, or pictures and their nearest data, as .png"},
     {"device", ROW(device), .placeholder = "D",
      .help = "P:D, cpu, gpu or a part of a name; $FLOWCL_DEVICE, else the best one"},
     {"json", ROW(json), .help = "print one JSON object instead of a table"},

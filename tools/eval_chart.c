@@ -21,18 +21,33 @@ static bool are_pictures(fcl_shape sample)
     return sample.rank == 2 || (sample.rank == 3 && (sample.dim[0] == 1 || sample.dim[0] == 3));
 }
 
+/* The ways of some samples: every step of a solver with fixed steps, unless these are many. */
+static int draw_paths(evaluation *work, const eval_subject *subject, fcl_array **paths)
+{
+    enum { PATHS = 200, MOST_STEPS = 200 };
+    fcl_sample_options options = work->settings->sample;
+    bool few = !fcl_solver_is_adaptive(options.solver) && options.steps <= MOST_STEPS;
+    options.n = options.n < PATHS ? options.n : PATHS;
+    options.times = few ? "steps" : "51";
+    return fcl_sample(work->device, subject->checkpoint, &options, paths, NULL);
+}
+
 /* Beside pictures stand the nearest of all the data, not only of what was drawn of it. */
 int eval_draw_chart(evaluation *work, const eval_subject *subject)
 {
-    fcl_array *all = NULL;
+    fcl_array *all = NULL, *paths = NULL;
     int status = FCL_OK;
     if (!work->settings->chart)
         return FCL_OK;
     if (are_pictures(work->data->shape))
         status = fcl_dataset_take(work->data, 0, work->data->count, &all);
-    fcl_flow_picture picture = {.data = all ? all : work->reference, .samples = subject->samples};
+    else if (subject->checkpoint)
+        status = draw_paths(work, subject, &paths);
+    fcl_flow_picture picture = {
+        .data = all ? all : work->reference, .samples = subject->samples, .paths = paths};
     if (status == FCL_OK)
         status = fcl_flow_picture_write(work->settings->chart, &picture);
     fcl_array_destroy(&all);
+    fcl_array_destroy(&paths);
     return status;
 }

@@ -231,7 +231,7 @@ FCL_API int fcl_sample(fcl_device *device, const fcl_checkpoint *checkpoint,
                        const fcl_sample_options *options, fcl_array **samples, fcl_sample_stats *stats);
 /* The energy of the paths that fcl_sample takes with the same options (see fcl_energy_velocity in flow.h):
  * *energy (n, 2), of each path int |v|^2 dt and int |v - (x1 - x0)|^2 dt, how far it is from straight; *start
- * (n, sample shape), their x0. */
+ * (n, sample shape), their x0. options->times is not used. */
 FCL_API int fcl_sample_energy(fcl_device *device, const fcl_checkpoint *checkpoint,
                               const fcl_sample_options *options, fcl_array **start, fcl_array **energy);
 /* fcl_sample from given noise `x` (n, sample shape), or with `backward` from data to noise, t from 1 to 0.

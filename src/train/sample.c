@@ -471,6 +471,7 @@ int fcl_sample_energy(fcl_device *device, const fcl_checkpoint *checkpoint, cons
     if (options->times)
         return fcl_fail(FCL_ERR_ARGUMENT, "the energy of paths is one number for all times: no times \"%s\"",
                         options->times);
+    filled.times = NULL;
     fcl_options_defaults(fcl_sample_table, &filled);
     FCL_TRY(fcl_sample_check(&filled));
     int status = fcl_samples_create(info->sample, filled.n, &x0);

@@ -36,7 +36,12 @@ expect 0 eval a.csv b.csv --metrics w2 --chart points.png
 
 # A model.
 expect 0 train moons --labels --out run --steps 100 --width 16 --depth 2 --batch 64 --samples-every off
-expect 0 eval run moons --n 300 --steps 10 --json
+expect 0 eval run moons --n 300 --steps 10 --json --chart model.png
+python3 - <<'END' || fail "the chart of a model is not half as wide again as one of samples"
+import struct
+width = lambda name: struct.unpack(">I", open(name, "rb").read()[16:20])[0]
+assert 2 * width("model.png") == 3 * width("points.png")
+END
 json 'o["metrics"]["nfe"]["value"] == 10 and o["subjects"][0]["step"] == 100 and o["floor_points"] == 300'
 json 'set(o["metrics"]) >= {"w1", "w2", "sliced", "energy", "mmd", "path-energy", "ot-cost", "npe", "straightness", "nfe"}'
 json '(lambda m: abs(m["npe"] - abs(m["path-energy"] - m["ot-cost"]) / m["ot-cost"]) < 1e-6)({k: v["value"] for k, v in o["metrics"].items()})'

@@ -1,3 +1,4 @@
+/* Samples of checkpoints. */
 #include "train/sample.h"
 
 #include "base/error.h"
@@ -8,7 +9,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define ROW(member) FCL_OPTION(fcl_sample_options, member)
 
@@ -32,116 +32,9 @@ const fcl_option fcl_sample_table[] = {
 };
 /* clang-format on */
 
-struct fcl_sampler {
-    const fcl_model *model;
-    fcl_solver *solver;
-    fcl_buffer *labels; /* NULL without classes */
-    int64_t rows, size; /* of a part; D, or D + 1 with energy */
-    float *part;
-    int time_count;
-    double *times;
-    float *part_times; /* (times, rows, size) */
-    int32_t *part_labels;
-    int32_t label; /* of every sample; -1: each class in turn */
-};
-
-/* --- compiling --- */
-
-typedef struct call {
-    const fcl_sampler *sampler;
-    fcl_buffer *weights;
-    fcl_graph *graph; /* the leaves below belong to it */
-    fcl_tensor **leaves, *label;
-} call;
-
-/* A solver asks once a stage, and may build several graphs: each gets its leaves once. */
-static fcl_tensor *velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
-{
-    call *to = data;
-    const fcl_sampler *sampler = to->sampler;
-    if (to->graph != graph) {
-        fcl_free(to->leaves);
-        to->graph = graph;
-        to->leaves = fcl_params_bind(fcl_model_params(sampler->model), graph, to->weights, "");
-        to->label = sampler->labels
-                        ? fcl_leaf(graph, "label", FCL_I32, FCL_SHAPE(sampler->rows), sampler->labels, 0)
-                        : NULL;
-    }
-    return fcl_model_velocity(sampler->model, to->leaves, x, t, to->label);
-}
-
-/* As many rows at once as hold about a million numbers. */
-static int64_t part_rows(const fcl_sample_options *options, int64_t size, int64_t most)
-{
-    enum { NUMBERS = 1 << 20, MOST_ROWS = 16384 };
-    int64_t limit = options->batch;
-    if (!limit)
-        limit = NUMBERS / size < 1 ? 1 : NUMBERS / size > MOST_ROWS ? MOST_ROWS : NUMBERS / size;
-    int64_t parts = (most + limit - 1) / limit;
-    return (most + parts - 1) / parts;
-}
-
-static int read_label(const fcl_sample_options *options, int classes, int32_t *label)
-{
-    *label = -1;
-    if (!options->label)
-        return FCL_OK;
-    if (!classes)
-        return fcl_fail(FCL_ERR_ARGUMENT, "the model was trained without labels: it takes no label '%s'",
-                        options->label);
-    char *end;
-    long number = strtol(options->label, &end, 10);
-    if (*end || end == options->label || number < 0 || number >= classes)
-        return fcl_fail(FCL_ERR_ARGUMENT, "label '%s' is not one of the model's classes, 0 to %d",
-                        options->label, classes - 1);
-    *label = (int32_t)number;
-    return FCL_OK;
-}
-
-/* While the solver is built: the path of the training, that of the sampling, and the velocity along it. */
-typedef struct paths {
-    fcl_path *trained, *sampled;
-    fcl_predictor *predictor;
-} paths;
-
-static int create_predictor(const fcl_cfm_options *objective, const fcl_sample_options *options, call *to,
-                            paths *along)
-{
-    FCL_TRY(fcl_path_create(objective->path, objective->sigma, &along->trained));
-    if (options->path)
-        FCL_TRY(fcl_path_create(options->path, 0, &along->sampled));
-    return fcl_predictor_create(objective->prediction, along->trained, along->sampled, velocity, to,
-                                &along->predictor);
-}
-
-static void destroy_predictor(paths *along)
-{
-    fcl_predictor_destroy(&along->predictor);
-    fcl_path_destroy(&along->sampled);
-    fcl_path_destroy(&along->trained);
-}
-
-static fcl_solver_options solver_options(const fcl_sample_options *options, unsigned flags)
-{
-    bool backward = flags & FCL_SAMPLER_BACKWARD;
-    return (fcl_solver_options){.solver = options->solver,
-                                .steps = options->steps,
-                                .grid = options->grid,
-                                .rtol = options->rtol,
-                                .atol = options->atol,
-                                .max_steps = options->max_steps,
-                                .t_begin = backward,
-                                .t_end = !backward};
-}
-
-static bool wants_each_step(const fcl_sample_options *options)
-{
-    return options->times && !strcmp(options->times, "steps");
-}
-
 int fcl_sample_check(const fcl_sample_options *options)
 {
-    fcl_solver_options how = solver_options(options, 0);
+    fcl_solver_options how = fcl_sampler_solver(options, 0);
     double *times = NULL;
     int count, status = FCL_OK;
     FCL_TRY(fcl_options_check(fcl_sample_table, options));
@@ -151,199 +44,16 @@ int fcl_sample_check(const fcl_sample_options *options)
         FCL_TRY(fcl_path_create(options->path, 0, &path));
         fcl_path_destroy(&path);
     }
-    if (wants_each_step(options) && fcl_solver_is_adaptive(options->solver))
-        return fcl_fail(FCL_ERR_ARGUMENT,
-                        "with solver %s each sample has its own steps: times are a list, a file or a number, not "
-                        "\"steps\"",
-                        options->solver);
-    if (options->times && !wants_each_step(options))
+    if (fcl_sampler_each_step(options) && fcl_solver_is_adaptive(options->solver))
+        return fcl_fail(
+            FCL_ERR_ARGUMENT,
+            "with solver %s each sample has its own steps: times are a list, a file or a number, not "
+            "\"steps\"",
+            options->solver);
+    if (options->times && !fcl_sampler_each_step(options))
         status = fcl_times_read(options->times, how.t_begin, how.t_end, &times, &count);
     free(times);
     return status;
-}
-
-static int read_times(const fcl_sample_options *options, const fcl_solver_options *how, fcl_sampler *sampler)
-{
-    if (!options->times)
-        return FCL_OK;
-    if (wants_each_step(options)) {
-        int steps;
-        const double *grid = fcl_solver_grid(sampler->solver, &steps);
-        sampler->time_count = steps + 1;
-        sampler->times = fcl_zalloc((size_t)sampler->time_count * sizeof *grid);
-        memcpy(sampler->times, grid, (size_t)sampler->time_count * sizeof *grid);
-    } else {
-        FCL_TRY(fcl_times_read(options->times, how->t_begin, how->t_end, &sampler->times,
-                               &sampler->time_count));
-    }
-    size_t numbers = (size_t)sampler->time_count * (size_t)(sampler->rows * sampler->size);
-    sampler->part_times = malloc(numbers * sizeof(float));
-    return sampler->part_times ? FCL_OK
-                               : fcl_fail(FCL_ERR_MEMORY, "no host memory for %lld samples at %d times",
-                                          (long long)sampler->rows, sampler->time_count);
-}
-
-static int create(fcl_device *device, fcl_buffer *weights, const fcl_cfm_options *objective,
-                  const fcl_sample_options *options, unsigned flags, fcl_sampler *sampler)
-{
-    int classes = fcl_model_classes(sampler->model);
-    FCL_TRY(read_label(options, classes, &sampler->label));
-    if (classes)
-        FCL_TRY(fcl_buffer_create(device, (size_t)sampler->rows * sizeof(int32_t), &sampler->labels));
-    fcl_solver_options how = solver_options(options, flags);
-    call to = {.sampler = sampler, .weights = weights};
-    paths along = {0};
-    int status = create_predictor(objective, options, &to, &along);
-    fcl_energy_flow with_energy = {fcl_predictor_velocity, along.predictor};
-    bool energy = flags & FCL_SAMPLER_ENERGY;
-    if (status == FCL_OK)
-        status = fcl_solver_create(device, energy ? fcl_energy_velocity : fcl_predictor_velocity,
-                                   energy ? (void *)&with_energy : along.predictor, &how, sampler->rows,
-                                   sampler->size, &sampler->solver);
-    destroy_predictor(&along);
-    fcl_free(to.leaves);
-    return status == FCL_OK ? read_times(options, &how, sampler) : status;
-}
-
-int fcl_sampler_create(fcl_device *device, const fcl_model *model, fcl_buffer *weights,
-                       const fcl_cfm_options *objective, const fcl_sample_options *options, unsigned flags, int64_t most, fcl_sampler **sampler)
-{
-    fcl_sampler *created = fcl_zalloc(sizeof *created);
-    created->model = model;
-    created->size = fcl_shape_size(fcl_model_sample(model)) + (flags & FCL_SAMPLER_ENERGY ? 1 : 0);
-    created->rows = part_rows(options, created->size, most);
-    created->part = fcl_zalloc((size_t)(created->rows * created->size) * sizeof(float));
-    created->part_labels = fcl_zalloc((size_t)created->rows * sizeof(int32_t));
-    *sampler = created;
-    int status = create(device, weights, objective, options, flags, created);
-    if (status != FCL_OK)
-        fcl_sampler_destroy(sampler);
-    return status;
-}
-
-void fcl_sampler_destroy(fcl_sampler **sampler)
-{
-    fcl_sampler *dying = *sampler;
-    if (!dying)
-        return;
-    fcl_solver_destroy(&dying->solver);
-    fcl_buffer_destroy(&dying->labels);
-    free(dying->part);
-    free(dying->times);
-    free(dying->part_times);
-    free(dying->part_labels);
-    free(dying);
-    *sampler = NULL;
-}
-
-/* --- running --- */
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
-static int write_labels(fcl_sampler *sampler, const int32_t *label, int64_t first, int64_t count)
-{
-    if (!sampler->labels)
-        return FCL_OK;
-    int classes = fcl_model_classes(sampler->model);
-    for (int64_t row = 0; row < sampler->rows; row++) {
-        int64_t i = first + (row < count ? row : count - 1);
-        sampler->part_labels[row] = label                 ? label[i]
-                                    : sampler->label >= 0 ? sampler->label
-                                                          : (int32_t)(i % classes);
-    }
-    return fcl_buffer_write(sampler->labels, 0, (size_t)sampler->rows * sizeof(int32_t),
-                            sampler->part_labels);
-}
-
-/* The last part's missing rows are copies of its last one, and are not counted. */
-static void fill_part(fcl_sampler *sampler, const float *x, int64_t count)
-{
-    size_t row = (size_t)sampler->size * sizeof(float);
-    memcpy(sampler->part, x, (size_t)count * row);
-    for (int64_t i = count; i < sampler->rows; i++)
-        memcpy(sampler->part + i * sampler->size, x + (count - 1) * sampler->size, row);
-}
-
-/* `nfe_mean` holds the sum until the end. */
-static void count_part(const fcl_sampler *sampler, int64_t count, fcl_sample_stats *stats)
-{
-    for (int64_t row = 0; row < count; row++) {
-        int64_t nfe = fcl_solver_nfe(sampler->solver, row), accepted, rejected;
-        fcl_solver_steps(sampler->solver, row, &accepted, &rejected);
-        stats->nfe_minimum = !stats->nfe_maximum || nfe < stats->nfe_minimum ? nfe : stats->nfe_minimum;
-        stats->nfe_maximum = nfe > stats->nfe_maximum ? nfe : stats->nfe_maximum;
-        stats->nfe_mean += (double)nfe;
-        stats->accepted += accepted;
-        stats->rejected += rejected;
-    }
-}
-
-int fcl_sampler_times(const fcl_sampler *sampler)
-{
-    return sampler->time_count;
-}
-
-static void count_unfinished(const fcl_sampler *sampler, int64_t count, fcl_sample_stats *stats)
-{
-    for (int64_t row = 0; row < count; row++)
-        stats->unfinished += !fcl_solver_arrived(sampler->solver, sampler->part, row);
-}
-
-/* Goes on where samples are unfinished. */
-static int run_part(fcl_sampler *sampler, float *x, const int32_t *label, int64_t first, int64_t count,
-                    fcl_sample_stats *stats)
-{
-    float *rows = x + first * sampler->size;
-    FCL_TRY(write_labels(sampler, label, first, count));
-    fill_part(sampler, rows, count);
-    int status = fcl_solver_run_times(sampler->solver, sampler->part, sampler->time_count, sampler->times,
-                                      sampler->part_times, sampler->part, NULL);
-    if (status != FCL_OK && status != FCL_ERR_NUMERIC)
-        return status;
-    memcpy(rows, sampler->part, (size_t)(count * sampler->size) * sizeof(float));
-    count_part(sampler, count, stats);
-    count_unfinished(sampler, count, stats);
-    return FCL_OK;
-}
-
-/* From (times, rows, D) of a part into (times, n, D). */
-static void keep_times(const fcl_sampler *sampler, int64_t first, int64_t count, int64_t n, float *x_times)
-{
-    for (int i = 0; i < sampler->time_count; i++)
-        memcpy(x_times + (i * n + first) * sampler->size,
-               sampler->part_times + i * sampler->rows * sampler->size,
-               (size_t)(count * sampler->size) * sizeof(float));
-}
-
-/* The sentence of the last part that had some is the library's last message. */
-static int tell_unfinished(int64_t unfinished, int64_t n)
-{
-    if (!unfinished)
-        return FCL_OK;
-    return fcl_fail_within(FCL_ERR_NUMERIC, "%lld of %lld samples are unfinished. In their last part", (long long)unfinished,
-                           (long long)n);
-}
-
-int fcl_sampler_run(fcl_sampler *sampler, float *x, const int32_t *label, int64_t n, float *x_times,
-                    fcl_sample_stats *stats)
-{
-    fcl_sample_stats sums = {0};
-    double began = now();
-    for (int64_t first = 0; first < n; first += sampler->rows) {
-        int64_t left = n - first, count = left < sampler->rows ? left : sampler->rows;
-        FCL_TRY(run_part(sampler, x, label, first, count, &sums));
-        keep_times(sampler, first, count, n, x_times);
-    }
-    sums.nfe_mean /= (double)n;
-    sums.seconds = now() - began;
-    if (stats)
-        *stats = sums;
-    return tell_unfinished(sums.unfinished, n);
 }
 
 int fcl_samples_create(fcl_shape sample, int64_t n, fcl_array **array)
@@ -391,15 +101,14 @@ static int run_with(fcl_device *device, const fcl_checkpoint *checkpoint, fcl_bu
     fcl_state state = options->ema != FCL_OFF && info->has_ema ? FCL_STATE_EMA : FCL_STATE_WEIGHTS;
     FCL_TRY(fcl_checkpoint_load(checkpoint, state, weights));
     fcl_sampler *sampler;
-    double began = now();
+    double seconds = 0;
     FCL_TRY(fcl_sampler_create(device, info->model, weights, &info->options->objective, options, flags,
                                (*x)->shape.dim[0], &sampler));
-    int status = stats ? fcl_solver_prepare(sampler->solver) : FCL_OK;
-    double built = now() - began;
+    int status = stats ? fcl_sampler_prepare(sampler, &seconds) : FCL_OK;
     if (status == FCL_OK)
         status = move(sampler, label, x, stats);
     if (stats)
-        stats->build_seconds = built;
+        stats->build_seconds = seconds;
     fcl_sampler_destroy(&sampler);
     return status;
 }

@@ -1,4 +1,5 @@
-/* A model's flow, compiled for a number of rows and run on as many parts as wanted. */
+/* A model's flow, compiled for a number of rows and run on as many parts as wanted (sampler.c), and what is
+ * made of it (sample.c). */
 #ifndef TRAIN_SAMPLE_H
 #define TRAIN_SAMPLE_H
 
@@ -14,14 +15,23 @@ enum {
 /* `weights` has the layout of the model's parameters and outlives the sampler; its content may change. `most`
  * is how many rows will be asked for: the sampler takes them in equal parts. */
 int fcl_sampler_create(fcl_device *device, const fcl_model *model, fcl_buffer *weights,
-                       const fcl_cfm_options *objective, const fcl_sample_options *options, unsigned flags, int64_t most, fcl_sampler **sampler);
+                       const fcl_cfm_options *objective, const fcl_sample_options *options, unsigned flags,
+                       int64_t most, fcl_sampler **sampler);
 void fcl_sampler_destroy(fcl_sampler **sampler);
+
+/* Builds the kernels that a first run would build; *seconds is the time since the sampler's making began. */
+int fcl_sampler_prepare(fcl_sampler *sampler, double *seconds);
+
+/* The solver that the options ask for. */
+fcl_solver_options fcl_sampler_solver(const fcl_sample_options *options, unsigned flags);
+/* options->times is "steps". */
+bool fcl_sampler_each_step(const fcl_sample_options *options);
 
 /* How many times options->times names; 0: none. */
 int fcl_sampler_times(const fcl_sampler *sampler);
 
-/* Moves x (n, D), or (n, D + 1) with energy, in place, and keeps the samples at each time in x_times (T, n, D).
- * `label` (n), or NULL: as the options say. `stats` may be NULL. FCL_ERR_NUMERIC: see fcl_sample. */
+/* Moves x (n, D), or (n, D + 1) with energy, in place, and keeps the samples at each time in x_times (T, n,
+ * D). `label` (n), or NULL: as the options say. `stats` may be NULL. FCL_ERR_NUMERIC: see fcl_sample. */
 int fcl_sampler_run(fcl_sampler *sampler, float *x, const int32_t *label, int64_t n, float *x_times,
                     fcl_sample_stats *stats);
 

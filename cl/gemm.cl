@@ -5,9 +5,9 @@
  *   GEMM_ROWS          1 to 8: rows of the register tile
  *   GEMM_VECTORS       1, 2 or 4: float16 vectors in each of its rows. 8 x 2 sums, 2 of B and 1 of A fit the
  *                      32 registers of AVX-512; more than ROWS * VECTORS = 24 spill
- *   GEMM_BLOCK         1 to 32: register tiles, one below the other, that share a panel
+ *   GEMM_BLOCK         1 to 64: register tiles, one below the other, that share a panel
  *   GEMM_PANELS        1 to 16: panels, side by side, that share what the second cache holds of A
- *   GEMM_DEPTH         most rows of a panel: 384 / VECTORS fill 24 KiB of the nearest cache
+ *   GEMM_DEPTH         most rows of a panel
  *   GEMM_TRANSPOSE_A   1: stored k x m
  *   GEMM_TRANSPOSE_B   1: stored n x k
  *   GEMM_SHARE_A, _B   1: one matrix for the whole batch
@@ -18,18 +18,36 @@
  *                    +---------+
  *                    |  panel  | DEPTH     A work-item copies a panel of op(B) into private memory, turned
  *           DEPTH    |         |           where it must be, and multiplies it with BLOCK register tiles: the
- *         +-------+  +---------+           inner loop reads the panel in one stream from the nearest cache.
- *   ROWS  |   A   |  |   sum   |           Then the next DEPTH of k. Local size 1, no local memory, no
- *         +-------+  +---------+  BLOCK    barrier: a driver for CPUs gives work-groups to its threads.
- *         |   A   |  |   sum   |
- *         +-------+  +---------+           Beyond the ragged edge the last row or column that exists is read
- *                                          again, or zeros, computed, and not stored. */
+ *         +-------+  +---------+           inner loop reads the panel in one stream from the near caches.
+ *   ROWS  |   A   |  |   sum   |           Meanwhile it asks for the next panel and the next rows of A, whose
+ *         +-------+  +---------+  BLOCK    strides no hardware foresees. Then the next panel, then the next
+ *         |   A   |  |   sum   |           DEPTH of k; the last one finishes C. Local size 1, no local memory,
+ *         +-------+  +---------+           no barrier: a driver for CPUs gives work-groups to its threads.
+ *
+ * Rows of an A stored k x m lie so that a few sets of the caches would hold them all: where several panels
+ * share A, its tiles are copied into strips of private memory. Beyond the ragged edge the last row or column
+ * that exists is read again, or zeros, computed, and not stored. */
 
 #ifndef GEMM_COPIES
 #define GEMM_COPIES
 
 #define UNROLL __attribute__((opencl_unroll_hint))
 #define ROLLED __attribute__((opencl_unroll_hint(1)))
+
+/* Asks for a line of the cache. PoCL's prefetch() does nothing. */
+#if defined(__x86_64__) || defined(__aarch64__)
+#define FETCH(p) __builtin_prefetch((const void *)(uintptr_t)(p))
+#else
+#define FETCH(p) prefetch(p, 1)
+#endif
+
+/* The same for rows of a matrix, `stride` apart. */
+static void gemm_fetch(const global float *x, int stride, int rows, int columns)
+{
+    for (int r = 0; r < rows; r++)
+        for (int i = 0; i < columns; i += 16)
+            FETCH(x + (size_t)r * stride + i);
+}
 
 /* Each pass turns the eight bits of (row, column) left by one place: after four, rows are columns. One
  * pass is 16 shuffles; unrolled, the four take the compiler half a second. */
@@ -84,92 +102,140 @@ static void gemm_turn_panel(float16 *panel, int stride, const global float *b, i
     }
 }
 
+/* strip[i * height + r] = column r of row i of a, which is stored (depth, m), for `count` strips, side by
+ * side in a and `size` apart in memory. Of the columns `left` exist. */
+static void gemm_copy_strips(float *strip, int size, int height, int count, const global float *a, int depth,
+                             int m, int left)
+{
+    const int width = height * count;
+    for (int i = 0; i < depth && left < 2 * width; i++)
+        for (int r = 0; r < width; r++)
+            strip[r / height * size + i * height + r % height] = a[(size_t)i * m + min(r, left - 1)];
+    for (int i = 0; i < depth && left >= 2 * width; i++) {
+        FETCH(a + (size_t)i * m + width);
+        UNROLL for (int r = 0; r < width; r++) strip[r / height * size + i * height + r % height] =
+            a[(size_t)i * m + r];
+    }
+}
+
 #endif
+
+#define GEMM_STRIPS (GEMM_TRANSPOSE_A && GEMM_PANELS > 4)
+#define GEMM_PAIR (GEMM_ROWS == 8 ? 2 : 1) /* strips that share a line of the cache */
 
 kernel void GEMM_NAME(const global float *restrict a, const global float *restrict b,
                       global float *restrict c, const int rows, const int cols, const int k GEMM_PARAMS)
 {
-    const int first_col = get_global_id(0) * (16 * GEMM_VECTORS * GEMM_PANELS);
+    enum { WIDTH = 16 * GEMM_VECTORS, STRIP = GEMM_ROWS * GEMM_DEPTH };
+    const int first_col = get_global_id(0) * (WIDTH * GEMM_PANELS);
     const int first_row = get_global_id(1) * (GEMM_ROWS * GEMM_BLOCK);
     const size_t item = get_global_id(2);
     float16 panel[GEMM_DEPTH * GEMM_VECTORS];
     float16 sums[GEMM_PANELS][GEMM_BLOCK][GEMM_ROWS][GEMM_VECTORS];
+    float16 done[GEMM_ROWS][GEMM_VECTORS];
+#if GEMM_STRIPS
+    float strips[(GEMM_BLOCK + 1) * STRIP] __attribute__((aligned(64)));
+#endif
 
     a += GEMM_SHARE_A ? 0 : item * rows * k;
     b += GEMM_SHARE_B ? 0 : item * k * cols;
+    const int tiles = min(GEMM_BLOCK, (rows - first_row + GEMM_ROWS - 1) / GEMM_ROWS);
+    const int panels = min(GEMM_PANELS, (cols - first_col + WIDTH - 1) / WIDTH);
     const int parts = (k + GEMM_DEPTH - 1) / GEMM_DEPTH;
     const int part = (k + parts - 1) / parts; /* equal parts: a short last one would not pay for its sums */
     for (int k0 = 0; k0 < k; k0 += part) {
         const int depth = min(part, k - k0);
-        for (int p = 0; p < GEMM_PANELS && first_col + p * 16 * GEMM_VECTORS < cols; p++) {
+        for (int p = 0; p < panels; p++) {
             for (int w = 0; w < GEMM_VECTORS; w++) {
-                const int col = first_col + 16 * (p * GEMM_VECTORS + w);
+                const int col = first_col + WIDTH * p + 16 * w;
 #if GEMM_TRANSPOSE_B
                 gemm_turn_panel(panel + w, GEMM_VECTORS, b + k0, depth, cols, k, col);
 #else
                 gemm_copy_panel(panel + w, GEMM_VECTORS, b + (size_t)k0 * cols, depth, cols, col);
 #endif
             }
-            for (int tile = 0; tile < GEMM_BLOCK && first_row + tile * GEMM_ROWS < rows; tile++) {
+            const int next_col = first_col + WIDTH * (p + 1), next_cols = min(WIDTH, cols - next_col);
+            const int next_rows = p + 1 == panels ? 0 : GEMM_TRANSPOSE_B ? next_cols : depth;
+            const int share = (next_rows + tiles - 1) / tiles; /* of the next panel's rows, with each tile */
+            for (int tile = 0; tile < tiles; tile++) {
+                const int top = first_row + tile * GEMM_ROWS, begin = tile * share;
+#if GEMM_TRANSPOSE_B
+                gemm_fetch(b + (size_t)(next_col + begin) * k + k0, k, min(share, next_rows - begin), depth);
+#else
+                gemm_fetch(b + (size_t)(k0 + begin) * cols + next_col, cols, min(share, next_rows - begin),
+                           next_cols);
+#endif
+#if GEMM_STRIPS
+                if (p == 0 && tile % GEMM_PAIR == 0)
+                    gemm_copy_strips(strips + tile * STRIP, STRIP, GEMM_ROWS, GEMM_PAIR,
+                                     a + (size_t)k0 * rows + top, depth, rows, rows - top);
+                const float *strip = strips + tile * STRIP;
+#define FROM_A(r, i) strip[(i) * GEMM_ROWS + (r)]
+#else
+                const global float *from[GEMM_ROWS];
+                UNROLL for (int r = 0; r < GEMM_ROWS; r++) {
+                    const size_t row = min(top + r, rows - 1);
+                    from[r] = a + (GEMM_TRANSPOSE_A ? (size_t)k0 * rows + row : row * k + k0);
+                }
+                if (p == 0 && !GEMM_TRANSPOSE_A)
+                    gemm_fetch(from[0] + (size_t)GEMM_ROWS * k, k, min(GEMM_ROWS, rows - top - GEMM_ROWS),
+                               depth);
+#define FROM_A(r, i) from[r][GEMM_TRANSPOSE_A ? (size_t)(i) * rows : (size_t)(i)]
+#endif
                 float16 sum[GEMM_ROWS][GEMM_VECTORS];
                 UNROLL for (int r = 0; r < GEMM_ROWS; r++) {
                     UNROLL for (int w = 0; w < GEMM_VECTORS; w++)
                         sum[r][w] = k0 ? sums[p][tile][r][w] : 0;
                 }
-                const global float *from[GEMM_ROWS];
-                UNROLL for (int r = 0; r < GEMM_ROWS; r++) {
-                    const size_t row = min(first_row + tile * GEMM_ROWS + r, rows - 1);
-                    from[r] = a + (GEMM_TRANSPOSE_A ? (size_t)k0 * rows + row : row * k + k0);
-                }
                 for (int i = 0; i < depth; i++) {
-                    const size_t step = GEMM_TRANSPOSE_A ? (size_t)i * rows : i;
                     UNROLL for (int r = 0; r < GEMM_ROWS; r++) {
                         UNROLL for (int w = 0; w < GEMM_VECTORS; w++)
-                            sum[r][w] += from[r][step] * panel[i * GEMM_VECTORS + w];
+                            sum[r][w] += FROM_A(r, i) * panel[i * GEMM_VECTORS + w];
                     }
                 }
+#undef FROM_A
+                const bool last = k0 + depth == k;
+                float16(*to)[GEMM_VECTORS] = last ? done : sums[p][tile];
                 UNROLL for (int r = 0; r < GEMM_ROWS; r++) {
                     UNROLL for (int w = 0; w < GEMM_VECTORS; w++)
-                        sums[p][tile][r][w] = sum[r][w];
+                        to[r][w] = sum[r][w];
                 }
-            }
-        }
-    }
-
-    const int last_row = min(rows, first_row + GEMM_ROWS * GEMM_BLOCK);
-    for (int row = first_row; row < last_row; row++) {
-        const int r = row - first_row;
-        for (int q = 0; q < GEMM_PANELS * GEMM_VECTORS; q++) {
-            const float16 sum = sums[q / GEMM_VECTORS][r / GEMM_ROWS][r % GEMM_ROWS][q % GEMM_VECTORS];
-            int col = first_col + 16 * q;
-            size_t at = (item * rows + row) * cols + col;
-            if (col + 16 <= cols) {
+                const int vectors = last ? min(GEMM_ROWS, rows - top) * GEMM_VECTORS : 0;
+                for (int q = 0; q < vectors; q++) {
+                    const int row = top + q / GEMM_VECTORS;
+                    int col = first_col + WIDTH * p + 16 * (q % GEMM_VECTORS);
+                    size_t at = (item * rows + row) * cols + col;
+                    if (col + 16 <= cols) {
 #define real float16
 #define LOAD(p, i) vload16(0, (p) + (i))
 #define STORE(p, i, x) vstore16(x, 0, (p) + (i))
-                real v = sum;
-                GEMM_EPILOGUE
-                STORE(c, at, v);
+                        real v = done[q / GEMM_VECTORS][q % GEMM_VECTORS];
+                        GEMM_EPILOGUE
+                        STORE(c, at, v);
 #undef real
 #undef LOAD
 #undef STORE
-                continue;
-            }
-            for (int j = 0; j < 16 && col < cols; j++, col++, at++) {
+                        continue;
+                    }
+                    for (int j = 0; j < 16 && col < cols; j++, col++, at++) {
 #define real float
 #define LOAD(p, i) ((p)[i])
 #define STORE(p, i, x) ((p)[i] = (x))
-                real v = ((const float *)&sum)[j];
-                GEMM_EPILOGUE
-                STORE(c, at, v);
+                        real v = ((const float *)done)[16 * q + j];
+                        GEMM_EPILOGUE
+                        STORE(c, at, v);
 #undef real
 #undef LOAD
 #undef STORE
+                    }
+                }
             }
         }
     }
 }
 
+#undef GEMM_STRIPS
+#undef GEMM_PAIR
 #undef GEMM_NAME
 #undef GEMM_ROWS
 #undef GEMM_VECTORS

@@ -161,9 +161,9 @@ static bool is_slow(const fcl_device *device)
     return is_simulator(device) || strstr(fcl_device_describe(device)->name, "llvmpipe");
 }
 
-/* Shapes that cross the edges of vectors (16), tiles (8) and panels (192). */
+/* Shapes that cross the edges of vectors (16), tiles (8) and panels (256, 512). */
 static const int tiny_shapes[][4] = {{1, 1, 1, 1}, {9, 18, 5, 1}, {3, 2, 17, 2}};
-static const int shapes[][4] = {{64, 64, 64, 1}, {65, 33, 515, 1}, {7, 50, 300, 3}, {128, 10, 3, 1}};
+static const int shapes[][4] = {{64, 64, 64, 1}, {65, 33, 530, 1}, {7, 50, 300, 3}, {128, 10, 3, 1}};
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 /* All four transposes. */
@@ -210,18 +210,24 @@ static void chosen_products(void **state)
         p.transpose_a = list[i][3];
         p.transpose_b = list[i][4];
         fcl_gemm_choice choice = fcl_gemm_choose(*state, &p);
-        assert_true(choice.rows >= 1 && choice.rows <= 8 && choice.block >= 1 && choice.block <= 32 && choice.panels >= 1 &&
-                    choice.panels <= 16);
+        assert_in_range(choice.rows, 1, 8);
+        assert_in_range(choice.block, 1, FCL_GEMM_MOST_BLOCK);
+        assert_in_range(choice.panels, 1, FCL_GEMM_MOST_PANELS);
         check_product(*state, &p, &choice);
     }
 }
 
+/* From eight panels on, the rows of an A stored k x m are copied into strips. */
 static void every_tile(void **state)
 {
-    fcl_gemm_problem p = {.m = 37, .n = 83, .k = 21, .batch = 1, .transpose_b = true};
-    static const int tiles[][4] = {{1, 1, 1, 1}, {2, 4, 3, 1}, {4, 2, 16, 16}, {5, 1, 2, 4}, {8, 4, 1, 2}};
+    static const int tiles[][4] = {{8, 1, 3, 8},  {1, 1, 1, 1}, {2, 4, 3, 1}, {4, 2, 16, 16},
+                                   {5, 1, 2, 4}, {8, 4, 1, 2}, {6, 1, 2, 8}};
     for (size_t i = 0; i < (is_slow(*state) ? 1 : COUNT(tiles)); i++) {
         fcl_gemm_choice choice = {FCL_GEMM_TILE, tiles[i][0], tiles[i][1], tiles[i][2], tiles[i][3]};
+        fcl_gemm_problem p = {.m = 37, .n = 83, .k = is_slow(*state) ? 21 : 300, .batch = 1, .transpose_a = true};
+        check_product(*state, &p, &choice);
+        p.transpose_a = false;
+        p.transpose_b = i % 2 == 0;
         check_product(*state, &p, &choice);
     }
 }

@@ -53,17 +53,18 @@ static void choose_tile(fcl_gemm_choice *choice, const fcl_gemm_problem *problem
 }
 
 /* The higher the block, the more a panel's copy is worth, and the more panels, the less often A is fetched
- * from the far caches; but every core needs a few work-items, and where k is short, all the sums of many
- * panels are moved for little work. */
+ * from the far caches; but every core needs a few work-items. */
 static void choose_block(fcl_gemm_choice *choice, const fcl_gemm_problem *problem, int cores)
 {
-    enum { HIGHEST = 32, ITEMS_PER_CORE = 2 };
+    enum { ITEMS_PER_CORE = 2 };
     int columns = ceil_divide(problem->n, 16 * choice->vectors);
     int tiles = ceil_divide(problem->m, choice->rows);
-    choice->block = HIGHEST;
-    choice->panels = problem->k >= 1024 ? 16 : problem->k >= 512 ? 8 : 4;
+    choice->block = choice->vectors > 1 ? FCL_GEMM_MOST_BLOCK : FCL_GEMM_MOST_BLOCK / 2;
+    choice->panels = FCL_GEMM_MOST_PANELS;
     while (choice->panels / 2 >= columns)
         choice->panels /= 2;
+    while (choice->block / 2 >= tiles)
+        choice->block /= 2;
     while (choice->block > 1 &&
            (double)ceil_divide(columns, choice->panels) * ceil_divide(tiles, choice->block) * problem->batch <
                ITEMS_PER_CORE * cores)

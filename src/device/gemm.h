@@ -15,13 +15,15 @@ typedef struct fcl_gemm_problem {
     bool share_a, share_b; /* one A (or B) for the whole batch, not one each */
 } fcl_gemm_problem;
 
+enum { FCL_GEMM_MOST_BLOCK = 64, FCL_GEMM_MOST_PANELS = 16 };
+
 typedef enum fcl_gemm_provider { FCL_GEMM_TILE, FCL_GEMM_CLBLAST } fcl_gemm_provider;
 
 typedef struct fcl_gemm_choice {
     fcl_gemm_provider provider;
     int rows;    /* tile: rows of C in a register tile, 1 to 8 */
     int vectors; /* tile: float16 vectors in each of its rows: 1, 2 or 4 */
-    int block;   /* tile: register tiles that a work-item computes, one below the other, 1 to 32 */
+    int block;   /* tile: register tiles that a work-item computes, one below the other, 1 to 64 */
     int panels;  /* tile: side by side, 1 to 16 */
 } fcl_gemm_choice;
 

@@ -19,7 +19,8 @@ static void add_macro(fcl_text *text, const char *name, const char *value)
 void fcl_gemm_tile_source(fcl_text *text, const char *name, const fcl_gemm_problem *problem,
                           const fcl_gemm_choice *choice, const char *params, const char *epilogue)
 {
-    enum { PANEL_VECTORS = 384 }; /* 24 KiB: beside the panel, rows of A must fit a first cache of 32 */
+    /* A panel streams well from the second cache; strips of A must fit there as well, beside sums. */
+    const int panel_vectors = problem->transpose_a ? 512 : 1024;
     const struct {
         const char *name;
         int value;
@@ -28,7 +29,7 @@ void fcl_gemm_tile_source(fcl_text *text, const char *name, const fcl_gemm_probl
         {"GEMM_VECTORS", choice->vectors},
         {"GEMM_BLOCK", choice->block},
         {"GEMM_PANELS", choice->panels},
-        {"GEMM_DEPTH", PANEL_VECTORS / choice->vectors},
+        {"GEMM_DEPTH", panel_vectors / choice->vectors},
         {"GEMM_TRANSPOSE_A", problem->transpose_a},
         {"GEMM_TRANSPOSE_B", problem->transpose_b},
         {"GEMM_SHARE_A", problem->share_a},

@@ -25,7 +25,8 @@ static int shifted(int value, int shift)
 /* Is it a kernel at all, and none that leaves most of a tile outside the matrix? */
 static bool fits(const fcl_gemm_choice *choice, const fcl_gemm_problem *problem)
 {
-    return choice->block >= 1 && choice->block <= 32 && choice->panels >= 1 && choice->panels <= 16 &&
+    return choice->block >= 1 && choice->block <= FCL_GEMM_MOST_BLOCK && choice->panels >= 1 &&
+           choice->panels <= FCL_GEMM_MOST_PANELS &&
            (choice->rows - 1) * (choice->block / 2) < problem->m &&
            16 * choice->vectors * (choice->panels / 2) < problem->n;
 }

@@ -129,8 +129,8 @@ static bool read_choice(const json_t *row, fcl_gemm_choice *choice)
         return false;
     choice->provider = strcmp(name, provider_names[FCL_GEMM_TILE]) ? FCL_GEMM_CLBLAST : FCL_GEMM_TILE;
     return read_int(row, "rows", 1, 8, &choice->rows) && read_int(row, "vectors", 1, 4, &choice->vectors) &&
-           choice->vectors != 3 && read_int(row, "block", 1, 32, &choice->block) &&
-           read_int(row, "panels", 1, 16, &choice->panels);
+           choice->vectors != 3 && read_int(row, "block", 1, FCL_GEMM_MOST_BLOCK, &choice->block) &&
+           read_int(row, "panels", 1, FCL_GEMM_MOST_PANELS, &choice->panels);
 }
 
 static bool read_set(const json_t *root, fcl_tuned_table *table)

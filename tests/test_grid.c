@@ -266,7 +266,8 @@ static void the_rest_of_the_way_is_told_after_too_many_steps(void **state)
     float x[B] = {0.1f, 0.4f, 0.8f}, way[2 * B];
     fcl_solver_stats stats;
     (void)state;
-    fcl_solver *solver = make(&(fcl_solver_options){.solver = "dopri5", .rtol = 1e-6, .atol = 1e-7, .max_steps = 3});
+    fcl_solver *solver =
+        make(&(fcl_solver_options){.solver = "dopri5", .rtol = 1e-6, .atol = 1e-7, .max_steps = 3});
     assert_status(FCL_ERR_NUMERIC,
                   fcl_solver_run_times(solver, x, 2, (const double[]){0.01, 0.9}, way, x, &stats));
     assert_told("3 of 3 samples did not reach t = 1 in 3 steps");

@@ -206,7 +206,8 @@ static double device_error(fcl_device *device, const fcl_tableau *tableau, int s
     for (int64_t i = 0; i < count; i++)
         x[i] = (float)logistic_start(i, count);
     fcl_solver_stats stats = solve(
-        device, logistic, NULL, (fcl_solver_options){.solver = tableau->name, .steps = steps}, count, 1, x);
+        device, logistic, NULL,
+        (fcl_solver_options){.solver = tableau->name, .steps = steps, .w = tableau->noise ? "0" : NULL}, count, 1, x);
     assert_int_equal(stats.nfe_minimum, evaluations(tableau, steps));
     assert_int_equal(stats.nfe_maximum, evaluations(tableau, steps));
     assert_int_equal(stats.evaluations, evaluations(tableau, steps));
@@ -480,6 +481,7 @@ static void the_last_step_ends_on_the_end(void **state)
         float x = 0.25f;
         fcl_solver_options options = {fcl_solver_name(row), .t_begin = begin_time, .t_end = end_time};
         options.steps = fcl_solver_is_adaptive(options.solver) ? 0 : 49;
+        options.w = fcl_solver_is_stochastic(options.solver) ? "0" : NULL;
         fcl_solver_stats stats = solve(*state, guarded_velocity, NULL, options, 1, 1, &x);
         assert_true(x == 0.25f);
         assert_int_equal(stats.rejected, 0);

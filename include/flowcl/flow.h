@@ -60,6 +60,7 @@ enum fcl_flow_stream {
     FCL_STREAM_SOURCE = 2, /* x0 (B, D): normal */
     FCL_STREAM_TIME = 3,   /* t (B, 1): uniform, before the time law's transformation */
     FCL_STREAM_TUBE = 4,   /* eps (B, D): normal; only with sigma > 0 */
+    FCL_STREAM_DIFFUSION = 8, /* xi (B, D): normal; the step is the solver's */
     FCL_STREAM_PROBE = 15  /* of Hutchinson's estimate, in fcl_likelihood_run */
 };
 
@@ -112,6 +113,8 @@ FCL_API const char *fcl_solver_help(int index);
 /* Whether the solver chooses its steps by an error estimate (then rtol and atol apply, else steps). False for
  * an unknown name; NULL is the default solver. */
 FCL_API bool fcl_solver_is_adaptive(const char *name);
+/* Whether it solves the SDE below (then w applies). */
+FCL_API bool fcl_solver_is_stochastic(const char *name);
 
 /* Where the steps of a solver with fixed steps end. */
 FCL_API const char *fcl_grid_name(int index);
@@ -126,7 +129,19 @@ typedef struct fcl_solver_options {
     double rtol, atol;     /* of an adaptive solver: relative and absolute tolerance; 0: 1e-5 */
     int max_steps;         /* an adaptive solver gives up after so many steps; 0: 10000 */
     double t_begin, t_end; /* both 0: from 0 to 1. t_begin > t_end runs backward (data to noise) */
+    /* of a stochastic solver */
+    const char *w;           /* w(t) >= 0, a formula in t, alpha and sigma ("sigma^2", "0.5"); NULL: "sigma" */
+    const char *path;        /* that v is the velocity of, and its width: see fcl_path_create; NULL: "linear" */
+    double path_width;
+    double v_from, v_until; /* times between which v is that; outside it is not asked for. Both 0: 0 to 1 */
 } fcl_solver_options;
+
+/* Stochastic solvers: dx = (v + w s) dt + sqrt(2 w) dW with the score s = grad log p_t has the flow's marginals for
+ * any w(t) >= 0 (Song et al. 2021; Ma et al. 2024, "SiT"); w = 0 is the flow's own equation. The score comes from v:
+ *     s = (alpha v - alpha' x) / (alpha' N - alpha N'/2),   N = sigma^2 + tube^2,
+ * which holds only where x0 ~ N(0, I) is independent of x1: no other source, no coupling. It divides by zero at the
+ * data, and on some paths at the noise: a stage nearer to such an end than half a step is taken at the other end of
+ * its step. The noise of row i of a batch is counted by (seed, first_row + i, step): see fcl_solver_random. */
 
 /* Whether a solver can be made of these options; needs no device. FCL_ERR_ARGUMENT with a sentence: a name, a
  * number or a grid is not usable, or goes with another kind of solver (tolerances without an error estimate). */
@@ -183,6 +198,10 @@ FCL_API int fcl_solver_run(fcl_solver *solver, const float *x_in, float *x_out, 
  * whatever the last time is. FCL_ERR_ARGUMENT: a time is outside, or does not follow on the one before. */
 FCL_API int fcl_solver_run_times(fcl_solver *solver, const float *x_in, int count, const double *times,
                                  float *x_times, float *x_out, fcl_solver_stats *stats);
+
+/* What the noise of further runs is drawn by, at first both 0: the number of the batch's first row in all samples,
+ * so that a sample has the same noise however they are cut into batches. */
+FCL_API void fcl_solver_random(fcl_solver *solver, uint64_t seed, uint64_t first_row);
 
 /* The *steps + 1 times of a solver with fixed steps, in its direction; the solver's. NULL where it is adaptive. */
 FCL_API const double *fcl_solver_grid(const fcl_solver *solver, int *steps);

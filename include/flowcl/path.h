@@ -91,6 +91,9 @@ FCL_API int fcl_predictor_create(const char *prediction, const fcl_path *trained
                                                         fcl_tensor *t),
                                  void *data, fcl_predictor **predictor);
 FCL_API void fcl_predictor_destroy(fcl_predictor **predictor);
+/* The times, of the path that is sampled along, between which the velocity is that of the path: beyond them it is
+ * the one at the nearer end. */
+FCL_API void fcl_predictor_range(const fcl_predictor *predictor, double *begin, double *end);
 /* An fcl_velocity whose data is an fcl_predictor. */
 FCL_API fcl_tensor *fcl_predictor_velocity(void *predictor, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t);
 

@@ -35,7 +35,36 @@ static void keep_slope(const fcl_solver *solver, fcl_tensor *slope, fcl_tensor *
         fcl_assign(past[age], past[age - 1]);
 }
 
-/* --- Runge-Kutta; scalars: the step's size, then the time of each stage, one for stages of equal c --- */
+/* --- Runge-Kutta; scalars: the step's size, then the time of each stage, one for stages of equal c, then
+ * with noise the numbers of each stage's slope --- */
+
+/* A velocity with noise, which knows from the order of its calls which stage it is asked for. */
+typedef struct noisy {
+    fcl_velocity velocity;
+    void *data;
+    fcl_tensor *noise;          /* (B, D), of the whole step */
+    fcl_tensor *const *numbers; /* of the next stage */
+} noisy;
+
+static fcl_tensor *noisy_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+{
+    noisy *to = data;
+    fcl_tensor *const *number = to->numbers;
+    (void)graph;
+    to->numbers += FCL_DIFFUSION_NUMBERS;
+    fcl_tensor *v = fcl_velocity_build(to->velocity, to->data, x, t);
+    fcl_tensor *drift = fcl_add(fcl_mul(number[0], v), fcl_mul(number[1], x));
+    return fcl_add(drift, fcl_mul(number[2], to->noise));
+}
+
+static noisy add_noise(fcl_fixed_step *step, fcl_velocity velocity, void *data, fcl_tensor *x)
+{
+    noisy with = {velocity, data, fcl_normal(step->graph, fcl_tensor_shape(x), FCL_STREAM_DIFFUSION),
+                  step->scalar + step->scalars};
+    for (int i = 0; i < step->tableau->stages * FCL_DIFFUSION_NUMBERS; i++)
+        add_scalar(step, fcl_scalar(step->graph, "of the slope"));
+    return with;
+}
 
 static int stage_of_same_time(const fcl_tableau *tableau, int stage)
 {
@@ -58,6 +87,12 @@ static int build_runge_kutta(const fcl_solver *solver, fcl_velocity velocity, vo
         fcl_tensor *t = add_scalar(step, first < i ? step->scalar[1 + first] : fcl_scalar(step->graph, "t"));
         times[i] = first < i ? times[first] : of_each_sample(solver, t);
     }
+    noisy with;
+    if (step->diffusion) {
+        with = add_noise(step, velocity, data, x);
+        velocity = noisy_velocity;
+        data = &with;
+    }
     bind_past(solver, x, past);
     k[0] = fcl_velocity_build(velocity, data, x, times[0]);
     fcl_assign(x, fcl_stages_build(tableau, velocity, data, x, h, times, k));
@@ -66,11 +101,20 @@ static int build_runge_kutta(const fcl_solver *solver, fcl_velocity velocity, vo
 }
 
 /* At both ends exactly the grid's times. */
-static void runge_kutta_numbers(const fcl_tableau *tableau, const double *now, float *numbers)
+static void runge_kutta_numbers(const fcl_fixed_step *step, const double *now, float *numbers)
 {
-    numbers[0] = (float)(now[1] - now[0]);
-    for (int i = 0; i < tableau->stages; i++)
-        numbers[1 + i] = (float)((1 - tableau->c[i]) * now[0] + tableau->c[i] * now[1]);
+    const fcl_tableau *tableau = step->tableau;
+    double h = now[1] - now[0];
+    float *slope = numbers + 1 + tableau->stages;
+    numbers[0] = (float)h;
+    for (int i = 0; i < tableau->stages; i++, slope += FCL_DIFFUSION_NUMBERS) {
+        double t = (1 - tableau->c[i]) * now[0] + tableau->c[i] * now[1];
+        if (step->diffusion) {
+            t = fcl_diffusion_time(step->diffusion, now, t);
+            fcl_diffusion_numbers(step->diffusion, t, h, slope);
+        }
+        numbers[1 + i] = (float)t;
+    }
 }
 
 /* --- Adams-Bashforth; scalars: the step's time, then the weight of each slope, the step's size in it --- */
@@ -109,12 +153,13 @@ void fcl_fixed_numbers(const fcl_fixed_step *step, const double *now, float *num
     if (step->tableau->adams)
         adams_numbers(step->tableau, now, numbers);
     else
-        runge_kutta_numbers(step->tableau, now, numbers);
+        runge_kutta_numbers(step, now, numbers);
 }
 
 int fcl_solver_build_fixed(fcl_solver *solver, fcl_velocity velocity, void *data)
 {
     solver->fixed.tableau = solver->tableau;
+    solver->fixed.diffusion = solver->diffusion;
     if (!solver->tableau->adams)
         return build_runge_kutta(solver, velocity, data, &solver->fixed);
     size_t bytes = fcl_buffer_size(solver->x);

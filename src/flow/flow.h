@@ -28,6 +28,7 @@ typedef struct fcl_tableau { /* tableau.c */
     const double *b_error; /* b less the weights of the compared solution; NULL: fixed steps only */
     int adams;             /* an Adams-Bashforth method of so many slopes (adams.c); 0: Runge-Kutta */
     const char *starter;   /* the Runge-Kutta method of its first steps */
+    bool noise;            /* for the SDE: slopes have a noise of their own (diffusion.c) */
     const char *help;
 } fcl_tableau;
 

@@ -248,6 +248,9 @@ int fcl_likelihood_create(fcl_device *device, fcl_velocity velocity, void *data,
         options = &defaults;
     const fcl_divergence_options *divergence = &options->divergence;
     FCL_TRY(fcl_divergence_check(divergence));
+    if (fcl_solver_is_stochastic(options->solver.solver))
+        return fcl_fail(FCL_ERR_ARGUMENT, "a log density goes along the flow's own paths: %s adds noise to them",
+                        options->solver.solver);
     FCL_TRY(check_extent(batch, size, divergence));
     bool exact = fcl_row_index(fcl_divergence_name, divergence->divergence) == 0;
     int probes = exact ? (int)size : divergence->probes ? divergence->probes : DEFAULT_PROBES;

@@ -98,6 +98,23 @@ void fcl_predictor_destroy(fcl_predictor **predictor)
     *predictor = NULL;
 }
 
+void fcl_predictor_range(const fcl_predictor *predictor, double *begin, double *end)
+{
+    double trained_begin, trained_end, slope;
+    fcl_prediction_range(predictor->prediction, predictor->trained, &trained_begin, &trained_end);
+    *begin = trained_begin;
+    *end = trained_end;
+    if (!predictor->sampled)
+        return;
+    fcl_path_range(predictor->sampled, begin, end);
+    if (trained_begin > 0)
+        *begin = fmax(*begin, time_of_share(predictor->sampled,
+                                            fcl_path_share(predictor->trained, trained_begin, &slope)));
+    if (trained_end < 1)
+        *end = fmin(*end, time_of_share(predictor->sampled,
+                                        fcl_path_share(predictor->trained, trained_end, &slope)));
+}
+
 /* --- in a graph --- */
 
 /* v of the trained path. */

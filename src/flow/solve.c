@@ -27,8 +27,20 @@ static int keep_x(const fcl_solver *solver, const stop_list *stops, int index)
 
 /* --- fixed steps --- */
 
+/* Each step draws its own noise. */
+static int run_noisy(const fcl_solver *solver, const fcl_fixed_step *step, int begin, int count,
+                     const float *numbers)
+{
+    for (int i = 0; i < count; i++) {
+        fcl_graph_random(step->graph, solver->seed, (uint32_t)(begin + i), solver->first_row);
+        FCL_TRY(fcl_graph_repeat(step->graph, 1, step->scalars, step->scalar, numbers + i * step->scalars));
+    }
+    return FCL_OK;
+}
+
 /* Steps begin .. end - 1 of the grid, all by one graph: the host waits for nothing. */
-static int run_alike(const fcl_fixed_step *step, const double *grid, int begin, int end)
+static int run_alike(const fcl_solver *solver, const fcl_fixed_step *step, const double *grid, int begin,
+                     int end)
 {
     int count = end - begin;
     size_t row = (size_t)step->scalars;
@@ -37,7 +49,8 @@ static int run_alike(const fcl_fixed_step *step, const double *grid, int begin, 
         return fcl_fail(FCL_ERR_MEMORY, "no host memory for the times of %d steps", count);
     for (int i = 0; i < count; i++)
         fcl_fixed_numbers(step, grid + begin + i, numbers + (size_t)i * row);
-    int status = fcl_graph_repeat(step->graph, count, step->scalars, step->scalar, numbers);
+    int status = step->diffusion ? run_noisy(solver, step, begin, count, numbers)
+                                 : fcl_graph_repeat(step->graph, count, step->scalars, step->scalar, numbers);
     free(numbers);
     return status;
 }
@@ -47,8 +60,8 @@ static int run_between(const fcl_solver *solver, const double *grid, int begin, 
     int starting = solver->tableau->adams ? solver->tableau->adams - 1 : 0;
     int middle = begin > starting ? begin : starting < end ? starting : end;
     if (middle > begin)
-        FCL_TRY(run_alike(&solver->first, grid, begin, middle));
-    return middle < end ? run_alike(&solver->fixed, grid, middle, end) : FCL_OK;
+        FCL_TRY(run_alike(solver, &solver->first, grid, begin, middle));
+    return middle < end ? run_alike(solver, &solver->fixed, grid, middle, end) : FCL_OK;
 }
 
 /* The solver's grid with the stops between; those that are on it in single precision are not doubled. Returns

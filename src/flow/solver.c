@@ -15,6 +15,9 @@ static const fcl_option solver_table[] = {
     {"rtol", FCL_OPTION(fcl_solver_options, rtol), .minimum = 1e-7, .maximum = 1},
     {"atol", FCL_OPTION(fcl_solver_options, atol), .minimum = 1e-12, .maximum = 1e6},
     {"max-steps", FCL_OPTION(fcl_solver_options, max_steps), .minimum = 1, .maximum = 1e9},
+    {"path-width", FCL_OPTION(fcl_solver_options, path_width), .minimum = 0, .maximum = 100},
+    {"v-from", FCL_OPTION(fcl_solver_options, v_from), .minimum = 0, .maximum = 1},
+    {"v-until", FCL_OPTION(fcl_solver_options, v_until), .minimum = 0, .maximum = 1},
     {"t-begin", FCL_OPTION(fcl_solver_options, t_begin), .minimum = -1e6, .maximum = 1e6},
     {"t-end", FCL_OPTION(fcl_solver_options, t_end), .minimum = -1e6, .maximum = 1e6},
     {0}};
@@ -35,6 +38,10 @@ static int check_use(const fcl_tableau *tableau, const fcl_solver_options *optio
         return fcl_fail(FCL_ERR_ARGUMENT,
                         "solver %s chooses its steps by its error estimate: it takes no grid \"%s\"",
                         tableau->name, options->grid);
+    if (!tableau->noise && options->w)
+        return fcl_fail(FCL_ERR_ARGUMENT,
+                        "solver %s adds no noise: w = \"%.200s\" is for euler-maruyama and stochastic-heun",
+                        tableau->name, options->w);
     bool given = options->t_begin != 0 || options->t_end != 0;
     if (given && (float)options->t_begin == (float)options->t_end)
         return fcl_fail(
@@ -68,7 +75,12 @@ int fcl_solver_check(const fcl_solver_options *given)
     double *grid = NULL;
     int steps;
     FCL_TRY(complete(&options));
-    int status = fcl_tableau_find(options.solver)->b_error ? FCL_OK : fcl_grid_read(&options, &grid, &steps);
+    const fcl_tableau *tableau = fcl_tableau_find(options.solver);
+    fcl_diffusion *diffusion = NULL;
+    int status = tableau->b_error ? FCL_OK : fcl_grid_read(&options, &grid, &steps);
+    if (status == FCL_OK && tableau->noise)
+        status = fcl_diffusion_create(&options, grid, steps, &diffusion);
+    fcl_diffusion_destroy(&diffusion);
     free(grid);
     return status;
 }
@@ -79,7 +91,12 @@ static int read_options(const fcl_solver_options *given, fcl_solver *solver)
         solver->options = *given;
     FCL_TRY(complete(&solver->options));
     solver->tableau = fcl_tableau_find(solver->options.solver);
-    return solver->tableau->b_error ? FCL_OK : fcl_grid_read(&solver->options, &solver->grid, &solver->steps);
+    if (solver->tableau->b_error)
+        return FCL_OK;
+    FCL_TRY(fcl_grid_read(&solver->options, &solver->grid, &solver->steps));
+    return solver->tableau->noise
+               ? fcl_diffusion_create(&solver->options, solver->grid, solver->steps, &solver->diffusion)
+               : FCL_OK;
 }
 
 static int build(fcl_solver *solver, fcl_velocity velocity, void *data)
@@ -135,6 +152,7 @@ void fcl_solver_destroy(fcl_solver **handle)
     fcl_buffer_destroy(&solver->state);
     for (int age = 1; age < FCL_MOST_ADAMS; age++)
         fcl_buffer_destroy(&solver->past[age]);
+    fcl_diffusion_destroy(&solver->diffusion);
     free(solver->grid);
     free(solver->state_read);
     free(solver);
@@ -144,6 +162,12 @@ void fcl_solver_destroy(fcl_solver **handle)
 fcl_buffer *fcl_solver_buffer(fcl_solver *solver)
 {
     return solver->x;
+}
+
+void fcl_solver_random(fcl_solver *solver, uint64_t seed, uint64_t first_row)
+{
+    solver->seed = seed;
+    solver->first_row = first_row;
 }
 
 const double *fcl_solver_grid(const fcl_solver *solver, int *steps)

@@ -3,14 +3,15 @@
 #ifndef FLOW_SOLVER_H
 #define FLOW_SOLVER_H
 
-#include "flow/flow.h"
+#include "flow/diffusion.h"
 
 /* A graph that moves x on by one step, and the numbers that the step is told. */
 typedef struct fcl_fixed_step {
     const fcl_tableau *tableau;
+    const fcl_diffusion *diffusion; /* NULL: no noise */
     fcl_graph *graph;
     int scalars;
-    fcl_tensor *scalar[1 + FCL_MAX_STAGES];
+    fcl_tensor *scalar[1 + FCL_MAX_STAGES * (1 + FCL_DIFFUSION_NUMBERS)];
 } fcl_fixed_step;
 
 struct fcl_solver {
@@ -26,6 +27,8 @@ struct fcl_solver {
     fcl_fixed_step fixed;
     fcl_fixed_step first;             /* of Adams-Bashforth: the steps before there are enough slopes */
     fcl_buffer *past[FCL_MOST_ADAMS]; /* (B, D) each, from index 1: its slopes */
+    fcl_diffusion *diffusion;         /* of a stochastic solver */
+    uint64_t seed, first_row;         /* of its noise */
     int64_t steps_run; /* in the last run: those of the grid, and further ones for times between */
 
     /* adaptive */

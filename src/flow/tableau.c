@@ -60,6 +60,20 @@ static const fcl_tableau tableaux[] = {
     {"ab3", ADAMS(3, "heun3"), .help = "third order, one evaluation a step: Adams-Bashforth, begun by heun3"},
     {"ab4", ADAMS(4, "rk4"), .help = "fourth order, one evaluation a step: Adams-Bashforth, begun by rk4"},
 
+    /* Weak orders, of the marginals. A step's noise is the same at all stages, as in a Stratonovich integral, which
+     * for noise that does not depend on x is Ito's (Kloeden and Platen, "Numerical solution of SDEs", 1992) */
+    {"euler-maruyama", .stages = 1, .order = 1, .noise = true,
+     .a = NULL,
+     .b = NUMBERS(1),
+     .c = NUMBERS(0),
+     .help = "the SDE with the same marginals, first order, one evaluation a step; takes w"},
+
+    {"stochastic-heun", .stages = 2, .order = 2, .noise = true,
+     .a = NUMBERS(1),
+     .b = NUMBERS(1. / 2, 1. / 2),
+     .c = NUMBERS(0, 1),
+     .help = "the SDE with the same marginals, second order, two evaluations a step; takes w"},
+
     {"adaptive-heun", .stages = 2, .order = 2, .estimate_order = 1,
      .a = NUMBERS(1),
      .b = NUMBERS(1. / 2, 1. / 2),
@@ -171,6 +185,12 @@ const fcl_tableau *fcl_tableau_find(const char *name)
 {
     int index = fcl_row_index(fcl_solver_name, name);
     return index < 0 ? NULL : &tableaux[index];
+}
+
+bool fcl_solver_is_stochastic(const char *name)
+{
+    const fcl_tableau *tableau = fcl_tableau_find(name);
+    return tableau && tableau->noise;
 }
 
 bool fcl_solver_is_adaptive(const char *name)

@@ -237,4 +237,55 @@ INLINE void block_store_rows(global float *x, const float16 *tile, int columns, 
         }
 }
 
+/* tile = the rows of table (count, columns) that `index` names for each lane's row. */
+INLINE void block_gather(float16 *tile, const global float *table, const global int *index, int columns, int count,
+                         float scale, float shift, const int *at)
+{
+    int from[BLOCK_ROWS];
+    for (int j = 0; j < BLOCK_ROWS; j++)
+        from[j] = clamp(index[at[j]], 0, count - 1);
+    for (int c = 0; c < columns; c++)
+        for (int s = 0; s < BLOCK_VECTORS; s++) {
+            float lane[16];
+            for (int j = 0; j < 16; j++)
+                lane[j] = table[from[16 * s + j] * columns + c];
+            tile[c * BLOCK_VECTORS + s] = vload16(0, lane) * scale + shift;
+        }
+}
+
+/* The words of Philox that belong to element (row, c) of noise (rows, columns), and that element's place in them. */
+INLINE noise_words block_words(const int *at, int columns, int c, uint stream, ulong seed, uint step, ulong first_row,
+                               uint16 *place)
+{
+    const ulong16 element = (convert_ulong16(vload16(0, at)) + first_row) * (ulong)columns + (ulong)c;
+    *place = convert_uint16(element & 3);
+    const ulong16 block = element >> 2;
+    return noise_philox16(convert_uint16(block & 0xffffffff), convert_uint16(block >> 32), stream, seed, step);
+}
+
+/* For few columns: of a block's four numbers one is used. */
+INLINE void block_uniform(float16 *tile, int columns, uint stream, ulong seed, uint step, ulong first_row, const int *at)
+{
+    for (int c = 0; c < columns; c++)
+        for (int s = 0; s < BLOCK_VECTORS; s++) {
+            uint16 place;
+            const noise_words bits = block_words(at + 16 * s, columns, c, stream, seed, step, first_row, &place);
+            const uint16 low = select(bits.word[0], bits.word[1], place == 1), high = select(bits.word[2], bits.word[3], place == 3);
+            tile[c * BLOCK_VECTORS + s] = noise_uniform16(select(low, high, place >= 2));
+        }
+}
+
+INLINE void block_normal(float16 *tile, int columns, uint stream, ulong seed, uint step, ulong first_row, const int *at)
+{
+    for (int c = 0; c < columns; c++)
+        for (int s = 0; s < BLOCK_VECTORS; s++) {
+            uint16 place;
+            const noise_words bits = block_words(at + 16 * s, columns, c, stream, seed, step, first_row, &place);
+            const float16 radius = noise_radius16(select(bits.word[0], bits.word[2], place >= 2));
+            float16 cosine;
+            const float16 sine = noise_sincos16(noise_uniform16(select(bits.word[1], bits.word[3], place >= 2)), &cosine);
+            tile[c * BLOCK_VECTORS + s] = radius * select(cosine, sine, (place & 1) == 1);
+        }
+}
+
 #endif

@@ -51,52 +51,6 @@ kernel void noise_normal(global float *restrict out, int count, int row_size, ui
 
 /* --- for CPUs: a work-item draws sixteen blocks, one in each lane, and writes their 64 elements --- */
 
-typedef struct noise_words {
-    uint16 word[4];
-} noise_words;
-
-/* Philox of blocks block .. block + 15. */
-static inline noise_words noise_words16(ulong block, uint stream, ulong seed, uint step)
-{
-    const uint16 lane = (uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    uint16 c0 = (uint)block + lane;
-    uint16 c1 = (uint)(block >> 32) + select((uint16)(0), (uint16)(1), c0 < lane);
-    uint16 c2 = step, c3 = stream;
-    uint k0 = (uint)seed, k1 = (uint)(seed >> 32);
-    for (int round = 0; round < 10; round++) {
-        const uint16 low0 = 0xD2511F53u * c0, high0 = mul_hi((uint16)(0xD2511F53u), c0);
-        const uint16 low1 = 0xCD9E8D57u * c2, high1 = mul_hi((uint16)(0xCD9E8D57u), c2);
-        c0 = high1 ^ c1 ^ k0;
-        c1 = low1;
-        c2 = high0 ^ c3 ^ k1;
-        c3 = low0;
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
-    }
-    noise_words words = {{c0, c1, c2, c3}};
-    return words;
-}
-
-static inline float16 noise_uniform16(uint16 bits)
-{
-    return (convert_float16(bits >> 9) + 0.5f) * 1.1920928955078125e-7f;
-}
-
-/* The sine and cosine of 2 pi v, 0 < v < 1, to 2e-7: v is cut into quarters without rounding; on what remains,
- * at most an eighth of a turn, Taylor's polynomials end below half a unit of the last place. */
-static inline float16 noise_sincos16(float16 v, float16 *cosine)
-{
-    const float16 quarter = rint(4.0f * v), x = (4.0f * v - quarter) * 1.57079633f, y = x * x;
-    const float16 s = x + x * y * (-0.166666667f + y * (8.33333333e-3f + y * (-1.98412698e-4f + y * 2.75573192e-6f)));
-    const float16 c = 1.0f + y * (-0.5f + y * (4.16666667e-2f + y * (-1.38888889e-3f + y * 2.48015873e-5f)));
-    const int16 q = convert_int16(quarter);
-    const int16 swap = (q & 1) != 0;
-    const float16 sine = select(s, c, swap);
-    *cosine = select(c, s, swap);
-    *cosine = select(*cosine, -*cosine, ((q + 1) & 2) != 0);
-    return select(sine, -sine, (q & 2) != 0);
-}
-
 static inline float16 noise_low16(float16 x, float16 y)
 {
     return (float16)(x.s0, y.s0, x.s1, y.s1, x.s2, y.s2, x.s3, y.s3, x.s4, y.s4, x.s5, y.s5, x.s6, y.s6, x.s7, y.s7);
@@ -148,7 +102,7 @@ kernel void noise_normal_wide(global float *restrict out, int count, int row_siz
     float16 value[4];
     for (int k = 0; k < 4; k += 2) {
         float16 cosine;
-        const float16 radius = sqrt(-2.0f * log(noise_uniform16(bits.word[k])));
+        const float16 radius = noise_radius16(bits.word[k]);
         const float16 sine = noise_sincos16(noise_uniform16(bits.word[k + 1]), &cosine);
         value[k] = radius * cosine;
         value[k + 1] = radius * sine;

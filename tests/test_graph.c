@@ -745,6 +745,41 @@ static void permutations_are_fair(void **state)
     assert_int_equal(permute_index(0, 1, 1, 2, 3), 0);
 }
 
+/* --- row blocks that make their own rows --- */
+
+/* Noise and gathered rows in one kernel with the product that reads them; the table has as many rows as the batch, and
+ * is still read by the index. */
+static void check_block_of_leaves(fcl_device *device, int rows, int columns)
+{
+    trial *t = trial_create();
+    fcl_tensor *table = trial_input(t, FCL_SHAPE(rows, columns), SMOOTH, 0);
+    fcl_tensor *index = trial_input(t, FCL_SHAPE(rows), INDEX, rows);
+    fcl_tensor *weight = trial_input(t, FCL_SHAPE(4, columns), SMOOTH, 0);
+    fcl_tensor *noise = fcl_normal(t->graph, FCL_SHAPE(rows, columns), 3);
+    fcl_tensor *time = fcl_uniform(t->graph, FCL_SHAPE(rows, 1), 4);
+    fcl_tensor *gathered = fcl_gather_rows(table, index, 0.5f, 0.25f);
+    fcl_tensor *point = fcl_add(fcl_mul(time, gathered), noise);
+    fcl_tensor *loss = fcl_sum_axes(fcl_square(fcl_tanh(fcl_matmul(point, weight, false, true))), 1u << 1);
+    fcl_tensor *outputs[] = {fcl_output(loss), fcl_output(point), fcl_output(noise), fcl_output(time)};
+    trial_fill(t);
+    fcl_graph_random(t->graph, 0x123456789ABCDEFu, 3, 0x100000001u * 5);
+    trial_evaluate(t, 0, 0, NULL, NULL);
+    assert_ok(fcl_graph_compile(t->graph, device, NULL));
+    if (fcl_row_group(device) == 1)
+        assert_int_equal(fcl_graph_describe(t->graph).launches, 1);
+    assert_ok(trial_run(t));
+    for (int i = 0; i < 4; i++)
+        assert_true(trial_agrees(t, outputs[i], 2e-5, "a block of leaves"));
+    trial_destroy(&t);
+}
+
+static void a_block_draws_and_gathers_its_rows(void **state)
+{
+    check_block_of_leaves(*state, trial_tiny() ? 9 : 77, 3);
+    if (!trial_tiny())
+        check_block_of_leaves(*state, 64, 8);
+}
+
 /* --- adaptive steps: x' = rate x, each sample with a rate of its own --- */
 
 enum { SAMPLES = 5, WIDTH = 3 };
@@ -884,6 +919,7 @@ int main(void)
         cmocka_unit_test(normals_have_their_moments),
         cmocka_unit_test(every_epoch_is_a_permutation),
         cmocka_unit_test(permutations_are_fair),
+        cmocka_unit_test(a_block_draws_and_gathers_its_rows),
         cmocka_unit_test(every_sample_has_its_own_step),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);

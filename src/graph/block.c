@@ -51,20 +51,21 @@ static int64_t member_rows(const fcl_tensor *node)
     return node->shape.dim[0];
 }
 
-static int64_t own_rows(const fcl_tensor *node)
+static int64_t own_rows(const fcl_tensor *node, bool repeats)
 {
-    if (!fcl_block_has_text(node) || node->type != FCL_F32 || !narrow(node->shape))
+    if (!fcl_block_has_text(node, repeats) || node->type != FCL_F32 || !narrow(node->shape))
         return 0;
     for (int k = 0; k < node->inputs; k++)
-        if (!is_rows(node->input[k]->shape, node->shape.dim[0]) || !narrow(node->input[k]->shape))
+        if (!fcl_block_reads_all(node, k) &&
+            (!is_rows(node->input[k]->shape, node->shape.dim[0]) || !narrow(node->input[k]->shape)))
             return 0;
     return node->shape.dim[0];
 }
 
 /* The number of rows of a step that is local to them; 0 where it is not. */
-static int64_t step_rows(const fcl_step *step)
+static int64_t step_rows(const fcl_plan *plan, const fcl_step *step)
 {
-    int64_t rows = step->own ? own_rows(step->own) : step->shape.rank == 2 ? step->shape.dim[0] : 0;
+    int64_t rows = step->own ? own_rows(step->own, plan->options.repeat > 0) : step->shape.rank == 2 ? step->shape.dim[0] : 0;
     if (step->product && product_rows(step->product) != rows)
         return 0;
     for (int i = 0; i < step->members && rows; i++)
@@ -116,8 +117,7 @@ static bool reads_rows_of(const blocker *b, const fcl_tensor *node, int block)
         const fcl_tensor *input = node->input[k];
         if (step_of(b, input) != block)
             continue;
-        bool factor = node->op->product && k == 1;
-        if (factor || input->op->view || !is_rows(input->shape, node->shape.dim[0]))
+        if (fcl_block_reads_all(node, k) || input->op->view || !is_rows(input->shape, node->shape.dim[0]))
             return false;
     }
     return true;
@@ -150,7 +150,7 @@ static void join_steps(blocker *b)
     for (int s = 0; s < plan->count; s++)
         b->block[s] = s;
     for (int s = 0; s < plan->count; s++) {
-        if (!(rows[s] = step_rows(&plan->steps[s])))
+        if (!(rows[s] = step_rows(plan, &plan->steps[s])))
             continue;
         columns[s] = plan->steps[s].shape.dim[1];
         for (int first = 0; first < s; first++) {
@@ -177,7 +177,7 @@ static bool worth_it(const blocker *b, int first)
             steps++;
             products += plan->steps[s].product != NULL;
         }
-    bool repeats = plan->options.repeat && steps == plan->count && step_rows(&plan->steps[first]) > 0;
+    bool repeats = plan->options.repeat && steps == plan->count && step_rows(plan, &plan->steps[first]) > 0;
     return repeats || (steps > 1 && products > 0);
 }
 

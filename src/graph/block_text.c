@@ -48,8 +48,8 @@ static void use_inputs(writer *w, const fcl_tensor *node, int step)
 {
     for (int k = 0; k < node->inputs; k++) {
         fcl_tensor *input = node->input[k], *root = fcl_node_root(input);
-        bool literal = root->op->leaf > FCL_LEAF_MEMORY, factor = node->op->product && k == 1;
-        if (literal || factor || !is_rows(w, input))
+        bool literal = root->op->leaf > FCL_LEAF_MEMORY;
+        if (literal || fcl_block_reads_all(node, k) || !is_rows(w, input))
             continue;
         int columns = (int)input->shape.dim[1];
         value *v = find_value(w, root, columns);
@@ -258,17 +258,64 @@ static void write_ode_advance(writer *w, const fcl_tensor *node)
                     place_of(w, node->part[0]), place_of(w, node->part[1]));
 }
 
+static void write_gather(writer *w, const fcl_tensor *node)
+{
+    int table = fcl_generate_slot(w->g->read, &w->g->reads, fcl_node_root(node->input[0]));
+    int index = fcl_generate_slot(w->g->read, &w->g->reads, fcl_node_root(node->input[1]));
+    fcl_text_format(
+        &w->g->body,
+        "    block_gather(&tile[%d * BLOCK_VECTORS], x%d, (const global int *)x%d, %d, %d, %.9ef, %.9ef, at);\n",
+        place_of(w, node), table, index, (int)node->shape.dim[1], (int)node->input[0]->shape.dim[0],
+        (double)node->attributes.number[0], (double)node->attributes.number[1]);
+}
+
+static void write_noise(writer *w, const fcl_tensor *node)
+{
+    w->g->random = true;
+    fcl_text_format(&w->g->body,
+                    "    block_%s(&tile[%d * BLOCK_VECTORS], %d, %uu, seed, step, first_row, at);\n",
+                    node->op->name, place_of(w, node), (int)node->shape.dim[1], node->attributes.stream);
+}
+
+/* --- which nodes have a text --- */
+
+static bool is_axis_1(const fcl_tensor *node)
+{
+    return node->attributes.axis == 1;
+}
+
+static bool is_row_sum(const fcl_tensor *node)
+{
+    return node->attributes.axes == 1u << 1;
+}
+
+static bool is_float_table(const fcl_tensor *node)
+{
+    const fcl_tensor *table = node->input[0];
+    return table->type == FCL_F32 && table->shape.rank == 2;
+}
+
+/* Beyond that a kernel of its own is faster, which uses all four numbers of a Philox block. */
+static bool has_few_columns(const fcl_tensor *node)
+{
+    return node->shape.rank == 2 && node->shape.dim[1] <= 8;
+}
+
 static const struct {
     const char *op;
     void (*write)(writer *w, const fcl_tensor *node);
-    int axis; /* -1: any; a bit set where the row sums */
+    bool (*fits)(const fcl_tensor *node); /* NULL: any */
+    bool random;
 } own_texts[] = {
-    {"concat", write_concat, 1},
-    {"slice", write_slice, 1},
-    {"sum", write_sum, -1},
-    {"cfm_loss", write_cfm_loss, -1},
-    {"cfm_loss_grad", write_cfm_loss_grad, -1},
-    {"ode_advance", write_ode_advance, -1},
+    {"concat", write_concat, is_axis_1, false},
+    {"slice", write_slice, is_axis_1, false},
+    {"sum", write_sum, is_row_sum, false},
+    {"gather_rows", write_gather, is_float_table, false},
+    {"normal", write_noise, has_few_columns, true},
+    {"uniform", write_noise, has_few_columns, true},
+    {"cfm_loss", write_cfm_loss, NULL, false},
+    {"cfm_loss_grad", write_cfm_loss_grad, NULL, false},
+    {"ode_advance", write_ode_advance, NULL, false},
 };
 
 static int own_text(const fcl_tensor *node)
@@ -279,12 +326,15 @@ static int own_text(const fcl_tensor *node)
     return -1;
 }
 
-bool fcl_block_has_text(const fcl_tensor *node)
+bool fcl_block_has_text(const fcl_tensor *node, bool repeats)
 {
     int i = own_text(node);
-    if (i < 0 || (own_texts[i].axis >= 0 && node->attributes.axis != own_texts[i].axis))
-        return false;
-    return strcmp(node->op->name, "sum") != 0 || node->attributes.axes == 1u << 1;
+    return i >= 0 && !(repeats && own_texts[i].random) && (!own_texts[i].fits || own_texts[i].fits(node));
+}
+
+bool fcl_block_reads_all(const fcl_tensor *node, int input)
+{
+    return (node->op->product && input == 1) || strcmp(node->op->name, "gather_rows") == 0;
 }
 
 /* --- the whole --- */
@@ -360,7 +410,9 @@ void fcl_block_generate(const fcl_step *block, fcl_generated *g)
 
 static void common_loop(fcl_text *text, const fcl_generated *g, bool repeats)
 {
-    fcl_text_add(text, "    const int first = (int)get_global_id(0) * BLOCK_ROWS;\n");
+    fcl_text_add(text, "    const int first = (int)get_global_id(0) * BLOCK_ROWS;\n"
+                       "    int at[BLOCK_ROWS];\n"
+                       "    for (int j = 0; j < BLOCK_ROWS; j++)\n        at[j] = min(first + j, rows - 1);\n");
     if (repeats)
         fcl_text_add(text, "    for (int repeat = 0; repeat < repeats; repeat++) {\n");
     for (int i = 0; i < g->scalars && repeats; i++)
@@ -373,10 +425,11 @@ static void own_pace_loop(fcl_text *text, const fcl_generated *g, bool repeats)
     fcl_text_format(text,
                     "    const long item = get_global_id(0), items = get_global_size(0);\n"
                     "    const int end = (int)((item + 1) * rows / items);\n"
-                    "    int row[BLOCK_ROWS], repetitions[BLOCK_ROWS], active[BLOCK_ROWS];\n"
+                    "    int row[BLOCK_ROWS], at[BLOCK_ROWS], repetitions[BLOCK_ROWS], active[BLOCK_ROWS];\n"
                     "    int next = (int)(item * rows / items);\n"
                     "    block_take_rows(row, repetitions, &next, end);\n"
-                    "    do {\n%s    } while (block_next_rows(row, repetitions, active, &next, end, %s));\n",
+                    "    do {\n        for (int j = 0; j < BLOCK_ROWS; j++)\n"
+                    "            at[j] = max(row[j], ~row[j]);\n%s    } while (block_next_rows(row, repetitions, active, &next, end, %s));\n",
                     g->body.data, repeats ? "repeats" : "1");
 }
 
@@ -389,8 +442,9 @@ void fcl_block_kernel(fcl_text *text, const char *name, const fcl_generated *g, 
         fcl_text_format(text, "global float *y%d, ", i);
     for (int i = 0; i < g->scalars && !repeats; i++)
         fcl_text_format(text, "const float s%d, ", i);
-    fcl_text_add(text, repeats ? "const global float *table, const int rows, const int repeats)\n"
-                               : "const int rows)\n");
+    fcl_text_add(text, repeats     ? "const global float *table, const int rows, const int repeats)\n"
+                       : g->random ? "const int rows, const ulong seed, const uint step, const ulong first_row)\n"
+                                   : "const int rows)\n");
     fcl_text_format(text, "{\n    float16 tile[%d * BLOCK_VECTORS];\n", (int)g->run);
     if (g->own_pace)
         own_pace_loop(text, g, repeats);

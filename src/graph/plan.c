@@ -1,5 +1,5 @@
 /* Memory of a compiled graph: which values are stored, for how long, and where. */
-#include "graph/plan.h"
+#include "graph/block.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -82,7 +82,7 @@ static bool reads_in_place(const fcl_step *step, const fcl_tensor *node, const f
         if (!overlap(root, target))
             continue;
         bool rows = step->block && input->shape.rank == 2 && input->shape.dim[0] == step->rows &&
-                    !(node->op->product && k == 1);
+                    !fcl_block_reads_all(node, k);
         bool element = node->op->expression && fcl_shape_size(target->shape) == fcl_shape_size(node->shape);
         if (root != target || !(rows || (!step->block && (element || node->op->in_place))))
             return false;

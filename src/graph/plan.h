@@ -98,6 +98,7 @@ typedef struct fcl_generated {
     int vector;         /* elements a work-item takes */
     int64_t run;        /* elements over which rows and columns run on: a vector never crosses its end */
     bool own_pace;      /* of a block: each row has its own number of repetitions */
+    bool random;        /* of a block: the random counters are its last three arguments */
 } fcl_generated;
 
 void fcl_generate(const fcl_step *step, const fcl_device *device, fcl_generated *generated);

@@ -32,9 +32,10 @@ fcl_tensor *fcl_sum(fcl_tensor *a)
     return fcl_reshape(fcl_sum_axes(a, (1u << a->shape.rank) - 1), FCL_SCALAR);
 }
 
+/* Scaled before the sum: there it fuses with what makes the terms, after it is a launch for one number. */
 fcl_tensor *fcl_mean(fcl_tensor *a)
 {
-    return fcl_scale(fcl_sum(a), (float)(1.0 / (double)fcl_shape_size(a->shape)));
+    return fcl_sum(fcl_scale(a, (float)(1.0 / (double)fcl_shape_size(a->shape))));
 }
 
 fcl_shape fcl_sum_shape(fcl_tensor *node)

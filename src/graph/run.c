@@ -160,6 +160,8 @@ static void lower_block(fcl_lowering *l, fcl_launch *launch, const fcl_step *ste
     else
         index += g->scalars;
     fcl_launch_int(launch, index, (int32_t)step->rows);
+    if (g->random)
+        add_binding(l, launch, index + 1, NULL);
     fcl_launch_range_1d(launch, fcl_block_items(g, l->plan->device, step->rows), 1);
 }
 
@@ -274,6 +276,7 @@ static int lower(fcl_plan *plan)
     for (int s = 0; s < plan->count; s++)
         if (plan->steps[s].block) {
             fcl_text_add(&l.source, fcl_kernel_text("ode.h"));
+            fcl_text_add(&l.source, fcl_kernel_text("noise.h"));
             fcl_text_add(&l.source, fcl_kernel_text("block.h"));
             break;
         }

@@ -334,6 +334,7 @@ static void samples_do_not_depend_on_the_path(void **state)
         {"linear-vp", NULL, "v", 2e-2},
         {"linear", "linear-vp", "v", 2e-2},
         {"linear-vp", "linear", "v", 3e-2},
+        {"lipman(1e-3)", "cosine", "v", 4e-3},
         {"vp", "linear", "eps", 4e-2},
         {"linear", "vp", "v", 4e-2},
         {"linear", "alpha = sin(pi*t/2)^2, sigma = cos(pi*t/2)^2", "v", 2e-3},

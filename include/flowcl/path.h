@@ -61,13 +61,17 @@ FCL_API bool fcl_path_needs_gaussian(const fcl_path *path);
 FCL_API char *fcl_path_formula(const fcl_path *path, const char *which);
 
 /* --- predictions: what a network says of x_t ---
- * The velocity v = E[dx_t/dt | x_t], the data x1, the noise eps (x0), or the score -eps/sigma. On a path
- * without a tube each follows from each: v = p x + q (prediction), x1:    p = sigma'/sigma, q = (alpha' sigma
- * - sigma' alpha)/sigma eps:   p = alpha'/alpha, q = (sigma' alpha - alpha' sigma)/alpha score: p =
- * alpha'/alpha, q = sigma (alpha' sigma - sigma' alpha)/alpha They divide by sigma, which is 0 at the data,
- * or by alpha, 0 at the noise. So times beyond those where sigma, or alpha, is FCL_PREDICTION_LEAST are taken
- * as these, in training and in sampling: the last stretch is gone with one velocity. The score is one of p_t
- * only where x0 ~ N(0, I) and is independent of x1. */
+ * The velocity v = E[dx_t/dt | x_t], the data x1, the noise eps (x0), or the score -eps/sigma. On a path without
+ * a tube each follows from each. v = p x + q (prediction), with
+ *
+ *     x1:    p = sigma'/sigma, q = (alpha' sigma - sigma' alpha)/sigma
+ *     eps:   p = alpha'/alpha, q = (sigma' alpha - alpha' sigma)/alpha
+ *     score: p = alpha'/alpha, q = sigma (alpha' sigma - sigma' alpha)/alpha
+ *
+ * They divide by sigma, which is 0 at the data, or by alpha, 0 at the noise. So beyond the times where sigma, or
+ * alpha, is FCL_PREDICTION_LEAST the network is not trained, and it is asked as if at them: that stretch is gone
+ * with what it says of data and noise there, alpha' and sigma' still being those of the time. The score is one of
+ * p_t only where x0 ~ N(0, I) and is independent of x1. */
 
 #define FCL_PREDICTION_LEAST 0.01
 
@@ -79,9 +83,11 @@ FCL_API int fcl_prediction_value(const char *prediction, const fcl_path *path, d
                                  double *q);
 
 /* A network as a velocity, for solvers: its prediction is converted, and it may be sampled along another path
- * than it was trained on. With alpha, sigma the trained path's and A, S the other's coefficients, at the time
- * s, t = rho^-1(A/S),  rho = alpha/sigma,   k = S/sigma(t),   v = k'/k x + k t' v(x/k, t). `network` and
- * `data` as of any fcl_velocity (flow.h), borrowed until destroy as the paths are. */
+ * than it was trained on. With alpha, sigma the trained path's and A, S the other's coefficients, at the time s:
+ *
+ *     t = rho^-1(A/S),  rho = alpha/sigma,   k = S/sigma(t),   v = k'/k x + k t' v(x/k, t)
+ *
+ * `network` and `data` are as of any fcl_velocity (flow.h), borrowed until destroy as the paths are. */
 typedef struct fcl_predictor fcl_predictor;
 
 /* `prediction` NULL: "v"; `sampled` NULL: the trained path. FCL_ERR_ARGUMENT: no such prediction, or a path

@@ -86,7 +86,9 @@ int fcl_prediction_value(const char *prediction, const fcl_path *path, double t,
     if (!row)
         return fcl_fail(FCL_ERR_ARGUMENT, "there is no prediction \"%.80s\"", prediction);
     fcl_prediction_range(row, path, &begin, &end);
-    fcl_path_point at = fcl_path_value(path, fmin(fmax(t, begin), end));
+    fcl_path_point at = fcl_path_value(path, fmin(fmax(t, begin), end)), here = fcl_path_value(path, t);
+    at.alpha_dot = here.alpha_dot;
+    at.sigma_dot = here.sigma_dot;
     *p = value(row->p, at);
     *q = value(row->q, at);
     return FCL_OK;

@@ -22,31 +22,37 @@ struct fcl_predictor {
     fcl_tensor *curve; /* the table in it */
 };
 
-/* The trained path's time with the same share of data. A share that it does not have is taken as its end. */
-static double time_of_share(const fcl_path *path, double share)
+/* The trained path's time with the same share of data, and its derivative in s. A share that the path does not have,
+ * as lipman's ends short of 1, is taken as its end. */
+static double time_of_share(const fcl_path *path, double share, double share_dot, double *speed)
 {
-    double below = 0, above = 1, slope;
-    for (int i = 0; i < 100; i++) {
-        double middle = (below + above) / 2;
+    double below = 0, above = 1, slope, middle = 0.5;
+    bool inside = share > fcl_path_share(path, 0, &slope) && share < fcl_path_share(path, 1, &slope);
+    for (int i = 0; i < 60; i++) {
+        middle = (below + above) / 2;
         *(fcl_path_share(path, middle, &slope) < share ? &below : &above) = middle;
     }
-    return (below + above) / 2;
+    *speed = inside ? share_dot / slope : 0;
+    return fmin(fmax(middle, 1e-12), 1 - 1e-12);
 }
 
-/* k = (A + S)/(alpha + sigma), which is S/sigma and A/alpha, and regular at both ends. */
+/* k is S/sigma and A/alpha at once, and so (A + S)/(alpha + sigma), which is regular at both ends. At a time that
+ * stands for shares beyond it, it is the one that is right at that end. */
 static void fill_row(const fcl_predictor *predictor, double s, float *row)
 {
-    double share_dot, slope;
+    double share_dot, speed;
     fcl_path_point to = fcl_path_value(predictor->sampled, s);
-    double t = time_of_share(predictor->trained, fcl_path_share(predictor->sampled, s, &share_dot));
-    t = fmin(fmax(t, 1e-12), 1 - 1e-12);
+    double share = fcl_path_share(predictor->sampled, s, &share_dot);
+    double t = time_of_share(predictor->trained, share, share_dot, &speed);
     fcl_path_point from = fcl_path_unclamped(predictor->trained, t);
-    fcl_path_share(predictor->trained, t, &slope);
-    double sum = from.alpha + from.sigma, k = (to.alpha + to.sigma) / sum, speed = share_dot / slope;
-    double k_dot = (to.alpha_dot + to.sigma_dot - k * (from.alpha_dot + from.sigma_dot) * speed) / sum;
+    double weight_data = speed > 0 || t > 0.5, weight_noise = speed > 0 || t < 0.5;
+    double above = weight_data * to.alpha + weight_noise * to.sigma;
+    double under = weight_data * from.alpha + weight_noise * from.sigma, k = above / under;
+    double above_dot = weight_data * to.alpha_dot + weight_noise * to.sigma_dot;
+    double under_dot = weight_data * from.alpha_dot + weight_noise * from.sigma_dot;
     row[TIME] = (float)t;
     row[INVERSE_SCALE] = (float)(1 / k);
-    row[GROWTH] = (float)(k_dot / k);
+    row[GROWTH] = (float)(above_dot / above - under_dot * speed / under);
     row[SPEED] = (float)(k * speed);
 }
 
@@ -123,11 +129,13 @@ static fcl_tensor *convert(const fcl_predictor *predictor, fcl_tensor *x, fcl_te
     const fcl_prediction *prediction = predictor->prediction;
     double begin, end;
     fcl_prediction_range(prediction, predictor->trained, &begin, &end);
-    t = fcl_time_clamp(t, begin, end);
-    fcl_tensor *predicted = fcl_velocity_build(predictor->network, predictor->data, x, t);
+    fcl_tensor *inside = fcl_time_clamp(t, begin, end);
+    fcl_tensor *predicted = fcl_velocity_build(predictor->network, predictor->data, x, inside);
     if (prediction == fcl_prediction_find(NULL))
         return predicted;
-    fcl_path_at at = fcl_path_build(predictor->trained, t);
+    fcl_path_at at = fcl_path_build(predictor->trained, inside), here = fcl_path_build(predictor->trained, t);
+    at.alpha_dot = here.alpha_dot;
+    at.sigma_dot = here.sigma_dot;
     fcl_tensor *p = fcl_prediction_build(prediction->p, at), *q = fcl_prediction_build(prediction->q, at);
     return fcl_add(fcl_mul(x, p), fcl_mul(predicted, q));
 }

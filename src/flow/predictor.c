@@ -22,28 +22,34 @@ struct fcl_predictor {
     fcl_tensor *curve; /* the table in it */
 };
 
-/* The trained path's time with the same share of data, and its derivative in s. A share that the path does not have,
- * as lipman's ends short of 1, is taken as its end. */
-static double time_of_share(const fcl_path *path, double share, double share_dot, double *speed)
+/* The path's time with that share of data. A share that it does not have, as lipman's ends short of 1, is taken as
+ * its end. */
+static double time_of_share(const fcl_path *path, double share)
 {
     double below = 0, above = 1, slope, middle = 0.5;
-    bool inside = share > fcl_path_share(path, 0, &slope) && share < fcl_path_share(path, 1, &slope);
     for (int i = 0; i < 60; i++) {
         middle = (below + above) / 2;
         *(fcl_path_share(path, middle, &slope) < share ? &below : &above) = middle;
     }
-    *speed = inside ? share_dot / slope : 0;
     return fmin(fmax(middle, 1e-12), 1 - 1e-12);
+}
+
+static bool has_share(const fcl_path *path, double share)
+{
+    double slope;
+    return share > fcl_path_share(path, 0, &slope) && share < fcl_path_share(path, 1, &slope);
 }
 
 /* k is S/sigma and A/alpha at once, and so (A + S)/(alpha + sigma), which is regular at both ends. At a time that
  * stands for shares beyond it, it is the one that is right at that end. */
 static void fill_row(const fcl_predictor *predictor, double s, float *row)
 {
-    double share_dot, speed;
+    double share_dot, slope;
     fcl_path_point to = fcl_path_value(predictor->sampled, s);
     double share = fcl_path_share(predictor->sampled, s, &share_dot);
-    double t = time_of_share(predictor->trained, share, share_dot, &speed);
+    double t = time_of_share(predictor->trained, share);
+    fcl_path_share(predictor->trained, t, &slope);
+    double speed = has_share(predictor->trained, share) ? share_dot / slope : 0;
     fcl_path_point from = fcl_path_unclamped(predictor->trained, t);
     double weight_data = speed > 0 || t > 0.5, weight_noise = speed > 0 || t < 0.5;
     double above = weight_data * to.alpha + weight_noise * to.sigma;

@@ -1,5 +1,6 @@
 /* The solvers: orders, closed forms, per-sample control, and what they say when they fail. */
 #include "flow/solver.h"
+#include "graph/graph.h"
 
 #include <flowcl/flowcl.h>
 
@@ -438,6 +439,49 @@ static void rows_that_wait_for_a_lane_keep_their_bits(void **state)
     free(x);
 }
 
+/* A rate for each class, gathered by the sample's label: x' = rate x. */
+typedef struct classes {
+    fcl_buffer *rates, *labels;
+    int64_t rows;
+} classes;
+
+static fcl_tensor *class_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+{
+    const classes *c = data;
+    (void)t;
+    fcl_tensor *rates = fcl_leaf(graph, "rates", FCL_F32, FCL_SHAPE(3, 1), c->rates, 0);
+    fcl_tensor *labels = fcl_leaf(graph, "labels", FCL_I32, FCL_SHAPE(c->rows), c->labels, 0);
+    return fcl_mul(x, fcl_gather_rows(rates, labels, 1, 0));
+}
+
+/* Where rows have their own pace, a label stays with its row; such a solve is one launch as well. */
+static void labels_stay_with_their_rows(void **state)
+{
+    const float rate[3] = {-6, 0.5f, 1.5f};
+    const int rows = fcl_device_describe(*state)->compute_units > 4 ? 40 : 8 * 32 * 4 + 19;
+    int32_t *label = calloc((size_t)rows, sizeof *label);
+    float *x = calloc((size_t)rows, sizeof *x);
+    classes c = {.rows = rows};
+    assert_ok(fcl_buffer_create(*state, sizeof rate, &c.rates));
+    assert_ok(fcl_buffer_write(c.rates, 0, sizeof rate, rate));
+    assert_ok(fcl_buffer_create(*state, sizeof *label * (size_t)rows, &c.labels));
+    for (int i = 0; i < rows; i++) {
+        label[i] = i * i % 3 + i % 2;
+        x[i] = 1 + (float)(i % 5);
+    }
+    assert_ok(fcl_buffer_write(c.labels, 0, sizeof *label * (size_t)rows, label));
+    fcl_solver *solver = make(*state, class_velocity, &c, (fcl_solver_options){.solver = "dopri5"}, rows, 1);
+    assert_int_equal(fcl_graph_describe(solver->step).repeats, fcl_row_group(*state) == 1);
+    assert_ok(fcl_solver_run(solver, x, x, NULL));
+    for (int i = 0; i < rows; i++)
+        assert_near(x[i], (1 + i % 5) * exp((double)rate[label[i]]), 1e-3);
+    fcl_solver_destroy(&solver);
+    fcl_buffer_destroy(&c.rates);
+    fcl_buffer_destroy(&c.labels);
+    free(label);
+    free(x);
+}
+
 static void smaller_tolerances_give_smaller_errors(void **state)
 {
     double error[2];
@@ -622,6 +666,7 @@ int main(void)
         cmocka_unit_test(a_solver_runs_again_with_the_same_bits),
         cmocka_unit_test(stiff_samples_do_not_slow_easy_ones),
         cmocka_unit_test(rows_that_wait_for_a_lane_keep_their_bits),
+        cmocka_unit_test(labels_stay_with_their_rows),
         cmocka_unit_test(smaller_tolerances_give_smaller_errors),
         cmocka_unit_test(the_last_step_ends_on_the_end),
         cmocka_unit_test(a_first_step_that_overflows_is_shortened),

@@ -28,6 +28,15 @@ static void print_subject(const eval_results *results, const eval_subject *subje
     putchar('\n');
 }
 
+static bool has_floor(const eval_results *results)
+{
+    for (int i = 0; i < results->metrics; i++) {
+        if (!isnan(results->floor[i].value))
+            return true;
+    }
+    return false;
+}
+
 static void print_head(const eval_results *results)
 {
     const evaluation *work = results->work;
@@ -35,7 +44,7 @@ static void print_head(const eval_results *results)
         print_subject(results, &results->subject[i]);
     printf("against %" PRId64 " of the %" PRId64 " of %s\n", work->reference->shape.dim[0],
            fcl_dataset_count(work->data, work->label), work->data->name);
-    if (work->floor[0])
+    if (has_floor(results))
         printf("floor: the same distance between two draws of %" PRId64 " each of the data\n",
                work->floor[0]->shape.dim[0]);
     putchar('\n');
@@ -51,7 +60,7 @@ static void number(double value, char text[16])
 
 void eval_print_table(const eval_results *results)
 {
-    bool several = results->subjects > 1, floor = results->work->floor[0];
+    bool several = results->subjects > 1, floor = has_floor(results);
     char mean[16], spread[16], least[16];
     print_head(results);
     printf("%-13s %10s%s%s\n", "metric", several ? "mean" : "value", several ? "  deviation" : "",

@@ -24,7 +24,7 @@ static void plan(const fcl_array *pictures, int64_t columns, grid *g)
     g->width = dim[pictures->shape.rank - 1];
     g->columns = columns > 0 ? columns : (int64_t)ceil(sqrt((double)g->count));
     g->rows = (g->count + g->columns - 1) / g->columns;
-    g->scale = WIDTH_AIM / (g->columns * g->width);
+    g->scale = (columns > 0 ? 2 : 1) * WIDTH_AIM / (g->columns * g->width); /* two grids beside each other */
     g->scale = g->scale < 1 ? 1 : g->scale > LARGEST_SCALE ? LARGEST_SCALE : g->scale;
     g->pixel_width = g->columns * (g->width * g->scale + GAP) + GAP;
     g->pixel_height = g->rows * (g->height * g->scale + GAP) + GAP;

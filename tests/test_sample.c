@@ -199,6 +199,32 @@ static void test_counts_evaluations(void **state)
     fcl_array_destroy(&samples);
 }
 
+/* The SDE has the flow's marginals, and its noise follows the sample whatever the parts are. */
+static void test_stochastic(void **state)
+{
+    (void)state;
+    fcl_sample_options whole = {.n = 2000, .seed = 3, .solver = "stochastic-heun", .steps = 50}, parts = whole;
+    parts.batch = 700;
+    whole.w = parts.w = "0.5*sin(pi*t)^2";
+    fcl_array *a = draw("gaussian", whole, NULL), *b = draw("gaussian", parts, NULL);
+    assert_true(largest_difference(a, b) < 1e-4);
+    for (int d = 0; d < 2; d++) {
+        double sum = 0, squares = 0;
+        for (int i = 0; i < 2000; i++) {
+            sum += a->data[2 * i + d] / 2000.0;
+            squares += pow(a->data[2 * i + d] - mean[d], 2) / 2000;
+        }
+        print_message("mean %.3f, deviation %.3f\n", sum, sqrt(squares));
+        assert_true(fabs(sum - mean[d]) < 0.1 && fabs(sqrt(squares) - spread) < 0.08);
+    }
+    fcl_array_destroy(&b);
+    whole.w = "0";
+    b = draw("gaussian", whole, NULL);
+    assert_true(largest_difference(a, b) > 0.3);
+    fcl_array_destroy(&a);
+    fcl_array_destroy(&b);
+}
+
 static void test_averaged_weights(void **state)
 {
     (void)state;
@@ -247,6 +273,9 @@ static void test_refuses(void **state)
     options = (fcl_sample_options){.solver = "eular"};
     assert_status(FCL_ERR_ARGUMENT, fcl_sample(device, plain, &options, &samples, NULL));
     assert_told("euler");
+    options = (fcl_sample_options){.solver = "euler-maruyama", .source = "rings"};
+    assert_status(FCL_ERR_ARGUMENT, fcl_sample(device, plain, &options, &samples, NULL));
+    assert_told("drawn from N(0, I): the source is rings");
     assert_ok(fcl_array_create(FCL_SHAPE(4, 3), &wide));
     options = (fcl_sample_options){0};
     assert_status(FCL_ERR_SHAPE, fcl_transport(device, plain, &options, wide, NULL, true, &samples, NULL));
@@ -263,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_encode_and_decode),
         cmocka_unit_test(test_parts),
         cmocka_unit_test(test_counts_evaluations),
+        cmocka_unit_test(test_stochastic),
         cmocka_unit_test(test_averaged_weights),
         cmocka_unit_test(test_labels),
         cmocka_unit_test(test_refuses),

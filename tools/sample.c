@@ -176,7 +176,7 @@ static int check_usage(const tool_call *call)
     if ((settings->encode || settings->decode) && settings->sample.source)
         return tool_fail_usage(&sample_command,
                                "--source has no use with --encode or --decode: their file is the start");
-    if ((settings->encode || settings->decode) &&
+    if ((settings->encode || settings->decode) && !fcl_solver_is_stochastic(settings->sample.solver) &&
         fcl_options_source(call->options, "seed") == FCL_FROM_COMMAND_LINE)
         return tool_fail_usage(&sample_command,
                                "--seed has no use with --encode or --decode: they draw no noise");

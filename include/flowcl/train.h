@@ -199,6 +199,7 @@ typedef struct fcl_sample_options {
     const char *grid;   /* of its steps: see fcl_solver_options */
     double rtol, atol;  /* of an adaptive one */
     int max_steps;      /* after which an adaptive one leaves a sample unfinished */
+    const char *w;      /* of a stochastic one: see fcl_solver_options */
     const char *path;   /* sample along another path than that of the training (fcl_predictor); NULL: along that */
     uint64_t seed;
     const char *source; /* of x0, see fcl_train_options; NULL: as the model was trained */
@@ -211,7 +212,9 @@ typedef struct fcl_sample_options {
 
 FCL_API extern const fcl_option fcl_sample_table[];
 
-/* Whether the options can be used, before a device is opened: ranges, and what fcl_solver_check looks at. */
+/* Whether the options can be used, before a device is opened: ranges, and what fcl_solver_check looks at. What they
+ * ask of a model, fcl_sample looks at: a stochastic solver needs one whose noise is N(0, I) and independent of the
+ * data. */
 FCL_API int fcl_sample_check(const fcl_sample_options *options);
 
 typedef struct fcl_sample_stats {

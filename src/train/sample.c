@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "flow/diffusion.h"
 #include "train/checkpoint.h"
 #include "train/source.h"
 
@@ -23,6 +24,7 @@ const fcl_option fcl_sample_table[] = {
     {"max-steps", ROW(max_steps), .minimum = 0, .maximum = 1e9, .help = "an adaptive solver leaves a sample unfinished after so many; 0: 10000"},
     {"path", ROW(path), .flags = FCL_OPTION_FORMULA, .choice = fcl_path_name, .placeholder = "PATH",
      .help = "sample along another path than the training's, without a tube: a name, or \"alpha=t^2, sigma=1-t^2\""},
+    {"sde-w", ROW(w), .placeholder = "W", .help = "noise of a stochastic solver, a formula in t, alpha and sigma that is not negative; without it sigma"},
     {"seed", ROW(seed), .help = "of the noise"},
     {"source", ROW(source), .placeholder = "SOURCE", .help = "begin with samples of this set or file, or \"normal\"; default: as it was trained"},
     {"ema", ROW(ema), .fallback = "yes", .help = "use the averaged weights, where there are any"},
@@ -32,12 +34,26 @@ const fcl_option fcl_sample_table[] = {
 };
 /* clang-format on */
 
+/* Whether it is a formula; its values are only known on a path, which may be the model's. */
+static int check_w(const char *w)
+{
+    fcl_expression *expression;
+    FCL_TRY(fcl_diffusion_parse(w, &expression));
+    fcl_expression_destroy(&expression);
+    return FCL_OK;
+}
+
 int fcl_sample_check(const fcl_sample_options *options)
 {
     fcl_solver_options how = fcl_sampler_solver(options, 0);
     double *times = NULL;
     int count, status = FCL_OK;
     FCL_TRY(fcl_options_check(fcl_sample_table, options));
+    if (fcl_solver_is_stochastic(options->solver)) {
+        FCL_TRY(check_w(options->w));
+        how.path = options->path;
+        how.w = options->path ? options->w : NULL;
+    }
     FCL_TRY(fcl_solver_check(&how));
     if (options->path) {
         fcl_path *path;
@@ -139,6 +155,27 @@ static int draw_start(const fcl_checkpoint_info *info, const fcl_sample_options 
     return FCL_OK;
 }
 
+/* Whether the model's score follows from its velocity, where the solver wants it. */
+static int check_score(const fcl_checkpoint_info *info, const fcl_sample_options *options)
+{
+    const char *coupling = info->options->objective.coupling, *source = info->options->source;
+    if (!fcl_solver_is_stochastic(options->solver))
+        return FCL_OK;
+    if (coupling && strcmp(coupling, fcl_coupling_name(0)))
+        return fcl_fail(FCL_ERR_ARGUMENT,
+                        "%s needs the score, which follows from the velocity only where noise and data are "
+                        "independent: the model was trained with coupling %s",
+                        options->solver, coupling);
+    if (options->source)
+        source = options->source;
+    if (source && strcmp(source, FCL_SOURCE_NORMAL))
+        return fcl_fail(FCL_ERR_ARGUMENT,
+                        "%s needs the score, which follows from the velocity only where x0 is drawn from N(0, I): "
+                        "the source is %s",
+                        options->solver, source);
+    return FCL_OK;
+}
+
 int fcl_sample(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
                fcl_array **samples, fcl_sample_stats *stats)
 {
@@ -147,6 +184,7 @@ int fcl_sample(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_s
     *samples = NULL;
     fcl_options_defaults(fcl_sample_table, &filled);
     FCL_TRY(fcl_sample_check(&filled));
+    FCL_TRY(check_score(info, &filled));
     FCL_TRY(fcl_samples_create(info->sample, filled.n, samples));
     int status = draw_start(info, &filled, (*samples)->data);
     if (status != FCL_OK)
@@ -180,9 +218,10 @@ int fcl_sample_energy(fcl_device *device, const fcl_checkpoint *checkpoint, cons
     if (options->times)
         return fcl_fail(FCL_ERR_ARGUMENT, "the energy of paths is one number for all times: no times \"%s\"",
                         options->times);
-    filled.times = NULL;
     fcl_options_defaults(fcl_sample_table, &filled);
     FCL_TRY(fcl_sample_check(&filled));
+    if (fcl_solver_is_stochastic(filled.solver))
+        return fcl_fail(FCL_ERR_ARGUMENT, "%s adds noise: only the flow's own paths have an energy", filled.solver);
     int status = fcl_samples_create(info->sample, filled.n, &x0);
     if (status == FCL_OK)
         status = fcl_array_create(FCL_SHAPE(filled.n, size + 1), &x);
@@ -225,6 +264,7 @@ int fcl_transport(fcl_device *device, const fcl_checkpoint *checkpoint, const fc
     *result = NULL;
     fcl_options_defaults(fcl_sample_table, &filled);
     FCL_TRY(fcl_sample_check(&filled));
+    FCL_TRY(check_score(info, &filled));
     if (n < 1 || fcl_shape_size(x->shape) != n * size)
         return fcl_fail(FCL_ERR_SHAPE,
                         "%lld numbers in %lld rows are no samples of the model, which have %lld each",

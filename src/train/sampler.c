@@ -19,6 +19,7 @@ struct fcl_sampler {
     float *part_times; /* (times, rows, size) */
     int32_t *part_labels;
     int32_t label;  /* of every sample; -1: each class in turn */
+    uint64_t seed;  /* of a stochastic solver's noise */
     double created; /* when its making began */
 };
 
@@ -114,6 +115,7 @@ fcl_solver_options fcl_sampler_solver(const fcl_sample_options *options, unsigne
                                 .rtol = options->rtol,
                                 .atol = options->atol,
                                 .max_steps = options->max_steps,
+                                .w = options->w,
                                 .t_begin = backward,
                                 .t_end = !backward};
 }
@@ -157,6 +159,11 @@ static int create(fcl_device *device, fcl_buffer *weights, const fcl_cfm_options
     int status = create_predictor(objective, options, &to, &along);
     fcl_energy_flow with_energy = {fcl_predictor_velocity, along.predictor};
     bool energy = flags & FCL_SAMPLER_ENERGY;
+    if (status == FCL_OK && fcl_solver_is_stochastic(options->solver)) {
+        how.path = options->path ? options->path : objective->path;
+        how.path_width = options->path ? 0 : (double)objective->sigma;
+        fcl_predictor_range(along.predictor, &how.v_from, &how.v_until);
+    }
     if (status == FCL_OK)
         status = fcl_solver_create(device, energy ? fcl_energy_velocity : fcl_predictor_velocity,
                                    energy ? (void *)&with_energy : along.predictor, &how, sampler->rows,
@@ -173,6 +180,7 @@ int fcl_sampler_create(fcl_device *device, const fcl_model *model, fcl_buffer *w
     fcl_sampler *created = fcl_zalloc(sizeof *created);
     created->created = now();
     created->model = model;
+    created->seed = options->seed;
     created->size = fcl_shape_size(fcl_model_sample(model)) + (flags & FCL_SAMPLER_ENERGY ? 1 : 0);
     created->rows = part_rows(options, created->size, most);
     created->part = fcl_zalloc((size_t)(created->rows * created->size) * sizeof(float));
@@ -264,6 +272,7 @@ static int run_part(fcl_sampler *sampler, float *x, const int32_t *label, int64_
     float *rows = x + first * sampler->size;
     FCL_TRY(write_labels(sampler, label, first, count));
     fill_part(sampler, rows, count);
+    fcl_solver_random(sampler->solver, sampler->seed, (uint64_t)first);
     int status = fcl_solver_run_times(sampler->solver, sampler->part, sampler->time_count, sampler->times,
                                       sampler->part_times, sampler->part, NULL);
     if (status != FCL_OK && status != FCL_ERR_NUMERIC)

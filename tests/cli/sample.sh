@@ -77,6 +77,16 @@ array d.npy "(50, 2)"
 expect 0 sample run --n 5 --steps 1 --source rings --out r.csv --json
 json 'o["source"] == "rings"'
 
+# Stochastic solvers.
+expect 0 sample run --n 50 --solver euler-maruyama --sde-w "0.5*sigma^2" --steps 5 --out d.npy --json
+json 'o["nfe"] == 5'
+refused 2 "is -" sample run --out a.npy --solver euler-maruyama --sde-w "sigma - 2" --path linear
+refused 1 "is -" sample run --out a.npy --solver euler-maruyama --sde-w "sigma - 2"
+refused 2 "adds no noise" sample run --out a.npy --sde-w 1
+refused 2 "w: " sample run --out a.npy --solver euler-maruyama --sde-w "2 +"
+expect 0 train moons --out paired --steps 1 --width 16 --depth 2 --batch 64 --coupling ot
+refused 1 "trained with coupling ot" sample paired --out a.npy --solver stochastic-heun
+
 # To noise and back.
 expect 0 sample run --encode a.csv --out noise.npy $adaptive
 expect 0 sample run --decode noise.npy --out back.csv $adaptive

@@ -389,6 +389,82 @@ static void eval_ode_advance(const evaluation *e)
     }
 }
 
+/* --- entropic transport, as the header tells it --- */
+
+/* The logarithms of the means over j of exp(potential_j - K_ij), or of K_ji where `turned`. */
+static void log_means(const evaluation *e, bool turned, const double *potential, double *sum)
+{
+    fcl_shape shape = e->node->input[0]->shape;
+    int64_t rows = shape.dim[turned], columns = shape.dim[!turned];
+    for (int64_t i = 0; i < rows; i++) {
+        double most = -INFINITY, total = 0;
+        for (int pass = 0; pass < 2; pass++)
+            for (int64_t j = 0; j < columns; j++) {
+                double a = potential[j] - e->in[0][turned ? j * shape.dim[1] + i : i * columns + j];
+                most = pass ? most : fmax(most, a);
+                total += pass ? exp(a - most) : 0;
+            }
+        sum[i] = most + log(total / (double)columns);
+    }
+}
+
+/* Returns the sum of the changes. */
+static double new_potential(const evaluation *e, int64_t count, const double *sum, double *potential, double *report)
+{
+    double mass = (double)e->node->attributes.sinkhorn.mass, before = report[FCL_TRANSPORT_LAMBDA], change = 0;
+    double total = 0;
+    for (int64_t i = 0; i < count; i++) {
+        double next = mass > 0 ? fmin(0, -sum[i] - before) : -e->in[2][0] * sum[i];
+        change += fabs(next - potential[i]) / (double)count;
+        potential[i] = next;
+        total += exp(next + sum[i]) / (double)count;
+    }
+    double lambda = report[FCL_TRANSPORT_LAMBDA] = mass > 0 ? log(mass / total) : 0;
+    report[FCL_TRANSPORT_MASS] = total * exp(lambda);
+    return change + fabs(lambda - before);
+}
+
+static void eval_sinkhorn(const evaluation *e)
+{
+    const fcl_sinkhorn_control *control = &e->node->attributes.sinkhorn;
+    int64_t rows = e->node->input[0]->shape.dim[0], columns = e->node->input[0]->shape.dim[1];
+    double *f = e->out, *g = part_of(e, 0), *sum = part_of(e, 1), *report = part_of(e, 2);
+    double *turned_sum = calloc((size_t)columns, sizeof *turned_sum);
+    memset(f, 0, (size_t)rows * sizeof *f);
+    memset(g, 0, (size_t)columns * sizeof *g);
+    memset(report, 0, FCL_TRANSPORT_REPORT * sizeof *report);
+    report[FCL_TRANSPORT_OPEN] = 1;
+    while (report[FCL_TRANSPORT_OPEN] != 0 && report[FCL_TRANSPORT_ITERATIONS] < control->iterations) {
+        log_means(e, false, g, sum);
+        report[FCL_TRANSPORT_CHANGE] = new_potential(e, rows, sum, f, report);
+        log_means(e, true, f, turned_sum);
+        new_potential(e, columns, turned_sum, g, report);
+        report[FCL_TRANSPORT_ITERATIONS]++;
+        report[FCL_TRANSPORT_OPEN] = !(report[FCL_TRANSPORT_CHANGE] <= (double)control->tolerance);
+    }
+    log_means(e, false, g, sum);
+    free(turned_sum);
+}
+
+static void eval_transport_draw(const evaluation *e)
+{
+    int64_t rows = e->node->input[0]->shape.dim[0], columns = e->node->input[0]->shape.dim[1];
+    const double *cost = e->in[0], *f = e->in[1], *g = e->in[2], *sum = e->in[3], *u = e->in[5];
+    double *row_out = part_of(e, 0), total = 0;
+    for (int64_t i = 0; i < rows; i++)
+        total += exp(f[i] + sum[i]);
+    for (int64_t k = 0; k < rows; k++) {
+        int64_t row = e->node->attributes.count ? k : -1, column = -1;
+        double left = ((double)k + u[2 * k]) / (double)rows * total;
+        while (!e->node->attributes.count && left > 0 && row < rows - 1)
+            left -= exp(f[row + 1] + sum[row + 1]), row++;
+        for (left = u[2 * k + 1]; left > 0 && column < columns - 1; column++)
+            left -= exp(g[column + 1] - cost[row * columns + column + 1] - sum[row]) / (double)columns;
+        row_out[k] = (double)row;
+        e->out[k] = (double)column;
+    }
+}
+
 static void eval_constant(const evaluation *e)
 {
     e->out[0] = (double)e->node->attributes.number[0];
@@ -429,6 +505,8 @@ static const struct {
     {"interpolate", eval_interpolate},
     {"cfm_loss", eval_cfm_loss},
     {"cfm_loss_grad", eval_cfm_loss_grad},
+    {"sinkhorn", eval_sinkhorn},
+    {"transport_draw", eval_transport_draw},
     {"ode_advance", eval_ode_advance},
     {0},
 };

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-enum { MAX_INPUTS = 6, MAX_OUTPUTS = 3, MAX_SETTINGS = 32 };
+enum { MAX_INPUTS = 6, MAX_OUTPUTS = 4, MAX_SETTINGS = 32 };
 
 typedef struct setting {
     fcl_shape shape[MAX_INPUTS];
@@ -269,6 +269,48 @@ static int build_ode_advance(fcl_graph *graph, fcl_tensor **x, const setting *s,
     return 3;
 }
 
+/* p: iterations, relax in quarters, mass in quarters, tolerance in hundredths */
+static const setting plans[] = {
+    {{S(3, 5)}, {2, 4, 0, 0}},   {{S(17, 17)}, {4, 4, 0, 0}},   {{S(33, 65)}, {30, 4, 0, 5}}, {{S(65, 33)}, {3, 3, 0, 0}},
+    {{S(17, 35)}, {60, 2, 0, 1}}, {{S(35, 17)}, {5, 4, 3, 0}}, {{S(65, 65)}, {40, 4, 2, 0}}, {{S(1, 1)}, {1, 4, 0, 0}},
+};
+
+static int build_sinkhorn(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    fcl_sinkhorn_control control = {
+        .iterations = s->p[0], .mass = 0.25f * (float)s->p[2], .tolerance = 0.01f * (float)s->p[3]};
+    fcl_sinkhorn_plan plan = fcl_sinkhorn(x[0], fcl_constant(graph, 0.25f * (float)s->p[1]), &control);
+    y[0] = plan.f, y[1] = plan.g, y[2] = plan.sum, y[3] = plan.report;
+    return 4;
+}
+
+/* p: each row. Rows have one column that costs nothing and others that nobody draws. */
+#define PLAN(m, n) S(m, n), S(m), S(n), S(m), S(5), S(m, 2)
+static const setting plan_draws[] = {{{PLAN(3, 5)}, {1}}, {{PLAN(65, 37)}, {1}}, {{PLAN(17, 64)}, {0}}};
+
+static int build_transport_draw(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    (void)graph;
+    fcl_sinkhorn_plan plan = {x[0], x[1], x[2], x[3], x[4]};
+    fcl_transport_pairs pairs = fcl_transport_draw(&plan, x[5], s->p[0]);
+    y[0] = pairs.row, y[1] = pairs.column;
+    return 2;
+}
+
+static void prepare_transport_draw(trial *t, fcl_tensor **x, const setting *s)
+{
+    int64_t rows = s->shape[0].dim[0], columns = s->shape[0].dim[1];
+    for (int64_t i = 0; i < rows; i++) {
+        int64_t own = trial_int(0, (int)columns - 1);
+        for (int64_t j = 0; j < columns; j++)
+            trial_leaf_of(t, x[0])->value[i * columns + j] = j == own ? 0 : 64;
+        trial_leaf_of(t, x[1])->value[i] = i % 2 ? -64 : 0; /* every second row has no mass */
+        trial_leaf_of(t, x[3])->value[i] = (double)(float)-log((double)columns);
+        trial_leaf_of(t, x[5])->value[2 * i] = 0.0625 * trial_int(1, 15);
+        trial_leaf_of(t, x[5])->value[2 * i + 1] = 0.0625 * trial_int(1, 15);
+    }
+}
+
 /* Errors of a chosen norm for each sample; states that go on, reject, reach the end, are done or get stuck. */
 static void prepare_ode_advance(trial *t, fcl_tensor **x, const setting *s)
 {
@@ -342,6 +384,9 @@ static const row_case cases[] = {
     {"interpolate", 2, {SMOOTH, TIME}, .binary = fcl_interpolate, SETTINGS(curves)},
     {"cfm_loss", 2, {SMOOTH, SMOOTH}, .binary = fcl_cfm_loss, SETTINGS(losses)},
     {"cfm_loss_grad", 3, {SMOOTH, SMOOTH, SMOOTH}, .build = build_cfm_loss_grad, SETTINGS(losses)},
+    {"sinkhorn", 1, {SMOOTH}, .build = build_sinkhorn, SETTINGS(plans), .loose = 10},
+    {"transport_draw", 6, {PREPARED, PREPARED, PREPARED, PREPARED, PREPARED, PREPARED}, .build = build_transport_draw,
+     .prepare = prepare_transport_draw, SETTINGS(plan_draws)},
     {"ode_advance", 6, {SMOOTH, SMOOTH, PREPARED, SMOOTH, SMOOTH, PREPARED}, .build = build_ode_advance,
      .prepare = prepare_ode_advance, SETTINGS(solvers)},
 };

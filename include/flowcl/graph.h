@@ -160,6 +160,48 @@ FCL_API void fcl_graph_random(fcl_graph *graph, uint64_t seed, uint32_t step, ui
  * and u. */
 FCL_API fcl_tensor *fcl_cfm_loss(fcl_tensor *v, fcl_tensor *u);
 
+/* --- entropic optimal transport (transport.cl) --- */
+
+/* What is minimised over plans P >= 0 between M rows and N columns, each of the same weight:
+ *     sum P_ij K_ij + sum P_ij log(P_ij M N)
+ * with K the costs over the entropy's weight ("reg"). relax 1: rows have the mass 1 / M, columns 1 / N (Cuturi
+ * 2013). relax rho / (rho + reg), below 1: a difference from these marginals costs rho / reg times its relative
+ * entropy (Chizat et al. 2018). mass m: rows and columns have at most these masses, all of the plan has m
+ * (Benamou et al. 2015). All of it in logarithms: no reg is too small for single precision, small ones take many
+ * iterations. */
+typedef struct fcl_sinkhorn_control {
+    int iterations;  /* at most; each updates rows and columns */
+    float tolerance; /* they end when the rows' potential changes less, in the mean: about the relative error of
+                        a row's mass. 0: all iterations are done */
+    float mass;      /* 0: not partial */
+} fcl_sinkhorn_control;
+
+enum fcl_transport_report { /* numbers of the report */
+    FCL_TRANSPORT_ITERATIONS,
+    FCL_TRANSPORT_CHANGE, /* in the last iteration */
+    FCL_TRANSPORT_MASS,   /* of the plan */
+    FCL_TRANSPORT_OPEN,   /* 1: not converged */
+    FCL_TRANSPORT_LAMBDA,
+    FCL_TRANSPORT_REPORT
+};
+
+/* P_ij = exp(f_i + g_j + lambda - K_ij) / (M N); f, sum (M), g (N), report (FCL_TRANSPORT_REPORT). sum_i is the
+ * logarithm of the mean over j of exp(g_j - K_ij), so row i has the mass exp(f_i + sum_i + lambda) / M. */
+typedef struct fcl_sinkhorn_plan {
+    fcl_tensor *cost, *f, *g, *sum, *report;
+} fcl_sinkhorn_plan;
+
+/* cost (M, N) = K, finite; relax (), NULL: 1. Has no derivative. */
+FCL_API fcl_sinkhorn_plan fcl_sinkhorn(fcl_tensor *cost, fcl_tensor *relax, const fcl_sinkhorn_control *control);
+
+/* M pairs (row, column) drawn from a plan, each (M) of FCL_I32. `each_row`: row i is in pair i; else the rows are
+ * drawn by their mass, one a stratum. Columns are drawn with replacement, by the inverse of a row's distribution
+ * function. u (M, 2): uniform numbers. */
+typedef struct fcl_transport_pairs {
+    fcl_tensor *row, *column;
+} fcl_transport_pairs;
+FCL_API fcl_transport_pairs fcl_transport_draw(const fcl_sinkhorn_plan *plan, fcl_tensor *u, bool each_row);
+
 /* --- ODE stepping (ode.cl) --- */
 
 /* base + h * (coefficients[0] * k[0] + ...): one stage of a Runge-Kutta step. x, k (B, D); h (), or (B, 1)

@@ -29,9 +29,10 @@ typedef struct fcl_attributes {
     uint32_t stream;
     int64_t count, total;
     fcl_ode_control control;
+    fcl_sinkhorn_control sinkhorn;
 } fcl_attributes;
 
-enum { FCL_MAX_PARTS = 2 };
+enum { FCL_MAX_PARTS = 3 };
 
 struct fcl_tensor {
     fcl_graph *graph;

@@ -74,6 +74,8 @@ const fcl_op fcl_ops[] = {
     /* flow matching */
     {"cfm_loss",    fcl_cfm_loss_shape,    .lower = fcl_cfm_loss_lower, .adjoint = fcl_cfm_loss_adjoint, .tangent = FCL_OWN_TANGENT, .own_tangent = fcl_cfm_loss_tangent},
     {"cfm_loss_grad", fcl_cfm_loss_grad_shape, .lower = fcl_cfm_loss_grad_lower, .adjoint = fcl_cfm_loss_grad_adjoint, .tangent = FCL_OWN_TANGENT, .own_tangent = fcl_cfm_loss_grad_tangent},
+    {"sinkhorn",       fcl_sinkhorn_shape,       .lower = fcl_sinkhorn_lower,       .scratch = fcl_sinkhorn_scratch},
+    {"transport_draw", fcl_transport_draw_shape, .lower = fcl_transport_draw_lower, .scratch = fcl_transport_draw_scratch},
     {"ode_advance", fcl_ode_advance_shape, .lower = fcl_ode_advance_lower, .in_place = true},
     {0},
 };

@@ -64,6 +64,13 @@ fcl_tensor *fcl_cfm_loss_grad_tangent(fcl_tensor *node, fcl_tensor *const *dx);
 fcl_shape fcl_ode_advance_shape(fcl_tensor *node);
 int fcl_ode_advance_lower(fcl_lowering *lowering, fcl_tensor *node);
 
+fcl_shape fcl_sinkhorn_shape(fcl_tensor *node); /* transport.c */
+size_t fcl_sinkhorn_scratch(const fcl_tensor *node, const fcl_device *device);
+int fcl_sinkhorn_lower(fcl_lowering *lowering, fcl_tensor *node);
+fcl_shape fcl_transport_draw_shape(fcl_tensor *node);
+size_t fcl_transport_draw_scratch(const fcl_tensor *node, const fcl_device *device);
+int fcl_transport_draw_lower(fcl_lowering *lowering, fcl_tensor *node);
+
 /* matmul.c */
 fcl_shape fcl_matmul_shape(fcl_tensor *node);
 void fcl_matmul_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du);

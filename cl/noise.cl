@@ -111,11 +111,11 @@ kernel void noise_normal_wide(global float *restrict out, int count, int row_siz
 }
 
 /* The numbers of the rows; seed and step are of no use here. */
-kernel void noise_row_number(global float *restrict out, int rows, ulong seed, uint step, ulong first_row)
+kernel void noise_row_number(global float *restrict out, int rows, ulong total, ulong seed, uint step, ulong first_row)
 {
     int row = get_global_id(0);
     if (row < rows)
-        out[row] = first_row + row;
+        out[row] = (first_row + row) % total;
 }
 
 /* Rows of a data set of `count`: sample s stands at place s % count of the permutation of epoch s / count. */

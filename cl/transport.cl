@@ -92,7 +92,7 @@ kernel void transport_update(const global float *restrict sum, const global floa
         report[TRANSPORT_OPEN] = 1.0f;
     }
     if (work && id == 0 && !measure) /* a change that is NaN stays open */
-        report[TRANSPORT_OPEN] = report[TRANSPORT_CHANGE] <= tolerance ? 0.0f : 1.0f;
+        report[TRANSPORT_OPEN] = report[TRANSPORT_CHANGE] < tolerance ? 0.0f : 1.0f;
 }
 
 /* cumulative[i] = the mass of rows 0 to i, over 1 / M; one work-item. */

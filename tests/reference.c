@@ -294,7 +294,7 @@ static void eval_batch_index(const evaluation *e)
 static void eval_row_number(const evaluation *e)
 {
     for (int64_t i = 0; i < e->size; i++)
-        e->out[i] = (double)(e->r->graph->first_row + (uint64_t)i);
+        e->out[i] = (double)((e->r->graph->first_row + (uint64_t)i) % (uint64_t)e->node->attributes.total);
 }
 
 static void eval_interpolate(const evaluation *e)
@@ -440,7 +440,7 @@ static void eval_sinkhorn(const evaluation *e)
         log_means(e, true, f, turned_sum);
         new_potential(e, columns, turned_sum, g, report);
         report[FCL_TRANSPORT_ITERATIONS]++;
-        report[FCL_TRANSPORT_OPEN] = !(report[FCL_TRANSPORT_CHANGE] <= (double)control->tolerance);
+        report[FCL_TRANSPORT_OPEN] = !(report[FCL_TRANSPORT_CHANGE] < (double)control->tolerance);
     }
     log_means(e, false, g, sum);
     free(turned_sum);

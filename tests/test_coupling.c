@@ -14,6 +14,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+enum { BATCH = 37, SIZE = 2 };
+
 static fcl_device *device;
 
 static int setup(void **state)
@@ -69,9 +71,156 @@ static void test_classes_are_paired_each_for_itself(void **state)
     }
 }
 
-/* --- training with it --- */
+/* --- draws from a plan --- */
 
-enum { BATCH = 37, SIZE = 2 };
+enum { POINTS = 16 };
+
+/* A graph that draws pairs of fresh points by the options; rows of different colour are never paired. */
+typedef struct drawing {
+    fcl_graph *graph;
+    fcl_tensor *x0, *x1, *colour, *cost;
+    fcl_coupling_pairs pairs;
+    float costs[POINTS * POINTS];
+} drawing;
+
+static void open_drawing(drawing *d, const fcl_cfm_options *options, bool colours)
+{
+    fcl_graph *graph = d->graph = fcl_graph_create();
+    float value[POINTS * SIZE], colour[POINTS];
+    d->x0 = fcl_input(graph, "x0", FCL_F32, FCL_SHAPE(POINTS, SIZE));
+    d->x1 = fcl_input(graph, "x1", FCL_F32, FCL_SHAPE(POINTS, SIZE));
+    d->colour = fcl_input(graph, "colour", FCL_F32, FCL_SHAPE(POINTS, 1));
+    fcl_tensor *turned = fcl_reshape(d->colour, FCL_SHAPE(1, POINTS));
+    fcl_tensor *forbidden = fcl_abs(fcl_sub(d->colour, turned));
+    d->cost = fcl_output(fcl_coupling_cost(d->x0, d->x1));
+    d->pairs = fcl_coupling_draw(options, d->cost, colours ? forbidden : NULL);
+    fcl_output(d->pairs.x0_row);
+    fcl_output(d->pairs.x1_row);
+    assert_ok(fcl_graph_compile(graph, device, NULL));
+    for (int side = 0; side < 2; side++) {
+        for (int i = 0; i < POINTS * SIZE; i++)
+            value[i] =
+                (float)fcl_random_normal((fcl_random){.seed = 8, .stream = (uint32_t)side}, (uint64_t)i);
+        assert_ok(fcl_tensor_write(side ? d->x1 : d->x0, value));
+    }
+    for (int i = 0; i < POINTS; i++)
+        colour[i] = (float)(i % 3);
+    assert_ok(fcl_tensor_write(d->colour, colour));
+}
+
+static void draw(drawing *d, uint32_t step, int32_t *x0_row, int32_t *x1_row, float *report)
+{
+    fcl_graph_random(d->graph, 4, step, 0);
+    assert_ok(fcl_graph_run(d->graph));
+    assert_ok(fcl_tensor_read(d->pairs.x0_row, x0_row));
+    assert_ok(fcl_tensor_read(d->pairs.x1_row, x1_row));
+    assert_ok(fcl_tensor_read(d->pairs.report, report));
+    assert_ok(fcl_tensor_read(d->cost, d->costs));
+}
+
+/* exp(f_i + g_j + lambda - K_ij) / M^2 by plain iterations in double. */
+static void reference_plan(const float *costs, double reg, double relax, double mass, double *plan)
+{
+    double f[POINTS] = {0}, g[POINTS] = {0}, lambda = 0;
+    for (int k = 0; k < 4000; k++) {
+        double *potential = k % 2 ? g : f, total = 0, most[POINTS];
+        for (int i = 0; i < POINTS; i++) {
+            double sum = 0;
+            for (int j = 0; j < POINTS; j++)
+                sum +=
+                    exp((k % 2 ? f[j] : g[j]) - (double)costs[k % 2 ? j * POINTS + i : i * POINTS + j] / reg);
+            most[i] = log(sum / POINTS);
+            potential[i] = mass > 0 ? fmin(0, -most[i] - lambda) : -relax * most[i];
+            total += exp(potential[i] + most[i]) / POINTS;
+        }
+        lambda = mass > 0 ? log(mass / total) : 0;
+    }
+    for (int i = 0; i < POINTS * POINTS; i++)
+        plan[i] = exp(f[i / POINTS] + g[i % POINTS] + lambda - (double)costs[i] / reg) / (POINTS * POINTS);
+}
+
+/* Each pair comes as often as the plan says. */
+static void check_draws(const fcl_cfm_options *options, double relax)
+{
+    enum { RUNS = 300 };
+    static int seen[POINTS * POINTS];
+    drawing d;
+    double plan[POINTS * POINTS], total = 0;
+    int32_t row[POINTS], column[POINTS];
+    float report[FCL_TRANSPORT_REPORT];
+    memset(seen, 0, sizeof seen);
+    open_drawing(&d, options, false);
+    for (int run = 0; run < RUNS; run++) {
+        draw(&d, (uint32_t)run, row, column, report);
+        for (int i = 0; i < POINTS; i++)
+            seen[row[i] * POINTS + column[i]]++;
+    }
+    reference_plan(d.costs, (double)options->reg, relax, (double)options->mass, plan);
+    for (int i = 0; i < POINTS * POINTS; i++)
+        total += plan[i];
+    assert_float_equal(report[FCL_TRANSPORT_MASS], total, 2e-3);
+    assert_true(report[FCL_TRANSPORT_OPEN] == 0);
+    for (int i = 0; i < POINTS * POINTS; i++) {
+        double expected = RUNS * POINTS * plan[i] / total;
+        assert_true(fabs(seen[i] - expected) < 6 * sqrt(expected) + 2);
+    }
+    fcl_graph_destroy(&d.graph);
+}
+
+static void test_draws_follow_the_plan(void **state)
+{
+    (void)state;
+    check_draws(&(fcl_cfm_options){.coupling = "sinkhorn", .reg = 0.5f, .coupling_tolerance = 1e-4f}, 1);
+    check_draws(
+        &(fcl_cfm_options){
+            .coupling = "unbalanced", .reg = 0.5f, .relaxation = 1.5f, .coupling_tolerance = 1e-4f},
+        0.75);
+    check_draws(
+        &(fcl_cfm_options){.coupling = "partial", .reg = 0.5f, .mass = 0.4f, .coupling_tolerance = 1e-4f}, 1);
+}
+
+/* With little entropy the plan is the exact one; with colours it is so inside each of them. */
+static void test_little_entropy_is_exact(void **state)
+{
+    (void)state;
+    for (int colours = 0; colours < 2; colours++) {
+        fcl_cfm_options options = {.coupling = "sinkhorn", .reg = 0.01f, .coupling_iterations = 600};
+        drawing d;
+        int32_t row[POINTS], column[POINTS], colour[POINTS], partner[POINTS];
+        float report[FCL_TRANSPORT_REPORT];
+        open_drawing(&d, &options, colours);
+        draw(&d, 1, row, column, report);
+        double sum = 0, best = 0;
+        for (int i = 0; i < POINTS; i++)
+            colour[i] = i % 3;
+        assert_ok(fcl_coupling_assign(POINTS, d.costs, colours ? colour : NULL, partner));
+        for (int i = 0; i < POINTS; i++) {
+            assert_int_equal(row[i], i);
+            assert_true(!colours || column[i] % 3 == i % 3);
+            sum += (double)d.costs[i * POINTS + column[i]];
+            best += (double)d.costs[i * POINTS + partner[i]];
+        }
+        assert_float_equal(sum, best, 0.1 * best);
+        fcl_graph_destroy(&d.graph);
+    }
+}
+
+/* Three iterations are not enough for so little entropy, and that is told. */
+static void test_what_has_not_converged_is_told(void **state)
+{
+    (void)state;
+    fcl_cfm_options options = {.coupling = "sinkhorn", .reg = 0.01f, .coupling_iterations = 3};
+    drawing d;
+    int32_t row[POINTS], column[POINTS];
+    float report[FCL_TRANSPORT_REPORT];
+    open_drawing(&d, &options, false);
+    draw(&d, 1, row, column, report);
+    assert_true(report[FCL_TRANSPORT_OPEN] == 1 && report[FCL_TRANSPORT_ITERATIONS] == 3);
+    assert_true(report[FCL_TRANSPORT_CHANGE] > 0.01f);
+    fcl_graph_destroy(&d.graph);
+}
+
+/* --- training with it --- */
 
 static fcl_train_options small(void)
 {
@@ -156,6 +305,68 @@ static void test_steps_take_the_best_pairs(void **state)
     check_pairs(options, 3);
     options.stream_data = true;
     check_pairs(options, 3);
+}
+
+/* Conditions that are the classes, at a high price, are as good as the classes. */
+static void test_conditions_keep_unlike_rows_apart(void **state)
+{
+    (void)state;
+    fcl_train_options options = small();
+    fcl_dataset *data;
+    char text[2 * 211 + 1];
+    assert_ok(fcl_dataset_open("moons", &(fcl_dataset_options){.count = 211}, &data));
+    for (int i = 0; i < 211; i++)
+        sprintf(text + 2 * i, "%d\n", (int)data->label[i]);
+    fcl_dataset_destroy(&data);
+    options.labels = true; /* for check_pairs to look at */
+    options.condition = scratch_write("class.csv", text, 2 * 211);
+    options.condition_weight = 30;
+    check_pairs(options, 1);
+    options.stream_data = true;
+    options.coupling_batch = 2 * BATCH;
+    check_pairs(options, 2);
+}
+
+static float *trained_weights(fcl_train_options options, size_t *bytes)
+{
+    fcl_dataset *data;
+    fcl_trainer *trainer;
+    fcl_dataset_options which = {.count = options.data_count, .unlabeled = !options.labels};
+    assert_ok(fcl_dataset_open(options.data, &which, &data));
+    assert_ok(fcl_trainer_create(device, data, &options, &trainer));
+    assert_ok(fcl_trainer_run(trainer, NULL));
+    *bytes = fcl_params_bytes(fcl_model_params(fcl_trainer_model(trainer)));
+    float *weights = malloc(*bytes);
+    assert_ok(fcl_buffer_read(fcl_trainer_weights(trainer), 0, *bytes, weights));
+    fcl_trainer_destroy(&trainer);
+    fcl_dataset_destroy(&data);
+    return weights;
+}
+
+/* The plan's pairs, from the device or streamed. */
+static void test_plans_are_the_same_wherever_the_data_is(void **state)
+{
+    (void)state;
+    static const char *const couplings[] = {"sinkhorn", "unbalanced", "partial"};
+    for (int i = 0; i < 3; i++) {
+        fcl_train_options options = small();
+        options.objective.coupling = couplings[i];
+        options.coupling_batch = 2 * BATCH;
+        options.labels = i > 0;
+        options.source = i == 2 ? "rings" : NULL;
+        size_t bytes;
+        float *there = trained_weights(options, &bytes);
+        options.stream_data = true;
+        float *here = trained_weights(options, &bytes);
+        options.objective.coupling = "independent";
+        options.coupling_batch = 0;
+        float *other = trained_weights(options, &bytes);
+        assert_memory_equal(there, here, bytes);
+        assert_memory_not_equal(there, other, bytes);
+        free(there);
+        free(here);
+        free(other);
+    }
 }
 
 static bool stop_at_seven(void *data)
@@ -317,6 +528,26 @@ static void test_misuse_is_refused(void **state)
     options = small();
     options.batch = 40000;
     refuse(options, "pairs at most 32768");
+    options.batch = BATCH;
+    options.objective.reg = 0.1f;
+    refuse(options, "reg 0.1 has no use with the coupling ot");
+    options.objective = (fcl_cfm_options){.coupling = "sinkhorn", .mass = 0.5f};
+    refuse(options, "mass 0.5 has no use with the coupling sinkhorn");
+    options.objective = (fcl_cfm_options){.coupling = "partial", .mass = 1.5f};
+    refuse(options, "mass");
+    options.objective = (fcl_cfm_options){.coupling = "partial", .relaxation = 1};
+    refuse(options, "relaxation 1 has no use with the coupling partial");
+    options.objective = (fcl_cfm_options){.coupling = "bridge"};
+    refuse(options, "belongs to the path bridge");
+    options = small();
+    options.condition_weight = 2;
+    refuse(options, "condition-weight 2 has no use without conditions");
+    options.condition_weight = FCL_OFF;
+    refuse(options, "needs labels");
+    options.condition_weight = 0;
+    options.objective.coupling = "independent";
+    options.condition = "c.csv";
+    refuse(options, "conditions have no use");
     options = small();
     options.source = "moon";
     refuse(options, "the source: there is no data set and no file 'moon'; did you mean 'moons'?");
@@ -339,6 +570,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_classes_are_paired_each_for_itself),
         cmocka_unit_test(test_steps_take_the_best_pairs),
+        cmocka_unit_test(test_draws_follow_the_plan),
+        cmocka_unit_test(test_little_entropy_is_exact),
+        cmocka_unit_test(test_what_has_not_converged_is_told),
+        cmocka_unit_test(test_conditions_keep_unlike_rows_apart),
+        cmocka_unit_test(test_plans_are_the_same_wherever_the_data_is),
         cmocka_unit_test(test_resume_is_not_stopping),
         cmocka_unit_test(test_steps_take_the_sources_rows),
         cmocka_unit_test(test_moons_to_8gaussians),

@@ -241,7 +241,7 @@ static int build_batch_index(fcl_graph *graph, fcl_tensor **x, const setting *s,
 static int build_row_number(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
 {
     (void)x;
-    y[0] = fcl_row_number(graph, s->shape[0].dim[0]);
+    y[0] = fcl_row_number(graph, s->shape[0].dim[0], s->shape[0].dim[0] + s->p[1]);
     return 1;
 }
 

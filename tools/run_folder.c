@@ -108,6 +108,17 @@ static json_t *number_or_null(double number)
     return isfinite(number) ? json_real(number) : json_null();
 }
 
+static json_t *plans_json(const fcl_train_plans *plans)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "plans", json_integer(plans->count));
+    json_object_set_new(object, "not_converged", json_integer(plans->open));
+    json_object_set_new(object, "iterations", number_or_null(plans->iterations));
+    json_object_set_new(object, "change", number_or_null(plans->change));
+    json_object_set_new(object, "mass", number_or_null(plans->mass));
+    return object;
+}
+
 bool run_folder_add_metrics(run_folder *folder, const fcl_train_metrics *metrics)
 {
     json_t *row = json_object();
@@ -117,6 +128,8 @@ bool run_folder_add_metrics(run_folder *folder, const fcl_train_metrics *metrics
     json_object_set_new(row, "lr", number_or_null(metrics->lr));
     json_object_set_new(row, "samples_per_second", number_or_null(metrics->samples_per_second));
     json_object_set_new(row, "seconds", number_or_null(metrics->seconds));
+    if (metrics->plans.count)
+        json_object_set_new(row, "coupling", plans_json(&metrics->plans));
     bool failed = json_dumpf(row, folder->metrics, JSON_COMPACT | JSON_REAL_PRECISION(9)) ||
                   fputc('\n', folder->metrics) == EOF || fflush(folder->metrics);
     json_decref(row);

@@ -33,7 +33,7 @@ typedef struct training {
     run_folder folder;
     progress bar;
     progress_state state;
-    bool stop_told;
+    bool stop_told, plans_told;
     char *saved;          /* path of the newest checkpoint */
     fcl_array *reference; /* some points of the data, drawn under the samples; NULL for pictures */
 } training;
@@ -102,9 +102,24 @@ static void on_progress(void *data, const fcl_train_progress *now)
     progress_update(&run->bar, &run->state);
 }
 
+/* Once a run; metrics.jsonl tells of all. */
+static void warn_of_plans(training *run, const fcl_train_metrics *metrics)
+{
+    const fcl_train_plans *plans = &metrics->plans;
+    if (!plans->open || run->plans_told)
+        return;
+    run->plans_told = true;
+    progress_erase(&run->bar);
+    fprintf(stderr,
+            "warning %" PRId64 " of %" PRId64 " plans of the coupling had not converged by step %" PRId64
+            " (a row's mass is wrong by %.2g): more --coupling-iterations or a larger --reg may help\n",
+            plans->open, plans->count, metrics->step, plans->change);
+}
+
 static int on_metrics(void *data, const fcl_train_metrics *metrics)
 {
     training *run = data;
+    warn_of_plans(run, metrics);
     return status_of(run_folder_add_metrics(&run->folder, metrics));
 }
 

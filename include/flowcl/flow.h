@@ -59,6 +59,7 @@ FCL_API const char *fcl_loss_help(int index);
 enum fcl_flow_stream {
     FCL_STREAM_SOURCE = 2, /* x0 (B, D): normal */
     FCL_STREAM_TIME = 3,   /* t (B, 1): uniform, before the time law's transformation */
+    FCL_STREAM_COUPLING = 14, /* (B, 2): uniform; draws from an entropic plan */
     FCL_STREAM_TUBE = 4,   /* eps (B, D): normal; only with sigma > 0 */
     FCL_STREAM_DIFFUSION = 8, /* xi (B, D): normal; the step is the solver's */
     FCL_STREAM_PROBE = 15  /* of Hutchinson's estimate, in fcl_likelihood_run */
@@ -78,6 +79,14 @@ typedef struct fcl_cfm_options {
     float sigma;            /* the path's width s (fcl_path_create), 0 to 100 */
     float time_shift;       /* the noise level n = 1 - t becomes s n / (1 + (s - 1) n), once; 0: 1, no shift */
     int64_t batch_total;    /* samples of the whole step, where a batch is a part of it; 0: the batch is all */
+
+    /* Of the couplings that draw from an entropic plan (see fcl_sinkhorn); 0: the default. The cost of a pair is
+     * |x0 - x1|^2. A number that the coupling does not look at is refused. */
+    float reg;               /* the entropy's weight; default: a twentieth of a batch's mean cost */
+    float relaxation;        /* unbalanced: what the marginals' relative entropy costs; default: the mean cost */
+    float mass;              /* partial: the share of samples that is paired, up to 1; default 0.9 */
+    int coupling_iterations; /* at most; default 100 */
+    float coupling_tolerance; /* the relative error of a row's mass at which they end; default 0.01 */
 } fcl_cfm_options;
 
 /* Whether an objective can be built of these options. FCL_ERR_ARGUMENT with a sentence, which names the

@@ -150,8 +150,8 @@ FCL_API fcl_tensor *fcl_uniform(fcl_graph *graph, fcl_shape shape, uint32_t stre
  * replacement. batch_total is the samples of a whole step. */
 FCL_API fcl_tensor *fcl_batch_index(fcl_graph *graph, int64_t count, int64_t batch, int64_t batch_total,
                                     uint32_t stream);
-/* (B, 1): first row + row. */
-FCL_API fcl_tensor *fcl_row_number(fcl_graph *graph, int64_t batch);
+/* (B, 1): (first row + row) % total, the row's number in its step of `total` rows. */
+FCL_API fcl_tensor *fcl_row_number(fcl_graph *graph, int64_t batch, int64_t total);
 FCL_API void fcl_graph_random(fcl_graph *graph, uint64_t seed, uint32_t step, uint64_t first_row);
 
 /* --- conditional flow matching (cfm.cl); rows are samples, D their flattened size --- */

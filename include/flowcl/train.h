@@ -51,6 +51,9 @@ typedef struct fcl_train_options {
     bool labels; /* the model is told each sample's class */
 
     fcl_cfm_options objective; /* path, coupling, time law, loss, sigma: see flow.h */
+    const char *condition;  /* file with a row of numbers for each sample: pairs of unlike ones cost more; NULL: none */
+    float condition_weight; /* times the squared distance of two conditions is added to a pair's cost; 0: 1. FCL_OFF:
+                               classes, which pairs do not cross else, have no say */
     int coupling_batch;        /* rows that are paired at once, a multiple of batch; 0: batch */
 
     float lr;
@@ -98,6 +101,15 @@ typedef struct fcl_train_progress {
 } fcl_train_progress;
 
 /* Every metrics_every steps, and at the end. */
+/* Entropic plans, in the mean over `count` of them; none with other couplings. */
+typedef struct fcl_train_plans {
+    int64_t count;
+    int64_t open;      /* of them, those that did not converge within coupling-iterations */
+    double iterations;
+    double change;     /* in the last iteration: the relative error of a row's mass */
+    double mass;       /* of the plan: 1 where nothing is left out */
+} fcl_train_plans;
+
 typedef struct fcl_train_metrics {
     int64_t step;         /* steps done */
     double loss;          /* mean since the last row */
@@ -105,6 +117,7 @@ typedef struct fcl_train_metrics {
     double lr;            /* of the last step */
     double seconds;       /* since the training started */
     double samples_per_second;
+    fcl_train_plans plans; /* since the last row, of a coupling that draws from an entropic plan */
 } fcl_train_metrics;
 
 typedef struct fcl_train_hooks {

@@ -7,6 +7,17 @@
 /* |x0_i - x1_j|^2 of x0, x1 (M, D) -> (M, M). */
 fcl_tensor *fcl_coupling_cost(fcl_tensor *x0, fcl_tensor *x1);
 
+/* Pairs of rows of x0 and of x1 (M) of FCL_I32, drawn from the plan of options->coupling, of the kind
+ * FCL_COUPLING_PLAN; and the report of the plan (FCL_TRANSPORT_REPORT). forbidden (M, M): not 0 where a pair may
+ * not be; NULL: all may. */
+typedef struct fcl_coupling_pairs {
+    fcl_tensor *x0_row, *x1_row, *report;
+} fcl_coupling_pairs;
+fcl_coupling_pairs fcl_coupling_draw(const fcl_cfm_options *options, fcl_tensor *cost, fcl_tensor *forbidden);
+
+/* What single options cannot say; the coupling's name is good. */
+int fcl_coupling_check(const fcl_cfm_options *options);
+
 /* The exact coupling of `count` rows on the host: x0 of row i goes with x1 of row partner[i], a permutation.
  * cost (count, count); with `label` (count), or NULL, rows are paired inside each class only: the label is
  * that of x1, and of the x0 that was drawn with it. FCL_ERR_MEMORY; FCL_ERR_NUMERIC: a cost is not finite. */

@@ -6,13 +6,24 @@
 
 /* Who pairs the rows, and how. */
 typedef enum fcl_coupling_kind {
-    FCL_COUPLING_NONE, /* they stay as they are drawn */
-    FCL_COUPLING_EXACT /* the host: an assignment */
+    FCL_COUPLING_NONE,  /* they stay as they are drawn */
+    FCL_COUPLING_EXACT, /* the host: an assignment */
+    FCL_COUPLING_PLAN   /* the device: draws from an entropic plan */
 } fcl_coupling_kind;
+
+/* What a coupling has to be told besides its name. */
+enum fcl_coupling_uses {
+    FCL_USES_REG = 1,
+    FCL_USES_RELAXATION = 2,
+    FCL_USES_MASS = 4,
+    FCL_USES_ITERATIONS = 8, /* and the tolerance */
+    FCL_USES_SIGMA = 16      /* of the bridge, which sets reg */
+};
 
 typedef struct fcl_coupling { /* coupling.c */
     const char *name;
     fcl_coupling_kind kind;
+    unsigned uses;
     const char *help;
 } fcl_coupling;
 

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "flow/coupling.h"
 #include "graph/graph.h"
 
 #include <flowcl/options.h>
@@ -18,6 +19,11 @@ static const fcl_option cfm_table[] = {
     {"time-draw", FCL_OPTION(fcl_cfm_options, time_draw), .choice = fcl_time_draw_name},
     {"time-shift", FCL_OPTION(fcl_cfm_options, time_shift), .minimum = 0.001, .maximum = 1000},
     {"sigma", FCL_OPTION(fcl_cfm_options, sigma), .minimum = 0, .maximum = 100},
+    {"reg", FCL_OPTION(fcl_cfm_options, reg), .minimum = 0, .maximum = 1e9},
+    {"relaxation", FCL_OPTION(fcl_cfm_options, relaxation), .minimum = 0, .maximum = 1e9},
+    {"mass", FCL_OPTION(fcl_cfm_options, mass), .minimum = 0, .maximum = 1},
+    {"coupling-iterations", FCL_OPTION(fcl_cfm_options, coupling_iterations), .minimum = 0, .maximum = 100000},
+    {"coupling-tolerance", FCL_OPTION(fcl_cfm_options, coupling_tolerance), .minimum = 0, .maximum = 1},
     {0}};
 
 int fcl_row_index(const char *(*names)(int index), const char *name)
@@ -54,7 +60,7 @@ static int check_together(const fcl_objective *objective)
         return fcl_fail(FCL_ERR_ARGUMENT,
                         "the prediction %s needs the coupling %s, not %s: only there is it a score",
                         prediction->name, fcl_coupling_name(0), objective->options->coupling);
-    return FCL_OK;
+    return fcl_coupling_check(objective->options);
 }
 
 static int read_objective(fcl_objective *objective)

@@ -70,7 +70,7 @@ static fcl_tensor *independent(fcl_tensor *u, int64_t total)
 static fcl_tensor *stratified(fcl_tensor *u, int64_t total)
 {
     fcl_graph *graph = fcl_tensor_graph(u);
-    fcl_tensor *row = fcl_row_number(graph, fcl_tensor_shape(u).dim[0]);
+    fcl_tensor *row = fcl_row_number(graph, fcl_tensor_shape(u).dim[0], total);
     fcl_tensor *share = fcl_scale(fcl_add(row, u), (float)(1.0 / (double)total));
     return fcl_min(share, fcl_constant(graph, 1 - 0x1p-24f));
 }

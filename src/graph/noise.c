@@ -26,9 +26,12 @@ fcl_tensor *fcl_batch_index(fcl_graph *graph, int64_t count, int64_t batch, int6
     return node;
 }
 
-fcl_tensor *fcl_row_number(fcl_graph *graph, int64_t batch)
+fcl_tensor *fcl_row_number(fcl_graph *graph, int64_t batch, int64_t total)
 {
-    return fcl_node(graph, "row_number", 0, NULL, &(fcl_attributes){.shape = FCL_SHAPE(batch, 1)});
+    if (total < batch)
+        fcl_mistake(graph, "row_number: %lld rows of a batch of %lld in all", (long long)batch, (long long)total);
+    fcl_attributes attributes = {.shape = FCL_SHAPE(batch, 1), .total = total < 1 ? 1 : total};
+    return fcl_node(graph, "row_number", 0, NULL, &attributes);
 }
 
 /* On CPUs the form of a kernel that draws sixteen blocks at once. */
@@ -86,7 +89,8 @@ int fcl_row_number_lower(fcl_lowering *lowering, fcl_tensor *node)
     fcl_launch *launch = fcl_lower_kernel(lowering, node, "noise_row_number");
     fcl_launch_buffer(launch, 0, node->buffer);
     fcl_launch_int(launch, 1, (int)node->shape.dim[0]);
-    fcl_lower_random(lowering, launch, 2);
+    fcl_launch_ulong(launch, 2, (uint64_t)node->attributes.total);
+    fcl_lower_random(lowering, launch, 3);
     fcl_launch_range_1d(launch, (size_t)node->shape.dim[0], 64);
     return FCL_OK;
 }

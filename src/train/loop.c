@@ -69,6 +69,7 @@ static int report_metrics(loop *run)
         .seconds = time - run->began,
         .samples_per_second = rate(run, trainer->step - run->row_step, time - run->row_began),
     };
+    FCL_TRY(fcl_matcher_stats(trainer->matcher, &metrics.plans));
     trainer->loss_sum = trainer->norm_sum = 0;
     trainer->sum_count = 0;
     run->row_began = time;

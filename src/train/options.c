@@ -51,6 +51,16 @@ static const fcl_option train_table[] = {
      .choice_help = fcl_path_help, .placeholder = "PATH", .group = "Flow",
      .help = "path from noise to data: a name, or \"alpha=t^2, sigma=1-t^2\""},
     {"coupling", ROW(objective.coupling), .fallback = "independent", .choice = fcl_coupling_name, .choice_help = fcl_coupling_help, .help = "which noise goes with which data"},
+    {"reg", ROW(objective.reg), .minimum = 0, .maximum = 1e9, .help = "weight of an entropic coupling's entropy; 0: a twentieth of the mean cost"},
+    {"relaxation", ROW(objective.relaxation), .minimum = 0, .maximum = 1e9, .help = "unbalanced coupling: price of leaving samples out; 0: the mean cost"},
+    {"mass", ROW(objective.mass), .minimum = 0, .maximum = 1, .help = "partial coupling: share of samples that is paired; 0: 0.9"},
+    {"coupling-iterations", ROW(objective.coupling_iterations), .minimum = 0, .maximum = 100000,
+     .help = "of an entropic coupling, at most; 0: 100"},
+    {"coupling-tolerance", ROW(objective.coupling_tolerance), .minimum = 0, .maximum = 1,
+     .help = "relative error at which they end; 0: 0.01"},
+    {"condition", ROW(condition), .placeholder = "FILE", .help = "a row of numbers for each sample; pairs of unlike rows cost more"},
+    {"condition-weight", ROW(condition_weight), .minimum = 0, .maximum = 1e9, .fallback = "1", .flags = OFF,
+     .help = "of their distance in a pair's cost; off: pairs may cross classes"},
     {"coupling-batch", ROW(coupling_batch), .minimum = 0, .maximum = MOST_PAIRED, .help = "samples that are paired at once, a multiple of batch; 0: batch"},
     {"prediction", ROW(objective.prediction), .fallback = "v", .choice = fcl_prediction_name,
      .choice_help = fcl_prediction_help, .help = "what the network predicts"},
@@ -85,6 +95,20 @@ int fcl_train_options_bind(fcl_options *options, fcl_train_options *train)
     return FCL_OK;
 }
 
+static int check_condition(const fcl_train_options *options, const fcl_coupling *coupling)
+{
+    double weight = (double)options->condition_weight;
+    if ((options->condition || weight != 1) && coupling->kind == FCL_COUPLING_NONE)
+        return fcl_fail(FCL_ERR_ARGUMENT, "conditions have no use with the coupling %s, which pairs by chance",
+                        coupling->name);
+    if (weight > 0 && weight != 1 && !options->condition)
+        return fcl_fail(FCL_ERR_ARGUMENT, "condition-weight %g has no use without conditions", weight);
+    if (weight < 0 && (options->condition || !options->labels))
+        return fcl_fail(FCL_ERR_ARGUMENT, "condition-weight off says that pairs may cross classes: it needs "
+                                          "labels, and no conditions");
+    return FCL_OK;
+}
+
 static int check_coupling(const fcl_train_options *options)
 {
     int rows = options->coupling_batch;
@@ -95,6 +119,7 @@ static int check_coupling(const fcl_train_options *options)
     if (rows && coupling->kind == FCL_COUPLING_NONE)
         return fcl_fail(FCL_ERR_ARGUMENT, "coupling-batch %d has no use with the coupling %s, which pairs by chance",
                         rows, coupling->name);
+    FCL_TRY(check_condition(options, coupling));
     if (rows % options->batch != 0)
         return fcl_fail(FCL_ERR_ARGUMENT, "coupling-batch %d is not a multiple of the batch of %d", rows,
                         options->batch);

@@ -56,6 +56,15 @@ static void leave(const fcl_trainer *trainer, fcl_tensor *leaf, fcl_tensor *shar
     fcl_assign(leaf, trainer->options.accumulate > 1 ? fcl_add(leaf, share) : share);
 }
 
+/* x0 (B, D) */
+static fcl_tensor *build_source(const fcl_trainer *trainer, fcl_shape shape)
+{
+    if (trainer->source_data)
+        return fcl_batch_build(&trainer->source, trainer->graph, NULL);
+    fcl_tensor *paired = fcl_matcher_noise(trainer->matcher, trainer->graph);
+    return paired ? paired : fcl_normal(trainer->graph, shape, FCL_STREAM_SOURCE);
+}
+
 static void build_step(fcl_trainer *trainer)
 {
     const fcl_params *params = fcl_model_params(trainer->model);
@@ -63,8 +72,7 @@ static void build_step(fcl_trainer *trainer)
     int trained = fcl_params_trained(params);
     call to = {.model = trainer->model};
     fcl_tensor *x1 = fcl_name(fcl_batch_build(&trainer->batch, graph, &to.label), "x1"); /* (B, D) */
-    fcl_tensor *x0 = trainer->source_data ? fcl_batch_build(&trainer->source, graph, NULL)
-                                          : fcl_normal(graph, fcl_tensor_shape(x1), FCL_STREAM_SOURCE);
+    fcl_tensor *x0 = build_source(trainer, fcl_tensor_shape(x1));
     to.weights = fcl_params_bind(params, graph, trainer->state[FCL_STATE_WEIGHTS], "");
     fcl_cfm_options objective = trainer->options.objective;
     objective.batch_total = trainer->options.batch;
@@ -97,6 +105,22 @@ static int create_adamw(fcl_trainer *trainer)
     return fcl_adamw_create(trainer->device, &buffers, bytes, &trainer->adamw);
 }
 
+/* A row of conditions for each sample. */
+static int open_condition(fcl_trainer *trainer)
+{
+    const fcl_train_options *options = &trainer->options;
+    if (!options->condition)
+        return FCL_OK;
+    fcl_dataset_options which = {.count = options->data_count, .unlabeled = true};
+    int status = fcl_dataset_open(options->condition, &which, &trainer->condition_data);
+    if (status != FCL_OK)
+        return fcl_fail_within(status, "the conditions");
+    long long there = trainer->condition_data->count, wanted = trainer->data->count;
+    return there == wanted ? FCL_OK
+                           : fcl_fail(FCL_ERR_SHAPE, "%s has %lld conditions for the %lld samples of %s",
+                                      options->condition, there, wanted, trainer->data->name);
+}
+
 /* Where the rows come from, and who pairs them. */
 static int create_batches(fcl_trainer *trainer)
 {
@@ -119,8 +143,16 @@ static int create_batches(fcl_trainer *trainer)
     rows.labels = false;
     if (trainer->source_data)
         FCL_TRY(fcl_batch_create(trainer->device, trainer->source_data, &rows, &trainer->source));
-    return fcl_matcher_create(trainer->device, &trainer->batch,
-                              trainer->source_data ? &trainer->source : NULL, options, &trainer->matcher);
+    rows.stream = FCL_STREAM_BATCH; /* conditions come in the order of the data */
+    FCL_TRY(open_condition(trainer));
+    if (trainer->condition_data)
+        FCL_TRY(fcl_batch_create(trainer->device, trainer->condition_data, &rows, &trainer->condition));
+    fcl_matched matched = {
+        .data = &trainer->batch,
+        .source = trainer->source_data ? &trainer->source : NULL,
+        .condition = trainer->condition_data ? &trainer->condition : NULL,
+    };
+    return fcl_matcher_create(trainer->device, &matched, options, &trainer->matcher);
 }
 
 int fcl_trainer_setup(fcl_trainer *trainer)

@@ -33,6 +33,8 @@ void fcl_trainer_destroy(fcl_trainer **trainer)
     fcl_batch_destroy(&dying->batch);
     fcl_batch_destroy(&dying->source);
     fcl_dataset_destroy(&dying->source_data);
+    fcl_batch_destroy(&dying->condition);
+    fcl_dataset_destroy(&dying->condition_data);
     fcl_buffer_destroy(&dying->loss);
     fcl_buffer_destroy(&dying->gradients);
     for (int i = 0; i < FCL_STATES; i++)
@@ -59,6 +61,8 @@ static int run_part(fcl_trainer *trainer, int part)
     FCL_TRY(fcl_batch_prepare(&trainer->batch, trainer->step, first_row));
     if (trainer->source_data)
         FCL_TRY(fcl_batch_prepare(&trainer->source, trainer->step, first_row));
+    if (trainer->matcher)
+        FCL_TRY(fcl_matcher_prepare_part(trainer->matcher, trainer->step, first_row));
     int status = fcl_graph_run(trainer->graph);
     return status == FCL_OK ? status : fcl_fail_within(status, "step %lld", (long long)trainer->step + 1);
 }

@@ -20,6 +20,8 @@ struct fcl_trainer {
     fcl_batch batch;          /* where x1 and its labels come from */
     fcl_dataset *source_data; /* what x0 is drawn from; NULL: N(0, I) */
     fcl_batch source;         /* and where it comes from */
+    fcl_dataset *condition_data; /* of each sample; NULL: none */
+    fcl_batch condition;
     fcl_matcher *matcher;     /* NULL: x0 and x1 are paired as they come */
     int64_t pool_steps; /* steps whose rows are paired at once, and whose random numbers are of one step */
     fcl_graph *graph;   /* one part of a step: writes, or adds to, gradients and loss */

@@ -179,6 +179,25 @@ static void test_draws_follow_the_plan(void **state)
         &(fcl_cfm_options){.coupling = "partial", .reg = 0.5f, .mass = 0.4f, .coupling_tolerance = 1e-4f}, 1);
 }
 
+/* A bridge of rate s has the plan of reg = 2 s^2, however its rate is said. */
+static void test_bridge_sets_the_entropy(void **state)
+{
+    (void)state;
+    fcl_cfm_options options[] = {{.coupling = "sinkhorn", .reg = 0.5f},
+                                 {.coupling = "bridge", .path = "bridge", .sigma = 0.5f},
+                                 {.coupling = "bridge", .path = "bridge(1/2)"}};
+    int32_t row[POINTS], column[3][POINTS];
+    float report[FCL_TRANSPORT_REPORT];
+    for (int i = 0; i < 3; i++) {
+        drawing d;
+        assert_ok(fcl_cfm_check(&options[i]));
+        open_drawing(&d, &options[i], false);
+        draw(&d, 1, row, column[i], report);
+        assert_memory_equal(column[i], column[0], sizeof column[0]);
+        fcl_graph_destroy(&d.graph);
+    }
+}
+
 /* With little entropy the plan is the exact one; with colours it is so inside each of them. */
 static void test_little_entropy_is_exact(void **state)
 {
@@ -537,6 +556,8 @@ static void test_misuse_is_refused(void **state)
     refuse(options, "mass");
     options.objective = (fcl_cfm_options){.coupling = "partial", .relaxation = 1};
     refuse(options, "relaxation 1 has no use with the coupling partial");
+    options.objective = (fcl_cfm_options){.coupling = "bridge", .path = "bridge", .sigma = 1, .reg = 1};
+    refuse(options, "whose reg is 2 sigma^2");
     options.objective = (fcl_cfm_options){.coupling = "bridge"};
     refuse(options, "belongs to the path bridge");
     options = small();
@@ -571,6 +592,7 @@ int main(void)
         cmocka_unit_test(test_classes_are_paired_each_for_itself),
         cmocka_unit_test(test_steps_take_the_best_pairs),
         cmocka_unit_test(test_draws_follow_the_plan),
+        cmocka_unit_test(test_bridge_sets_the_entropy),
         cmocka_unit_test(test_little_entropy_is_exact),
         cmocka_unit_test(test_what_has_not_converged_is_told),
         cmocka_unit_test(test_conditions_keep_unlike_rows_apart),

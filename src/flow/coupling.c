@@ -49,13 +49,30 @@ fcl_tensor *fcl_coupling_cost(fcl_tensor *x0, fcl_tensor *x1)
 
 /* --- the entropic plans --- */
 
+/* The rate s of the options' Brownian bridge, whose tube is s/2 at its middle; 0: the path is none. */
+static double bridge_width(const fcl_cfm_options *options)
+{
+    static const char name[] = "bridge";
+    fcl_path *path;
+    size_t length = sizeof name - 1;
+    bool named = options->path && strncmp(options->path, name, length) == 0;
+    if (!named || (options->path[length] && options->path[length] != '('))
+        return 0;
+    if (fcl_path_create(options->path, (double)options->sigma, &path) != FCL_OK)
+        return 0;
+    double width = 2 * fcl_path_value(path, 0.5).tube;
+    fcl_path_destroy(&path);
+    return width;
+}
+
 /* The entropy's weight: the path's for a bridge, else as given, else a twentieth of the mean cost. */
 static fcl_tensor *entropy_weight(const fcl_coupling *coupling, const fcl_cfm_options *options,
                                   fcl_tensor *cost)
 {
     fcl_graph *graph = fcl_tensor_graph(cost);
-    if (coupling->uses & FCL_USES_SIGMA)
-        return fcl_constant(graph, 2 * options->sigma * options->sigma);
+    double width = coupling->uses & FCL_USES_SIGMA ? bridge_width(options) : 0;
+    if (width > 0)
+        return fcl_constant(graph, (float)(2 * width * width));
     return options->reg > 0 ? fcl_constant(graph, options->reg) : fcl_scale(fcl_mean(cost), 0.05f);
 }
 
@@ -107,12 +124,11 @@ static int check_use(const fcl_coupling *coupling, unsigned use, double value, c
 
 static int check_bridge(const fcl_cfm_options *options)
 {
-    if (!options->path || strcmp(options->path, "bridge") != 0)
-        return fcl_fail(FCL_ERR_ARGUMENT,
-                        "the coupling bridge belongs to the path bridge, not to the path %s",
-                        options->path ? options->path : fcl_path_name(0));
-    return options->sigma > 0 ? FCL_OK
-                              : fcl_fail(FCL_ERR_ARGUMENT, "the coupling bridge needs a sigma above 0");
+    return bridge_width(options) > 0
+               ? FCL_OK
+               : fcl_fail(FCL_ERR_ARGUMENT,
+                          "the coupling bridge belongs to the path bridge, not to the path %s",
+                          options->path ? options->path : fcl_path_name(0));
 }
 
 int fcl_coupling_check(const fcl_cfm_options *options)

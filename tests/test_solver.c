@@ -206,9 +206,10 @@ static double device_error(fcl_device *device, const fcl_tableau *tableau, int s
     double error = 0;
     for (int64_t i = 0; i < count; i++)
         x[i] = (float)logistic_start(i, count);
-    fcl_solver_stats stats = solve(
-        device, logistic, NULL,
-        (fcl_solver_options){.solver = tableau->name, .steps = steps, .w = tableau->noise ? "0" : NULL}, count, 1, x);
+    fcl_solver_stats stats =
+        solve(device, logistic, NULL,
+              (fcl_solver_options){.solver = tableau->name, .steps = steps, .w = tableau->noise ? "0" : NULL},
+              count, 1, x);
     assert_int_equal(stats.nfe_minimum, evaluations(tableau, steps));
     assert_int_equal(stats.nfe_maximum, evaluations(tableau, steps));
     assert_int_equal(stats.evaluations, evaluations(tableau, steps));
@@ -482,6 +483,90 @@ static void labels_stay_with_their_rows(void **state)
     free(x);
 }
 
+/* The way of others, in double: one step size for the whole batch, chosen by the error's rms over all of it,
+ * with the same pair and the same controller. Returns the worst error at t = 1; *nfe: evaluations of each
+ * sample. */
+static double whole_batch(int count, const float *start, double tolerance, int64_t *nfe)
+{
+    const fcl_tableau *tableau = fcl_tableau_find("dopri5");
+    double y[64], y_new[64], k[7][64], t = 0, h = 0.01, before = 1, worst = 0;
+    for (int i = 0; i < count; i++)
+        y[i] = start[2 * i];
+    for (*nfe = 2; t < 1;
+         *nfe += tableau->stages - 1) { /* as much as the device's counts for the first step */
+        double sum = 0, length = h > 1 - t ? 1 - t : h;
+        for (int i = 0; i < count; i++) {
+            double error = 0, l = start[2 * i + 1];
+            for (int s = 0; s < tableau->stages; s++) {
+                double at = y[i];
+                for (int j = 0; j < s; j++)
+                    at += length * tableau->a[s * (s - 1) / 2 + j] * k[j][i];
+                k[s][i] = l * (t + tableau->c[s] * length - at);
+                error += length * tableau->b_error[s] * k[s][i];
+                y_new[i] = at; /* the last stage's */
+            }
+            /* beside y a row holds l, whose error is 0 */
+            sum += pow(error / (tolerance + tolerance * fmax(fabs(y[i]), fabs(y_new[i]))), 2) / (2 * count);
+        }
+        double norm = sqrt(sum),
+               factor = 0.9 * pow(fmax(norm, 1e-6), -0.7 / 5) * pow(fmax(before, 1e-4), 0.4 / 5);
+        if (norm <= 1) {
+            memcpy(y, y_new, sizeof y);
+            t += length;
+            before = norm;
+        }
+        h = length * fmin(fmax(factor, 0.2), norm <= 1 ? 5 : 0.9);
+    }
+    for (int i = 0; i < count; i++)
+        worst = fmax(worst, fabs(y[i] - stiff_solution(start[2 * i], start[2 * i + 1], 1)));
+    return worst;
+}
+
+/* A few stiff samples among easy ones: at the same worst error each sample has fewer evaluations than where
+ * the stiff ones choose the step for all. */
+static void steps_of_their_own_need_fewer_evaluations(void **state)
+{
+    enum { B = 32 };
+    float start[2 * B], x[2 * B];
+    double worst = 0, tolerance = 1e-2, whole_error;
+    int64_t whole_nfe;
+    if (rows(*state, B) < B)
+        return;
+    for (int i = 0; i < B; i++) {
+        start[2 * i] = (float)sin(i);
+        start[2 * i + 1] = i % 16 == 7 ? 150 : 0.5f + 0.1f * (float)i;
+    }
+    fcl_solver_options options = {.solver = "dopri5", .rtol = 1e-4, .atol = 1e-4};
+    fcl_solver_stats stats = solve(*state, stiff_velocity, NULL, options, B, 2, memcpy(x, start, sizeof x));
+    for (int i = 0; i < B; i++)
+        worst = fmax(worst, fabs(x[2 * i] - stiff_solution(start[2 * i], start[2 * i + 1], 1)));
+    while ((whole_error = whole_batch(B, start, tolerance, &whole_nfe)) > worst && tolerance > 1e-10)
+        tolerance /= 1.2;
+    print_message("worst error %.2g: %.0f evaluations a sample; whole-batch control %.2g: %d\n", worst,
+                  stats.nfe_mean, whole_error, (int)whole_nfe);
+    assert_true(whole_error <= worst);
+    assert_true(stats.nfe_mean < 0.5 * (double)whole_nfe);
+}
+
+/* What a narrow network's step needs fits into one kernel, which takes all of the steps. */
+static void a_fixed_solve_is_one_launch(void **state)
+{
+    fcl_solver *euler = make(*state, logistic, NULL, (fcl_solver_options){.steps = 4}, 3, 1);
+    bool repeats = fcl_graph_describe(euler->fixed.graph).repeats; /* on CPUs */
+    fcl_solver_destroy(&euler);
+    for (int row = 0; fcl_solver_name(row); row++) {
+        const char *name = fcl_solver_name(row);
+        if (fcl_solver_is_adaptive(name) || fcl_solver_is_stochastic(name))
+            continue;
+        fcl_solver_options options = {.solver = name, .steps = 4, .grid = "edm"};
+        fcl_solver *solver = make(*state, logistic, NULL, options, 3, 1);
+        assert_int_equal(fcl_graph_describe(solver->fixed.graph).repeats, repeats);
+        if (solver->first.graph)
+            assert_int_equal(fcl_graph_describe(solver->first.graph).repeats, repeats);
+        fcl_solver_destroy(&solver);
+    }
+}
+
 static void smaller_tolerances_give_smaller_errors(void **state)
 {
     double error[2];
@@ -667,6 +752,8 @@ int main(void)
         cmocka_unit_test(stiff_samples_do_not_slow_easy_ones),
         cmocka_unit_test(rows_that_wait_for_a_lane_keep_their_bits),
         cmocka_unit_test(labels_stay_with_their_rows),
+        cmocka_unit_test(steps_of_their_own_need_fewer_evaluations),
+        cmocka_unit_test(a_fixed_solve_is_one_launch),
         cmocka_unit_test(smaller_tolerances_give_smaller_errors),
         cmocka_unit_test(the_last_step_ends_on_the_end),
         cmocka_unit_test(a_first_step_that_overflows_is_shortened),

@@ -48,10 +48,14 @@ def train(o, data, coupling, seed):
 
 
 def evaluate(o, folder, data, seed):
-    """The metrics of a run: W2 squared, its floor squared, and the others by their names."""
-    text = call(o.flowcl, "eval", folder, data, "--json", "--metrics", METRICS, "--n", o.points, "--points", o.points,
-                "--seed", 1000 + seed, "--data-seed", 1000 + seed, "--steps", 100, stdout=subprocess.PIPE)
-    metrics = json.loads(text)["metrics"]
+    """The metrics of a run: W2 squared, its floor squared, and the others by their names. Kept in its folder."""
+    kept = folder / f"eval-{o.steps}-{o.points}.json"
+    if not kept.exists():
+        text = call(o.flowcl, "eval", folder, data, "--json", "--metrics", METRICS, "--n", o.points, "--points",
+                    o.points, "--seed", 1000 + seed, "--data-seed", 1000 + seed, "--steps", 100,
+                    stdout=subprocess.PIPE)
+        kept.write_text(text, encoding="utf-8")
+    metrics = json.loads(kept.read_text(encoding="utf-8"))["metrics"]
     found = {name: metric["value"] for name, metric in metrics.items()}
     return found | {"w2": found["w2"] ** 2, "floor": metrics["w2"]["floor"] ** 2}
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@ static const subcommand *const commands[] = {
     &devices_command,
     &train_command,
     &sample_command,
+    &likelihood_command,
     &eval_command,
     &info_command,
     &bench_command,
@@ -61,6 +63,11 @@ int tool_print_json(json_t *object)
     int status = json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) || putchar('\n') == EOF;
     json_decref(object);
     return status ? tool_fail("cannot write to standard output: %s", strerror(errno)) : EXIT_DONE;
+}
+
+json_t *tool_real_json(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
 }
 
 json_t *tool_shape_json(fcl_shape shape)

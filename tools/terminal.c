@@ -1,5 +1,6 @@
 #include "terminal.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,13 +46,15 @@ static void format_rate(double rate, char *text, size_t size)
 /* "412/5000  loss 0.4312  81.3k samples/s  0:12 left" */
 static void format_state(const progress *bar, const progress_state *state, bool done, char *text, size_t size)
 {
-    char total[24], rate[32] = "?", time[32];
+    char total[24], rate[32] = "?", time[32], loss[48] = "";
     int digits = snprintf(total, sizeof total, "%lld", (long long)bar->total);
     if (state->samples_per_second > 0)
         format_rate(state->samples_per_second, rate, sizeof rate);
     format_seconds(done ? state->seconds : state->seconds_left, time, sizeof time);
-    snprintf(text, size, "%*lld/%s  loss %#.4g  %s samples/s  %s%s", digits, (long long)state->step, total,
-             state->loss, rate, time, done ? "" : " left");
+    if (!isnan(state->loss))
+        snprintf(loss, sizeof loss, "loss %#.4g  ", state->loss);
+    snprintf(text, size, "%*lld/%s  %s%s samples/s  %s%s", digits, (long long)state->step, total, loss, rate,
+             time, done ? "" : " left");
 }
 
 static void draw(progress *bar, const progress_state *state, bool done)

@@ -30,7 +30,7 @@ typedef struct subcommand {
     int (*run)(const tool_call *call);                 /* returns an exit status */
 } subcommand;
 
-extern const subcommand devices_command, train_command, sample_command, eval_command, info_command, bench_command,
+extern const subcommand devices_command, train_command, sample_command, likelihood_command, eval_command, info_command, bench_command,
     bench_device_command, tune_command, tune_candidate_command;
 
 /* "flowcl: sentence" on standard error; returns EXIT_FAILED, so that a subcommand can end with it. */
@@ -42,6 +42,9 @@ int tool_fail_usage(const subcommand *command, const char *format, ...) __attrib
 
 /* Prints one JSON object on standard output and releases it. Returns an exit status. */
 int tool_print_json(json_t *object);
+
+/* A number, null where it is NaN or infinite. */
+json_t *tool_real_json(double value);
 
 /* A shape as [2000, 2], and as "(2000, 2)". */
 json_t *tool_shape_json(fcl_shape shape);

@@ -58,6 +58,12 @@ FCL_API void fcl_dataset_destroy(fcl_dataset **dataset);
  * so many. */
 FCL_API int fcl_dataset_take(const fcl_dataset *dataset, int64_t first, int64_t count, fcl_array **array);
 
+/* The same of a set of bytes, dequantised: each number anywhere in the 2/256 that its byte stands for,
+ * (byte + u)/128 - 1 with u uniform in (0, 1), so that a density of them has a meaning (Theis et al. 2016). u is
+ * drawn by `seed` and the number's place in the set. FCL_ERR_ARGUMENT also for a set of floats. */
+FCL_API int fcl_dataset_dequantise(const fcl_dataset *dataset, int64_t first, int64_t count, uint64_t seed,
+                                   fcl_array **array);
+
 /* `count` samples in a random order, none twice: of the class `label`, or of all where it is below 0. Another seed
  * is another draw. *labels (count), to be released by fcl_free, or NULL where the set has none; `labels` may be
  * NULL. FCL_ERR_ARGUMENT where there are not so many. */

@@ -47,6 +47,23 @@ typedef struct fcl_flow_picture {
  * FCL_ERR_SHAPE where shapes do not fit, else as fcl_samples_write. */
 FCL_API int fcl_flow_picture_write(const char *path, const fcl_flow_picture *picture);
 
+/* A number of each sample: its log density, its weight. */
+typedef struct fcl_column {
+    const char *name;
+    const float *values; /* n */
+} fcl_column;
+
+/* Writes columns beside samples (n, ...), or alone where these are NULL:
+ *     .npz   the samples as "x", each column as an array (n) of its name
+ *     .csv   a heading x1, x2, ..., NAME, ..., then a sample a line with its columns last
+ *     .npy   alone: (n, count); else, as .png, the samples alone, and each column in a file beside it,
+ *            "samples.NAME.npy" for "samples.npy"
+ * Errors as fcl_samples_write. */
+FCL_API int fcl_columns_write(const char *path, int64_t n, const fcl_array *samples, int count,
+                              const fcl_column *columns);
+/* Where fcl_columns_write puts a column that stands beside samples. Released by fcl_free. */
+FCL_API char *fcl_columns_path(const char *path, const char *name);
+
 /* A chart of the loss over the steps: the values faint, their moving mean strong, on a logarithmic scale. */
 typedef struct fcl_loss_chart {
     const double *step, *loss; /* `count` of each, steps ascending */

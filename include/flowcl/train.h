@@ -221,6 +221,9 @@ typedef struct fcl_sample_options {
     int batch;         /* samples at once; 0: as memory allows */
     const char *times; /* keep the samples at these times, see fcl_times_read, or "steps": at each of the grid, a
                           whole trajectory. NULL: at the end only. No row of the table */
+    fcl_divergence_options divergence; /* of log densities: see flow.h */
+    void (*progress)(void *data, int64_t done, int64_t n); /* after each batch; or NULL */
+    void *progress_data;
 } fcl_sample_options;
 
 FCL_API extern const fcl_option fcl_sample_table[];
@@ -255,6 +258,25 @@ FCL_API int fcl_sample_energy(fcl_device *device, const fcl_checkpoint *checkpoi
 FCL_API int fcl_transport(fcl_device *device, const fcl_checkpoint *checkpoint,
                           const fcl_sample_options *options, const fcl_array *x, const int32_t *label,
                           bool backward, fcl_array **result, fcl_sample_stats *stats);
+
+/* --- log densities (see flow.h) ---
+ * *density (n, 2): of each sample log p, in nats, and the standard error of Hutchinson's estimate, 0 for the exact
+ * divergence and NaN for one probe. options->divergence says which; options->seed draws the probes.
+ * FCL_ERR_ARGUMENT also where the source is not N(0, I): its density is not known. FCL_ERR_NUMERIC: as fcl_sample;
+ * an unfinished sample's log p is NaN. */
+
+/* Of given samples `x` (n, sample shape), with `label` as in fcl_transport. */
+FCL_API int fcl_log_density(fcl_device *device, const fcl_checkpoint *checkpoint,
+                            const fcl_sample_options *options, const fcl_array *x, const int32_t *label,
+                            fcl_array **density, fcl_sample_stats *stats);
+/* fcl_sample with the log density of each sample, carried along in the same solve. */
+FCL_API int fcl_sample_density(fcl_device *device, const fcl_checkpoint *checkpoint,
+                               const fcl_sample_options *options, fcl_array **samples, fcl_array **density,
+                               fcl_sample_stats *stats);
+
+/* -log p of a picture of 8-bit numbers, dequantised by fcl_dataset_dequantise, in bits per number:
+ * -log p / (size ln 2) + 7, as the numbers of a byte lie 2/256 apart. */
+FCL_API double fcl_bits_per_dimension(double log_density, int64_t size);
 
 #ifdef __cplusplus
 }

@@ -155,8 +155,15 @@ int fcl_csv_read(const char *path, fcl_array **array)
 
 int fcl_csv_write(const char *path, const fcl_array *array)
 {
+    return fcl_csv_write_headed(path, NULL, array);
+}
+
+int fcl_csv_write_headed(const char *path, const char *heading, const fcl_array *array)
+{
     fcl_file file;
     FCL_TRY(fcl_file_create(path, &file));
+    if (heading)
+        fcl_file_format(&file, "%s\n", heading);
     int64_t size = fcl_shape_size(array->shape);
     int64_t rows = array->shape.rank > 0 ? array->shape.dim[0] : 1;
     int64_t columns = rows > 0 ? size / rows : 0;

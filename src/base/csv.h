@@ -11,5 +11,7 @@ int fcl_csv_read(const char *path, fcl_array **array);
 /* Writes a row for each index of the first dimension, the others side by side; 9 digits give each float back.
  */
 int fcl_csv_write(const char *path, const fcl_array *array);
+/* The same below a line of column names. */
+int fcl_csv_write_headed(const char *path, const char *heading, const fcl_array *array);
 
 #endif

@@ -15,7 +15,7 @@
 
 enum {
     DEFAULT_PROBES = 8,
-    FEW = 8,          /* so many tangents are swept one by one: then narrow networks stay one kernel */
+    FEW = 2,          /* tangents swept one by one: a narrow network stays one kernel */
     NUMBERS = 1 << 23 /* about the most that the tangents of one sweep hold */
 };
 
@@ -76,11 +76,26 @@ const fcl_option fcl_divergence_table[] = {
 };
 /* clang-format on */
 
+static bool is_exact(const fcl_divergence_options *options)
+{
+    return fcl_row_index(fcl_divergence_name, options->divergence) == 0;
+}
+
+static int64_t probe_count(const fcl_divergence_options *options, int64_t size)
+{
+    return is_exact(options) ? size : options->probes ? options->probes : DEFAULT_PROBES;
+}
+
+int64_t fcl_divergence_tangents(const fcl_divergence_options *options, int64_t size)
+{
+    int64_t probes = probe_count(options, size);
+    return probes <= FEW ? 1 : probes;
+}
+
 int fcl_divergence_check(const fcl_divergence_options *options)
 {
     FCL_TRY(fcl_options_check(fcl_divergence_table, options));
-    bool exact = fcl_row_index(fcl_divergence_name, options->divergence) == 0;
-    if (exact && (options->probes || options->probe))
+    if (is_exact(options) && (options->probes || options->probe))
         return fcl_fail(FCL_ERR_ARGUMENT,
                         "the exact divergence draws no probes: probes and probe belong to hutchinson");
     return FCL_OK;
@@ -230,7 +245,7 @@ static int create(fcl_device *device, fcl_velocity velocity, void *data,
 
 static int check_extent(int64_t batch, int64_t size, const fcl_divergence_options *options)
 {
-    int64_t probes = options->probes ? options->probes : DEFAULT_PROBES;
+    int64_t probes = probe_count(options, size);
     if (batch < 1 || size < 1 || batch > INT32_MAX || size > INT32_MAX / batch - probes)
         return fcl_fail(FCL_ERR_ARGUMENT,
                         "log densities of batches (%lld, %lld): at least (1, 1), and less than 2^31 numbers",
@@ -252,8 +267,8 @@ int fcl_likelihood_create(fcl_device *device, fcl_velocity velocity, void *data,
         return fcl_fail(FCL_ERR_ARGUMENT, "a log density goes along the flow's own paths: %s adds noise to them",
                         options->solver.solver);
     FCL_TRY(check_extent(batch, size, divergence));
-    bool exact = fcl_row_index(fcl_divergence_name, divergence->divergence) == 0;
-    int probes = exact ? (int)size : divergence->probes ? divergence->probes : DEFAULT_PROBES;
+    bool exact = is_exact(divergence);
+    int probes = (int)probe_count(divergence, size);
     fcl_likelihood *created = fcl_zalloc(sizeof *created);
     *created = (fcl_likelihood){
         .batch = batch,
@@ -285,7 +300,7 @@ void fcl_likelihood_destroy(fcl_likelihood **likelihood)
     *likelihood = NULL;
 }
 
-const fcl_solver *fcl_likelihood_solver(const fcl_likelihood *likelihood)
+fcl_solver *fcl_likelihood_solver(fcl_likelihood *likelihood)
 {
     return likelihood->solver;
 }
@@ -340,7 +355,8 @@ int fcl_likelihood_run(fcl_likelihood *likelihood, const float *x_in, uint64_t f
         const float *end = state_of(likelihood, row);
         double error, change = mean_change(likelihood, end + size, &error);
         double source = fcl_log_normal(likelihood->backward ? end : x_in + row * size, size);
-        log_density[row] = source + (likelihood->backward ? -change : change);
+        bool there = fcl_solver_arrived(likelihood->solver, likelihood->state, row);
+        log_density[row] = !there ? NAN : source + (likelihood->backward ? -change : change);
         if (standard_error)
             standard_error[row] = error;
         if (x_out)

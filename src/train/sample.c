@@ -111,7 +111,7 @@ static int move(fcl_sampler *sampler, const int32_t *label, fcl_array **x, fcl_s
 
 static int run_with(fcl_device *device, const fcl_checkpoint *checkpoint, fcl_buffer *weights,
                     const fcl_sample_options *options, const int32_t *label, unsigned flags, fcl_array **x,
-                    fcl_sample_stats *stats)
+                    fcl_array *density, fcl_sample_stats *stats)
 {
     const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
     fcl_state state = options->ema != FCL_OFF && info->has_ema ? FCL_STATE_EMA : FCL_STATE_WEIGHTS;
@@ -120,6 +120,7 @@ static int run_with(fcl_device *device, const fcl_checkpoint *checkpoint, fcl_bu
     double seconds = 0;
     FCL_TRY(fcl_sampler_create(device, info->model, weights, &info->options->objective, options, flags,
                                (*x)->shape.dim[0], &sampler));
+    fcl_sampler_collect(sampler, density ? density->data : NULL);
     int status = stats ? fcl_sampler_prepare(sampler, &seconds) : FCL_OK;
     if (status == FCL_OK)
         status = move(sampler, label, x, stats);
@@ -129,23 +130,22 @@ static int run_with(fcl_device *device, const fcl_checkpoint *checkpoint, fcl_bu
     return status;
 }
 
-/* Moves `x` in place; on failure it is destroyed, unless samples are only unfinished. */
-static int run(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
-               const int32_t *label, unsigned flags, fcl_array **x, fcl_sample_stats *stats)
+int fcl_sample_run(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
+                   const int32_t *label, unsigned flags, fcl_array **x, fcl_array *density,
+                   fcl_sample_stats *stats)
 {
     fcl_buffer *weights = NULL;
     const fcl_params *params = fcl_model_params(fcl_checkpoint_describe(checkpoint)->model);
     int status = fcl_buffer_create(device, fcl_params_bytes(params), &weights);
     if (status == FCL_OK)
-        status = run_with(device, checkpoint, weights, options, label, flags, x, stats);
+        status = run_with(device, checkpoint, weights, options, label, flags, x, density, stats);
     fcl_buffer_destroy(&weights);
     if (status != FCL_OK && status != FCL_ERR_NUMERIC)
         fcl_array_destroy(x);
     return status;
 }
 
-/* x0 (n, D) of the source that the options name, else of the one that the model was trained with. */
-static int draw_start(const fcl_checkpoint_info *info, const fcl_sample_options *options, float *x)
+int fcl_sample_start(const fcl_checkpoint_info *info, const fcl_sample_options *options, float *x)
 {
     const char *source = options->source ? options->source : info->options->source;
     fcl_dataset *set;
@@ -186,10 +186,11 @@ int fcl_sample(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_s
     FCL_TRY(fcl_sample_check(&filled));
     FCL_TRY(check_score(info, &filled));
     FCL_TRY(fcl_samples_create(info->sample, filled.n, samples));
-    int status = draw_start(info, &filled, (*samples)->data);
+    int status = fcl_sample_start(info, &filled, (*samples)->data);
     if (status != FCL_OK)
         fcl_array_destroy(samples);
-    return status == FCL_OK ? run(device, checkpoint, &filled, NULL, 0, samples, stats) : status;
+    return status == FCL_OK ? fcl_sample_run(device, checkpoint, &filled, NULL, 0, samples, NULL, stats)
+                            : status;
 }
 
 /* From (n, D + 1) ends with their energies and the starts to energy and what it has beyond the straight way.
@@ -228,11 +229,11 @@ int fcl_sample_energy(fcl_device *device, const fcl_checkpoint *checkpoint, cons
     if (status == FCL_OK)
         status = fcl_array_create(FCL_SHAPE(filled.n, 2), energy);
     if (status == FCL_OK)
-        status = draw_start(info, &filled, x0->data);
+        status = fcl_sample_start(info, &filled, x0->data);
     if (status == FCL_OK) {
         for (int64_t i = 0; i < filled.n; i++)
             memcpy(x->data + i * (size + 1), x0->data + i * size, (size_t)size * sizeof(float));
-        status = run(device, checkpoint, &filled, NULL, FCL_SAMPLER_ENERGY, &x, NULL);
+        status = fcl_sample_run(device, checkpoint, &filled, NULL, FCL_SAMPLER_ENERGY, &x, NULL, NULL);
     }
     if (status == FCL_OK) {
         set_energy(x0, x, *energy);
@@ -254,23 +255,30 @@ static int check_labels(const fcl_checkpoint_info *info, const int32_t *label, i
     return FCL_OK;
 }
 
-int fcl_transport(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
-                  const fcl_array *x, const int32_t *label, bool backward, fcl_array **result,
-                  fcl_sample_stats *stats)
+int fcl_sample_take(const fcl_checkpoint_info *info, const fcl_array *x, const int32_t *label,
+                    fcl_array **copy)
 {
-    fcl_sample_options filled = *options;
-    const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
     int64_t n = x->shape.rank ? x->shape.dim[0] : 0, size = fcl_shape_size(info->sample);
-    *result = NULL;
-    fcl_options_defaults(fcl_sample_table, &filled);
-    FCL_TRY(fcl_sample_check(&filled));
-    FCL_TRY(check_score(info, &filled));
     if (n < 1 || fcl_shape_size(x->shape) != n * size)
         return fcl_fail(FCL_ERR_SHAPE,
                         "%lld numbers in %lld rows are no samples of the model, which have %lld each",
                         (long long)fcl_shape_size(x->shape), (long long)n, (long long)size);
     FCL_TRY(check_labels(info, label, n));
-    FCL_TRY(fcl_samples_create(info->sample, n, result));
-    memcpy((*result)->data, x->data, (size_t)(n * size) * sizeof(float));
-    return run(device, checkpoint, &filled, label, backward ? FCL_SAMPLER_BACKWARD : 0, result, stats);
+    FCL_TRY(fcl_samples_create(info->sample, n, copy));
+    memcpy((*copy)->data, x->data, (size_t)(n * size) * sizeof(float));
+    return FCL_OK;
+}
+
+int fcl_transport(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
+                  const fcl_array *x, const int32_t *label, bool backward, fcl_array **result,
+                  fcl_sample_stats *stats)
+{
+    fcl_sample_options filled = *options;
+    *result = NULL;
+    fcl_options_defaults(fcl_sample_table, &filled);
+    FCL_TRY(fcl_sample_check(&filled));
+    FCL_TRY(check_score(fcl_checkpoint_describe(checkpoint), &filled));
+    FCL_TRY(fcl_sample_take(fcl_checkpoint_describe(checkpoint), x, label, result));
+    return fcl_sample_run(device, checkpoint, &filled, label, backward ? FCL_SAMPLER_BACKWARD : 0, result,
+                          NULL, stats);
 }

@@ -9,7 +9,8 @@ typedef struct fcl_sampler fcl_sampler;
 
 enum {
     FCL_SAMPLER_BACKWARD = 1,
-    FCL_SAMPLER_ENERGY = 2 /* rows have D + 1 numbers: the last, from 0 on, collects int |v|^2 dt */
+    FCL_SAMPLER_ENERGY = 2, /* rows have D + 1 numbers: the last, from 0 on, collects int |v|^2 dt */
+    FCL_SAMPLER_DENSITY = 4 /* see fcl_sampler_collect; with neither energy nor times */
 };
 
 /* `weights` has the layout of the model's parameters and outlives the sampler; its content may change. `most`
@@ -27,6 +28,9 @@ fcl_solver_options fcl_sampler_solver(const fcl_sample_options *options, unsigne
 /* options->times is "steps". */
 bool fcl_sampler_each_step(const fcl_sample_options *options);
 
+/* Where runs put the log density of each sample and its standard error: (n, 2). */
+void fcl_sampler_collect(fcl_sampler *sampler, float *density);
+
 /* How many times options->times names; 0: none. */
 int fcl_sampler_times(const fcl_sampler *sampler);
 
@@ -34,6 +38,18 @@ int fcl_sampler_times(const fcl_sampler *sampler);
  * D). `label` (n), or NULL: as the options say. `stats` may be NULL. FCL_ERR_NUMERIC: see fcl_sample. */
 int fcl_sampler_run(fcl_sampler *sampler, float *x, const int32_t *label, int64_t n, float *x_times,
                     fcl_sample_stats *stats);
+
+/* Moves the samples x of a checkpoint in place, by options that are checked, or puts those at all times
+ * there; with FCL_SAMPLER_DENSITY into `density` (n, 2), too. On failure x is destroyed, unless samples are
+ * only unfinished. */
+int fcl_sample_run(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
+                   const int32_t *label, unsigned flags, fcl_array **x, fcl_array *density,
+                   fcl_sample_stats *stats);
+/* x0 (n, D) of the source that the options name, else of the one that the model was trained with. */
+int fcl_sample_start(const fcl_checkpoint_info *info, const fcl_sample_options *options, float *x);
+/* A copy of x and its labels checked to be samples of the model. */
+int fcl_sample_take(const fcl_checkpoint_info *info, const fcl_array *x, const int32_t *label,
+                    fcl_array **copy);
 
 /* Zeros, (n, sample shape). */
 int fcl_samples_create(fcl_shape sample, int64_t n, fcl_array **array);

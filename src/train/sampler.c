@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -21,6 +22,13 @@ struct fcl_sampler {
     int32_t label;  /* of every sample; -1: each class in turn */
     uint64_t seed;  /* of a stochastic solver's noise */
     double created; /* when its making began */
+    void (*progress)(void *data, int64_t done, int64_t n);
+    void *progress_data;
+
+    /* with log densities */
+    fcl_likelihood *likelihood; /* has the solver; else NULL */
+    double *part_density, *part_error;
+    float *density; /* (n, 2), the caller's */
 };
 
 static double now(void)
@@ -55,7 +63,15 @@ static fcl_tensor *velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_ten
     return fcl_model_velocity(sampler->model, to->leaves, x, t, to->label);
 }
 
-/* As many rows at once as hold about a million numbers. */
+/* What a row counts for: its numbers, or an eighth of those that are swept with it, which are not kept long.
+ */
+static int64_t row_numbers(const fcl_sample_options *options, int64_t size, unsigned flags)
+{
+    int64_t tangents = flags & FCL_SAMPLER_DENSITY ? fcl_divergence_tangents(&options->divergence, size) : 1;
+    return tangents < 8 ? size : tangents < INT32_MAX / size ? tangents * size / 8 : INT32_MAX;
+}
+
+/* As many rows at once as hold about a million numbers of `size` each. */
 static int64_t part_rows(const fcl_sample_options *options, int64_t size, int64_t most)
 {
     enum { NUMBERS = 1 << 20, MOST_ROWS = 16384 };
@@ -146,6 +162,30 @@ static int read_times(const fcl_sample_options *options, const fcl_solver_option
                                           (long long)sampler->rows, sampler->time_count);
 }
 
+static int create_likelihood(fcl_device *device, const fcl_sample_options *options,
+                             const fcl_solver_options *how, fcl_predictor *predictor, fcl_sampler *sampler)
+{
+    fcl_likelihood_options with = {.solver = *how, .divergence = options->divergence, .seed = options->seed};
+    sampler->part_density = fcl_zalloc((size_t)sampler->rows * sizeof(double));
+    sampler->part_error = fcl_zalloc((size_t)sampler->rows * sizeof(double));
+    FCL_TRY(fcl_likelihood_create(device, fcl_predictor_velocity, predictor, &with, sampler->rows,
+                                  sampler->size, &sampler->likelihood));
+    sampler->solver = fcl_likelihood_solver(sampler->likelihood);
+    return FCL_OK;
+}
+
+static int create_solver(fcl_device *device, const fcl_sample_options *options, const fcl_solver_options *how,
+                         unsigned flags, fcl_predictor *predictor, fcl_sampler *sampler)
+{
+    fcl_energy_flow with_energy = {fcl_predictor_velocity, predictor};
+    bool energy = flags & FCL_SAMPLER_ENERGY;
+    if (flags & FCL_SAMPLER_DENSITY)
+        return create_likelihood(device, options, how, predictor, sampler);
+    return fcl_solver_create(device, energy ? fcl_energy_velocity : fcl_predictor_velocity,
+                             energy ? (void *)&with_energy : predictor, how, sampler->rows, sampler->size,
+                             &sampler->solver);
+}
+
 static int create(fcl_device *device, fcl_buffer *weights, const fcl_cfm_options *objective,
                   const fcl_sample_options *options, unsigned flags, fcl_sampler *sampler)
 {
@@ -157,17 +197,13 @@ static int create(fcl_device *device, fcl_buffer *weights, const fcl_cfm_options
     call to = {.sampler = sampler, .weights = weights};
     paths along = {0};
     int status = create_predictor(objective, options, &to, &along);
-    fcl_energy_flow with_energy = {fcl_predictor_velocity, along.predictor};
-    bool energy = flags & FCL_SAMPLER_ENERGY;
     if (status == FCL_OK && fcl_solver_is_stochastic(options->solver)) {
         how.path = options->path ? options->path : objective->path;
         how.path_width = options->path ? 0 : (double)objective->sigma;
         fcl_predictor_range(along.predictor, &how.v_from, &how.v_until);
     }
     if (status == FCL_OK)
-        status = fcl_solver_create(device, energy ? fcl_energy_velocity : fcl_predictor_velocity,
-                                   energy ? (void *)&with_energy : along.predictor, &how, sampler->rows,
-                                   sampler->size, &sampler->solver);
+        status = create_solver(device, options, &how, flags, along.predictor, sampler);
     destroy_predictor(&along);
     fcl_free(to.leaves);
     return status == FCL_OK ? read_times(options, &how, sampler) : status;
@@ -182,7 +218,9 @@ int fcl_sampler_create(fcl_device *device, const fcl_model *model, fcl_buffer *w
     created->model = model;
     created->seed = options->seed;
     created->size = fcl_shape_size(fcl_model_sample(model)) + (flags & FCL_SAMPLER_ENERGY ? 1 : 0);
-    created->rows = part_rows(options, created->size, most);
+    created->rows = part_rows(options, row_numbers(options, created->size, flags), most);
+    created->progress = options->progress;
+    created->progress_data = options->progress_data;
     created->part = fcl_zalloc((size_t)(created->rows * created->size) * sizeof(float));
     created->part_labels = fcl_zalloc((size_t)created->rows * sizeof(int32_t));
     *sampler = created;
@@ -197,8 +235,13 @@ void fcl_sampler_destroy(fcl_sampler **sampler)
     fcl_sampler *dying = *sampler;
     if (!dying)
         return;
-    fcl_solver_destroy(&dying->solver);
+    if (dying->likelihood)
+        fcl_likelihood_destroy(&dying->likelihood);
+    else
+        fcl_solver_destroy(&dying->solver);
     fcl_buffer_destroy(&dying->labels);
+    free(dying->part_density);
+    free(dying->part_error);
     free(dying->part);
     free(dying->times);
     free(dying->part_times);
@@ -259,10 +302,40 @@ int fcl_sampler_times(const fcl_sampler *sampler)
     return sampler->time_count;
 }
 
+static bool arrived(const fcl_sampler *sampler, int64_t row)
+{
+    return sampler->likelihood ? !isnan(sampler->part_density[row])
+                               : fcl_solver_arrived(sampler->solver, sampler->part, row);
+}
+
 static void count_unfinished(const fcl_sampler *sampler, int64_t count, fcl_sample_stats *stats)
 {
     for (int64_t row = 0; row < count; row++)
-        stats->unfinished += !fcl_solver_arrived(sampler->solver, sampler->part, row);
+        stats->unfinished += !arrived(sampler, row);
+}
+
+void fcl_sampler_collect(fcl_sampler *sampler, float *density)
+{
+    sampler->density = density;
+}
+
+static int solve_density(fcl_sampler *sampler, int64_t first, int64_t count)
+{
+    int status = fcl_likelihood_run(sampler->likelihood, sampler->part, (uint64_t)first, sampler->part,
+                                    sampler->part_density, sampler->part_error, NULL);
+    for (int64_t i = 0; i < count; i++) {
+        sampler->density[2 * (first + i)] = (float)sampler->part_density[i];
+        sampler->density[2 * (first + i) + 1] = (float)sampler->part_error[i];
+    }
+    return status;
+}
+
+static int solve(fcl_sampler *sampler, int64_t first, int64_t count)
+{
+    if (sampler->likelihood)
+        return solve_density(sampler, first, count);
+    return fcl_solver_run_times(sampler->solver, sampler->part, sampler->time_count, sampler->times,
+                                sampler->part_times, sampler->part, NULL);
 }
 
 /* Goes on where samples are unfinished. */
@@ -273,8 +346,7 @@ static int run_part(fcl_sampler *sampler, float *x, const int32_t *label, int64_
     FCL_TRY(write_labels(sampler, label, first, count));
     fill_part(sampler, rows, count);
     fcl_solver_random(sampler->solver, sampler->seed, (uint64_t)first);
-    int status = fcl_solver_run_times(sampler->solver, sampler->part, sampler->time_count, sampler->times,
-                                      sampler->part_times, sampler->part, NULL);
+    int status = solve(sampler, first, count);
     if (status != FCL_OK && status != FCL_ERR_NUMERIC)
         return status;
     memcpy(rows, sampler->part, (size_t)(count * sampler->size) * sizeof(float));
@@ -310,6 +382,8 @@ int fcl_sampler_run(fcl_sampler *sampler, float *x, const int32_t *label, int64_
         int64_t left = n - first, count = left < sampler->rows ? left : sampler->rows;
         FCL_TRY(run_part(sampler, x, label, first, count, &sums));
         keep_times(sampler, first, count, n, x_times);
+        if (sampler->progress)
+            sampler->progress(sampler->progress_data, first + count, n);
     }
     sums.nfe_mean /= (double)n;
     sums.seconds = now() - began;

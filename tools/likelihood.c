@@ -1,0 +1,322 @@
+/* flowcl likelihood: how probable a model finds data. */
+#include "terminal.h"
+#include "tool.h"
+#include "weights.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct likelihood_settings {
+    fcl_sample_options sample;
+    const char *out, *energy, *device;
+    uint64_t data_seed;
+    bool json;
+} likelihood_settings;
+
+#define ROW(member) FCL_OPTION(likelihood_settings, member)
+
+/* clang-format off */
+static const fcl_option table[] = {
+    {"out", ROW(out), .placeholder = "FILE", .group = "Input and output",
+     .help = "where each sample's log density goes: .npy, .npz or .csv"},
+    {"energy", ROW(energy), .placeholder = "ENERGY",
+     .help = "weigh DATA, samples of the model, for the density exp(-ENERGY): a formula in x1, x2, ..., or a file of a number a sample"},
+    {"data-seed", ROW(data_seed), .minimum = 1, .maximum = 1.8e19, .fallback = "1",
+     .help = "of a generated data set: another than a model was trained on gives held-out points"},
+    {"device", ROW(device), .placeholder = "D",
+     .help = "P:D, cpu, gpu or a part of a name; $FLOWCL_DEVICE, else the best one"},
+    {"json", ROW(json), .help = "print one JSON object instead of a table"},
+    {0},
+};
+
+/* The rows of sampling that have another default or meaning here. */
+static const struct { const char *key, *fallback, *help; } other_rows[] = {
+    {"n", "10000", "the first N samples of DATA, no more than it has"},
+    {"solver", "dopri5", NULL},
+    {"seed", NULL, "of hutchinson's probes, and of what dequantises bytes"},
+    {"label", NULL, "class of every sample, from 0; without it DATA's own"},
+};
+/* clang-format on */
+
+enum { MOST_ROWS = 32 };
+static fcl_option sample_rows[MOST_ROWS];
+
+static int bind(fcl_options *options, void *values)
+{
+    likelihood_settings *settings = values;
+    for (int i = 0; i < MOST_ROWS - 1 && fcl_sample_table[i].key; i++) {
+        sample_rows[i] = fcl_sample_table[i];
+        for (size_t k = 0; k < sizeof other_rows / sizeof *other_rows; k++) {
+            if (strcmp(sample_rows[i].key, other_rows[k].key))
+                continue;
+            sample_rows[i].fallback = other_rows[k].fallback;
+            sample_rows[i].help = other_rows[k].help ? other_rows[k].help : sample_rows[i].help;
+        }
+    }
+    int status = fcl_options_add(options, table, settings);
+    if (status == FCL_OK)
+        status = fcl_options_add(options, sample_rows, &settings->sample);
+    return status ? status : fcl_options_add(options, fcl_divergence_table, &settings->sample.divergence);
+}
+
+typedef struct work {
+    likelihood_settings *settings;
+    fcl_checkpoint *checkpoint;
+    const fcl_checkpoint_info *info;
+    fcl_device *device;
+    fcl_dataset *data;
+    fcl_array *x, *density; /* (n, sample shape), (n, 2) */
+    int64_t size;           /* numbers of a sample */
+    bool bytes;             /* dequantised */
+    fcl_sample_stats stats;
+    weights weights;
+    progress bar;
+    double began; /* 0: the first batch is not yet done */
+    char fault[512];
+} work;
+
+/* --- progress --- */
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static void show_progress(void *data, int64_t done, int64_t n)
+{
+    work *w = data;
+    if (!w->bar.total)
+        progress_start(&w->bar, 0, n);
+    double seconds = now() - w->began, rate = seconds > 0 ? (double)done / seconds : 0;
+    progress_update(&w->bar, &(progress_state){.step = done,
+                                               .loss = NAN,
+                                               .samples_per_second = rate,
+                                               .seconds = seconds,
+                                               .seconds_left = rate > 0 ? (double)(n - done) / rate : 0});
+}
+
+/* --- what came out --- */
+
+typedef struct summary {
+    double nll, error;       /* mean of -log p, and its standard error over the samples */
+    double hutchinson_error; /* what of it the probes bring in; NaN where not known */
+    int64_t n;
+} summary;
+
+static summary summarise(const fcl_array *density)
+{
+    summary s = {.n = density->shape.dim[0]};
+    double squares = 0, probes = 0;
+    for (int64_t i = 0; i < s.n; i++) {
+        s.nll -= density->data[2 * i] / (double)s.n;
+        probes += pow(density->data[2 * i + 1], 2);
+    }
+    for (int64_t i = 0; i < s.n; i++)
+        squares += pow(density->data[2 * i] + s.nll, 2);
+    s.error = s.n > 1 ? sqrt(squares / (double)(s.n - 1) / (double)s.n) : NAN;
+    s.hutchinson_error = sqrt(probes) / (double)s.n;
+    return s;
+}
+
+static bool is_estimate(const work *w)
+{
+    return !strcmp(w->settings->sample.divergence.divergence, "hutchinson");
+}
+
+static void print_row(const char *name, double value, double error)
+{
+    printf("%-25s%.6g", name, value);
+    if (!isnan(error))
+        printf(", standard error %.2g", error);
+}
+
+static void print_table(const work *w)
+{
+    summary s = summarise(w->density);
+    double per_dimension = (double)w->size * log(2);
+    print_row("negative log-likelihood", s.nll, s.error);
+    printf(" (nats; mean of %" PRId64 " samples of %s)\n", s.n, w->data->name);
+    if (w->bytes) {
+        print_row("bits per dimension", fcl_bits_per_dimension(-s.nll, w->size), s.error / per_dimension);
+        puts(" (8-bit numbers, dequantised uniformly)");
+    }
+    if (is_estimate(w) && isnan(s.hutchinson_error))
+        puts("divergence               hutchinson by 1 probe: its error is not known, two would tell it");
+    else if (is_estimate(w))
+        printf("divergence               hutchinson; the probes' part of the error is %.2g\n",
+               s.hutchinson_error);
+    else
+        puts("divergence               exact");
+    if (w->settings->energy)
+        weights_print(&w->weights, s.n);
+    printf("function evaluations     %.1f a sample (%" PRId64 " to %" PRId64 ") by %s, %.3g s\n",
+           w->stats.nfe_mean, w->stats.nfe_minimum, w->stats.nfe_maximum, w->settings->sample.solver,
+           w->stats.seconds);
+    if (w->settings->out)
+        printf("written to %s\n", w->settings->out);
+}
+
+static int print_json(const work *w)
+{
+    summary s = summarise(w->density);
+    json_t *object = json_object();
+    json_object_set_new(object, "data", json_string(w->data->name));
+    json_object_set_new(object, "n", json_integer(s.n));
+    json_object_set_new(object, "nll", json_real(s.nll));
+    json_object_set_new(object, "nll_error", tool_real_json(s.error));
+    if (w->bytes) {
+        json_object_set_new(object, "bits_per_dimension", json_real(fcl_bits_per_dimension(-s.nll, w->size)));
+        json_object_set_new(object, "bits_per_dimension_error",
+                            tool_real_json(s.error / ((double)w->size * log(2))));
+    }
+    json_object_set_new(object, "divergence", json_string(w->settings->sample.divergence.divergence));
+    if (is_estimate(w))
+        json_object_set_new(object, "hutchinson_error", tool_real_json(s.hutchinson_error));
+    if (w->settings->energy)
+        weights_add_json(&w->weights, object);
+    json_object_set_new(object, "solver", json_string(w->settings->sample.solver));
+    json_object_set_new(object, "nfe", json_real(w->stats.nfe_mean));
+    json_object_set_new(object, "nfe_minimum", json_integer(w->stats.nfe_minimum));
+    json_object_set_new(object, "nfe_maximum", json_integer(w->stats.nfe_maximum));
+    json_object_set_new(object, "seconds", json_real(w->stats.seconds));
+    json_object_set_new(object, "out", w->settings->out ? json_string(w->settings->out) : json_null());
+    json_object_set_new(object, "checkpoint", json_string(w->info->path));
+    json_object_set_new(object, "step", json_integer(w->info->step));
+    json_object_set_new(object, "device", json_string(fcl_device_describe(w->device)->name));
+    return tool_print_json(object);
+}
+
+/* Columns logp, error where it is estimated, logw where there is an energy. */
+static int write_samples(const work *w)
+{
+    int64_t n = w->density->shape.dim[0];
+    fcl_array *parted; /* (2, n) */
+    int status = fcl_array_create(FCL_SHAPE(2, n), &parted);
+    if (status != FCL_OK)
+        return status;
+    float *split = parted->data;
+    for (int64_t i = 0; i < n; i++) {
+        split[i] = w->density->data[2 * i];
+        split[n + i] = w->density->data[2 * i + 1];
+    }
+    fcl_column columns[3] = {{"logp", split}};
+    int count = 1;
+    if (is_estimate(w))
+        columns[count++] = (fcl_column){"error", split + n};
+    if (w->settings->energy)
+        columns[count++] = (fcl_column){"logw", w->weights.column};
+    status = fcl_columns_write(w->settings->out, n, NULL, count, columns);
+    fcl_array_destroy(&parted);
+    return status;
+}
+
+/* --- work --- */
+
+static int read_data(work *w, const char *name)
+{
+    const likelihood_settings *settings = w->settings;
+    fcl_dataset_options options = {.seed = settings->data_seed};
+    int status = fcl_dataset_open(name, &options, &w->data);
+    if (status != FCL_OK)
+        return status;
+    int64_t n = settings->sample.n < w->data->count ? settings->sample.n : w->data->count;
+    w->bytes = w->data->bytes;
+    return w->bytes ? fcl_dataset_dequantise(w->data, 0, n, settings->sample.seed, &w->x)
+                    : fcl_dataset_take(w->data, 0, n, &w->x);
+}
+
+static int check_data(work *w)
+{
+    long long given = fcl_shape_size(w->data->shape), wanted = fcl_shape_size(w->info->sample);
+    w->size = wanted;
+    if (given != wanted)
+        snprintf(w->fault, sizeof w->fault, "%s: its samples have %lld numbers each, the model's have %lld",
+                 w->data->name, given, wanted);
+    else if (w->info->classes && !w->settings->sample.label && !w->data->label)
+        snprintf(w->fault, sizeof w->fault,
+                 "%s has no labels, and the density of this model is that of one of %d classes: give --label",
+                 w->data->name, w->info->classes);
+    return w->fault[0] ? FCL_ERR_ARGUMENT : FCL_OK;
+}
+
+static int compute(work *w, const tool_call *call)
+{
+    likelihood_settings *settings = w->settings;
+    int status = fcl_checkpoint_open(call->positional[0], &w->checkpoint);
+    if (status == FCL_OK) {
+        w->info = fcl_checkpoint_describe(w->checkpoint);
+        status = read_data(w, call->positional[1]);
+    }
+    if (status == FCL_OK)
+        status = check_data(w);
+    if (status == FCL_OK)
+        status = fcl_device_open(settings->device, NULL, &w->device);
+    settings->sample.progress = show_progress;
+    settings->sample.progress_data = w;
+    w->began = now();
+    const int32_t *labels = w->info && w->info->classes && !settings->sample.label ? w->data->label : NULL;
+    if (status == FCL_OK)
+        status = fcl_log_density(w->device, w->checkpoint, &settings->sample, w->x, labels, &w->density,
+                                 &w->stats);
+    if (status == FCL_OK && settings->energy)
+        status = weights_compute(&w->weights, settings->energy, w->x, w->density);
+    if (status == FCL_OK && settings->out)
+        status = write_samples(w);
+    return status;
+}
+
+static int check_usage(const tool_call *call)
+{
+    const likelihood_settings *settings = call->settings;
+    if (fcl_options_finish(call->options) || fcl_divergence_check(&settings->sample.divergence))
+        return tool_fail_usage(&likelihood_command, "%s", fcl_error());
+    if (!settings->out)
+        return EXIT_DONE;
+    int status = fcl_samples_check_path(settings->out);
+    if (status == FCL_ERR_ARGUMENT)
+        return tool_fail_usage(&likelihood_command, "%s", fcl_error());
+    return status == FCL_OK ? EXIT_DONE : tool_fail_library();
+}
+
+static int run(const tool_call *call)
+{
+    work w = {.settings = call->settings};
+    int status = check_usage(call);
+    if (status != EXIT_DONE)
+        return status;
+    progress_announce(&w.bar, "preparing");
+    int computed = compute(&w, call);
+    progress_erase(&w.bar);
+    const char *fault = w.fault[0] ? w.fault : w.weights.fault;
+    if (computed != FCL_OK)
+        status = fault[0] ? tool_fail("%s", fault) : tool_fail_library();
+    else if (w.settings->json)
+        status = print_json(&w);
+    else
+        print_table(&w);
+    weights_free(&w.weights);
+    fcl_array_destroy(&w.density);
+    fcl_array_destroy(&w.x);
+    fcl_dataset_destroy(&w.data);
+    fcl_checkpoint_close(&w.checkpoint);
+    fcl_device_close(&w.device);
+    return status;
+}
+
+const subcommand likelihood_command = {
+    .name = "likelihood",
+    .usage = "CHECKPOINT|DIR DATA [options]",
+    .summary = "tell how probable a model finds data",
+    .about = "The log density of each sample of DATA, a built-in set's name or a file, by the\n"
+             "flow's equation from data to noise. Pictures of bytes are dequantised, and their\n"
+             "likelihood is told in bits per dimension, too.",
+    .least = 2,
+    .most = 2,
+    .size = sizeof(likelihood_settings),
+    .bind = bind,
+    .run = run,
+};

@@ -46,8 +46,10 @@ static fcl_option sample_rows[MOST_ROWS];
 static int bind(fcl_options *options, void *values)
 {
     likelihood_settings *settings = values;
-    for (int i = 0; i < MOST_ROWS - 1 && fcl_sample_table[i].key; i++) {
-        sample_rows[i] = fcl_sample_table[i];
+    for (int i = 0, k = 0; k < MOST_ROWS - 1 && fcl_sample_table[i].key; i++)
+        if (strcmp(fcl_sample_table[i].key, "source")) /* a density needs the normal one */
+            sample_rows[k++] = fcl_sample_table[i];
+    for (int i = 0; sample_rows[i].key; i++) {
         for (size_t k = 0; k < sizeof other_rows / sizeof *other_rows; k++) {
             if (strcmp(sample_rows[i].key, other_rows[k].key))
                 continue;
@@ -272,7 +274,8 @@ static int compute(work *w, const tool_call *call)
 static int check_usage(const tool_call *call)
 {
     const likelihood_settings *settings = call->settings;
-    if (fcl_options_finish(call->options) || fcl_divergence_check(&settings->sample.divergence))
+    if (fcl_options_finish(call->options) || fcl_sample_check(&settings->sample) ||
+        fcl_divergence_check(&settings->sample.divergence))
         return tool_fail_usage(&likelihood_command, "%s", fcl_error());
     if (!settings->out)
         return EXIT_DONE;

@@ -1,15 +1,17 @@
 /* flowcl sample: new samples of a trained model, or data carried to noise and back. */
 #include "terminal.h"
 #include "tool.h"
+#include "weights.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 #include <strings.h>
 
 typedef struct sample_settings {
     fcl_sample_options sample;
-    const char *out, *encode, *decode, *device;
-    bool json;
+    const char *out, *encode, *decode, *energy, *device;
+    bool logp, json;
 } sample_settings;
 
 /* clang-format off */
@@ -23,6 +25,12 @@ static const fcl_option table[] = {
     {"times", FCL_OPTION(sample_settings, sample.times), .placeholder = "TIMES",
      .help = "keep the samples at these times, as one array (times, samples, ...): 0,0.5,1, a file of them, how many "
              "evenly spaced, or \"steps\", each step's end"},
+    {"logp", FCL_OPTION(sample_settings, logp),
+     .help = "carry each sample's log density along: array \"logp\" of an .npz, last column of a .csv, else a file "
+             "beside, NAME.logp.npy"},
+    {"energy", FCL_OPTION(sample_settings, energy), .placeholder = "ENERGY",
+     .help = "weigh the samples for the density exp(-ENERGY), a formula in x1, x2, ...; their log weights, \"logw\", are "
+             "written as logp is"},
     {"device", FCL_OPTION(sample_settings, device), .placeholder = "D",
      .help = "P:D, cpu, gpu or a part of a name; $FLOWCL_DEVICE, else the best one"},
     {"json", FCL_OPTION(sample_settings, json), .help = "print one JSON object on standard output"},
@@ -34,7 +42,9 @@ static int bind(fcl_options *options, void *values)
 {
     sample_settings *settings = values;
     int status = fcl_options_add(options, table, settings);
-    return status ? status : fcl_options_add(options, fcl_sample_table, &settings->sample);
+    if (status == FCL_OK)
+        status = fcl_options_add(options, fcl_sample_table, &settings->sample);
+    return status ? status : fcl_options_add(options, fcl_divergence_table, &settings->sample.divergence);
 }
 
 typedef struct sampling {
@@ -43,10 +53,11 @@ typedef struct sampling {
     fcl_checkpoint *checkpoint;
     const fcl_checkpoint_info *info; /* of the checkpoint */
     fcl_device *device;
-    fcl_dataset *data; /* of --encode or --decode */
-    fcl_array *start, *samples;
+    fcl_dataset *data;                    /* of --encode or --decode */
+    fcl_array *start, *samples, *density; /* density (n, 2): NULL without --logp */
     fcl_sample_stats stats;
-    char fault[512]; /* what is wrong with the start; empty: nothing */
+    weights weights;      /* of --energy */
+    char fault[512];      /* what is wrong with the start; empty: nothing */
     char unfinished[512]; /* why some samples are; empty: none is */
 } sampling;
 
@@ -57,19 +68,44 @@ static int64_t sample_count(const sampling *work)
     return work->samples->shape.dim[work->settings->sample.times ? 1 : 0];
 }
 
+static void mean_density(const sampling *work, double *mean, double *probes_error)
+{
+    int64_t n = work->density->shape.dim[0];
+    double sum = 0, squares = 0;
+    for (int64_t i = 0; i < n; i++) {
+        sum += work->density->data[2 * i];
+        squares += pow(work->density->data[2 * i + 1], 2);
+    }
+    *mean = sum / (double)n;
+    *probes_error = sqrt(squares) / (double)n;
+}
+
+static void print_density(const sampling *work)
+{
+    double mean, error;
+    mean_density(work, &mean, &error);
+    printf("mean log p               %.6g", mean);
+    if (error > 0)
+        printf(", the probes' part of its error %.2g", error);
+    putchar('\n');
+    if (work->settings->energy)
+        weights_print(&work->weights, work->density->shape.dim[0]);
+}
+
 static void print_report(const sampling *work)
 {
     const fcl_sample_stats *stats = &work->stats;
     printf("%" PRId64 " samples by %s in %.3g s, %.0f samples/s; kernels built in %.3g s\n",
            sample_count(work), work->settings->sample.solver, stats->seconds,
-           (double)sample_count(work) / (stats->seconds > 0 ? stats->seconds : 1e-9),
-           stats->build_seconds);
+           (double)sample_count(work) / (stats->seconds > 0 ? stats->seconds : 1e-9), stats->build_seconds);
     if (stats->nfe_minimum == stats->nfe_maximum)
         printf("%" PRId64 " function evaluations a sample\n", stats->nfe_minimum);
     else
         printf("%.1f function evaluations a sample (%" PRId64 " to %" PRId64 "); steps: %" PRId64
                " accepted, %" PRId64 " rejected\n",
                stats->nfe_mean, stats->nfe_minimum, stats->nfe_maximum, stats->accepted, stats->rejected);
+    if (work->density)
+        print_density(work);
     printf("written to %s\n", work->settings->out);
 }
 
@@ -92,6 +128,14 @@ static int print_json(const sampling *work)
     json_object_set_new(object, "accepted", json_integer(stats->accepted));
     json_object_set_new(object, "rejected", json_integer(stats->rejected));
     json_object_set_new(object, "unfinished", json_integer(stats->unfinished));
+    if (work->density) {
+        double mean, error;
+        mean_density(work, &mean, &error);
+        json_object_set_new(object, "logp", tool_real_json(mean));
+        json_object_set_new(object, "logp_error", tool_real_json(error));
+    }
+    if (work->settings->energy)
+        weights_add_json(&work->weights, object);
     json_object_set_new(object, "seconds", json_real(stats->seconds));
     json_object_set_new(object, "build_seconds", json_real(stats->build_seconds));
     json_object_set_new(object, "checkpoint", json_string(work->info->path));
@@ -134,6 +178,37 @@ static int check_start(sampling *work)
     return work->fault[0] ? FCL_ERR_ARGUMENT : FCL_OK;
 }
 
+static int draw(sampling *work)
+{
+    const sample_settings *settings = work->settings;
+    if (work->start)
+        return fcl_transport(work->device, work->checkpoint, &settings->sample, work->start,
+                             start_labels(work), settings->encode != NULL, &work->samples, &work->stats);
+    if (settings->logp || settings->energy)
+        return fcl_sample_density(work->device, work->checkpoint, &settings->sample, &work->samples,
+                                  &work->density, &work->stats);
+    return fcl_sample(work->device, work->checkpoint, &settings->sample, &work->samples, &work->stats);
+}
+
+/* Beside the samples: logp, and logw with an energy. */
+static int write_samples(sampling *work)
+{
+    const sample_settings *settings = work->settings;
+    if (!work->density)
+        return fcl_samples_write(settings->out, work->samples, NULL);
+    fcl_array *logp;
+    int64_t n = work->density->shape.dim[0];
+    int status = fcl_array_create(FCL_SHAPE(n), &logp);
+    for (int64_t i = 0; i < n && status == FCL_OK; i++)
+        logp->data[i] = work->density->data[2 * i];
+    if (status == FCL_OK) {
+        const fcl_column columns[] = {{"logp", logp->data}, {"logw", work->weights.column}};
+        status = fcl_columns_write(settings->out, n, work->samples, settings->energy ? 2 : 1, columns);
+    }
+    fcl_array_destroy(&logp);
+    return status;
+}
+
 static int compute(sampling *work, const char *checkpoint)
 {
     const sample_settings *settings = work->settings;
@@ -148,18 +223,15 @@ static int compute(sampling *work, const char *checkpoint)
         status = fcl_device_open(settings->device, NULL, &work->device);
     if (status == FCL_OK && fcl_device_describe(work->device)->tuning[0])
         fprintf(stderr, "warning: %s\n", fcl_device_describe(work->device)->tuning);
-    if (status == FCL_OK && work->start)
-        status = fcl_transport(work->device, work->checkpoint, &settings->sample, work->start,
-                               start_labels(work), settings->encode != NULL, &work->samples, &work->stats);
-    else if (status == FCL_OK)
-        status = fcl_sample(work->device, work->checkpoint, &settings->sample, &work->samples, &work->stats);
+    if (status == FCL_OK)
+        status = draw(work);
     if (status == FCL_ERR_NUMERIC && work->samples) {
         snprintf(work->unfinished, sizeof work->unfinished, "%s", fcl_error());
         status = FCL_OK;
     }
-    if (status == FCL_OK)
-        status = fcl_samples_write(settings->out, work->samples, NULL);
-    return status;
+    if (status == FCL_OK && settings->energy)
+        status = weights_compute(&work->weights, settings->energy, work->samples, work->density);
+    return status == FCL_OK ? write_samples(work) : status;
 }
 
 static bool holds_arrays(const char *path)
@@ -168,9 +240,25 @@ static bool holds_arrays(const char *path)
     return ending && (!strcasecmp(ending, ".npy") || !strcasecmp(ending, ".npz"));
 }
 
+static int check_density(const tool_call *call)
+{
+    static const char *const keys[] = {"divergence", "probes", "probe"};
+    const sample_settings *settings = call->settings;
+    if ((settings->logp || settings->energy) && (settings->encode || settings->decode))
+        return tool_fail_usage(&sample_command,
+                               "--logp and --energy are for new samples: the log density of data "
+                               "is told by flowcl likelihood");
+    for (size_t i = 0; i < sizeof keys / sizeof *keys && !settings->logp && !settings->energy; i++)
+        if (fcl_options_source(call->options, keys[i]) == FCL_FROM_COMMAND_LINE)
+            return tool_fail_usage(&sample_command, "--%s has no use without --logp", keys[i]);
+    return EXIT_DONE;
+}
+
 static int check_usage(const tool_call *call)
 {
     const sample_settings *settings = call->settings;
+    if (check_density(call) != EXIT_DONE)
+        return EXIT_USAGE;
     if (settings->encode && settings->decode)
         return tool_fail_usage(&sample_command, "--encode and --decode exclude each other");
     if ((settings->encode || settings->decode) && settings->sample.source)
@@ -182,10 +270,11 @@ static int check_usage(const tool_call *call)
                                "--seed has no use with --encode or --decode: they draw no noise");
     if (fcl_options_finish(call->options))
         return tool_fail_usage(&sample_command, "%s", fcl_error());
-    if (fcl_sample_check(&settings->sample))
+    if (fcl_sample_check(&settings->sample) || fcl_divergence_check(&settings->sample.divergence))
         return tool_fail_usage(&sample_command, "%s", fcl_error());
     if (settings->sample.times && !holds_arrays(settings->out))
-        return tool_fail_usage(&sample_command, "--times makes one array of all times: --out %s must be .npy or .npz",
+        return tool_fail_usage(&sample_command,
+                               "--times makes one array of all times: --out %s must be .npy or .npz",
                                settings->out);
     int status = fcl_samples_check_path(settings->out);
     if (status == FCL_ERR_ARGUMENT)
@@ -204,14 +293,17 @@ static int run(const tool_call *call)
     progress_announce(&bar, "preparing and sampling");
     int computed = compute(&work, call->positional[0]);
     progress_erase(&bar);
+    const char *fault = work.fault[0] ? work.fault : work.weights.fault;
     if (computed != FCL_OK)
-        status = work.fault[0] ? tool_fail("%s", work.fault) : tool_fail_library();
+        status = fault[0] ? tool_fail("%s", fault) : tool_fail_library();
     else if (work.settings->json)
         status = print_json(&work);
     else
         print_report(&work);
     if (status == EXIT_DONE && work.unfinished[0])
         status = tool_fail("%s", work.unfinished);
+    weights_free(&work.weights);
+    fcl_array_destroy(&work.density);
     fcl_array_destroy(&work.samples);
     fcl_array_destroy(&work.start);
     fcl_dataset_destroy(&work.data);

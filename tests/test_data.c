@@ -76,6 +76,35 @@ static void assert_the_pictures(const char *path, bool labeled)
     fcl_dataset_destroy(&data);
 }
 
+/* Each number lies in the 2/256 of its byte, by its place in the set. */
+static void bytes_are_dequantised(void **state)
+{
+    (void)state;
+    fcl_dataset *data = open_ok(scratch_write("lone-idx3-ubyte", pictures, sizeof pictures), NULL);
+    fcl_array *all, *second, *other;
+    assert_int_equal(fcl_dataset_dequantise(data, 0, 2, 5, &all), FCL_OK);
+    assert_int_equal(all->shape.rank, 4);
+    double mean = 0;
+    for (int i = 0; i < 12; i++) {
+        double u = (all->data[i] + 1) * 128 - pictures[16 + i];
+        assert_true(u > -1e-4 && u < 1 + 1e-4);
+        mean += u / 12;
+    }
+    assert_true(mean > 0.1 && mean < 0.9);
+    assert_int_equal(fcl_dataset_dequantise(data, 1, 1, 5, &second), FCL_OK);
+    assert_memory_equal(second->data, all->data + 6, 6 * sizeof(float));
+    assert_int_equal(fcl_dataset_dequantise(data, 1, 1, 6, &other), FCL_OK);
+    assert_memory_not_equal(other->data, second->data, 6 * sizeof(float));
+    fcl_array_destroy(&all);
+    fcl_array_destroy(&second);
+    fcl_array_destroy(&other);
+    assert_int_equal(fcl_dataset_dequantise(data, 1, 2, 5, &all), FCL_ERR_ARGUMENT);
+    fcl_dataset_destroy(&data);
+    data = open_ok("moons", &(fcl_dataset_options){.count = 2});
+    assert_int_equal(fcl_dataset_dequantise(data, 0, 1, 5, &all), FCL_ERR_ARGUMENT);
+    fcl_dataset_destroy(&data);
+}
+
 static void idx_is_read_plain_and_gzipped_with_its_labels(void **state)
 {
     (void)state;
@@ -331,6 +360,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(idx_is_read_plain_and_gzipped_with_its_labels),
+        cmocka_unit_test(bytes_are_dequantised),
         cmocka_unit_test(idx_reads_big_endian_numbers),
         cmocka_unit_test(idx_refuses_every_truncation),
         cmocka_unit_test(idx_tells_its_mistakes),

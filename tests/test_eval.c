@@ -79,6 +79,43 @@ static void samples_go_to_the_format_of_the_ending(void **state)
     fcl_array_destroy(&samples);
 }
 
+static void assert_holds(const char *path, int64_t count, int width, const float *values)
+{
+    fcl_dataset *again;
+    assert_int_equal(fcl_dataset_open(path, NULL, &again), FCL_OK);
+    assert_int_equal(again->count, count);
+    assert_int_equal(fcl_shape_size(again->shape), width);
+    assert_memory_equal(again->values, values, (size_t)(count * width) * sizeof(float));
+    fcl_dataset_destroy(&again);
+}
+
+static void columns_go_beside_samples_or_alone(void **state)
+{
+    (void)state;
+    const float x[] = {1, 2, 3, 4, 5, 6}, p[] = {-1, -2, -3}, w[] = {7, 8, 9};
+    const float joined[] = {1, 2, -1, 7, 3, 4, -2, 8, 5, 6, -3, 9}, both[] = {-1, 7, -2, 8, -3, 9};
+    const fcl_column columns[] = {{"logp", p}, {"logw", w}};
+    fcl_array samples = {.shape = FCL_SHAPE(3, 2), .data = (float *)x};
+    assert_int_equal(fcl_columns_write(scratch_path("c.csv"), 3, &samples, 2, columns), FCL_OK);
+    assert_holds(scratch_path("c.csv"), 3, 4, joined);
+    assert_int_equal(fcl_columns_write(scratch_path("c.npz"), 3, &samples, 2, columns), FCL_OK);
+    assert_holds(scratch_path("c.npz"), 3, 2, x);
+    assert_int_equal(fcl_columns_write(scratch_path("c.npy"), 3, &samples, 2, columns), FCL_OK);
+    assert_holds(scratch_path("c.npy"), 3, 2, x);
+    assert_holds(scratch_path("c.logp.npy"), 3, 1, p);
+    assert_holds(scratch_path("c.logw.npy"), 3, 1, w);
+    char *beside = fcl_columns_path("a.b/c.png", "logp");
+    assert_string_equal(beside, "a.b/c.logp.npy");
+    fcl_free(beside);
+
+    assert_int_equal(fcl_columns_write(scratch_path("d.npy"), 3, NULL, 2, columns), FCL_OK);
+    assert_holds(scratch_path("d.npy"), 3, 2, both);
+    assert_int_equal(fcl_columns_write(scratch_path("d.csv"), 3, NULL, 1, columns), FCL_OK);
+    assert_holds(scratch_path("d.csv"), 3, 1, p);
+    assert_int_equal(fcl_columns_write(scratch_path("d.png"), 3, NULL, 1, columns), FCL_ERR_ARGUMENT);
+    assert_int_equal(fcl_columns_write(scratch_path("d.csv"), 4, &samples, 1, columns), FCL_ERR_SHAPE);
+}
+
 /* Five pictures of 3 by 2 pixels: 3 columns, 2 rows, enlarged 8 times, 2 pixels of white between them. */
 static void grids_enlarge_pictures_between_white_lines(void **state)
 {
@@ -485,6 +522,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(samples_go_to_the_format_of_the_ending),
+        cmocka_unit_test(columns_go_beside_samples_or_alone),
         cmocka_unit_test(grids_enlarge_pictures_between_white_lines),
         cmocka_unit_test(grids_have_colors),
         cmocka_unit_test(scatter_has_equal_axes_and_the_points_in_place),

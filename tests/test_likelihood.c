@@ -219,6 +219,66 @@ static void test_probes_by_sample(void **state)
     fcl_buffer_destroy(&g.buffer);
 }
 
+/* --- importance weights --- */
+
+static void test_weights(void **state)
+{
+    (void)state;
+    const double log_density[] = {-1, 0.5, -2, -3}, weight[] = {1, 2, 3, 0};
+    double energy[4], log_weight[4];
+    fcl_importance found;
+    for (int i = 0; i < 4; i++)
+        energy[i] = -(log(weight[i]) + 900 + log_density[i]); /* exp(900) overflows a double */
+    assert_ok(fcl_importance_weigh(4, log_density, energy, log_weight, &found));
+    assert_float_equal(found.ess, 36.0 / 14, 1e-12);
+    assert_float_equal(found.log_z, 900 + log(6.0 / 4), 1e-12);
+    assert_float_equal(found.log_z_error, sqrt((4 * 14 / 36.0 - 1) / 3), 1e-12);
+    assert_float_equal(log_weight[1], 900 + log(2), 1e-12);
+    assert_true(log_weight[3] == -INFINITY);
+
+    energy[2] = NAN;
+    assert_status(FCL_ERR_NUMERIC, fcl_importance_weigh(4, log_density, energy, log_weight, &found));
+    assert_told("sample 2");
+    for (int i = 0; i < 4; i++)
+        energy[i] = INFINITY;
+    assert_status(FCL_ERR_NUMERIC, fcl_importance_weigh(4, log_density, energy, log_weight, &found));
+    assert_told("none of 4");
+}
+
+/* Samples of N(0, I) for exp(-E), E the energy of a narrower and shifted Gaussian: Z is known. */
+static void test_energy(void **state)
+{
+    (void)state;
+    enum { N = 20000 };
+    double *log_density = malloc(sizeof(double) * N), *energy = malloc(sizeof(double) * N), ess = 0;
+    fcl_array *x;
+    fcl_importance found;
+    assert_ok(fcl_array_create(FCL_SHAPE(N, 1, 2), &x));
+    for (int i = 0; i < 2 * N; i++)
+        x->data[i] = (float)trial_normal();
+    for (int i = 0; i < N; i++)
+        log_density[i] = fcl_log_normal(x->data + 2 * i, 2);
+    assert_float_equal(log_density[3], -0.5 * (pow(x->data[6], 2) + pow(x->data[7], 2)) - log(2 * M_PI),
+                       1e-9);
+    assert_ok(fcl_importance_energy("x1^2 + 0.75*(x2 - 0.5)^2 - 3", x, energy));
+    assert_float_equal(energy[5], pow(x->data[10], 2) + 0.75 * pow(x->data[11] - 0.5, 2) - 3, 1e-6);
+    assert_ok(fcl_importance_weigh(N, log_density, energy, energy, &found));
+    double exact_z = 3 + log(2 * M_PI) - 0.5 * log(2 * 1.5);
+    print_message("log Z %.4f, exactly %.4f, error %.4f, ess %.0f\n", found.log_z, exact_z, found.log_z_error,
+                  found.ess);
+    assert_true(fabs(found.log_z - exact_z) < 6 * found.log_z_error);
+    assert_true(found.log_z_error < 0.01);
+    for (int i = 0; i < N; i++)
+        ess += exp(energy[i] - found.log_z);
+    assert_float_equal(ess / N, 1, 1e-9); /* energy holds the log weights now */
+    assert_status(FCL_ERR_ARGUMENT, fcl_importance_energy("x1 + x3", x, energy));
+    assert_told("x3");
+    assert_status(FCL_ERR_NUMERIC, fcl_importance_energy("log(x1)", x, energy));
+    fcl_array_destroy(&x);
+    free(log_density);
+    free(energy);
+}
+
 /* --- what is refused --- */
 
 static void test_refuses(void **state)
@@ -264,6 +324,8 @@ int main(void)
         cmocka_unit_test(test_normal),
         cmocka_unit_test(test_probes_by_sample),
         cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_energy),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

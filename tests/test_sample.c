@@ -167,6 +167,125 @@ static void test_encode_and_decode(void **state)
     fcl_checkpoint_close(&checkpoint);
 }
 
+/* --- log densities ---
+ * Whatever the model has learned, its density is one: over a grid that holds it all, it sums to 1. */
+
+static void test_density_integrates(void **state)
+{
+    (void)state;
+    enum { SIDE = 40 };
+    const double edge = 6 * spread, step = 2 * edge / SIDE;
+    fcl_checkpoint *checkpoint = open_checkpoint("gaussian");
+    fcl_sample_options options = {.solver = "rk4", .steps = 20};
+    fcl_array *grid, *density;
+    assert_ok(fcl_array_create(FCL_SHAPE(SIDE * SIDE, 2), &grid));
+    for (int i = 0; i < SIDE * SIDE; i++) {
+        grid->data[2 * i] = (float)(mean[0] - edge + (i % SIDE + 0.5) * step);
+        grid->data[2 * i + 1] = (float)(mean[1] - edge + (i / SIDE + 0.5) * step);
+    }
+    assert_ok(fcl_log_density(device, checkpoint, &options, grid, NULL, &density, NULL));
+    double sum = 0, difference = 0;
+    for (int i = 0; i < SIDE * SIDE; i++) {
+        double x = (grid->data[2 * i] - mean[0]) / spread, y = (grid->data[2 * i + 1] - mean[1]) / spread;
+        double p = exp(density->data[2 * i]), exact = exp(-0.5 * (x * x + y * y)) / (2 * M_PI * spread * spread);
+        sum += p * step * step;
+        difference += fabs(p - exact) * step * step;
+        assert_true(density->data[2 * i + 1] == 0);
+    }
+    print_message("the density sums to %.4f, and differs by %.3f from the data's\n", sum, difference);
+    assert_true(fabs(sum - 1) < 0.01);
+    assert_true(difference < 0.15);
+    fcl_array_destroy(&grid);
+    fcl_array_destroy(&density);
+    fcl_checkpoint_close(&checkpoint);
+}
+
+static void count_calls(void *data, int64_t done, int64_t n)
+{
+    assert_true(done <= n);
+    *(int64_t *)data = done;
+}
+
+/* What a sample brings along is the density of where it ends; parts do not change the probes. */
+static void test_density_of_samples(void **state)
+{
+    (void)state;
+    fcl_checkpoint *checkpoint = open_checkpoint("gaussian");
+    int64_t done = 0;
+    fcl_sample_options options = {
+        .n = 30, .solver = "rk4", .steps = 20, .seed = 3, .progress = count_calls, .progress_data = &done};
+    fcl_array *samples, *plain, *forward, *backward, *hutchinson, *parts;
+    fcl_sample_stats stats;
+    assert_ok(fcl_sample_density(device, checkpoint, &options, &samples, &forward, &stats));
+    assert_int_equal(done, 30);
+    assert_int_equal(stats.nfe_maximum, 80);
+    plain = draw("gaussian", options, NULL);
+    assert_true(largest_difference(samples, plain) < 1e-4);
+    assert_ok(fcl_log_density(device, checkpoint, &options, samples, NULL, &backward, NULL));
+    assert_true(largest_difference(forward, backward) < 1e-3);
+
+    options.divergence = (fcl_divergence_options){"hutchinson", 24, "normal"};
+    assert_ok(fcl_log_density(device, checkpoint, &options, samples, NULL, &hutchinson, NULL));
+    double sum = 0, variance = 0;
+    for (int i = 0; i < 30; i++) {
+        sum += hutchinson->data[2 * i] - backward->data[2 * i];
+        variance += hutchinson->data[2 * i + 1] * hutchinson->data[2 * i + 1];
+    }
+    assert_true(fabs(sum) < 6 * sqrt(variance));
+    options.batch = 7;
+    assert_ok(fcl_log_density(device, checkpoint, &options, samples, NULL, &parts, NULL));
+    assert_true(largest_difference(hutchinson, parts) < 1e-3);
+    for (int i = 0; i < 6; i++)
+        fcl_array_destroy((fcl_array **[]){&samples, &plain, &forward, &backward, &hutchinson, &parts}[i]);
+    fcl_checkpoint_close(&checkpoint);
+}
+
+/* A point of the upper moon is likelier as one of class 0. */
+static void test_density_of_labels(void **state)
+{
+    (void)state;
+    fcl_checkpoint *checkpoint = open_checkpoint("labeled");
+    fcl_sample_options options = {.n = 20, .label = "0", .solver = "rk4", .steps = 10};
+    fcl_array *upper, *own, *other, *named;
+    int32_t label[20] = {0}, one[20];
+    for (int i = 0; i < 20; i++)
+        one[i] = 1;
+    assert_ok(fcl_sample(device, checkpoint, &options, &upper, NULL));
+    assert_ok(fcl_log_density(device, checkpoint, &options, upper, NULL, &named, NULL));
+    options.label = NULL;
+    assert_ok(fcl_log_density(device, checkpoint, &options, upper, label, &own, NULL));
+    assert_ok(fcl_log_density(device, checkpoint, &options, upper, one, &other, NULL));
+    assert_true(largest_difference(named, own) == 0);
+    double gain = 0;
+    for (int i = 0; i < 20; i++)
+        gain += (own->data[2 * i] - other->data[2 * i]) / 20;
+    assert_true(gain > 1);
+    for (int i = 0; i < 4; i++)
+        fcl_array_destroy((fcl_array **[]){&upper, &own, &other, &named}[i]);
+    fcl_checkpoint_close(&checkpoint);
+}
+
+static void test_density_refuses(void **state)
+{
+    (void)state;
+    fcl_checkpoint *checkpoint = open_checkpoint("gaussian");
+    fcl_array *samples, *density;
+    fcl_sample_options options = {.n = 4, .source = "moons"};
+    assert_status(FCL_ERR_ARGUMENT,
+                  fcl_sample_density(device, checkpoint, &options, &samples, &density, NULL));
+    assert_told("normal source");
+    assert_null(samples);
+    assert_null(density);
+    options = (fcl_sample_options){.n = 4, .divergence = {.probes = 2}};
+    assert_status(FCL_ERR_ARGUMENT,
+                  fcl_sample_density(device, checkpoint, &options, &samples, &density, NULL));
+    options = (fcl_sample_options){.n = 4, .times = "0,1"};
+    assert_status(FCL_ERR_ARGUMENT,
+                  fcl_sample_density(device, checkpoint, &options, &samples, &density, NULL));
+    assert_told("no times");
+    fcl_checkpoint_close(&checkpoint);
+}
+
 /* --- the options --- */
 
 /* A sample does not depend on how many are drawn with it, nor in which parts; only full rows are counted. */
@@ -290,6 +409,10 @@ int main(void)
         cmocka_unit_test(test_flow_of_a_gaussian),
         cmocka_unit_test(test_velocity_of_a_gaussian),
         cmocka_unit_test(test_encode_and_decode),
+        cmocka_unit_test(test_density_integrates),
+        cmocka_unit_test(test_density_of_samples),
+        cmocka_unit_test(test_density_of_labels),
+        cmocka_unit_test(test_density_refuses),
         cmocka_unit_test(test_parts),
         cmocka_unit_test(test_counts_evaluations),
         cmocka_unit_test(test_stochastic),

@@ -45,7 +45,7 @@ refused() {
 
 # json EXPRESSION: standard output is one JSON object `o` for which the Python expression holds.
 json() {
-    python3 -c 'import json, sys
+    python3 -c 'import json, math, sys
 o = json.load(open("out"))
 assert isinstance(o, dict)
 assert eval(sys.argv[1]), sys.argv[1]' "$1" || fail "not so: $1"

@@ -297,6 +297,9 @@ static void test_refuses(void **state)
     assert_status(FCL_ERR_ARGUMENT, fcl_likelihood_create(device, velocity, &g, &options, 2, 2, &likelihood));
     assert_told("normal");
     assert_status(FCL_ERR_ARGUMENT, fcl_likelihood_create(device, velocity, &g, NULL, 0, 2, &likelihood));
+    options = (fcl_likelihood_options){.solver = {.solver = "euler-maruyama"}};
+    assert_status(FCL_ERR_ARGUMENT, fcl_likelihood_create(device, velocity, &g, &options, 2, 2, &likelihood));
+    assert_told("adds noise");
 }
 
 static int open_device(void **state)

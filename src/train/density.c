@@ -34,10 +34,6 @@ static int fill_options(const fcl_checkpoint_info *info, const fcl_sample_option
     fcl_options_defaults(fcl_sample_table, filled);
     FCL_TRY(fcl_sample_check(filled));
     FCL_TRY(fcl_divergence_check(&filled->divergence));
-    if (fcl_solver_is_stochastic(filled->solver))
-        return fcl_fail(FCL_ERR_ARGUMENT,
-                        "solver %s is stochastic: log densities follow the flow's equation alone, by any other",
-                        filled->solver);
     return check_source(info, filled);
 }
 

@@ -217,7 +217,7 @@ static int compute(evaluation *work, const tool_call *call, eval_subject *subjec
 static int check_usage(const tool_call *call, evaluation *work, eval_results *results)
 {
     bool models = true;
-    if (fcl_options_finish(call->options))
+    if (fcl_options_finish(call->options) || fcl_sample_check(&work->settings->sample))
         return tool_fail_usage(&eval_command, "%s", fcl_error());
     for (int k = 0; k < results->subjects; k++)
         models = models && is_model(call->positional[k]);

@@ -113,9 +113,9 @@ FCL_API fcl_tensor *fcl_cfm_objective_of(fcl_graph *graph, const fcl_cfm_options
 /* --- solvers ---
  *
  * Which one? Unsure: "dopri5", whose tolerances say how exact the samples are. Few evaluations: "midpoint" or
- * "heun2" with 10 to 50 steps, "ab2" and "ab3" with as many evaluations as steps. Exact: "dopri8" or "tsit5" with
- * small tolerances, for instance to encode data. Fixed steps: a narrow network's whole solve is one launch.
- * Orders and coefficients: Hairer, Norsett, Wanner, "Solving Ordinary Differential Equations I". */
+ * "heun2" with 10 to 50 steps, "ab2" and "ab3" with as many evaluations as steps. Exact: "dopri8" or "tsit5"
+ * with small tolerances, for instance to encode data. Fixed steps: a narrow network's whole solve is one
+ * launch. Orders and coefficients: Hairer, Norsett, Wanner, "Solving Ordinary Differential Equations I". */
 
 FCL_API const char *fcl_solver_name(int index);
 FCL_API const char *fcl_solver_help(int index);
@@ -130,36 +130,44 @@ FCL_API const char *fcl_grid_name(int index);
 FCL_API const char *fcl_grid_help(int index);
 
 typedef struct fcl_solver_options {
-    const char *solver;    /* NULL: "euler" */
-    int steps;             /* of a solver with fixed steps; 0: 100, or as many as the grid's list has */
-    const char *grid;      /* of its steps; NULL: "uniform". A name, "edm" and "shifted" also with their number
-                              ("edm:7", "shifted:3"); or all times, ends included, as a list ("0,0.1,0.5,1") or a
-                              file, see fcl_times_read */
-    double rtol, atol;     /* of an adaptive solver: relative and absolute tolerance; 0: 1e-5 */
-    int max_steps;         /* an adaptive solver gives up after so many steps; 0: 10000 */
+    const char *solver; /* NULL: "euler" */
+    int steps;          /* of a solver with fixed steps; 0: 100, or as many as the grid's list has */
+    const char *grid;   /* of its steps; NULL: "uniform". A name, "edm" and "shifted" also with their number
+                           ("edm:7", "shifted:3"); or all times, ends included, as a list ("0,0.1,0.5,1") or a
+                           file, see fcl_times_read */
+    double rtol, atol;  /* of an adaptive solver: relative and absolute tolerance; 0: 1e-5 */
+    int max_steps;      /* an adaptive solver gives up after so many steps; 0: 10000 */
     double t_begin, t_end; /* both 0: from 0 to 1. t_begin > t_end runs backward (data to noise) */
     /* of a stochastic solver */
-    const char *w;           /* w(t) >= 0, a formula in t, alpha and sigma ("sigma^2", "0.5"); NULL: "sigma" */
-    const char *path;        /* that v is the velocity of, and its width: see fcl_path_create; NULL: "linear" */
+    const char *w;    /* w(t) >= 0, a formula in t, alpha and sigma ("sigma^2", "0.5"); NULL: "sigma" */
+    const char *path; /* that v is the velocity of, and its width: see fcl_path_create; NULL: "linear" */
     double path_width;
     double v_from, v_until; /* times between which v is that; outside it is not asked for. Both 0: 0 to 1 */
 } fcl_solver_options;
 
-/* Stochastic solvers: dx = (v + w s) dt + sqrt(2 w) dW with the score s = grad log p_t has the flow's marginals for
- * any w(t) >= 0 (Song et al. 2021; Ma et al. 2024, "SiT"); w = 0 is the flow's own equation. The score comes from v:
- *     s = (alpha v - alpha' x) / (alpha' N - alpha N'/2),   N = sigma^2 + tube^2,
- * which holds only where x0 ~ N(0, I) is independent of x1: no other source, no coupling. It divides by zero at the
- * data, and on some paths at the noise: a stage nearer to such an end than half a step is taken at the other end of
- * its step. The noise of row i of a batch is counted by (seed, first_row + i, step): see fcl_solver_random. */
+/* Stochastic solvers: with the score s = grad log p_t and any w(t) >= 0
+ *
+ *     dx = (v + w s) dt + sqrt(2 w) dW
+ *
+ * has the flow's marginals (Song et al. 2021; Ma et al. 2024, "SiT"); w = 0 is the flow's own equation. The
+ * score comes from v, with N = sigma^2 + tube^2:
+ *
+ *     s = (alpha v - alpha' x) / (alpha' N - alpha N'/2)
+ *
+ * That holds only where x0 ~ N(0, I) is independent of x1: no other source, no coupling. It divides by zero
+ * at the data, and on some paths at the noise: a stage nearer to such an end than half a step is taken at the
+ * other end of its step. The noise of row i of a batch is counted by (seed, first_row + i, step): see
+ * fcl_solver_random. */
 
 /* Whether a solver can be made of these options; needs no device. FCL_ERR_ARGUMENT with a sentence: a name, a
- * number or a grid is not usable, or goes with another kind of solver (tolerances without an error estimate). */
+ * number or a grid is not usable, or goes with another kind of solver (tolerances without an error estimate).
+ */
 FCL_API int fcl_solver_check(const fcl_solver_options *options);
 
-/* Times from text: numbers between commas; or a file of them, .npy or a table of numbers; or a whole number from
- * 2 on, for so many evenly spaced ones, both ends included. They are sorted in the direction from t_begin to
- * t_end. *times is released by fcl_free. FCL_ERR_ARGUMENT: no such file, a time outside, or one twice; else as
- * reading the file. */
+/* Times from text: numbers between commas; or a file of them, .npy or a table of numbers; or a whole number
+ * from 2 on, for so many evenly spaced ones, both ends included. They are sorted in the direction from
+ * t_begin to t_end. *times is released by fcl_free. FCL_ERR_ARGUMENT: no such file, a time outside, or one
+ * twice; else as reading the file. */
 FCL_API int fcl_times_read(const char *text, double t_begin, double t_end, double **times, int *count);
 
 /* Of one run. A batch is solved at once, so a batch that is not full is padded by the caller with any finite
@@ -183,36 +191,38 @@ FCL_API int fcl_solver_create(fcl_device *device, fcl_velocity velocity, void *d
                               fcl_solver **solver);
 FCL_API void fcl_solver_destroy(fcl_solver **solver);
 
-/* Takes one step from zeros, which nobody reads, and waits for it: drivers that build a kernel at its first launch
- * have then built all of the solver's, and a run's time is that of solving alone. Never needed; overwrites the
- * solver's buffer. */
+/* Takes one step from zeros, which nobody reads, and waits for it: drivers that build a kernel at its first
+ * launch have then built all of the solver's, and a run's time is that of solving alone. Never needed;
+ * overwrites the solver's buffer. */
 FCL_API int fcl_solver_prepare(fcl_solver *solver);
 
 /* Solves from t_begin to t_end. x_in, x_out: (batch, size) on the host, and may be the same. x_in NULL starts
  * from what fcl_solver_buffer holds, x_out NULL leaves the result only there. `stats` may be NULL.
  *
- * Fixed steps: the host waits for nothing but x_out. Adaptive: each sample has its own time and step size (see
- * fcl_ode_advance), the first one by Hairer, Norsett, Wanner, II.4. All of a batch runs until its last sample is
- * done; a sample that is done stands still, and is not counted on.
+ * Fixed steps: the host waits for nothing but x_out. Adaptive: each sample has its own time and step size
+ * (see fcl_ode_advance), the first one by Hairer, Norsett, Wanner, II.4. All of a batch runs until its last
+ * sample is done; a sample that is done stands still, and is not counted on.
  *
  * FCL_ERR_NUMERIC: samples that did not finish within max_steps, whose step size became too small for single
  * precision, or that are not finite. x_out and stats are filled all the same; each such sample of an adaptive
  * solver stands where its last accepted step ended. */
 FCL_API int fcl_solver_run(fcl_solver *solver, const float *x_in, float *x_out, fcl_solver_stats *stats);
 
-/* The same, and x_times (count, batch, size) becomes the samples at `times`, which lie between t_begin and t_end,
- * the ends included, and go in that direction. Steps end on them: the values have the solver's own order, by no
- * interpolation. So a time that is not on the grid is a further step of fixed ones; Adams-Bashforth's weights
- * follow. An adaptive sample goes on after each time with the step size that it had before. The run ends at t_end
- * whatever the last time is. FCL_ERR_ARGUMENT: a time is outside, or does not follow on the one before. */
+/* The same, and x_times (count, batch, size) becomes the samples at `times`, which lie between t_begin and
+ * t_end, the ends included, and go in that direction. Steps end on them: the values have the solver's own
+ * order, by no interpolation. So a time that is not on the grid is a further step of fixed ones;
+ * Adams-Bashforth's weights follow. An adaptive sample goes on after each time with the step size that it had
+ * before. The run ends at t_end whatever the last time is. FCL_ERR_ARGUMENT: a time is outside, or does not
+ * follow on the one before. */
 FCL_API int fcl_solver_run_times(fcl_solver *solver, const float *x_in, int count, const double *times,
                                  float *x_times, float *x_out, fcl_solver_stats *stats);
 
-/* What the noise of further runs is drawn by, at first both 0: the number of the batch's first row in all samples,
- * so that a sample has the same noise however they are cut into batches. */
+/* What the noise of further runs is drawn by, at first both 0: the number of the batch's first row in all
+ * samples, so that a sample has the same noise however they are cut into batches. */
 FCL_API void fcl_solver_random(fcl_solver *solver, uint64_t seed, uint64_t first_row);
 
-/* The *steps + 1 times of a solver with fixed steps, in its direction; the solver's. NULL where it is adaptive. */
+/* The *steps + 1 times of a solver with fixed steps, in its direction; the solver's. NULL where it is
+ * adaptive. */
 FCL_API const double *fcl_solver_grid(const fcl_solver *solver, int *steps);
 
 /* The batch on the device: (batch, size) floats, before a run its start and after it its result. The

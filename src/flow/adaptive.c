@@ -1,5 +1,5 @@
-/* The graphs of a solver under error control: a step, and what comes before the first. Each sample has its own
- * time and step, in its row of the state. */
+/* The graphs of a solver under error control: a step, and what comes before the first. Each sample has its
+ * own time and step, in its row of the state. */
 #include "flow/solver.h"
 
 #include "base/error.h"
@@ -61,7 +61,8 @@ static int build_adaptive_step(fcl_solver *solver, fcl_velocity velocity, void *
     fcl_assign(state, next.state);
     if (slope)
         fcl_assign(slope, next.k_first);
-    return fcl_graph_compile(graph, solver->device, &(fcl_graph_options){.repeat = solver->options.max_steps});
+    return fcl_graph_compile(graph, solver->device,
+                             &(fcl_graph_options){.repeat = solver->options.max_steps});
 }
 
 /* The root of the mean over D of (a / scale)^2: (B, 1). */

@@ -1,10 +1,15 @@
 /* Stochastic solvers: the SDE with the flow's marginals,
+ *
  *     dx = (v + w s) dt + sqrt(2 w) dW,   s the score of p_t, any w(t) >= 0
+ *
  * (Anderson 1982; Song et al. 2021; Ma et al. 2024). The path gives the score: x_t = alpha x1 + n with a
- * Gaussian n of variance N = sigma^2 + tube^2, independent of x1, so that s = -E[n | x]/N, while v = alpha'
- * E[x1 | x] + (N'/2)/N E[n | x]: s = (alpha v - alpha' x) / (alpha' N - alpha N'/2). So a stage of a step of
- * size h has the slope  a v + b x + c xi  with numbers that the host knows, and normal xi, the same at all
- * stages of a step: h c xi is sqrt(2 w) dW. */
+ * Gaussian n of variance N = sigma^2 + tube^2, independent of x1, so that s = -E[n | x]/N, while
+ * v = alpha' E[x1 | x] + (N'/2)/N E[n | x]:
+ *
+ *     s = (alpha v - alpha' x) / (alpha' N - alpha N'/2)
+ *
+ * So a stage of a step of size h has the slope  a v + b x + c xi  with numbers that the host knows, and
+ * normal xi, the same at all stages of a step: h c xi is sqrt(2 w) dW. */
 #include "flow/diffusion.h"
 
 #include "base/error.h"

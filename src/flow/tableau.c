@@ -4,7 +4,8 @@
 
 #define NUMBERS(...) ((const double[]){__VA_ARGS__})
 /* Adams and Bashforth need no table: adams.c computes the weights for whatever steps the grid has. */
-#define ADAMS(count, method) .stages = 1, .order = count, .b = NUMBERS(1), .c = NUMBERS(0), .adams = count, .starter = method
+#define ADAMS(count, method)                                                                                 \
+    .stages = 1, .order = count, .b = NUMBERS(1), .c = NUMBERS(0), .adams = count, .starter = method
 
 /* clang-format off */
 static const fcl_tableau tableaux[] = {
@@ -56,12 +57,18 @@ static const fcl_tableau tableaux[] = {
      .c = NUMBERS(0, 1. / 3, 2. / 3, 1),
      .help = "fourth order, four evaluations a step: Kutta's 3/8 rule"},
 
-    {"ab2", ADAMS(2, "midpoint"), .help = "second order, one evaluation a step: Adams-Bashforth, begun by midpoint"},
-    {"ab3", ADAMS(3, "heun3"), .help = "third order, one evaluation a step: Adams-Bashforth, begun by heun3"},
-    {"ab4", ADAMS(4, "rk4"), .help = "fourth order, one evaluation a step: Adams-Bashforth, begun by rk4"},
+    {"ab2", ADAMS(2, "midpoint"),
+     .help = "second order, one evaluation a step: Adams-Bashforth, begun by midpoint"},
 
-    /* Weak orders, of the marginals. A step's noise is the same at all stages, as in a Stratonovich integral, which
-     * for noise that does not depend on x is Ito's (Kloeden and Platen, "Numerical solution of SDEs", 1992) */
+    {"ab3", ADAMS(3, "heun3"),
+     .help = "third order, one evaluation a step: Adams-Bashforth, begun by heun3"},
+
+    {"ab4", ADAMS(4, "rk4"),
+     .help = "fourth order, one evaluation a step: Adams-Bashforth, begun by rk4"},
+
+    /* Weak orders, of the marginals. A step's noise is the same at all stages, as in a Stratonovich integral,
+     * which for noise that does not depend on x is Ito's (Kloeden and Platen, "Numerical solution of stochastic
+     * differential equations", 1992) */
     {"euler-maruyama", .stages = 1, .order = 1, .noise = true,
      .a = NULL,
      .b = NUMBERS(1),
@@ -114,18 +121,22 @@ static const fcl_tableau tableaux[] = {
      .b_error = NUMBERS(71. / 57600, 0, -71. / 16695, 71. / 1920, -17253. / 339200, 22. / 525, -1. / 40),
      .help = "fifth order, adaptive: the usual choice"},
 
-    /* Tsitouras, "Runge-Kutta pairs of order 5(4) satisfying only the first column simplifying assumption", 2011 */
+    /* Tsitouras, "Runge-Kutta pairs of order 5(4) satisfying only the first column simplifying assumption",
+     * 2011 */
     {"tsit5", .stages = 7, .order = 5, .estimate_order = 4, .fsal = true,
      .a = NUMBERS(0.161,
                   -0.008480655492356989, 0.335480655492357,
                   2.8971530571054935, -6.359448489975075, 4.3622954328695815,
                   5.325864828439257, -11.748883564062828, 7.4955393428898365, -0.09249506636175525,
-                  5.86145544294642, -12.92096931784711, 8.159367898576159, -0.071584973281401, -0.028269050394068383,
-                  0.09646076681806523, 0.01, 0.4798896504144996, 1.379008574103742, -3.290069515436081, 2.324710524099774),
-     .b = NUMBERS(0.09646076681806523, 0.01, 0.4798896504144996, 1.379008574103742, -3.290069515436081, 2.324710524099774, 0),
+                  5.86145544294642, -12.92096931784711, 8.159367898576159, -0.071584973281401,
+                      -0.028269050394068383,
+                  0.09646076681806523, 0.01, 0.4798896504144996, 1.379008574103742, -3.290069515436081,
+                      2.324710524099774),
+     .b = NUMBERS(0.09646076681806523, 0.01, 0.4798896504144996, 1.379008574103742, -3.290069515436081,
+                  2.324710524099774, 0),
      .c = NUMBERS(0, 0.161, 0.327, 0.9, 0.9800255409045097, 1, 1),
-     .b_error = NUMBERS(0.00178001105222577714, 0.0008164344596567469, -0.007880878010261995, 0.1447110071732629,
-                        -0.5823571654525552, 0.45808210592918697, -1. / 66),
+     .b_error = NUMBERS(0.00178001105222577714, 0.0008164344596567469, -0.007880878010261995,
+                        0.1447110071732629, -0.5823571654525552, 0.45808210592918697, -1. / 66),
      .help = "fifth order, adaptive: as dopri5, with a smaller error term"},
 
     /* Prince and Dormand, "High order embedded Runge-Kutta formulae", 1981: RK8(7)13M */
@@ -156,8 +167,8 @@ static const fcl_tableau tableaux[] = {
      .b = NUMBERS(14005451. / 335480064, 0, 0, 0, 0, -59238493. / 1068277825, 181606767. / 758867731,
                   561292985. / 797845732, -1041891430. / 1371343529, 760417239. / 1151165299,
                   118820643. / 751138087, -528747749. / 2220607170, 1. / 4),
-     .c = NUMBERS(0, 1. / 18, 1. / 12, 1. / 8, 5. / 16, 3. / 8, 59. / 400, 93. / 200, 5490023248. / 9719169821,
-                  13. / 20, 1201146811. / 1299019798, 1, 1),
+     .c = NUMBERS(0, 1. / 18, 1. / 12, 1. / 8, 5. / 16, 3. / 8, 59. / 400, 93. / 200,
+                  5490023248. / 9719169821, 13. / 20, 1201146811. / 1299019798, 1, 1),
      .b_error = NUMBERS(14005451. / 335480064 - 13451932. / 455176623, 0, 0, 0, 0,
                         -59238493. / 1068277825 + 808719846. / 976000145,
                         181606767. / 758867731 - 1757004468. / 5645159321,

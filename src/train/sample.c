@@ -169,10 +169,11 @@ static int check_score(const fcl_checkpoint_info *info, const fcl_sample_options
     if (options->source)
         source = options->source;
     if (source && strcmp(source, FCL_SOURCE_NORMAL))
-        return fcl_fail(FCL_ERR_ARGUMENT,
-                        "%s needs the score, which follows from the velocity only where x0 is drawn from N(0, I): "
-                        "the source is %s",
-                        options->solver, source);
+        return fcl_fail(
+            FCL_ERR_ARGUMENT,
+            "%s needs the score, which follows from the velocity only where x0 is drawn from N(0, I): "
+            "the source is %s",
+            options->solver, source);
     return FCL_OK;
 }
 
@@ -222,7 +223,8 @@ int fcl_sample_energy(fcl_device *device, const fcl_checkpoint *checkpoint, cons
     fcl_options_defaults(fcl_sample_table, &filled);
     FCL_TRY(fcl_sample_check(&filled));
     if (fcl_solver_is_stochastic(filled.solver))
-        return fcl_fail(FCL_ERR_ARGUMENT, "%s adds noise: only the flow's own paths have an energy", filled.solver);
+        return fcl_fail(FCL_ERR_ARGUMENT, "%s adds noise: only the flow's own paths have an energy",
+                        filled.solver);
     int status = fcl_samples_create(info->sample, filled.n, &x0);
     if (status == FCL_OK)
         status = fcl_array_create(FCL_SHAPE(filled.n, size + 1), &x);

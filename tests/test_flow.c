@@ -59,10 +59,14 @@ static void every_row_has_a_name_and_a_help(void **state)
         const char *(*name)(int), *(*help)(int);
         const char *first;
     } tables[] = {
-        {fcl_path_name, fcl_path_help, "linear"},    {fcl_coupling_name, fcl_coupling_help, "independent"},
-        {fcl_time_name, fcl_time_help, "uniform"},   {fcl_loss_name, fcl_loss_help, "squared"},
-        {fcl_weight_name, fcl_weight_help, "one"},   {fcl_time_draw_name, fcl_time_draw_help, "independent"},
+        {fcl_path_name, fcl_path_help, "linear"},
+        {fcl_coupling_name, fcl_coupling_help, "independent"},
+        {fcl_time_name, fcl_time_help, "uniform"},
+        {fcl_loss_name, fcl_loss_help, "squared"},
+        {fcl_weight_name, fcl_weight_help, "one"},
+        {fcl_time_draw_name, fcl_time_draw_help, "independent"},
         {fcl_prediction_name, fcl_prediction_help, "v"},
+        {fcl_grid_name, fcl_grid_help, "uniform"},
         {fcl_solver_name, fcl_solver_help, "euler"},
     };
     (void)state;

@@ -248,6 +248,11 @@ static int check_density(const tool_call *call)
         return tool_fail_usage(&sample_command,
                                "--logp and --energy are for new samples: the log density of data "
                                "is told by flowcl likelihood");
+    if ((settings->logp || settings->energy) &&
+        (settings->sample.times || fcl_solver_is_stochastic(settings->sample.solver)))
+        return tool_fail_usage(&sample_command,
+                               "--logp and --energy go along the flow's own paths to their end: no --times, "
+                               "and no solver that adds noise");
     for (size_t i = 0; i < sizeof keys / sizeof *keys && !settings->logp && !settings->energy; i++)
         if (fcl_options_source(call->options, keys[i]) == FCL_FROM_COMMAND_LINE)
             return tool_fail_usage(&sample_command, "--%s has no use without --logp", keys[i]);

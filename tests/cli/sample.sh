@@ -82,6 +82,8 @@ expect 0 sample run --n 50 --solver euler-maruyama --sde-w "0.5*sigma^2" --steps
 json 'o["nfe"] == 5'
 refused 2 "is -" sample run --out a.npy --solver euler-maruyama --sde-w "sigma - 2" --path linear
 refused 1 "is -" sample run --out a.npy --solver euler-maruyama --sde-w "sigma - 2"
+refused 2 "no solver that adds noise" sample run --out a.npy --logp --solver euler-maruyama
+refused 2 "no --times" sample run --out a.npy --logp --times 3
 refused 2 "adds no noise" sample run --out a.npy --sde-w 1
 refused 2 "w: " sample run --out a.npy --solver euler-maruyama --sde-w "2 +"
 expect 0 train moons --out paired --steps 1 --width 16 --depth 2 --batch 64 --coupling ot

@@ -329,19 +329,19 @@ static void draws_take_no_sample_twice(void **state)
     const char *path = scratch_path("draw.npz");
     assert_int_equal(fcl_npz_write(path, (fcl_npz_entry[]){{"x", x}, {"y", y}}, 2), FCL_OK);
     fcl_dataset *data = open_ok(path, NULL);
-    int32_t *labels;
+    int32_t *classes;
     for (int32_t label = -1; label < 4; label++) {
         int64_t count = label < 0 ? 40 : 10;
         int seen[40] = {0};
         assert_int_equal(fcl_dataset_count(data, label), count);
-        assert_int_equal(fcl_dataset_draw(data, label, count, 7, &drawn, &labels), FCL_OK);
+        assert_int_equal(fcl_dataset_draw(data, label, count, 7, &drawn, &classes), FCL_OK);
         for (int64_t i = 0; i < count; i++) {
             int which = (int)drawn->data[2 * i];
             assert_int_equal(seen[which]++, 0);
-            assert_int_equal(labels[i], which % 4);
-            assert_true(label < 0 || labels[i] == label);
+            assert_int_equal(classes[i], which % 4);
+            assert_true(label < 0 || classes[i] == label);
         }
-        fcl_free(labels);
+        fcl_free(classes);
         fcl_array_destroy(&drawn);
         assert_int_equal(fcl_dataset_draw(data, label, count + 1, 7, &drawn, NULL), FCL_ERR_ARGUMENT);
         assert_non_null(strstr(fcl_error(), "cannot be drawn"));

@@ -171,7 +171,8 @@ static int draw_data(evaluation *work, int64_t samples)
     int64_t there = fcl_dataset_count(work->data, work->label), count = least(samples, there);
     int64_t floor = work->settings->floor == FCL_OFF ? 0 : least(count, there / 2);
     int64_t all = count > 2 * floor ? count : 2 * floor;
-    int status = fcl_dataset_draw(work->data, work->label, all, work->settings->sample.seed, &drawn, NULL);
+    int status =
+        fcl_dataset_draw(work->data, work->label, all, work->settings->sample.seed, &drawn, &work->labels);
     if (status == FCL_OK)
         status = take_rows(drawn, 0, count, &work->reference);
     if (status == FCL_OK && floor > 1)
@@ -237,6 +238,7 @@ static void destroy(evaluation *work, eval_subject *subjects, int count)
         fcl_array_destroy(&subjects[k].energy);
     }
     fcl_array_destroy(&work->reference);
+    fcl_free(work->labels);
     fcl_array_destroy(&work->floor[0]);
     fcl_array_destroy(&work->floor[1]);
     fcl_dataset_destroy(&work->data);

@@ -32,6 +32,7 @@ typedef struct evaluation {
     fcl_dataset *data;
     int32_t label;        /* the class that is judged; -1: all */
     fcl_array *reference; /* (as many as there are samples, where the data has so many, ...) */
+    int32_t *labels;      /* of the reference; NULL: the data has none */
     fcl_array *floor[2];  /* two draws of the data without a point in common; NULL: no floor */
     char fault[512];      /* what the program itself finds wrong; empty: the library says it */
 } evaluation;

@@ -14,15 +14,15 @@ static int need_energy(evaluation *work, eval_subject *subject)
                              &subject->energy);
 }
 
-/* The mean of a column of the energies, and its standard error. */
-static double mean_energy(const eval_subject *subject, int column, double *standard_error)
+/* The mean of a column of (n, 2), and its standard error. */
+static double mean_column(const fcl_array *array, int column, double *standard_error)
 {
-    int64_t n = subject->energy->shape.dim[0];
+    int64_t n = array->shape.dim[0];
     double sum = 0, squares = 0;
     for (int64_t i = 0; i < n; i++)
-        sum += subject->energy->data[2 * i + column];
+        sum += array->data[2 * i + column];
     for (int64_t i = 0; i < n; i++)
-        squares += pow(subject->energy->data[2 * i + column] - sum / (double)n, 2);
+        squares += pow(array->data[2 * i + column] - sum / (double)n, 2);
     *standard_error = n > 1 ? sqrt(squares / (double)(n - 1) / (double)n) : NAN;
     return sum / (double)n;
 }
@@ -33,7 +33,7 @@ static int measure_energy(evaluation *work, eval_subject *subject, int column, e
     int status = need_energy(work, subject);
     if (status != FCL_OK)
         return status;
-    value->value = mean_energy(subject, column, &standard_error);
+    value->value = mean_column(subject->energy, column, &standard_error);
     snprintf(value->how, sizeof value->how, "standard error %.2g", standard_error);
     return FCL_OK;
 }
@@ -69,7 +69,7 @@ static int measure_npe(evaluation *work, eval_subject *subject, eval_value *valu
     if (status != FCL_OK)
         return status;
     double cost = value->value;
-    value->value = fabs(mean_energy(subject, 0, &standard_error) - cost) / cost;
+    value->value = fabs(mean_column(subject->energy, 0, &standard_error) - cost) / cost;
     value->how[0] = 0;
     return FCL_OK;
 }
@@ -85,8 +85,55 @@ static int measure_nfe(evaluation *work, eval_subject *subject, eval_value *valu
     return FCL_OK;
 }
 
+/* --- likelihood --- */
+
+/* Why the data has no density under the model; NULL: it has one. */
+static const char *without_density(const evaluation *work, const eval_subject *subject)
+{
+    const char *chosen = work->settings->sample.source;
+    const char *source = chosen ? chosen : subject->info->options->source;
+    if (source && strcmp(source, "normal"))
+        return "the source's density is not known";
+    if (work->data->bytes)
+        return "of 8-bit pictures: flowcl likelihood";
+    if (subject->info->classes && !work->labels && work->label < 0)
+        return "the data has no labels";
+    return NULL;
+}
+
+/* By an adaptive solver, whatever draws the samples: the coarse steps of one would be in the density. */
+static int measure_nll(evaluation *work, eval_subject *subject, eval_value *value)
+{
+    enum { EXACT_SIZE = 64 };
+    fcl_sample_options options = work->settings->sample;
+    const char *why = without_density(work, subject);
+    fcl_array *density;
+    if (why) {
+        snprintf(value->how, sizeof value->how, "%s", why);
+        return FCL_OK;
+    }
+    if (!fcl_solver_is_adaptive(options.solver)) {
+        options.solver = "dopri5";
+        options.steps = 0;
+        options.grid = NULL;
+    }
+    bool exact = fcl_shape_size(work->data->shape) <= EXACT_SIZE;
+    options.divergence = (fcl_divergence_options){.divergence = exact ? "exact" : "hutchinson"};
+    int status = fcl_log_density(work->device, subject->checkpoint, &options, work->reference,
+                                 subject->info->classes ? work->labels : NULL, &density, NULL);
+    if (status == FCL_OK) {
+        double standard_error;
+        value->value = -mean_column(density, 0, &standard_error);
+        snprintf(value->how, sizeof value->how, "nats, standard error %.2g, %s, %s divergence",
+                 standard_error, options.solver, options.divergence.divergence);
+    }
+    fcl_array_destroy(&density);
+    return status;
+}
+
 /* clang-format off */
 static const eval_metric of_models[] = {
+    {"nll", "mean negative log-likelihood of the data", true, measure_nll},
     {"path-energy", "int E|v|^2 dt along the paths; the OT cost at least", true, measure_path_energy},
     {"ot-cost", "W2^2 of noise and data, what straight paths of OT cost", true, measure_ot_cost},
     {"npe", "|path energy - OT cost| / OT cost", true, measure_npe},

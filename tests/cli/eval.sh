@@ -35,7 +35,7 @@ expect 0 eval a.csv b.csv --metrics w2 --chart points.png
 [ -s points.png ] || fail "there is no chart"
 
 # A model.
-expect 0 train moons --labels --out run --steps 100 --width 16 --depth 2 --batch 64 --samples-every off
+expect 0 train moons --out run --steps 100 --width 16 --depth 2 --batch 64 --samples-every off
 expect 0 eval run moons --n 300 --steps 10 --json --chart model.png
 python3 - <<'END' || fail "the chart of a model is not half as wide again as one of samples"
 import struct
@@ -55,9 +55,21 @@ assert a == b
 END
 expect 0 eval run moons --n 300 --steps 10 --json --seed 1 --metrics path-energy
 json 'set(o["metrics"]) == {"path-energy"}'
-# Of one class, data and samples are of that class.
-expect 0 eval run moons --n 200 --steps 10 --label 1 --metrics w2
+# The likelihood is that of flowcl likelihood.
+expect 0 eval run a.csv --json --metrics nll
+cp out first
+expect 0 likelihood run a.csv --solver dopri5 --json
+json 'abs(o["nll"] - json.load(open("first"))["metrics"]["nll"]["value"]) < 1e-3 * abs(o["nll"])'
+expect 0 eval run a.csv --source b.csv --metrics nll,path-energy --n 50
+printed "the source's density is not known" "path-energy"
+# Of one class, data and samples are of that class; a model with classes needs those of the data.
+expect 0 train moons --labels --out classes --steps 2 --width 16 --depth 2 --batch 64 --samples-every off
+expect 0 eval classes moons --n 200 --steps 10 --label 1 --metrics w2
 printed "against 200 of the 50000 of moons"
+expect 0 eval classes a.csv --n 50 --metrics nll
+printed "the data has no labels"
+expect 0 eval classes moons --n 50 --metrics nll --json
+json 'o["metrics"]["nll"]["value"] > 0'
 
 # Wrong input.
 : >empty.csv

@@ -17,6 +17,7 @@ static const subcommand *const commands[] = {
     &likelihood_command,
     &eval_command,
     &info_command,
+    &explain_command,
     &bench_command,
     &bench_device_command,
     &tune_command,

@@ -96,6 +96,10 @@ FCL_API int fcl_cfm_check(const fcl_cfm_options *options);
  * for x0 ~ N(0, I). */
 FCL_API int fcl_cfm_check_source(const fcl_cfm_options *options);
 
+/* The objective in formulas, for people: path, coupling, target, time law, weight, loss, lines of "what  formula".
+ * *explanation is released by fcl_free. Errors as fcl_cfm_check. */
+FCL_API int fcl_cfm_explain(const fcl_cfm_options *options, char **explanation);
+
 /* Conditional flow matching (Lipman et al. 2023; Tong et al. 2024): draws x0 ~ N(0, I) and pairs it with the
  * data x1 (B, D) by the coupling, draws t by the time law, and returns the mean over the batch of
  *     weight * loss(network(x_t, t), target),   x_t = alpha(t) x1 + sigma(t) x0 + tube(t) eps,
@@ -163,6 +167,10 @@ typedef struct fcl_solver_options {
  * number or a grid is not usable, or goes with another kind of solver (tolerances without an error estimate).
  */
 FCL_API int fcl_solver_check(const fcl_solver_options *options);
+
+/* The same in formulas, for people: its update, its steps, and how often it evaluates the velocity. *explanation is
+ * released by fcl_free. Errors as fcl_solver_check. */
+FCL_API int fcl_solver_explain(const fcl_solver_options *options, char **explanation);
 
 /* Times from text: numbers between commas; or a file of them, .npy or a table of numbers; or a whole number
  * from 2 on, for so many evenly spaced ones, both ends included. They are sorted in the direction from

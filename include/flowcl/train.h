@@ -72,6 +72,8 @@ typedef struct fcl_train_options {
 
 /* Adds the rows of training and of its model to a program's options. */
 FCL_API int fcl_train_options_bind(fcl_options *options, fcl_train_options *train);
+/* Whether a training with these options can begin, as far as options alone say; zeros are defaults. */
+FCL_API int fcl_train_options_check(const fcl_train_options *train);
 
 /* The learning rate of a step (0, 1, ...), by options.schedule, lr, warmup and steps:
  *     warm-up of W steps: lr (step + 1) / W while step < W

@@ -128,19 +128,38 @@ static bool all_numbers(const fcl_term *const *part, int count)
     return true;
 }
 
-/* What a sum, product or power with 0 or 1 is; NULL: not simpler. 0 * a is 0 although a may be infinite: the
- * terms of a derivative that are not there. */
+static const fcl_term *negated(fcl_arena *arena, const fcl_term *a)
+{
+    return fcl_term_make(arena, FCL_EXPRESSION_NEG, a, NULL, NULL);
+}
+
+static const fcl_term *simpler_sum(fcl_arena *arena, const fcl_term *a, const fcl_term *b)
+{
+    if (is_number(a, 0) || is_number(b, 0))
+        return is_number(a, 0) ? b : a;
+    return b->op == FCL_EXPRESSION_NEG ? fcl_term_make(arena, FCL_EXPRESSION_SUB, a, b->part[0], NULL) : NULL;
+}
+
+static const fcl_term *simpler_product(fcl_arena *arena, const fcl_term *a, const fcl_term *b)
+{
+    if (is_number(a, 0) || is_number(b, 1))
+        return a;
+    if (is_number(b, 0) || is_number(a, 1))
+        return b;
+    return is_number(a, -1) ? negated(arena, b) : is_number(b, -1) ? negated(arena, a) : NULL;
+}
+
+/* What a sum, product or power with 0, 1 or -1 is; NULL: not simpler. 0 * a is 0 although a may be infinite:
+ * such are the terms of a derivative that are not there. */
 static const fcl_term *simpler(fcl_arena *arena, fcl_expression_op op, const fcl_term *a, const fcl_term *b)
 {
     switch (op) {
     case FCL_EXPRESSION_ADD:
-        return is_number(a, 0) ? b : is_number(b, 0) ? a : NULL;
+        return simpler_sum(arena, a, b);
     case FCL_EXPRESSION_SUB:
-        return is_number(b, 0)   ? a
-               : is_number(a, 0) ? fcl_term_make(arena, FCL_EXPRESSION_NEG, b, NULL, NULL)
-                                 : NULL;
+        return is_number(b, 0) ? a : is_number(a, 0) ? negated(arena, b) : NULL;
     case FCL_EXPRESSION_MUL:
-        return is_number(a, 0) || is_number(b, 1) ? a : is_number(b, 0) || is_number(a, 1) ? b : NULL;
+        return simpler_product(arena, a, b);
     case FCL_EXPRESSION_DIV:
         return is_number(b, 1) || is_number(a, 0) ? a : NULL;
     case FCL_EXPRESSION_POW:

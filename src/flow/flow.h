@@ -51,6 +51,9 @@ typedef struct fcl_probe_law fcl_probe_law; /* likelihood.c: how a probe's numbe
 const fcl_coupling *fcl_coupling_find(const char *name);
 const fcl_tableau *fcl_tableau_find(const char *name);
 
+/* Of the velocity in so many steps. */
+int64_t fcl_tableau_evaluations(const fcl_tableau *tableau, int64_t steps);
+
 /* The index of `name` among the names that a table's function gives: 0 for NULL, -1 where it is not there. */
 int fcl_row_index(const char *(*names)(int index), const char *name);
 

@@ -3,6 +3,7 @@
 #define FLOW_OBJECTIVE_H
 
 #include "flow/choice.h"
+#include "base/memory.h"
 #include "flow/flow.h"
 
 /* What a network predicts (prediction.c). Formulas in alpha, sigma, alpha_dot, sigma_dot. */
@@ -60,5 +61,12 @@ fcl_tensor *fcl_weight_apply(const fcl_objective *objective, fcl_path_at at, fcl
 /* loss.c: found, wanted (B, D) -> (B, 1) */
 int fcl_loss_read(fcl_objective *objective);
 fcl_tensor *fcl_loss_build(const fcl_objective *objective, fcl_tensor *found, fcl_tensor *wanted);
+
+/* The row and its formula, a line of `text` each (explain.c). */
+void fcl_time_explain(const fcl_objective *objective, fcl_text *text);
+void fcl_weight_explain(const fcl_objective *objective, fcl_text *text);
+void fcl_loss_explain(const fcl_objective *objective, fcl_text *text);
+void fcl_choice_explain(const char *label, const fcl_choice_table *table, const fcl_choice *choice,
+                        fcl_text *text);
 
 #endif

@@ -12,16 +12,20 @@ const float *fcl_solver_state(const fcl_solver *solver, int64_t row)
 
 /* --- counts --- */
 
-/* Evaluations in `steps` steps of the solver. Of an adaptive one two before the first choose its size. */
-static int64_t evaluations(const fcl_solver *solver, int64_t steps)
+/* Of an adaptive solver two evaluations before the first step choose its size. */
+int64_t fcl_tableau_evaluations(const fcl_tableau *tableau, int64_t steps)
 {
-    const fcl_tableau *tableau = solver->tableau;
     if (tableau->b_error)
         return 2 + (tableau->stages - tableau->fsal) * steps;
     if (!tableau->adams)
         return tableau->stages * steps;
     int64_t starting = steps < tableau->adams - 1 ? steps : tableau->adams - 1;
-    return solver->first.tableau->stages * starting + steps - starting;
+    return fcl_tableau_find(tableau->starter)->stages * starting + steps - starting;
+}
+
+static int64_t evaluations(const fcl_solver *solver, int64_t steps)
+{
+    return fcl_tableau_evaluations(solver->tableau, steps);
 }
 
 void fcl_solver_steps(const fcl_solver *solver, int64_t row, int64_t *accepted, int64_t *rejected)

@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "graph/expression.h"
 
-#include <math.h>
+#include <stdlib.h>
 
 typedef struct time_row {
     const char *name;
@@ -160,4 +160,21 @@ fcl_tensor *fcl_time_draw(const fcl_objective *objective, fcl_graph *graph, int6
     u = draw->arrange(u, options->batch_total ? options->batch_total : batch);
     fcl_tensor *t = quantile(objective, u);
     return fcl_time_clamp(shifted(t, options->time_shift), objective->begin, objective->end);
+}
+
+void fcl_time_explain(const fcl_objective *objective, fcl_text *text)
+{
+    const fcl_cfm_options *options = objective->options;
+    const draw_row *draw = &draws[fcl_row_index(fcl_time_draw_name, options->time_draw)];
+    char *formula = objective->time ? fcl_expression_text(objective->time) : NULL;
+    fcl_choice_explain("time", &table, &objective->time_choice, text);
+    fcl_text_format(text, "            t = %s, u uniform in (0, 1), %s: %s\n", formula ? formula : "the quantile at u",
+                    draw->name, draw->help);
+    if (options->time_shift != 0 && options->time_shift != 1)
+        fcl_text_format(text, "            then n = 1 - t becomes %g n/(1 + %g n)\n", (double)options->time_shift,
+                        (double)options->time_shift - 1);
+    if (objective->begin > 0 || objective->end < 1)
+        fcl_text_format(text, "            no nearer to the ends than t = %.6g and %.6g\n", objective->begin,
+                        objective->end);
+    free(formula);
 }

@@ -5,6 +5,7 @@
 #include "graph/expression.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 typedef struct weight_row {
     const char *name;
@@ -99,4 +100,12 @@ fcl_tensor *fcl_weight_apply(const fcl_objective *objective, fcl_path_at at, fcl
     fcl_tensor *l = fcl_expression_uses(objective->weight, L) ? fcl_detach(loss) : NULL;
     fcl_tensor *values[VARIABLES] = {t, at.alpha, at.sigma, at.alpha_dot, at.sigma_dot, q, l};
     return fcl_mul(loss, fcl_detach(fcl_expression_build(objective->weight, graph, values)));
+}
+
+void fcl_weight_explain(const fcl_objective *objective, fcl_text *text)
+{
+    char *formula = fcl_expression_text(objective->weight);
+    fcl_choice_explain("weight", &table, &objective->weight_choice, text);
+    fcl_text_format(text, "            w = %s\n", formula);
+    free(formula);
 }

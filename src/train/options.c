@@ -161,6 +161,15 @@ int fcl_train_options_fill(const fcl_train_options *given, fcl_arena *strings, f
     return check_together(filled);
 }
 
+int fcl_train_options_check(const fcl_train_options *train)
+{
+    fcl_arena strings = {0};
+    fcl_train_options filled;
+    int status = fcl_train_options_fill(train, &strings, &filled);
+    fcl_arena_free(&strings);
+    return status;
+}
+
 char *fcl_train_options_json(const fcl_train_options *options)
 {
     fcl_train_options copy = *options;

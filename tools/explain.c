@@ -1,0 +1,93 @@
+/* flowcl explain: a configuration in formulas, before anything is computed. */
+#include "tool.h"
+
+#include <string.h>
+
+typedef struct explain_settings {
+    fcl_train_options train;
+    fcl_solver_options solver;
+} explain_settings;
+
+/* clang-format off */
+static const fcl_option table[] = {
+    {"solver", FCL_OPTION(explain_settings, solver.solver), .choice = fcl_solver_name, .choice_help = fcl_solver_help,
+     .fallback = "euler", .group = "Sampling", .help = "how the flow's equation is solved"},
+    {"sampling-steps", FCL_OPTION(explain_settings, solver.steps), .minimum = 0, .maximum = 1e6,
+     .help = "of a solver with fixed steps: sample's --steps; 0: 100"},
+    {"grid", FCL_OPTION(explain_settings, solver.grid), .placeholder = "GRID",
+     .help = "of fixed steps: uniform, edm[:RHO], shifted[:S], times, or a file of them"},
+    {"rtol", FCL_OPTION(explain_settings, solver.rtol), .minimum = 0, .maximum = 1, .help = "of an adaptive solver; 0: 1e-5"},
+    {"atol", FCL_OPTION(explain_settings, solver.atol), .minimum = 0, .maximum = 1e6, .help = "of an adaptive solver; 0: 1e-5"},
+    {"max-steps", FCL_OPTION(explain_settings, solver.max_steps), .minimum = 0, .maximum = 1e9, .help = "of an adaptive solver; 0: 10000"},
+    {"sde-w", FCL_OPTION(explain_settings, solver.w), .placeholder = "W", .help = "noise of a stochastic solver, a formula in t, alpha and sigma"},
+    {0},
+};
+/* clang-format on */
+
+static int bind(fcl_options *options, void *values)
+{
+    explain_settings *settings = values;
+    int status = fcl_train_options_bind(options, &settings->train);
+    return status ? status : fcl_options_add(options, table, settings);
+}
+
+static bool is_yaml(const char *path)
+{
+    const char *ending = strrchr(path, '.');
+    return ending && (!strcmp(ending, ".yaml") || !strcmp(ending, ".yml"));
+}
+
+static int read_checkpoint(const tool_call *call)
+{
+    fcl_checkpoint *checkpoint;
+    int status = fcl_checkpoint_open(call->positional[0], &checkpoint);
+    if (status == FCL_OK)
+        status = fcl_options_read_json(call->options, fcl_checkpoint_describe(checkpoint)->config);
+    fcl_checkpoint_close(&checkpoint);
+    return status;
+}
+
+/* Formulas need no data, but training does: its name is not asked for here. */
+static int read_configuration(const tool_call *call)
+{
+    int status = FCL_OK;
+    if (call->count)
+        status = is_yaml(call->positional[0]) ? fcl_options_read_yaml(call->options, call->positional[0])
+                                              : read_checkpoint(call);
+    if (status == FCL_OK)
+        status = fcl_options_set(call->options, "data", "data", FCL_FROM_DEFAULT);
+    return status == FCL_OK ? fcl_options_finish(call->options) : status;
+}
+
+static int run(const tool_call *call)
+{
+    explain_settings *settings = call->settings;
+    char *training = NULL, *sampling = NULL;
+    fcl_solver_options *solver = &settings->solver;
+    if (read_configuration(call))
+        return tool_fail_library();
+    solver->path = settings->train.objective.path;
+    solver->path_width = (double)settings->train.objective.sigma;
+    int status = fcl_train_options_check(&settings->train);
+    if (status == FCL_OK)
+        status = fcl_cfm_explain(&settings->train.objective, &training);
+    if (status == FCL_OK)
+        status = fcl_solver_explain(solver, &sampling);
+    if (status == FCL_OK)
+        printf("%s%-12s%s\n%s", training, "source", settings->train.source, sampling);
+    fcl_free(training);
+    fcl_free(sampling);
+    return status == FCL_OK ? EXIT_DONE : tool_fail_library();
+}
+
+const subcommand explain_command = {
+    .name = "explain",
+    .usage = "[CONFIG.yaml|CHECKPOINT|DIR] [options]",
+    .summary = "print a configuration's formulas: path, target, loss, the sampler's update",
+    .about = "Without a configuration, that of the options: all that train has, and those of\n"
+             "sampling. Whatever would be refused before training is refused here, too.",
+    .most = 1,
+    .size = sizeof(explain_settings),
+    .bind = bind,
+    .run = run,
+};

@@ -36,8 +36,10 @@ static double time_of_share(const fcl_path *path, double share)
 
 static bool has_share(const fcl_path *path, double share)
 {
+    const double rounding = 1e-9;
     double slope;
-    return share > fcl_path_share(path, 0, &slope) && share < fcl_path_share(path, 1, &slope);
+    return share >= fcl_path_share(path, 0, &slope) - rounding &&
+           share <= fcl_path_share(path, 1, &slope) + rounding;
 }
 
 /* k is S/sigma and A/alpha at once, and so (A + S)/(alpha + sigma), which is regular at both ends. At a time that

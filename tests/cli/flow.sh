@@ -2,7 +2,7 @@
 # Paths, predictions, times, weights and losses of a training, from the command line to the samples.
 . "$(dirname "$0")/lib.sh"
 
-small="--width 32 --depth 2 --batch 128 --samples-every off"
+small="--width 64 --depth 2 --batch 128 --samples-every off"
 
 # What is no path, or does not go together, is refused before anything is written.
 refused 1 "\"alpha=t^2, sigma=1-t^\", column 22: expected a number, a name or (, but the text ends" \
@@ -28,7 +28,7 @@ refused 1 "it was trained with loss huber(1), not huber(2)" train --resume --out
 expect 0 explain own
 printed "target = x0" "w = 1/(0.1 + l)"
 
-# near RUN BOUND [OPTIONS]: the samples of a trained model are that near to the data. (Noise is 1.7 away.)
+# near RUN BOUND [OPTIONS]: the samples of a trained model are that near to the data. (N(0, I) is 1.1 away.)
 near() {
     run=$1
     bound=$2
@@ -37,9 +37,9 @@ near() {
     expect 0 eval "$run.npy" moons --metrics w2 --floor no --json
     json "o['metrics']['w2']['value'] < $bound" || fail "$run is not near the data"
 }
-expect 0 train moons --out data --steps 1000 $small --path cosine --prediction x1 --time-draw antithetic
-near data 0.9
-near data 0.9 --path linear
-expect 0 train moons --out noise --steps 1000 $small --prediction eps --weight min-snr --time logit-normal
-near noise 0.9 --path "alpha=t^2, sigma=1-t^2"
+expect 0 train moons --out data --steps 1200 $small --lr 0.004 --path cosine --prediction x1 --weight inverse-variance
+near data 0.75
+near data 0.75 --path linear
+expect 0 train moons --out noise --steps 1200 $small --lr 0.004 --path cosine --prediction eps --time-draw antithetic
+near noise 0.75 --path "alpha=sin(pi*t/2)^2, sigma=1-sin(pi*t/2)^2"
 refused 1 "has no tube" sample data --out a.npy --path "linear(0.1)"

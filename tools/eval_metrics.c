@@ -27,9 +27,20 @@ static double mean_column(const fcl_array *array, int column, double *standard_e
     return sum / (double)n;
 }
 
+/* A stochastic solver's samples have no path whose energy could be told. */
+static bool has_paths(const evaluation *work, eval_value *value)
+{
+    if (!fcl_solver_is_stochastic(work->settings->sample.solver))
+        return true;
+    snprintf(value->how, sizeof value->how, "%s adds noise", work->settings->sample.solver);
+    return false;
+}
+
 static int measure_energy(evaluation *work, eval_subject *subject, int column, eval_value *value)
 {
     double standard_error;
+    if (!has_paths(work, value))
+        return FCL_OK;
     int status = need_energy(work, subject);
     if (status != FCL_OK)
         return status;
@@ -52,6 +63,8 @@ static int measure_straightness(evaluation *work, eval_subject *subject, eval_va
 static int measure_ot_cost(evaluation *work, eval_subject *subject, eval_value *value)
 {
     fcl_distance *w2 = &subject->transport;
+    if (!has_paths(work, value))
+        return FCL_OK;
     int status = need_energy(work, subject);
     if (status == FCL_OK && !w2->how[0])
         status = fcl_distance_measure("w2", subject->start, work->reference, &work->settings->distance, w2);
@@ -66,7 +79,7 @@ static int measure_npe(evaluation *work, eval_subject *subject, eval_value *valu
 {
     double standard_error;
     int status = measure_ot_cost(work, subject, value);
-    if (status != FCL_OK)
+    if (status != FCL_OK || isnan(value->value))
         return status;
     double cost = value->value;
     value->value = fabs(mean_column(subject->energy, 0, &standard_error) - cost) / cost;
@@ -115,7 +128,7 @@ static int measure_nll(evaluation *work, eval_subject *subject, eval_value *valu
     if (!fcl_solver_is_adaptive(options.solver)) {
         options.solver = "dopri5";
         options.steps = 0;
-        options.grid = NULL;
+        options.grid = options.w = NULL;
     }
     bool exact = fcl_shape_size(work->data->shape) <= EXACT_SIZE;
     options.divergence = (fcl_divergence_options){.divergence = exact ? "exact" : "hutchinson"};

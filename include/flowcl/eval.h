@@ -148,8 +148,8 @@ FCL_API int fcl_distance_measure(const char *name, const fcl_array *a, const fcl
                                  const fcl_distance_options *options, fcl_distance *distance);
 
 /* The squared 2-Wasserstein distance between two sets of equally many points (N, ...), exact: the least mean
- * squared distance over all pairings. Takes O(N^3) time at worst and 8 N^2 bytes; a second for N = 2000
- * is long. FCL_ERR_SHAPE where the shapes differ or are empty, FCL_ERR_NUMERIC where a value is not finite.
+ * squared distance over all pairings. Takes 4 N^2 bytes and, at worst, O(N^3) time; some
+ * seconds for N = 10000. FCL_ERR_SHAPE where the shapes differ or are empty, FCL_ERR_NUMERIC where a value is not finite.
  */
 FCL_API int fcl_w2_squared(const fcl_array *a, const fcl_array *b, double *distance);
 

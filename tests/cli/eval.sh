@@ -62,6 +62,10 @@ expect 0 likelihood run a.csv --solver dopri5 --json
 json 'abs(o["nll"] - json.load(open("first"))["metrics"]["nll"]["value"]) < 1e-3 * abs(o["nll"])'
 expect 0 eval run a.csv --source b.csv --metrics nll,path-energy --n 50
 printed "the source's density is not known" "path-energy"
+# A stochastic solver has samples, a density by another solver, and no paths.
+expect 0 eval run a.csv --n 50 --steps 10 --solver euler-maruyama --sde-w 0.5 --metrics w2,nll,path-energy,npe --json
+json 'o["metrics"]["w2"]["value"] > 0 and o["metrics"]["npe"]["value"] is None'
+json 'o["metrics"]["nll"]["value"] > 0 and "adds noise" in o["metrics"]["path-energy"]["how"]'
 # Of one class, data and samples are of that class; a model with classes needs those of the data.
 expect 0 train moons --labels --out classes --steps 2 --width 16 --depth 2 --batch 64 --samples-every off
 expect 0 eval classes moons --n 200 --steps 10 --label 1 --metrics w2

@@ -317,14 +317,11 @@ static int run(const tool_call *call)
     return status;
 }
 
-static void print_tables(void)
+static void print_grids(void)
 {
-    puts("\nSolvers:");
-    for (int i = 0; fcl_solver_name(i); i++)
-        printf("  %-14s %s\n", fcl_solver_name(i), fcl_solver_help(i));
     puts("\nGrids of fixed steps:");
     for (int i = 0; fcl_grid_name(i); i++)
-        printf("  %-14s %s\n", fcl_grid_name(i), fcl_grid_help(i));
+        printf("  %-9s %s\n", fcl_grid_name(i), fcl_grid_help(i));
 }
 
 const subcommand sample_command = {
@@ -334,7 +331,7 @@ const subcommand sample_command = {
     .about = "A folder stands for its newest checkpoint. The file's ending says what is\n"
              "written: .npy, .npz, .csv, or .png, a scatter picture of points and a grid of\n"
              "pictures.",
-    .appendix = print_tables,
+    .appendix = print_grids,
     .least = 1,
     .most = 1,
     .size = sizeof(sample_settings),

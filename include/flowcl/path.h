@@ -61,17 +61,17 @@ FCL_API bool fcl_path_needs_gaussian(const fcl_path *path);
 FCL_API char *fcl_path_formula(const fcl_path *path, const char *which);
 
 /* --- predictions: what a network says of x_t ---
- * The velocity v = E[dx_t/dt | x_t], the data x1, the noise eps (x0), or the score -eps/sigma. On a path without
- * a tube each follows from each. v = p x + q (prediction), with
+ * The velocity v = E[dx_t/dt | x_t], the data x1, the noise eps (x0), or the score -eps/sigma. On a path
+ * without a tube each follows from each. v = p x + q (prediction), with
  *
  *     x1:    p = sigma'/sigma, q = (alpha' sigma - sigma' alpha)/sigma
  *     eps:   p = alpha'/alpha, q = (sigma' alpha - alpha' sigma)/alpha
  *     score: p = alpha'/alpha, q = sigma (alpha' sigma - sigma' alpha)/alpha
  *
- * They divide by sigma, which is 0 at the data, or by alpha, 0 at the noise. So beyond the times where sigma, or
- * alpha, is FCL_PREDICTION_LEAST the network is not trained, and it is asked as if at them: that stretch is gone
- * with what it says of data and noise there, alpha' and sigma' still being those of the time. The score is one of
- * p_t only where x0 ~ N(0, I) and is independent of x1. */
+ * They divide by sigma, which is 0 at the data, or by alpha, 0 at the noise. So beyond the times where sigma,
+ * or alpha, is FCL_PREDICTION_LEAST the network is not trained, and it is asked as if at them: that stretch
+ * is gone with what it says of data and noise there, alpha' and sigma' still being those of the time. The
+ * score is one of p_t only where x0 ~ N(0, I) and is independent of x1. */
 
 #define FCL_PREDICTION_LEAST 0.01
 
@@ -83,7 +83,8 @@ FCL_API int fcl_prediction_value(const char *prediction, const fcl_path *path, d
                                  double *q);
 
 /* A network as a velocity, for solvers: its prediction is converted, and it may be sampled along another path
- * than it was trained on. With alpha, sigma the trained path's and A, S the other's coefficients, at the time s:
+ * than it was trained on. With alpha, sigma the trained path's and A, S the other's coefficients, at the time
+ * s:
  *
  *     t = rho^-1(A/S),  rho = alpha/sigma,   k = S/sigma(t),   v = k'/k x + k t' v(x/k, t)
  *
@@ -97,8 +98,8 @@ FCL_API int fcl_predictor_create(const char *prediction, const fcl_path *trained
                                                         fcl_tensor *t),
                                  void *data, fcl_predictor **predictor);
 FCL_API void fcl_predictor_destroy(fcl_predictor **predictor);
-/* The times, of the path that is sampled along, between which the velocity is that of the path: beyond them it is
- * the one at the nearer end. */
+/* The times, of the path that is sampled along, between which the velocity is that of the path: beyond them
+ * it is the one at the nearer end. */
 FCL_API void fcl_predictor_range(const fcl_predictor *predictor, double *begin, double *end);
 /* An fcl_velocity whose data is an fcl_predictor. */
 FCL_API fcl_tensor *fcl_predictor_velocity(void *predictor, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t);

@@ -67,6 +67,7 @@ void fcl_loss_explain(const fcl_objective *objective, fcl_text *text)
 {
     const fcl_choice *choice = &objective->loss_choice;
     fcl_choice_explain("loss", &table, choice, text);
-    fcl_text_format(text, "            l = mean over a sample's differences d of %s\n", rows[choice->index].formula);
+    fcl_text_format(text, "            l = mean over a sample's differences d of %s\n",
+                    rows[choice->index].formula);
     fcl_text_add(text, "            minimised: mean over the batch of w l\n");
 }

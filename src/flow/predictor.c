@@ -22,8 +22,8 @@ struct fcl_predictor {
     fcl_tensor *curve; /* the table in it */
 };
 
-/* The path's time with that share of data. A share that it does not have, as lipman's ends short of 1, is taken as
- * its end. */
+/* The path's time with that share of data. A share that it does not have, as lipman's ends short of 1, is
+ * taken as its end. */
 static double time_of_share(const fcl_path *path, double share)
 {
     double below = 0, above = 1, slope, middle = 0.5;
@@ -42,8 +42,8 @@ static bool has_share(const fcl_path *path, double share)
            share <= fcl_path_share(path, 1, &slope) + rounding;
 }
 
-/* k is S/sigma and A/alpha at once, and so (A + S)/(alpha + sigma), which is regular at both ends. At a time that
- * stands for shares beyond it, it is the one that is right at that end. */
+/* k is S/sigma and A/alpha at once, and so (A + S)/(alpha + sigma), which is regular at both ends. At a time
+ * that stands for shares beyond it, it is the one that is right at that end. */
 static void fill_row(const fcl_predictor *predictor, double s, float *row)
 {
     double share_dot, slope;
@@ -125,8 +125,8 @@ void fcl_predictor_range(const fcl_predictor *predictor, double *begin, double *
         *begin = fmax(*begin, time_of_share(predictor->sampled,
                                             fcl_path_share(predictor->trained, trained_begin, &slope)));
     if (trained_end < 1)
-        *end = fmin(*end, time_of_share(predictor->sampled,
-                                        fcl_path_share(predictor->trained, trained_end, &slope)));
+        *end = fmin(
+            *end, time_of_share(predictor->sampled, fcl_path_share(predictor->trained, trained_end, &slope)));
 }
 
 /* --- in a graph --- */

@@ -168,11 +168,11 @@ void fcl_time_explain(const fcl_objective *objective, fcl_text *text)
     const draw_row *draw = &draws[fcl_row_index(fcl_time_draw_name, options->time_draw)];
     char *formula = objective->time ? fcl_expression_text(objective->time) : NULL;
     fcl_choice_explain("time", &table, &objective->time_choice, text);
-    fcl_text_format(text, "            t = %s, u uniform in (0, 1), %s: %s\n", formula ? formula : "the quantile at u",
-                    draw->name, draw->help);
+    fcl_text_format(text, "            t = %s, u uniform in (0, 1), %s: %s\n",
+                    formula ? formula : "the quantile at u", draw->name, draw->help);
     if (options->time_shift != 0 && options->time_shift != 1)
-        fcl_text_format(text, "            then n = 1 - t becomes %g n/(1 + %g n)\n", (double)options->time_shift,
-                        (double)options->time_shift - 1);
+        fcl_text_format(text, "            then n = 1 - t becomes %g n/(1 + %g n)\n",
+                        (double)options->time_shift, (double)options->time_shift - 1);
     if (objective->begin > 0 || objective->end < 1)
         fcl_text_format(text, "            no nearer to the ends than t = %.6g and %.6g\n", objective->begin,
                         objective->end);

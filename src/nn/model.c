@@ -24,7 +24,7 @@ const char *fcl_model_help(int index)
 
 /* clang-format off */
 const fcl_option fcl_model_table[] = {
-    {"model", FCL_OPTION(fcl_model_options, model), .fallback = "mlp", .choice = fcl_model_name,
+    {"model", FCL_OPTION(fcl_model_options, model), .fallback = "mlp", .choice = fcl_model_name, .choice_help = fcl_model_help,
      .group = "Model", .help = "kind of network"},
     {"width", FCL_OPTION(fcl_model_options, width), .minimum = 1, .maximum = 65536, .fallback = "64",
      .help = "numbers in a hidden layer"},

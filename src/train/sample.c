@@ -16,7 +16,7 @@
 /* clang-format off */
 const fcl_option fcl_sample_table[] = {
     {"n", ROW(n), .minimum = 1, .maximum = 1e9, .fallback = "64", .group = "Samples", .help = "how many samples"},
-    {"solver", ROW(solver), .fallback = "euler", .choice = fcl_solver_name, .help = "how the flow's equation is solved"},
+    {"solver", ROW(solver), .fallback = "euler", .choice = fcl_solver_name, .choice_help = fcl_solver_help, .help = "how the flow's equation is solved"},
     {"steps", ROW(steps), .minimum = 0, .maximum = 1e6, .help = "of a solver with fixed steps; 0: 100"},
     {"grid", ROW(grid), .placeholder = "GRID", .help = "of fixed steps: uniform, edm[:RHO], shifted[:S], all times as 0,0.1,0.5,1, or a file of them; without it uniform"},
     {"rtol", ROW(rtol), .minimum = 0, .maximum = 1, .help = "relative tolerance of an adaptive solver, from 1e-7; 0: 1e-5"},

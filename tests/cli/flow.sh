@@ -16,6 +16,8 @@ refused 1 "it must lie between 0 and 1" train moons --out run --time "2*u"
 refused 2 "did you mean \"cosine\"?" train moons --out run --path cosin
 refused 2 "did you mean \"x1\"?" train moons --out run --prediction x2
 refused 2 "did you mean \"min-snr\"?" train moons --out run --weight minsnr
+expect 0 train --help
+printed "cosine: a quarter of a circle" "logit-normal: sigmoid of N(m, s^2)" "stratified: one time in each" "huber: squared up to"
 [ ! -e run ] || fail "a refused training left a folder behind"
 
 # Formulas live in the configuration and the checkpoint, and are compared in a resumed run.

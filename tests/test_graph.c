@@ -780,6 +780,27 @@ static void a_block_draws_and_gathers_its_rows(void **state)
         check_block_of_leaves(*state, 64, 8);
 }
 
+/* The third operand of an expression comes from the block's own rows. */
+static void a_block_chooses_between_its_rows(void **state)
+{
+    enum { SIZE = 6 };
+    trial *t = trial_create();
+    fcl_tensor *x = trial_input(t, FCL_SHAPE(trial_tiny() ? 5 : 77, SIZE), SMOOTH, 0);
+    fcl_tensor *weight = trial_input(t, FCL_SHAPE(SIZE, SIZE), SMOOTH, 0);
+    fcl_tensor *first = fcl_tanh(fcl_matmul(x, weight, false, true));
+    fcl_tensor *second = fcl_matmul(first, weight, false, true);
+    fcl_tensor *positive = fcl_greater(second, fcl_constant(t->graph, 0));
+    fcl_tensor *chosen = fcl_output(fcl_where(positive, second, first));
+    trial_fill(t);
+    trial_evaluate(t, 0, 0, NULL, NULL);
+    assert_ok(fcl_graph_compile(t->graph, *state, NULL));
+    if (fcl_row_group(*state) == 1)
+        assert_int_equal(fcl_graph_describe(t->graph).launches, 1);
+    assert_ok(trial_run(t));
+    assert_true(trial_agrees(t, chosen, 2e-5, "a block that chooses"));
+    trial_destroy(&t);
+}
+
 /* --- adaptive steps: x' = rate x, each sample with a rate of its own --- */
 
 enum { SAMPLES = 5, WIDTH = 3 };
@@ -920,6 +941,7 @@ int main(void)
         cmocka_unit_test(every_epoch_is_a_permutation),
         cmocka_unit_test(permutations_are_fair),
         cmocka_unit_test(a_block_draws_and_gathers_its_rows),
+        cmocka_unit_test(a_block_chooses_between_its_rows),
         cmocka_unit_test(every_sample_has_its_own_step),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);

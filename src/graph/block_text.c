@@ -146,12 +146,12 @@ static void add_operand(void *context, const fcl_tensor *node, fcl_tensor *input
     else if (member >= 0)
         fcl_text_format(&g->body, "v%d", member);
     else if (is_rows(c->w, input) && input->shape.dim[1] == node->shape.dim[1])
-        fcl_text_format(&g->body, "tile[(%d + c) * BLOCK_VECTORS + s]", place_of(c->w, input));
+        fcl_text_format(&g->body, "tile[(%d + column) * BLOCK_VECTORS + s]", place_of(c->w, input));
     else if (is_rows(c->w, input))
         fcl_text_format(&g->body, "tile[%d * BLOCK_VECTORS + s]", place_of(c->w, input));
     else
         fcl_text_format(&g->body, "(real)(x%d[%s])", fcl_generate_slot(g->read, &g->reads, root),
-                        fcl_shape_size(input->shape) == 1 ? "0" : "c");
+                        fcl_shape_size(input->shape) == 1 ? "0" : "column");
 }
 
 static void write_members(writer *w, const fcl_step *step)
@@ -160,16 +160,17 @@ static void write_members(writer *w, const fcl_step *step)
     member_context context = {w, step};
     if (!step->members)
         return;
-    fcl_text_format(
-        &g->body,
-        "    for (int c = 0; c < %d; c++)\n    UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++) {\n",
-        (int)step->shape.dim[1]);
+    /* not "c": so the expressions call their third operand */
+    fcl_text_format(&g->body,
+                    "    for (int column = 0; column < %d; column++)\n"
+                    "    UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++) {\n",
+                    (int)step->shape.dim[1]);
     for (int i = 0; i < step->members; i++)
         fcl_generate_member(g, step->member[i], i, add_operand, &context);
     for (int i = 0; i < step->members; i++) {
         const value *v = find_value(w, step->member[i], (int)step->shape.dim[1]);
         if (v->place >= 0)
-            fcl_text_format(&g->body, "        tile[(%d + c) * BLOCK_VECTORS + s] = v%d;\n", v->place, i);
+            fcl_text_format(&g->body, "        tile[(%d + column) * BLOCK_VECTORS + s] = v%d;\n", v->place, i);
     }
     fcl_text_add(&g->body, "    }\n");
 }

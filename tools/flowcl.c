@@ -21,6 +21,7 @@ static const subcommand *const commands[] = {
     &bench_command,
     &bench_device_command,
     &tune_command,
+    &verify_command,
     &tune_candidate_command,
 };
 enum { COMMANDS = sizeof commands / sizeof *commands, LINE_WIDEST = 110 };

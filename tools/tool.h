@@ -30,8 +30,9 @@ typedef struct subcommand {
     int (*run)(const tool_call *call);                 /* returns an exit status */
 } subcommand;
 
-extern const subcommand devices_command, explain_command, train_command, sample_command, likelihood_command, eval_command, info_command, bench_command,
-    bench_device_command, tune_command, tune_candidate_command;
+extern const subcommand devices_command, explain_command, train_command, sample_command, likelihood_command,
+    eval_command, info_command, bench_command, bench_device_command, tune_command, tune_candidate_command,
+    verify_command;
 
 /* "flowcl: sentence" on standard error; returns EXIT_FAILED, so that a subcommand can end with it. */
 int tool_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -126,6 +126,9 @@ FCL_API const char *fcl_solver_help(int index);
 /* Whether the solver chooses its steps by an error estimate (then rtol and atol apply, else steps). False for
  * an unknown name; NULL is the default solver. */
 FCL_API bool fcl_solver_is_adaptive(const char *name);
+/* Its order: halving the steps divides the error by 2^order. *estimate, where it is not NULL, becomes the order of
+ * the solution that the error estimate compares with: 0 where there is none. 0 for an unknown name. */
+FCL_API int fcl_solver_order(const char *name, int *estimate);
 /* Whether it solves the SDE below (then w applies). */
 FCL_API bool fcl_solver_is_stochastic(const char *name);
 

@@ -209,3 +209,11 @@ bool fcl_solver_is_adaptive(const char *name)
     const fcl_tableau *tableau = fcl_tableau_find(name);
     return tableau && tableau->b_error;
 }
+
+int fcl_solver_order(const char *name, int *estimate)
+{
+    const fcl_tableau *tableau = fcl_tableau_find(name);
+    if (estimate)
+        *estimate = tableau ? tableau->estimate_order : 0;
+    return tableau ? tableau->order : 0;
+}

@@ -11,7 +11,7 @@ expect 0 --version
 printed "flowcl "
 expect 0 version
 
-for command in devices train sample likelihood eval info explain bench; do
+for command in devices train sample likelihood eval info explain bench verify; do
     expect 0 $command --help
     printed "usage: flowcl $command"
     cp out first

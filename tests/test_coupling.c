@@ -71,6 +71,22 @@ static void test_classes_are_paired_each_for_itself(void **state)
     }
 }
 
+static void test_couple_of_arrays(void **state)
+{
+    (void)state;
+    static const float x0[] = {0, 0, 5, 5, 9, 0}, x1[] = {8, 1, 1, 0, 4, 4};
+    static const int32_t label[] = {0, 1, 0};
+    int32_t partner[3];
+    assert_ok(fcl_couple(3, 2, x0, x1, NULL, partner));
+    assert_true(partner[0] == 1 && partner[1] == 2 && partner[2] == 0);
+    assert_ok(fcl_couple(3, 2, x0, x1, label, partner));
+    assert_true(partner[0] == 2 && partner[1] == 1 && partner[2] == 0);
+    static const float broken[] = {0, NAN, 1, 1, 2, 2};
+    assert_status(FCL_ERR_NUMERIC, fcl_couple(3, 2, broken, x1, NULL, partner));
+    assert_told("the cost of row 0 with column 0 is nan");
+    assert_status(FCL_ERR_ARGUMENT, fcl_couple(0, 2, x0, x1, NULL, partner));
+}
+
 /* --- draws from a plan --- */
 
 enum { POINTS = 16 };
@@ -591,6 +607,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_classes_are_paired_each_for_itself),
         cmocka_unit_test(test_steps_take_the_best_pairs),
+        cmocka_unit_test(test_couple_of_arrays),
         cmocka_unit_test(test_draws_follow_the_plan),
         cmocka_unit_test(test_bridge_sets_the_entropy),
         cmocka_unit_test(test_little_entropy_is_exact),

@@ -109,6 +109,15 @@ FCL_API int fcl_cfm_explain(const fcl_cfm_options *options, char **explanation);
 FCL_API fcl_tensor *fcl_cfm_objective(fcl_graph *graph, const fcl_cfm_options *options, fcl_tensor *x1,
                                       fcl_velocity network, void *data);
 
+/* The exact coupling of a batch, on the host: x0 of row i goes with x1 of row partner[i], a permutation for which
+ * the sum of |x0 - x1|^2 is least (Tong et al. 2024). x0, x1 (count, size). label (count), of x1 and of the x0
+ * that was drawn with it, or NULL: rows are paired inside each class only. Conditions that are numbers stand
+ * beside both, times the root of their weight (Cheng et al. 2025). Takes count^2 floats of memory; 5 ms at 512,
+ * a second at 4096. Entropic couplings are drawn in a graph: fcl_sinkhorn, fcl_transport_draw.
+ * FCL_ERR_MEMORY; FCL_ERR_ARGUMENT: less than 1 or more than 2^20 rows; FCL_ERR_NUMERIC: a distance is not finite. */
+FCL_API int fcl_couple(int64_t count, int64_t size, const float *x0, const float *x1, const int32_t *label,
+                       int32_t *partner);
+
 /* The same for given pairs: row i of x0 (B, D) goes with row i of x1. options->coupling is not looked at: what
  * it says has been done. */
 FCL_API fcl_tensor *fcl_cfm_objective_of(fcl_graph *graph, const fcl_cfm_options *options, fcl_tensor *x0,

@@ -46,6 +46,32 @@ static int solve_classes(int count, const float *cost, const int32_t (*sorted)[2
     return FCL_OK;
 }
 
+static float squared_distance(const float *a, const float *b, int64_t size)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < size; i++) {
+        double d = (double)a[i] - (double)b[i];
+        sum += d * d;
+    }
+    return (float)sum;
+}
+
+int fcl_couple(int64_t count, int64_t size, const float *x0, const float *x1, const int32_t *label,
+               int32_t *partner)
+{
+    if (count < 1 || count > 1 << 20)
+        return fcl_fail(FCL_ERR_ARGUMENT, "%lld rows cannot be paired: it takes 1 to 2^20", (long long)count);
+    float *cost = malloc((size_t)count * (size_t)count * sizeof *cost);
+    if (!cost)
+        return fcl_fail(FCL_ERR_MEMORY, "no memory for the distances between %lld rows", (long long)count);
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t j = 0; j < count; j++)
+            cost[i * count + j] = squared_distance(x0 + i * size, x1 + j * size, size);
+    int status = fcl_coupling_assign((int)count, cost, label, partner);
+    free(cost);
+    return status;
+}
+
 int fcl_coupling_assign(int count, const float *cost, const int32_t *label, int32_t *partner)
 {
     if (!label)

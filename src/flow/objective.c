@@ -171,8 +171,8 @@ fcl_tensor *fcl_cfm_objective(fcl_graph *graph, const fcl_cfm_options *options, 
     const fcl_coupling *coupling = fcl_coupling_find(options ? options->coupling : NULL);
     if (coupling && coupling->kind != FCL_COUPLING_NONE) {
         fcl_mistake(graph,
-                    "cfm objective: the coupling '%s' pairs the rows before the objective sees them, which is then "
-                    "fcl_cfm_objective_of",
+                    "cfm objective: the coupling '%s' pairs the rows before the objective sees them (fcl_couple, "
+                    "fcl_sinkhorn), which is then fcl_cfm_objective_of",
                     coupling->name);
         return fcl_constant(graph, 0);
     }

@@ -19,6 +19,8 @@ json 'o["table"].endswith(".json") and o["device"]'
 run="train moons --steps 2 $small --checkpoint-every off --samples-every off"
 expect 0 $run --out quiet
 grep -q "tuned products" err && fail "a good table was complained of"
+expect 0 $run --out again
+cmp quiet/checkpoint-*2.safetensors again/checkpoint-*2.safetensors || fail "the same table gave other bits"
 printf '{' >"$file"
 expect 0 $run --out loud
 says "the table of tuned products is not used" "flowcl tune"

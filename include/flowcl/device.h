@@ -122,8 +122,8 @@ typedef struct fcl_product {
 /* Memory on the device, zero-filled. FCL_ERR_MEMORY names the size and what the device allows. */
 FCL_API int fcl_buffer_create(fcl_device *device, size_t bytes, fcl_buffer **buffer);
 /* The same, holding `content`, which has to stay where and as it is until the buffer is destroyed: a CPU reads
- * it there and needs no second copy, and destroying waits until it no longer does. The buffer is not to be
- * written to. */
+ * it there and needs no second copy, and destroying waits until it no longer does. `content` is aligned as its
+ * elements are (OpenCL asks for no more); the buffer is not to be written to. */
 FCL_API int fcl_buffer_create_over(fcl_device *device, size_t bytes, const void *content, fcl_buffer **buffer);
 /* A window of `parent` (or of what it is a window of): shares its memory, keeps it alive. `offset` is a
  * multiple of FCL_BUFFER_ALIGN bytes, relative to `parent`. */

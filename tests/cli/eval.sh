@@ -36,7 +36,10 @@ expect 0 eval a.csv b.csv --metrics w2 --chart points.png
 
 # A model.
 expect 0 train moons --out run --steps 100 --width 16 --depth 2 --batch 64 --samples-every off
+expect 0 eval run moons --n 300 --steps 10 --json --metrics sliced --data-seed 2
+cp out other
 expect 0 eval run moons --n 300 --steps 10 --json --chart model.png
+json 'o["metrics"]["sliced"]["value"] != json.load(open("other"))["metrics"]["sliced"]["value"]'
 python3 - <<'END' || fail "the chart of a model is not half as wide again as one of samples"
 import struct
 width = lambda name: struct.unpack(">I", open(name, "rb").read()[16:20])[0]

@@ -11,6 +11,8 @@ grep -q "bits per dimension" out && fail "bits per dimension of floats"
 expect 0 likelihood run moons --n 40 $fixed --json
 json 'o["n"] == 40 and o["divergence"] == "exact" and o["nfe"] == 32 and "bits_per_dimension" not in o'
 json 'abs(o["nll"] + sum(map(float, open("a.csv").read().split()[1:])) / 40) < 1e-4'
+expect 0 likelihood run moons --n 40 $fixed --data-seed 2 --out other.csv
+cmp -s a.csv other.csv && fail "another --data-seed gave the same points"
 
 # Samples carry the density that they are found to have; each file says it in its way.
 expect 0 sample run --n 40 $fixed --logp --out b.npz

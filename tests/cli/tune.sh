@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 export XDG_CACHE_HOME="$PWD/cache"
 
-small="--width 24 --depth 1 --batch 32"
+small="--width 24 --depth 1 --batch 32 --sample-batch 40"
 expect 0 tune $small --seconds 0.01
 printed "24x3x32 TN" "tile" "products measured" "$PWD/cache/flowcl/products-"
 [ ! -s err ] || fail "it spoke where nothing was wrong"
@@ -16,7 +16,7 @@ expect 0 tune $small --seconds 0.01 --json
 json 'o["products"] and all(p["gflops"] > 0 and p["best"] and p["candidates"] > 0 for p in o["products"])'
 json 'o["table"].endswith(".json") and o["device"]'
 
-run="train moons --steps 2 $small --checkpoint-every off --samples-every off"
+run="train moons --steps 2 --width 24 --depth 1 --batch 32 --checkpoint-every off --samples-every off"
 expect 0 $run --out quiet
 grep -q "tuned products" err && fail "a good table was complained of"
 expect 0 $run --out again

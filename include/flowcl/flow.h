@@ -59,10 +59,10 @@ FCL_API const char *fcl_loss_help(int index);
 enum fcl_flow_stream {
     FCL_STREAM_SOURCE = 2, /* x0 (B, D): normal */
     FCL_STREAM_TIME = 3,   /* t (B, 1): uniform, before the time law's transformation */
-    FCL_STREAM_COUPLING = 14, /* (B, 2): uniform; draws from an entropic plan */
     FCL_STREAM_TUBE = 4,   /* eps (B, D): normal; only with sigma > 0 */
     FCL_STREAM_DIFFUSION = 8, /* xi (B, D): normal; the step is the solver's */
-    FCL_STREAM_PROBE = 15  /* of Hutchinson's estimate, in fcl_likelihood_run */
+    FCL_STREAM_COUPLING = 14,  /* (B, 2): uniform; draws from an entropic plan */
+    FCL_STREAM_PROBE = 15      /* of Hutchinson's estimate, in fcl_likelihood_run */
 };
 
 /* Rows are chosen by their names; those with parameters take them in parentheses, as numbers or formulas of

@@ -28,10 +28,10 @@ extern "C" {
 
 /* Further streams of random numbers, beside those of flow.h. */
 enum fcl_stream {
-    FCL_STREAM_BATCH = 1,    /* the order of the data */
+    FCL_STREAM_BATCH = 1,         /* the order of the data */
+    FCL_STREAM_SAMPLE = 16,       /* x0 in sampling; the step is the number of the sample's part */
     FCL_STREAM_SOURCE_BATCH = 17, /* the order of the source's samples */
-    FCL_STREAM_SAMPLE = 16,  /* x0 in sampling; the step is the number of the sample's part */
-    FCL_STREAM_WEIGHTS = 256 /* and following: the first values, a stream a slice */
+    FCL_STREAM_WEIGHTS = 256      /* and following: the first values, a stream a slice */
 };
 
 /* --- options --- */
@@ -51,10 +51,12 @@ typedef struct fcl_train_options {
     bool labels; /* the model is told each sample's class */
 
     fcl_cfm_options objective; /* path, coupling, time law, loss, sigma: see flow.h */
-    const char *condition;  /* file with a row of numbers for each sample: pairs of unlike ones cost more; NULL: none */
-    float condition_weight; /* times the squared distance of two conditions is added to a pair's cost; 0: 1. FCL_OFF:
-                               classes, which pairs do not cross else, have no say */
-    int coupling_batch;        /* rows that are paired at once, a multiple of batch; 0: batch */
+    /* Of couplings that pair by cost. With labels, pairs do not cross classes; `condition`, or NULL, is a set of as many
+     * samples as the data, and condition_weight (0: 1) times the squared distance of two of them is added to a pair's
+     * cost (Cheng et al. 2025). FCL_OFF: pairs may cross classes. The model is not told the conditions. */
+    const char *condition;
+    float condition_weight;
+    int coupling_batch; /* rows that are paired at once, a multiple of batch; 0: batch */
 
     float lr;
     const char *schedule; /* "constant", "warmup", "cosine" */

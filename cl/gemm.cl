@@ -177,7 +177,7 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
                     const size_t row = min(top + r, rows - 1);
                     from[r] = a + (GEMM_TRANSPOSE_A ? (size_t)k0 * rows + row : row * k + k0);
                 }
-                if (p == 0 && !GEMM_TRANSPOSE_A)
+                if (!GEMM_TRANSPOSE_A && p == 0)
                     gemm_fetch(from[0] + (size_t)GEMM_ROWS * k, k, min(GEMM_ROWS, rows - top - GEMM_ROWS),
                                depth);
 #define FROM_A(r, i) from[r][GEMM_TRANSPOSE_A ? (size_t)(i) * rows : (size_t)(i)]

@@ -24,6 +24,10 @@ static const verify_check checks[] = {
      "conversions divide by alpha or sigma, which here are 0.02 and more: 50 times the rounding"},
     {"prediction", "sampled along another path", verify_changed_paths, 1e-3,
      "the times of the other path are a table of 4097, linear between"},
+    {"objective", "point and target of given pairs", verify_points, 5e-6,
+     "single precision, in units of the coefficients"},
+    {"objective", "mean target of a mixture", verify_mean_targets, 6,
+     "standard errors of 16384 samples; ten tests a line are beyond by chance once in 10^7 times"},
     {"derivative", "jvp against difference quotients", verify_jvp, 5e-6,
      "single precision, in units of the largest number"},
     {"derivative", "vjp against difference quotients", verify_vjp, 5e-6,
@@ -38,6 +42,12 @@ static const verify_check checks[] = {
      "relative; by the steps at two tolerances, the smaller one near single precision for an order of 7"},
     {"solver", "error in tolerances a step", verify_tolerance, 30,
      "the estimate of each step is held to one tolerance; fehlberg2, which compares with a first order, is 12 times worse"},
+    {"sde", "mean and covariance on the way", verify_marginals, 6,
+     "standard errors of 16384 samples; Euler-Maruyama's own error in 400 steps is about one"},
+    {"likelihood", "exact log density", verify_exact_likelihood, 5e-5,
+     "tolerances of 1e-6, relative"},
+    {"likelihood", "estimated log density", verify_estimated_likelihood, 6,
+     "standard errors as the estimate states them, of 256 samples"},
 };
 /* clang-format on */
 enum { CHECKS = sizeof checks / sizeof *checks };

@@ -65,6 +65,8 @@ int verify_path_slopes(verification *v);
 int verify_path_ends(verification *v);
 int verify_predictions(verification *v); /* verify_prediction.c */
 int verify_changed_paths(verification *v);
+int verify_points(verification *v); /* verify_objective.c */
+int verify_mean_targets(verification *v);
 int verify_jvp(verification *v); /* verify_derivative.c */
 int verify_vjp(verification *v);
 int verify_adjoint(verification *v);
@@ -72,5 +74,8 @@ int verify_second(verification *v);
 int verify_order(verification *v); /* verify_solver.c */
 int verify_estimate(verification *v);
 int verify_tolerance(verification *v);
+int verify_marginals(verification *v); /* verify_gaussian.c */
+int verify_exact_likelihood(verification *v);
+int verify_estimated_likelihood(verification *v);
 
 #endif

@@ -45,9 +45,13 @@ static const verify_check checks[] = {
     {"sde", "mean and covariance on the way", verify_marginals, 6,
      "standard errors of 16384 samples; Euler-Maruyama's own error in 400 steps is about one"},
     {"likelihood", "exact log density", verify_exact_likelihood, 5e-5,
-     "tolerances of 1e-6, relative"},
+     "100 steps of rk4 and their rounding, relative"},
     {"likelihood", "estimated log density", verify_estimated_likelihood, 6,
      "standard errors as the estimate states them, of 256 samples"},
+    {"coupling", "entropic plan's conditions", verify_plans, 1e-4,
+     "exponentials of numbers of about 20 in single precision; the conditions hold for the best plan alone"},
+    {"coupling", "exact cost against all pairings", verify_assignment, 1e-5,
+     "single precision of the points"},
 };
 /* clang-format on */
 enum { CHECKS = sizeof checks / sizeof *checks };

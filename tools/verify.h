@@ -77,5 +77,7 @@ int verify_tolerance(verification *v);
 int verify_marginals(verification *v); /* verify_gaussian.c */
 int verify_exact_likelihood(verification *v);
 int verify_estimated_likelihood(verification *v);
+int verify_plans(verification *v); /* verify_coupling.c */
+int verify_assignment(verification *v);
 
 #endif

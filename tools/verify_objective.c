@@ -1,5 +1,6 @@
-/* Checks of what a network is trained to: fcl_cfm_objective_of on given pairs of noise and a mixture of Gaussians. The
- * network answers 0, so that the loss's derivative by its answer tells each sample's target. */
+/* Checks of what a network is trained to: fcl_cfm_objective_of on given pairs of noise and a mixture of
+ * Gaussians. The network answers 0, so that the loss's derivative by its answer tells each sample's target.
+ */
 #include "verify.h"
 
 #include <math.h>
@@ -126,7 +127,8 @@ static int report(verification *v, double (*error)(const objectives *all, const 
 
 /* --- the lines --- */
 
-/* One number of x_t and of its target from those of the pair. Of a tube the noise is what x_t has beyond the others. */
+/* One number of x_t and of its target from those of the pair. Of a tube the noise is what x_t has beyond the
+ * others. */
 static double pair_error(const objectives *all, const objective *to, int i, const fcl_path_point *at)
 {
     double x = all->x[i], size = 1 + fabs(at->alpha_dot) + fabs(at->sigma_dot);
@@ -158,20 +160,22 @@ int verify_points(verification *v)
     return report(v, point_error);
 }
 
-/* What is left of the target without its mean given x_t is uncorrelated with every function of x_t and t: the largest
- * sum of products, in its standard errors. Ends, where targets are large, count less. */
+/* What is left of the target without its mean given x_t is uncorrelated with every function of x_t and t: the
+ * largest sum of products, in its standard errors. Ends, where targets are large, count less. */
 static double mean_error(const objectives *all, const objective *to)
 {
     enum { FEATURES = 5 };
     double sum[FEATURES * VERIFY_SIZE] = {0}, square[FEATURES * VERIFY_SIZE] = {0}, largest = 0;
     for (int row = 0; row < ROWS; row++) {
-        const double x[VERIFY_SIZE] = {all->x[row * VERIFY_SIZE], all->x[row * VERIFY_SIZE + 1]}, t = all->t[row];
+        const double x[VERIFY_SIZE] = {all->x[row * VERIFY_SIZE], all->x[row * VERIFY_SIZE + 1]},
+                     t = all->t[row];
         const double feature[FEATURES] = {1, t - 0.5, x[0], x[1], sin(2 * x[0]) * cos(2 * x[1])};
         fcl_path_point at = fcl_path_value(to->path, t);
         verify_means means = verify_mixture_means(&at, x);
         for (int k = 0; k < FEATURES * VERIFY_SIZE; k++) {
             int i = k % VERIFY_SIZE;
-            double rest = all->target[row * VERIFY_SIZE + i] - verify_prediction(to->prediction, &at, &means, i);
+            double rest =
+                all->target[row * VERIFY_SIZE + i] - verify_prediction(to->prediction, &at, &means, i);
             double product = at.alpha * at.sigma * rest * feature[k / VERIFY_SIZE];
             sum[k] += product;
             square[k] += product * product;

@@ -25,8 +25,9 @@
  *         +-------+  +---------+           no barrier: a driver for CPUs gives work-groups to its threads.
  *
  * Rows of an A stored k x m lie so that a few sets of the caches would hold them all: where several panels
- * share A, its tiles are copied into strips of private memory. Beyond the ragged edge the last row or column
- * that exists is read again, or zeros, computed, and not stored. */
+ * share A, its tiles are copied into strips of private memory. Before a tile's last sums it asks for what its
+ * epilogue will read and write. Beyond the ragged edge the last row or column that exists is read again, or
+ * zeros, computed, and not stored. */
 
 #ifndef GEMM_COPIES
 #define GEMM_COPIES
@@ -37,6 +38,7 @@
 /* Asks for a line of the cache. PoCL's prefetch() does nothing. */
 #if defined(__x86_64__) || defined(__aarch64__)
 #define FETCH(p) __builtin_prefetch((const void *)(uintptr_t)(p))
+#define FETCH_TO_WRITE(p) __builtin_prefetch((const void *)(uintptr_t)(p), 1)
 #else
 #define FETCH(p) prefetch(p, 1)
 #endif
@@ -131,7 +133,7 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
     const int first_row = get_global_id(1) * (GEMM_ROWS * GEMM_BLOCK);
     const size_t item = get_global_id(2);
     float16 panel[GEMM_DEPTH * GEMM_VECTORS];
-    float16 sums[GEMM_PANELS][GEMM_BLOCK][GEMM_ROWS][GEMM_VECTORS];
+    float16 sums[GEMM_BLOCK][GEMM_PANELS][GEMM_ROWS][GEMM_VECTORS];
     float16 done[GEMM_ROWS][GEMM_VECTORS];
 #if GEMM_STRIPS
     float strips[(GEMM_BLOCK + 1) * STRIP] __attribute__((aligned(64)));
@@ -159,6 +161,7 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
             const int share = (next_rows + tiles - 1) / tiles; /* of the next panel's rows, with each tile */
             for (int tile = 0; tile < tiles; tile++) {
                 const int top = first_row + tile * GEMM_ROWS, begin = tile * share;
+                const int vectors = k0 + depth == k ? min(GEMM_ROWS, rows - top) * GEMM_VECTORS : 0;
 #if GEMM_TRANSPOSE_B
                 gemm_fetch(b + (size_t)(next_col + begin) * k + k0, k, min(share, next_rows - begin), depth);
 #else
@@ -182,10 +185,28 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
                                depth);
 #define FROM_A(r, i) from[r][GEMM_TRANSPOSE_A ? (size_t)(i) * rows : (size_t)(i)]
 #endif
+#ifdef FETCH_TO_WRITE /* the epilogue, whose loads and stores only ask: the compiler drops the rest */
+                for (int q = 0; q < vectors; q++) {
+                    const int row = top + q / GEMM_VECTORS;
+                    const int col = first_col + WIDTH * p + 16 * (q % GEMM_VECTORS);
+                    const size_t at = (item * rows + row) * cols + col;
+                    if (col + 16 > cols)
+                        continue;
+#define real float16
+#define LOAD(p, i) (FETCH((p) + (i)), (float16)0.0f)
+#define STORE(p, i, x) ((void)(x), FETCH_TO_WRITE((p) + (i)))
+                    real v = 0.0f;
+                    GEMM_EPILOGUE
+                    STORE(c, at, v);
+#undef real
+#undef LOAD
+#undef STORE
+                }
+#endif
                 float16 sum[GEMM_ROWS][GEMM_VECTORS];
                 UNROLL for (int r = 0; r < GEMM_ROWS; r++) {
                     UNROLL for (int w = 0; w < GEMM_VECTORS; w++)
-                        sum[r][w] = k0 ? sums[p][tile][r][w] : 0;
+                        sum[r][w] = k0 ? sums[tile][p][r][w] : 0;
                 }
                 for (int i = 0; i < depth; i++) {
                     UNROLL for (int r = 0; r < GEMM_ROWS; r++) {
@@ -194,13 +215,11 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
                     }
                 }
 #undef FROM_A
-                const bool last = k0 + depth == k;
-                float16(*to)[GEMM_VECTORS] = last ? done : sums[p][tile];
+                float16(*to)[GEMM_VECTORS] = vectors ? done : sums[tile][p];
                 UNROLL for (int r = 0; r < GEMM_ROWS; r++) {
                     UNROLL for (int w = 0; w < GEMM_VECTORS; w++)
                         to[r][w] = sum[r][w];
                 }
-                const int vectors = last ? min(GEMM_ROWS, rows - top) * GEMM_VECTORS : 0;
                 for (int q = 0; q < vectors; q++) {
                     const int row = top + q / GEMM_VECTORS;
                     int col = first_col + WIDTH * p + 16 * (q % GEMM_VECTORS);

@@ -224,7 +224,8 @@ static void every_tile(void **state)
                                    {5, 1, 2, 4}, {8, 4, 1, 2}, {6, 1, 2, 8}};
     for (size_t i = 0; i < (is_slow(*state) ? 1 : COUNT(tiles)); i++) {
         fcl_gemm_choice choice = {FCL_GEMM_TILE, tiles[i][0], tiles[i][1], tiles[i][2], tiles[i][3]};
-        fcl_gemm_problem p = {.m = 37, .n = 83, .k = is_slow(*state) ? 21 : 300, .batch = 1, .transpose_a = true};
+        fcl_gemm_problem p = {.m = 37, .n = 83, .k = is_slow(*state) ? 21 : 300, .batch = 1};
+        p.transpose_a = true;
         check_product(*state, &p, &choice);
         p.transpose_a = false;
         p.transpose_b = i % 2 == 0;

@@ -349,8 +349,8 @@ typedef struct fcl_importance {
 FCL_API int fcl_importance_weigh(int64_t n, const double *log_density, const double *energy, double *log_weight,
                                  fcl_importance *result);
 /* An energy as a formula in x1, x2, ...: "0.5*(x1^2 + x2^2)", of each sample of x (n, ...) -> energy (n).
- * FCL_ERR_ARGUMENT: it does not parse, the message says where. What it may hold: see path.h.
- * FCL_ERR_NUMERIC: it is NaN somewhere. */
+ * FCL_ERR_ARGUMENT: it does not parse (what may stand in it: see `flowcl sample --help`); FCL_ERR_NUMERIC: it is
+ * NaN somewhere. */
 FCL_API int fcl_importance_energy(const char *formula, const fcl_array *x, double *energy);
 
 #ifdef __cplusplus

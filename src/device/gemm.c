@@ -52,6 +52,15 @@ static void choose_tile(fcl_gemm_choice *choice, const fcl_gemm_problem *problem
         choice->vectors /= 2;
 }
 
+/* With fewer panels, rows of an A stored k x m are not worth their copy into strips (see cl/gemm.cl), and
+ * these cost more than a lower block. */
+static bool narrower_first(const fcl_gemm_choice *choice, const fcl_gemm_problem *problem)
+{
+    enum { STRIPS_FROM = 8, LOWEST = 8 };
+    return choice->panels > 1 &&
+           !(problem->transpose_a && choice->panels == STRIPS_FROM && choice->block > LOWEST);
+}
+
 /* The higher the block, the more a panel's copy is worth, and the more panels, the less often A is fetched
  * from the far caches; but every core needs a few work-items. */
 static void choose_block(fcl_gemm_choice *choice, const fcl_gemm_problem *problem, int cores)
@@ -68,7 +77,7 @@ static void choose_block(fcl_gemm_choice *choice, const fcl_gemm_problem *proble
     while (choice->block > 1 &&
            (double)ceil_divide(columns, choice->panels) * ceil_divide(tiles, choice->block) * problem->batch <
                ITEMS_PER_CORE * cores)
-        *(choice->panels > 1 ? &choice->panels : &choice->block) /= 2;
+        *(narrower_first(choice, problem) ? &choice->panels : &choice->block) /= 2;
 }
 
 fcl_gemm_choice fcl_gemm_rule(const fcl_device *device, const fcl_gemm_problem *problem)

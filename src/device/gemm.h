@@ -45,8 +45,9 @@ fcl_gemm_choice fcl_gemm_choose(const fcl_device *device, const fcl_gemm_problem
  *     size_t item, at   which of the batch it is, and where the element is in the whole of C
  *     LOAD(p, i)        reads a `real` at p + i
  *     STORE(p, i, x)    writes one
- * No preprocessor lines, and no comment to the end of a line. Extra buffers must not overlap C. NULL or "":
- * none. */
+ * No preprocessor lines, and no comment to the end of a line. Nothing but v, LOAD and STORE may have an effect:
+ * the statements also run ahead of the sums, where these only ask for memory. Extra buffers must not overlap C.
+ * NULL or "": none. */
 /* clang-format on */
 void fcl_gemm_tile_source(fcl_text *text, const char *name, const fcl_gemm_problem *problem,
                           const fcl_gemm_choice *choice, const char *params, const char *epilogue);

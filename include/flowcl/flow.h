@@ -306,8 +306,9 @@ FCL_API int fcl_divergence_check(const fcl_divergence_options *options);
 FCL_API int64_t fcl_divergence_tangents(const fcl_divergence_options *options, int64_t size);
 
 typedef struct fcl_likelihood_options {
-    fcl_solver_options solver; /* with its times both 0: from 1 to 0, data to noise. From 0 to 1 it draws samples
-                                  and carries their log density along. The smaller time is the source's */
+    fcl_solver_options solver; /* with its times both 0: from 1 to 0, data to noise. From 0 to 1 it draws
+                                  samples and carries their log density along. The smaller time is the
+                                  source's */
     fcl_divergence_options divergence;
     uint64_t seed; /* of the probes */
 } fcl_likelihood_options;
@@ -323,11 +324,11 @@ FCL_API void fcl_likelihood_destroy(fcl_likelihood **likelihood);
 /* x_in (batch, size) on the host -> log_density (batch), in nats, of the samples at the later time: of x_in
  * where the solve runs backward, of x_out where forward. `standard_error` (batch) is that of Hutchinson's
  * estimate: 0 for the exact divergence, NaN for one probe. x_out (batch, size) is the other end of the path.
- * x_out, standard_error and stats may be NULL. `first_row` is the number of the batch's first sample in the whole
- * data set: probes are drawn by it, so that a sample has the same ones however the set is cut. Errors as
+ * x_out, standard_error and stats may be NULL. `first_row` is the number of the batch's first sample in the
+ * whole data set: probes are drawn by it, so that a sample has the same ones however the set is cut. Errors as
  * fcl_solver_run; a sample that did not finish has the log density NaN. */
-FCL_API int fcl_likelihood_run(fcl_likelihood *likelihood, const float *x_in, uint64_t first_row, float *x_out,
-                               double *log_density, double *standard_error, fcl_solver_stats *stats);
+FCL_API int fcl_likelihood_run(fcl_likelihood *likelihood, const float *x_in, uint64_t first_row,
+                               float *x_out, double *log_density, double *standard_error, fcl_solver_stats *stats);
 /* For fcl_solver_nfe and fcl_solver_steps. The likelihood's. */
 FCL_API fcl_solver *fcl_likelihood_solver(fcl_likelihood *likelihood);
 
@@ -335,8 +336,8 @@ FCL_API fcl_solver *fcl_likelihood_solver(fcl_likelihood *likelihood);
 FCL_API double fcl_log_normal(const float *x, int64_t size);
 
 /* --- importance weights ---
- * Samples x of a flow with log densities log q(x) stand for a density that is known up to its scale, exp(-E)/Z
- * (Noe et al. 2019): each has the weight w = exp(-E(x))/q(x). */
+ * Samples x of a flow with log densities log q(x) stand for a density that is known up to its scale,
+ * exp(-E)/Z (Noe et al. 2019): each has the weight w = exp(-E(x))/q(x). */
 
 typedef struct fcl_importance {
     double ess;         /* effective sample size (sum w)^2 / sum w^2, from 1 to n */
@@ -346,8 +347,8 @@ typedef struct fcl_importance {
 
 /* log_density, energy (n) -> log_weight (n), and what they say. An infinite energy gives no weight.
  * FCL_ERR_NUMERIC: a number is NaN, a density is 0, or no sample has a weight. */
-FCL_API int fcl_importance_weigh(int64_t n, const double *log_density, const double *energy, double *log_weight,
-                                 fcl_importance *result);
+FCL_API int fcl_importance_weigh(int64_t n, const double *log_density, const double *energy,
+                                 double *log_weight, fcl_importance *result);
 /* An energy as a formula in x1, x2, ...: "0.5*(x1^2 + x2^2)", of each sample of x (n, ...) -> energy (n).
  * FCL_ERR_ARGUMENT: it does not parse (what may stand in it: see `flowcl sample --help`); FCL_ERR_NUMERIC: it is
  * NaN somewhere. */

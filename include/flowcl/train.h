@@ -264,10 +264,10 @@ FCL_API int fcl_transport(fcl_device *device, const fcl_checkpoint *checkpoint,
                           bool backward, fcl_array **result, fcl_sample_stats *stats);
 
 /* --- log densities (see flow.h) ---
- * *density (n, 2): of each sample log p, in nats, and the standard error of Hutchinson's estimate, 0 for the exact
- * divergence and NaN for one probe. options->divergence says which; options->seed draws the probes.
- * FCL_ERR_ARGUMENT also where the source is not N(0, I): its density is not known. FCL_ERR_NUMERIC: as fcl_sample;
- * an unfinished sample's log p is NaN. */
+ * *density (n, 2): of each sample log p, in nats, and the standard error of Hutchinson's estimate, 0 for the
+ * exact divergence and NaN for one probe. options->divergence says which; options->seed draws the probes.
+ * FCL_ERR_ARGUMENT also where the source is not N(0, I): its density is not known. FCL_ERR_NUMERIC: as
+ * fcl_sample; an unfinished sample's log p is NaN. */
 
 /* Of given samples `x` (n, sample shape), with `label` as in fcl_transport. */
 FCL_API int fcl_log_density(fcl_device *device, const fcl_checkpoint *checkpoint,

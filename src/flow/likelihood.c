@@ -1,7 +1,11 @@
 /* Log densities along a flow. The state of the solve is (x, l): beside a sample's D numbers stands the change
  * of its log density, so every tableau, the error control of each sample and the one-launch kernels serve it
- * as they are: dx/dt = v(x, t),    dl/dt = -div v = -sum over probes z of z' (dv/dx) z    (unit vectors, or
- * random ones) Hutchinson's estimate keeps one l a probe: their spread is its standard error. */
+ * as they are:
+ *
+ *     dx/dt = v(x, t),   dl/dt = -div v = -sum of z' (dv/dx) z over the unit vectors z
+ *
+ * Hutchinson's estimate has random probes z instead and keeps one l for each: their spread is its standard
+ * error. */
 #include "flow/flow.h"
 
 #include "base/error.h"
@@ -264,7 +268,8 @@ int fcl_likelihood_create(fcl_device *device, fcl_velocity velocity, void *data,
     const fcl_divergence_options *divergence = &options->divergence;
     FCL_TRY(fcl_divergence_check(divergence));
     if (fcl_solver_is_stochastic(options->solver.solver))
-        return fcl_fail(FCL_ERR_ARGUMENT, "a log density goes along the flow's own paths: %s adds noise to them",
+        return fcl_fail(FCL_ERR_ARGUMENT,
+                        "a log density goes along the flow's own paths: %s adds noise to them",
                         options->solver.solver);
     FCL_TRY(check_extent(batch, size, divergence));
     bool exact = is_exact(divergence);

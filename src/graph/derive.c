@@ -89,8 +89,8 @@ void fcl_vjp(fcl_tensor *y, fcl_tensor *seed, int count, fcl_tensor *const *x, f
 
 /* --- forward: one tangent, or many at once ---
  *
- * Tangents may have leading dimensions that their tensors lack, `lead`: then each node's tangent has them, and
- * is computed once for each index into them while the node itself is computed once. */
+ * Tangents may have leading dimensions that their tensors lack, `lead`: then each node's tangent has them,
+ * and is computed once for each index into them while the node itself is computed once. */
 
 static fcl_shape joined(fcl_shape lead, fcl_shape shape)
 {
@@ -218,8 +218,7 @@ static fcl_shape lead_of(int count, fcl_tensor *const *x, fcl_tensor *const *dx)
             lead = own;
         if (!fcl_shape_equal(own, lead) || !fcl_shape_equal(dx[i]->shape, joined(lead, x[i]->shape)))
             fcl_mistake(x[i]->graph, "jvp: %s has shape %s, its tangent %s", fcl_node_text(x[i]),
-                        fcl_shape_text(x[i]->graph, x[i]->shape),
-                        fcl_shape_text(x[i]->graph, dx[i]->shape));
+                        fcl_shape_text(x[i]->graph, x[i]->shape), fcl_shape_text(x[i]->graph, dx[i]->shape));
     }
     return lead;
 }

@@ -87,8 +87,10 @@ static double least_time(fcl_measure *measure, int64_t rounds)
 }
 
 /* Sixteen times the work takes longer, by far less than a compiler that skipped it would show. */
+/* What else the machine does may lengthen the short run, never shorten it: so it may try again. */
 static void time_grows_with_work(void **state)
 {
+    enum { TRIES = 20 };
     if (is_simulator(*state))
         skip();
     for (int kind = 0; kind < FCL_MEASURE_KINDS; kind++) {
@@ -96,7 +98,11 @@ static void time_grows_with_work(void **state)
         fcl_measure *measure;
         assert_ok(fcl_measure_create(*state, (fcl_measure_kind)kind, &enough, &measure));
         int rounds = kind == FCL_MEASURE_LAUNCH ? 100 : 4; /* a wait costs as much as many launches */
-        double first = least_time(measure, rounds), more = least_time(measure, 16 * rounds);
+        double first = INFINITY, more = INFINITY;
+        for (int i = 0; i < TRIES && !(more < INFINITY && more > 2 * first); i++) {
+            first = fmin(first, least_time(measure, rounds));
+            more = fmin(more, least_time(measure, 16 * rounds));
+        }
         if (!(more > 2 * first))
             print_error("kind %d: %g s, sixteen times as much %g s\n", kind, first, more);
         assert_true(more > 2 * first);

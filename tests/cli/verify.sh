@@ -15,6 +15,15 @@ json 'o["failed"] == 0 and o["passed"] == len(o["checks"]) and not o["stopped"] 
 json 'all(c["group"] == "path" and c["passed"] and c["error"] <= c["bound"] and c["reason"] for c in o["checks"])'
 json '{c["row"] for c in o["checks"]} >= {"linear", "cosine", "vp", "bridge"}'
 
+# A signal ends it between two lines.
+"$flowcl" verify >out 2>err </dev/null &
+running=$!
+while [ ! -s out ] && kill -0 $running 2>/dev/null; do sleep 0.05; done
+kill -TERM $running
+wait $running
+[ $? -eq 1 ] || fail "it ended with another status than 1 when it was stopped"
+says "stopped after"
+
 # Not under a sanitizer: its library has to be the first one.
 LD_PRELOAD=$2 "$flowcl" --version >out 2>err && [ ! -s err ] || exit 0
 LD_PRELOAD=$2 "$flowcl" verify >out 2>err </dev/null

@@ -16,6 +16,7 @@ json 'all(c["group"] == "path" and c["passed"] and c["error"] <= c["bound"] and 
 json '{c["row"] for c in o["checks"]} >= {"linear", "cosine", "vp", "bridge"}'
 
 # A signal ends it between two lines.
+: >out
 "$flowcl" verify >out 2>err </dev/null &
 running=$!
 while [ ! -s out ] && kill -0 $running 2>/dev/null; do sleep 0.05; done

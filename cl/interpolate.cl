@@ -6,8 +6,9 @@ kernel void interpolate(const global float *restrict table, const global float *
     int column = get_global_id(0), row = get_global_id(1);
     if (column >= columns || row >= rows)
         return;
-    float place = clamp(x[row], 0.0f, 1.0f) * (count - 1);
+    float place = fmin(fmax(x[row], 0.0f), 1.0f) * (count - 1); /* 0 for a NaN: clamp would leave it, as an index */
     int cell = min((int)place, count - 2);
     const global float *at = table + cell * columns + column;
-    out[row * columns + column] = at[0] + (place - cell) * (at[columns] - at[0]);
+    float value = at[0] + (place - cell) * (at[columns] - at[0]);
+    out[row * columns + column] = isnan(x[row]) ? x[row] : value;
 }

@@ -655,6 +655,27 @@ static void every_operation_is_right(void **state)
     assert_true(count >= 40);
 }
 
+/* Places outside are taken as the nearer end; one that is no number gives none, and reads no memory. */
+static void interpolation_takes_any_place(void **state)
+{
+    enum { PLACES = 6 };
+    static const float table[] = {1, 3, -2}, place[PLACES] = {NAN, -INFINITY, INFINITY, -0.5f, 1.5f, 0.75f};
+    static const float expected[PLACES] = {NAN, 1, -2, 1, -2, 0.5f};
+    float found[PLACES];
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *curve = fcl_input(graph, "curve", FCL_F32, FCL_SHAPE(3, 1));
+    fcl_tensor *x = fcl_input(graph, "x", FCL_F32, FCL_SHAPE(PLACES, 1));
+    fcl_tensor *y = fcl_output(fcl_interpolate(curve, x));
+    assert_int_equal(fcl_graph_compile(graph, *state, NULL), FCL_OK);
+    assert_int_equal(fcl_tensor_write(curve, table), FCL_OK);
+    assert_int_equal(fcl_tensor_write(x, place), FCL_OK);
+    assert_int_equal(fcl_graph_run(graph), FCL_OK);
+    assert_int_equal(fcl_tensor_read(y, found), FCL_OK);
+    for (int i = 0; i < PLACES; i++)
+        assert_true(isnan(expected[i]) ? isnan(found[i]) : fabsf(found[i] - expected[i]) < 1e-6f);
+    fcl_graph_destroy(&graph);
+}
+
 static int open_device(void **state)
 {
     fcl_device *device = NULL;
@@ -676,6 +697,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_operation_is_right),
+        cmocka_unit_test(interpolation_takes_any_place),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

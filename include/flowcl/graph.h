@@ -129,14 +129,15 @@ FCL_API fcl_tensor *fcl_concat(int count, fcl_tensor *const *parts, int axis);
 
 /* --- rows by index --- */
 
-/* table (N, ...), index (B) of FCL_I32 in 0..N-1 (what lies outside is clamped into it) -> (B, ...). A table of FCL_U8 gives value * scale + shift;
+/* table (N, ...), index (B) of FCL_I32 in 0..N-1 (what lies outside is clamped into it) -> (B, ...). A table of
+ * FCL_U8 gives value * scale + shift;
  * for FCL_F32 scale 1 and shift 0 give the rows as they are. A table of FCL_I32 needs 1 and 0 and gives FCL_I32. */
 FCL_API fcl_tensor *fcl_gather_rows(fcl_tensor *table, fcl_tensor *index, float scale, float shift);
 /* The adjoint: rows (B, ...) added into zeros (N, ...) at their index, in the order of B. */
 FCL_API fcl_tensor *fcl_scatter_rows(fcl_tensor *rows, fcl_tensor *index, int64_t count);
 
 /* Functions given by their values at N equal steps from 0 to 1: table (N, C), x (B, 1) -> (B, C), linear between
- * the steps; x is clamped into 0 to 1. No derivative goes through it. */
+ * the steps; x is clamped into 0 to 1, and NaN gives NaN. No derivative goes through it. */
 FCL_API fcl_tensor *fcl_interpolate(fcl_tensor *table, fcl_tensor *x);
 
 /* --- random numbers (noise.cl) ---

@@ -240,6 +240,21 @@ static void test_little_entropy_is_exact(void **state)
     }
 }
 
+/* However small the entropy is, and so large the costs over it, no pair crosses the colours. */
+static void test_no_entropy_keeps_the_colours(void **state)
+{
+    (void)state;
+    fcl_cfm_options options = {.coupling = "sinkhorn", .reg = 1e-12f, .coupling_iterations = 20};
+    drawing d;
+    int32_t row[POINTS], column[POINTS];
+    float report[FCL_TRANSPORT_REPORT];
+    open_drawing(&d, &options, true);
+    draw(&d, 1, row, column, report);
+    for (int i = 0; i < POINTS; i++)
+        assert_int_equal(column[i] % 3, row[i] % 3);
+    fcl_graph_destroy(&d.graph);
+}
+
 /* Three iterations are not enough for so little entropy, and that is told. */
 static void test_what_has_not_converged_is_told(void **state)
 {
@@ -611,6 +626,7 @@ int main(void)
         cmocka_unit_test(test_draws_follow_the_plan),
         cmocka_unit_test(test_bridge_sets_the_entropy),
         cmocka_unit_test(test_little_entropy_is_exact),
+        cmocka_unit_test(test_no_entropy_keeps_the_colours),
         cmocka_unit_test(test_what_has_not_converged_is_told),
         cmocka_unit_test(test_conditions_keep_unlike_rows_apart),
         cmocka_unit_test(test_plans_are_the_same_wherever_the_data_is),

@@ -93,8 +93,8 @@ fcl_coupling_pairs fcl_coupling_draw(const fcl_cfm_options *options, fcl_tensor 
     fcl_graph *graph = fcl_tensor_graph(cost);
     fcl_tensor *reg = entropy_weight(coupling, options, cost);
     fcl_tensor *k = fcl_div(cost, reg);
-    if (forbidden)
-        k = fcl_where(forbidden, fcl_constant(graph, 1e9f), k);
+    if (forbidden) /* beyond what any allowed cost is, even over a tiny reg */
+        k = fcl_where(forbidden, fcl_constant(graph, 1e29f), k);
     fcl_sinkhorn_control control = {
         .iterations = options->coupling_iterations ? options->coupling_iterations : 100,
         .tolerance = options->coupling_tolerance > 0 ? options->coupling_tolerance : 0.01f,

@@ -287,6 +287,25 @@ static void nodes_compute_the_values(void **state)
     fcl_graph_destroy(&graph);
 }
 
+/* Beyond single precision's range the limits, and near 0 the small number itself. */
+static void nodes_have_limits(void **state)
+{
+    static const float at[] = {-200, 200, 0, 1e-6f};
+    float found[4];
+    fcl_expression *expression = parsed("sinh(t)");
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *t = fcl_input(graph, "t", FCL_F32, FCL_SHAPE(4, 1));
+    fcl_tensor *y = fcl_output(fcl_expression_build(expression, graph, &t));
+    assert_int_equal(fcl_graph_compile(graph, *state, NULL), FCL_OK);
+    assert_int_equal(fcl_tensor_write(t, at), FCL_OK);
+    assert_int_equal(fcl_graph_run(graph), FCL_OK);
+    assert_int_equal(fcl_tensor_read(y, found), FCL_OK);
+    assert_true(found[0] == -INFINITY && found[1] == INFINITY && found[2] == 0);
+    assert_near((double)found[3], (double)at[3], 1e-12, "sinh near 0");
+    fcl_graph_destroy(&graph);
+    fcl_expression_destroy(&expression);
+}
+
 static int open_device(void **state)
 {
     fcl_device *device = NULL;
@@ -313,6 +332,7 @@ int main(void)
         cmocka_unit_test(derivatives_are_difference_quotients),
         cmocka_unit_test(text_reads_back),
         cmocka_unit_test(nodes_compute_the_values),
+        cmocka_unit_test(nodes_have_limits),
     };
     return cmocka_run_group_tests_name("expression", tests, open_device, close_device);
 }

@@ -15,11 +15,10 @@ static fcl_tensor *tangent(fcl_tensor *a)
     return fcl_div(fcl_sin(a), fcl_cos(a));
 }
 
-/* (m + m / (m + 1)) / 2 with m = e^a - 1 */
+/* (e^a - 1 - (e^-a - 1)) / 2: the parts have opposite signs, so nothing cancels near 0. */
 static fcl_tensor *hyperbolic_sine(fcl_tensor *a)
 {
-    fcl_tensor *m = fcl_expm1(a);
-    return fcl_scale(fcl_add(m, fcl_div(m, fcl_shift(m, 1))), 0.5f);
+    return fcl_scale(fcl_sub(fcl_expm1(a), fcl_expm1(fcl_neg(a))), 0.5f);
 }
 
 static fcl_tensor *hyperbolic_cosine(fcl_tensor *a)

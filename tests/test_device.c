@@ -225,6 +225,36 @@ static void a_buffer_is_done_with_its_content(void **state)
     free(out);
 }
 
+/* In the order of the queue; the host waits at the end alone. */
+static void transfers_need_no_waiting(void **state)
+{
+    fcl_device *device = *state;
+    enum { BYTES = 1237, AT = 19 };
+    uint8_t content[BYTES], out[BYTES] = {0};
+    fcl_buffer *from, *to;
+    fcl_transfer *there, *back, *none = (fcl_transfer *)content;
+    for (int i = 0; i < BYTES; i++)
+        content[i] = (uint8_t)(11 * i);
+    assert_ok(fcl_buffer_create(device, AT + BYTES, &from));
+    assert_ok(fcl_buffer_create(device, AT + BYTES, &to));
+    assert_ok(fcl_buffer_write_begin(from, AT, BYTES, content, &there));
+    assert_ok(fcl_buffer_copy(to, 0, from, AT, BYTES));
+    assert_ok(fcl_buffer_read_begin(to, 0, BYTES, out, &back));
+    assert_ok(fcl_transfer_end(&back));
+    assert_memory_equal(out, content, BYTES);
+    assert_ok(fcl_transfer_end(&there));
+    assert_null(there);
+    assert_ok(fcl_transfer_end(&there)); /* NULL is no transfer */
+    assert_ok(fcl_buffer_write_begin(from, AT, 0, content, &none));
+    assert_null(none);
+    assert_ok(fcl_buffer_read_begin(from, AT + BYTES, 0, out, &none));
+    assert_null(none);
+    assert_status(FCL_ERR_ARGUMENT, fcl_buffer_read_begin(from, AT + 1, BYTES, out, &none));
+    assert_null(none);
+    fcl_buffer_destroy(&from);
+    fcl_buffer_destroy(&to);
+}
+
 static void buffer_mistakes_are_told(void **state)
 {
     fcl_device *device = *state;
@@ -476,6 +506,7 @@ int main(void)
         cmocka_unit_test(slices_share_and_keep_the_root),
         cmocka_unit_test(a_buffer_lies_over_its_content),
         cmocka_unit_test(a_buffer_is_done_with_its_content),
+        cmocka_unit_test(transfers_need_no_waiting),
         cmocka_unit_test(buffer_mistakes_are_told),
         cmocka_unit_test(launches_run),
         cmocka_unit_test(launch_mistakes_are_kept),

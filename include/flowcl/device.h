@@ -143,7 +143,8 @@ FCL_API int fcl_buffer_copy(fcl_buffer *destination, size_t destination_offset, 
 
 /* The same copies between host and device without waiting: the host's memory is the transfer's until
  * fcl_transfer_end, which waits, releases it and leaves NULL. Every transfer is ended before its device is
- * closed; any one thread may end it, beside the one that the device belongs to. NULL is no transfer. */
+ * closed; any one thread may end it, beside the one that the device belongs to. NULL is no transfer; so is one
+ * of 0 bytes. */
 typedef struct fcl_transfer fcl_transfer;
 FCL_API int fcl_buffer_write_begin(fcl_buffer *buffer, size_t offset, size_t bytes, const void *source,
                                    fcl_transfer **transfer);

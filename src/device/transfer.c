@@ -26,6 +26,8 @@ int fcl_buffer_read_begin(fcl_buffer *buffer, size_t offset, size_t bytes, void 
     *transfer = NULL;
     cl_event event = NULL;
     FCL_TRY(fcl_buffer_check(buffer, offset, bytes, "read"));
+    if (bytes == 0)
+        return FCL_OK;
     cl_int code = clEnqueueReadBuffer(buffer->device->queue, buffer->memory, CL_FALSE, offset, bytes,
                                       destination, 0, NULL, &event);
     return begin(buffer, code, event, "reading a buffer", transfer);
@@ -37,6 +39,8 @@ int fcl_buffer_write_begin(fcl_buffer *buffer, size_t offset, size_t bytes, cons
     *transfer = NULL;
     cl_event event = NULL;
     FCL_TRY(fcl_buffer_check(buffer, offset, bytes, "write"));
+    if (bytes == 0)
+        return FCL_OK;
     cl_int code = clEnqueueWriteBuffer(buffer->device->queue, buffer->memory, CL_FALSE, offset, bytes, source,
                                        0, NULL, &event);
     return begin(buffer, code, event, "writing a buffer", transfer);

@@ -47,7 +47,6 @@ FCL_API const char *fcl_coupling_name(int index);
 FCL_API const char *fcl_coupling_help(int index);
 FCL_API const char *fcl_time_name(int index);
 FCL_API const char *fcl_time_help(int index);
-FCL_API const char *fcl_loss_name(int index);
 FCL_API const char *fcl_time_draw_name(int index);
 FCL_API const char *fcl_time_draw_help(int index);
 FCL_API const char *fcl_weight_name(int index);
@@ -74,7 +73,8 @@ typedef struct fcl_cfm_options {
     const char *prediction; /* what the network answers with; NULL: "v" */
     const char *time;       /* NULL: "uniform"; or the quantile of t, a formula in u: "u^2" */
     const char *time_draw;  /* how a batch's u are drawn; NULL: "independent" */
-    const char *weight;     /* NULL: "one"; or a formula in t, alpha, sigma, and the sample's loss l */
+    const char *weight;     /* NULL: "one"; or a formula in t, alpha, sigma, their slopes alpha_dot, sigma_dot,
+                               the prediction's q (path.h), and the sample's loss l */
     const char *loss;       /* NULL: "squared" */
     float sigma;            /* the path's width s (fcl_path_create), 0 to 100 */
     float time_shift;       /* the noise level n = 1 - t becomes s n / (1 + (s - 1) n), once; 0: 1, no shift */
@@ -100,14 +100,20 @@ FCL_API int fcl_cfm_check_source(const fcl_cfm_options *options);
  * *explanation is released by fcl_free. Errors as fcl_cfm_check. */
 FCL_API int fcl_cfm_explain(const fcl_cfm_options *options, char **explanation);
 
-/* Conditional flow matching (Lipman et al. 2023; Tong et al. 2024): draws x0 ~ N(0, I) and pairs it with the
- * data x1 (B, D) by the coupling, draws t by the time law, and returns the mean over the batch of
+/* Conditional flow matching (Lipman et al. 2023; Tong et al. 2024): draws x0 ~ N(0, I) for the data x1 (B, D),
+ * draws t by the time law, and returns the mean over the batch of
  *     weight * loss(network(x_t, t), target),   x_t = alpha(t) x1 + sigma(t) x0 + tube(t) eps,
  * shape (). The target is that of the prediction: dx_t/dt for v. The squared loss is averaged over the D numbers
  * of a sample. No derivative goes through the weight. A run draws anew when fcl_graph_random has set another
- * step. `options` may be NULL; options that fcl_cfm_check refuses are the graph's mistake. */
+ * step. `options` may be NULL; options that fcl_cfm_check refuses are the graph's mistake, and so is a coupling
+ * other than independent: pairs are found before, and go to fcl_cfm_objective_of. */
 FCL_API fcl_tensor *fcl_cfm_objective(fcl_graph *graph, const fcl_cfm_options *options, fcl_tensor *x1,
                                       fcl_velocity network, void *data);
+
+/* The same for given pairs: row i of x0 (B, D) goes with row i of x1. options->coupling is not looked at: what
+ * it says has been done. */
+FCL_API fcl_tensor *fcl_cfm_objective_of(fcl_graph *graph, const fcl_cfm_options *options, fcl_tensor *x0,
+                                         fcl_tensor *x1, fcl_velocity network, void *data);
 
 /* The exact coupling of a batch, on the host: x0 of row i goes with x1 of row partner[i], a permutation for which
  * the sum of |x0 - x1|^2 is least (Tong et al. 2024). x0, x1 (count, size). label (count), of x1 and of the x0
@@ -117,11 +123,6 @@ FCL_API fcl_tensor *fcl_cfm_objective(fcl_graph *graph, const fcl_cfm_options *o
  * FCL_ERR_MEMORY; FCL_ERR_ARGUMENT: less than 1 or more than 2^20 rows; FCL_ERR_NUMERIC: a distance is not finite. */
 FCL_API int fcl_couple(int64_t count, int64_t size, const float *x0, const float *x1, const int32_t *label,
                        int32_t *partner);
-
-/* The same for given pairs: row i of x0 (B, D) goes with row i of x1. options->coupling is not looked at: what
- * it says has been done. */
-FCL_API fcl_tensor *fcl_cfm_objective_of(fcl_graph *graph, const fcl_cfm_options *options, fcl_tensor *x0,
-                                         fcl_tensor *x1, fcl_velocity velocity, void *data);
 
 /* --- solvers ---
  *

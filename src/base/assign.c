@@ -4,8 +4,8 @@
  * best assignment soon and at it late; the paths alone are long where many rows want the same columns; after
  * the auction they are short. The paths, whose sums are in double precision, make the result exact whatever
  * the prices are, so the auction may stop at any time and reckons in single precision, four numbers at once.
- * Measured on a normal cloud against 8gaussians, n =
- * 4096: 1.1 s; at 2000 the paths without the auction took 17 times as long. */
+ * Measured on a normal cloud against 8gaussians, n = 4096: 1.1 s; at 2000 the paths without the auction took
+ * 17 times as long. */
 #include "base/assign.h"
 
 #include "base/error.h"
@@ -127,8 +127,7 @@ static void free_all(problem *p)
     }
 }
 
-/* The largest difference of two costs of one row. FCL_ERR_NUMERIC where costs are no numbers to reckon with.
- */
+/* The largest difference of two costs of one row. FCL_ERR_NUMERIC: a cost is no number to reckon with. */
 static int find_spread(const problem *p, float *spread)
 {
     const float limit = 1e30f; /* sums of prices stay far from single precision's end */

@@ -1,12 +1,15 @@
 /* Entropic optimal transport between M and N points of equal weight, in the log domain.
  *
  * Of the costs K over the entropy's weight, Sinkhorn's iterations (Cuturi 2013; in logarithms: Peyre and
- * Cuturi, "Computational Optimal Transport", 4.4) take by turns, for rows and for columns, s_i = log mean_j
- * exp(g_j - K_ij),      f_i = -relax s_i; relax 1 keeps the marginals, relax rho / (rho + reg) charges a
- * difference from them rho times its relative entropy (Chizat et al. 2018). Where only a part of the mass is
- * moved, rows and columns give at most what they have, and a number lambda common to all keeps the total (the
- * dual of Benamou et al. 2015, section 3.2): f_i = min(0, -s_i - lambda),           lambda = log mass - log
- * mean_i exp(f_i + s_i). */
+ * Cuturi, "Computational Optimal Transport", 4.4) take by turns, for rows and for columns,
+ *
+ *     s_i = log mean_j exp(g_j - K_ij),    f_i = -relax s_i
+ *
+ * relax 1 keeps the marginals, relax rho / (rho + reg) charges a difference from them rho times its relative
+ * entropy (Chizat et al. 2018). Where only a part of the mass is moved, rows and columns give at most what
+ * they have, and a number lambda common to all keeps the total (the dual of Benamou et al. 2015, section 3.2):
+ *
+ *     f_i = min(0, -s_i - lambda),    lambda = log mass - log mean_i exp(f_i + s_i) */
 #include "graph/rules.h"
 
 enum { COST, TURNED, RELAX, INPUTS };   /* the turned costs are (N, M), so that both ways go along rows */

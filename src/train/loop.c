@@ -95,8 +95,7 @@ static int draw(loop *run, fcl_array *samples)
     if (!run->sampler)
         FCL_TRY(fcl_sampler_create(trainer->device, trainer->model,
                                    ema ? ema : trainer->state[FCL_STATE_WEIGHTS], &trainer->options.objective,
-                                   &(fcl_sample_options){0},
-                                   false, n, &run->sampler));
+                                   &(fcl_sample_options){0}, 0, n, &run->sampler));
     fcl_source_draw(trainer->source_data, trainer->options.seed, n, fcl_shape_size(trainer->data->shape),
                     samples->data);
     FCL_TRY(fcl_sampler_run(run->sampler, samples->data, NULL, n, NULL, NULL));

@@ -130,8 +130,8 @@ FCL_API fcl_tensor *fcl_concat(int count, fcl_tensor *const *parts, int axis);
 /* --- rows by index --- */
 
 /* table (N, ...), index (B) of FCL_I32 in 0..N-1 (what lies outside is clamped into it) -> (B, ...). A table of
- * FCL_U8 gives value * scale + shift;
- * for FCL_F32 scale 1 and shift 0 give the rows as they are. A table of FCL_I32 needs 1 and 0 and gives FCL_I32. */
+ * FCL_U8 gives value * scale + shift; for FCL_F32 scale 1 and shift 0 give the rows as they are. A table of FCL_I32
+ * needs 1 and 0 and gives FCL_I32. */
 FCL_API fcl_tensor *fcl_gather_rows(fcl_tensor *table, fcl_tensor *index, float scale, float shift);
 /* The adjoint: rows (B, ...) added into zeros (N, ...) at their index, in the order of B. */
 FCL_API fcl_tensor *fcl_scatter_rows(fcl_tensor *rows, fcl_tensor *index, int64_t count);

@@ -3,8 +3,6 @@
 #include "verify.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { M = 40, N = 56 };
 

@@ -4,7 +4,6 @@
 #include "verify.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { ROWS = 6, IN = 3, WIDTH = 8, OUT = 2, RESULTS = ROWS * OUT };

@@ -4,7 +4,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 static const double mean[VERIFY_SIZE] = {1.2, -0.7},
                     variance[VERIFY_SIZE] = {0.3, 2}; /* along the turned axes */

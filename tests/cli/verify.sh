@@ -15,6 +15,9 @@ json 'o["failed"] == 0 and o["passed"] == len(o["checks"]) and not o["stopped"] 
 json 'all(c["group"] == "path" and c["passed"] and c["error"] <= c["bound"] and c["reason"] for c in o["checks"])'
 json '{c["row"] for c in o["checks"]} >= {"linear", "cosine", "vp", "bridge"}'
 
+refused 2 "expected one of path" verify --only paths
+refused 1 "no such thing" verify --device "no such thing"
+
 # A signal ends it between two lines.
 : >out
 "$flowcl" verify >out 2>err </dev/null &
@@ -36,7 +39,4 @@ grep -q '^flowcl: [0-9]* of [0-9]* checks failed on .*; the first: path linear, 
 LD_PRELOAD=$2 "$flowcl" verify --only path --json >out 2>err </dev/null
 [ $? -eq 1 ] || fail "a wrong device went with another status than 1"
 json 'o["failed"] > 0 and any(not c["passed"] and c["error"] > c["bound"] for c in o["checks"])'
-
-refused 2 "expected one of path" verify --only paths
-refused 1 "no such thing" verify --device "no such thing"
 exit 0

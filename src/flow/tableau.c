@@ -1,5 +1,5 @@
 /* The solvers. A new Butcher tableau is a new row: test_tableau.c holds it to the order conditions, and
- * test_solver.c measures its order on the device. */
+ * test_order.c measures its order on the device. */
 #include "flow/flow.h"
 
 #define NUMBERS(...) ((const double[]){__VA_ARGS__})

@@ -1,37 +1,15 @@
 /* The device layer: choosing, memory, programs, launches, profile. */
+#include "status.h"
 #include "device/launch.h"
 
 #include <flowcl/flowcl.h>
 
 #include <glob.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cmocka.h>
-
-#define assert_ok(call)               assert_status(FCL_OK, call)
-#define assert_status(expected, call) check_status(expected, call, __FILE__, __LINE__)
-#define assert_message(part)          check_message(part, __FILE__, __LINE__)
-
-static void check_status(int expected, int status, const char *file, int line)
-{
-    if (status != expected)
-        print_error("%s:%d: %s: %s\n", file, line, fcl_status_name(status), fcl_error());
-    _assert_int_equal((uintmax_t)expected, (uintmax_t)status, file, line);
-}
-
-static void check_message(const char *part, const char *file, int line)
-{
-    if (!strstr(fcl_error(), part)) {
-        print_error("\"%s\" is not in \"%s\"\n", part, fcl_error());
-        _fail(file, line);
-    }
-}
 
 static bool is_simulator(const fcl_device *device)
 {
@@ -106,15 +84,15 @@ static void unknown_devices_are_refused_in_words(void **state)
     fcl_device *device = *state;
     assert_status(FCL_ERR_DEVICE, fcl_device_open("no such thing", NULL, &device));
     assert_null(device);
-    assert_message("\"no such thing\"");
-    assert_message(opened->name);
+    assert_told("\"no such thing\"");
+    assert_told(opened->name);
     assert_status(FCL_ERR_DEVICE, fcl_device_open("99:0", NULL, &device));
     assert_status(FCL_ERR_DEVICE, fcl_device_open("0:0x", NULL, &device));
 
     char *kept = strdup(getenv("FLOWCL_DEVICE"));
     setenv("FLOWCL_DEVICE", "nonsense", 1);
     assert_status(FCL_ERR_DEVICE, fcl_device_open(NULL, NULL, &device));
-    assert_message("FLOWCL_DEVICE=nonsense");
+    assert_told("FLOWCL_DEVICE=nonsense");
     setenv("FLOWCL_DEVICE", "", 1);
     assert_ok(fcl_device_open(NULL, NULL, &device));
     fcl_device_close(&device);
@@ -262,7 +240,7 @@ static void buffer_mistakes_are_told(void **state)
     char host[8] = {0};
     assert_status(FCL_ERR_ARGUMENT, fcl_buffer_create(device, 0, &none));
     assert_status(FCL_ERR_MEMORY, fcl_buffer_create(device, (size_t)1 << 60, &none));
-    assert_message("MiB");
+    assert_told("MiB");
     assert_ok(fcl_buffer_create(device, 2048, &buffer));
     assert_status(FCL_ERR_ARGUMENT, fcl_buffer_slice(buffer, 100, 4, &none));
     assert_status(FCL_ERR_ARGUMENT, fcl_buffer_slice(buffer, 512, 2048, &none));
@@ -320,14 +298,14 @@ static void launch_mistakes_are_kept(void **state)
     fcl_launch *launch;
     assert_ok(fcl_program_build(device, "scale", kernel_text, NULL, &program));
     assert_status(FCL_ERR_OPENCL, fcl_launch_create(program, "shrink", NULL, &launch));
-    assert_message("shrink");
+    assert_told("shrink");
     assert_null(launch);
     assert_ok(fcl_launch_create(program, "scale", NULL, &launch));
     fcl_launch_int(launch, 7, 1);
     fcl_launch_float(launch, 1, 2);
     fcl_launch_range_1d(launch, 64, 0);
     assert_status(FCL_ERR_OPENCL, fcl_launch_enqueue(launch));
-    assert_message("argument 7");
+    assert_told("argument 7");
     fcl_launch_destroy(&launch);
 
     assert_ok(fcl_launch_create(program, "scale", NULL, &launch));
@@ -336,7 +314,7 @@ static void launch_mistakes_are_kept(void **state)
     fcl_launch_float(launch, 1, 2);
     fcl_launch_uint(launch, 2, 0);
     assert_status(FCL_ERR_OPENCL, fcl_launch_enqueue(launch));
-    assert_message("groups of 1048576");
+    assert_told("groups of 1048576");
     fcl_launch_destroy(&launch);
     fcl_program_destroy(&program);
 }
@@ -374,12 +352,12 @@ static void a_kernels_mistake_has_file_and_line(void **state)
     assert_status(FCL_ERR_BUILD,
                   fcl_program_build(device, "broken program", text, "-cl-mad-enable", &program));
     assert_null(program);
-    assert_message("broken program");
-    assert_message(fcl_device_describe(device)->name);
-    assert_message("-cl-mad-enable");
+    assert_told("broken program");
+    assert_told(fcl_device_describe(device)->name);
+    assert_told("-cl-mad-enable");
     /* Oclgrind's compiler runs on preprocessed text and forgets the lines. */
     if (!is_simulator(device))
-        assert_message("cl/broken.cl:3");
+        assert_told("cl/broken.cl:3");
 }
 
 static void kernel_texts_are_embedded(void **state)

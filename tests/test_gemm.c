@@ -1,27 +1,14 @@
 /* Matrix products of both providers against a plain product in double precision. */
+#include "status.h"
 #include "device/gemm.h"
 
 #include <flowcl/flowcl.h>
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#include <cmocka.h>
-
-#define assert_ok(call)               check_status(FCL_OK, call, __FILE__, __LINE__)
-#define assert_status(expected, call) check_status(expected, call, __FILE__, __LINE__)
-
-static void check_status(int expected, int status, const char *file, int line)
-{
-    if (status != expected)
-        print_error("%s:%d: %s: %s\n", file, line, fcl_status_name(status), fcl_error());
-    _assert_int_equal((uintmax_t)expected, (uintmax_t)status, file, line);
-}
 
 /* The inputs differ in every run; the seed is printed, and $FCL_TEST_SEED repeats a run. */
 static unsigned seed;

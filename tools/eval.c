@@ -49,6 +49,11 @@ static int bind(fcl_options *options, void *values)
 
 /* --- what is judged --- */
 
+static bool is_given(const tool_call *call, const char *key)
+{
+    return fcl_options_source(call->options, key) != FCL_FROM_DEFAULT;
+}
+
 static bool is_model(const char *path)
 {
     struct stat about;
@@ -139,10 +144,15 @@ static int read_label(evaluation *work)
     return FCL_ERR_ARGUMENT;
 }
 
-static int open_data(evaluation *work, const char *name)
+static int open_data(evaluation *work, const tool_call *call)
 {
     fcl_dataset_options options = {.seed = work->settings->data_seed};
-    int status = fcl_dataset_open(name, &options, &work->data);
+    int status = fcl_dataset_open(call->positional[call->count - 1], &options, &work->data);
+    if (status == FCL_OK && is_given(call, "data-seed") && !work->data->generated) {
+        snprintf(work->fault, sizeof work->fault, "--data-seed has no use with %s, which is not generated",
+                 work->data->name);
+        return FCL_ERR_ARGUMENT;
+    }
     return status == FCL_OK ? read_label(work) : status;
 }
 
@@ -200,9 +210,9 @@ static int measure_all(evaluation *work, eval_subject *subjects, eval_results *r
 
 static int compute(evaluation *work, const tool_call *call, eval_subject *subjects, eval_results *results)
 {
-    bool limited = fcl_options_source(call->options, "n") != FCL_FROM_DEFAULT;
+    bool limited = is_given(call, "n");
     int64_t most = 0;
-    int status = open_data(work, call->positional[call->count - 1]);
+    int status = open_data(work, call);
     for (int k = 0; k < results->subjects && status == FCL_OK; k++) {
         status = prepare_subject(work, limited, &subjects[k]);
         if (status == FCL_OK && subjects[k].samples->shape.dim[0] > most)
@@ -213,6 +223,49 @@ static int compute(evaluation *work, const tool_call *call, eval_subject *subjec
     if (status == FCL_OK)
         status = measure_all(work, subjects, results);
     return status == FCL_OK ? eval_draw_chart(work, &subjects[0]) : status;
+}
+
+static bool is_among(const char *name, const char *const *names)
+{
+    while (*names && strcmp(*names, name))
+        names++;
+    return *names;
+}
+
+/* No option of distances without a metric that takes it. */
+static int check_distances(const tool_call *call, const eval_results *results)
+{
+    static const struct {
+        const char *key, *metrics[8];
+    } uses[] = {
+        {"points", {"w1", "w2", "energy", "mmd", "ot-cost", "npe"}},
+        {"projections", {"sliced"}},
+        {"bandwidth", {"mmd"}},
+    };
+    for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
+        bool used = !is_given(call, uses[i].key);
+        for (int k = 0; k < results->metrics && !used; k++)
+            used = is_among(results->metric[k].name, uses[i].metrics);
+        if (!used)
+            return tool_fail_usage(&eval_command, "--%s has no use with --metrics %s", uses[i].key,
+                                   results->work->settings->metrics);
+    }
+    return EXIT_DONE;
+}
+
+/* How a model is sampled has no use for files alone. */
+static int check_sampling(const tool_call *call)
+{
+    static const char *const of_files[] = {"n", "seed", "label", NULL};
+    for (int k = 0; k < call->count - 1; k++)
+        if (is_model(call->positional[k]))
+            return EXIT_DONE;
+    for (int i = 0; sample_rows[i].key; i++)
+        if (!is_among(sample_rows[i].key, of_files) && is_given(call, sample_rows[i].key))
+            return tool_fail_usage(&eval_command, "--%s has no use without a model: %s holds samples",
+                                   sample_rows[i].key, call->positional[0]);
+    return is_given(call, "device") ? tool_fail_usage(&eval_command, "--device has no use without a model")
+                                    : EXIT_DONE;
 }
 
 static int check_usage(const tool_call *call, evaluation *work, eval_results *results)
@@ -226,6 +279,8 @@ static int check_usage(const tool_call *call, evaluation *work, eval_results *re
     int status = results->metrics < 0 ? FCL_ERR_ARGUMENT : eval_check_chart(work);
     if (work->fault[0])
         return tool_fail_usage(&eval_command, "%s", work->fault);
+    if (status == FCL_OK && (check_distances(call, results) || check_sampling(call)))
+        return EXIT_USAGE;
     return status == FCL_OK ? EXIT_DONE : tool_fail_library();
 }
 

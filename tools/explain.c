@@ -56,7 +56,12 @@ static int read_configuration(const tool_call *call)
                                               : read_checkpoint(call);
     if (status == FCL_OK)
         status = fcl_options_set(call->options, "data", "data", FCL_FROM_DEFAULT);
-    return status == FCL_OK ? fcl_options_finish(call->options) : status;
+    if (status != FCL_OK)
+        return tool_fail_library();
+    const explain_settings *settings = call->settings;
+    if (fcl_options_finish(call->options) || fcl_train_options_check(&settings->train))
+        return tool_fail_usage(&explain_command, "%s", fcl_error());
+    return EXIT_DONE;
 }
 
 static int run(const tool_call *call)
@@ -64,19 +69,20 @@ static int run(const tool_call *call)
     explain_settings *settings = call->settings;
     char *training = NULL, *sampling = NULL;
     fcl_solver_options *solver = &settings->solver;
-    if (read_configuration(call))
-        return tool_fail_library();
+    int read = read_configuration(call);
+    if (read != EXIT_DONE)
+        return read;
     solver->path = settings->train.objective.path;
     solver->path_width = (double)settings->train.objective.sigma;
-    int status = fcl_train_options_check(&settings->train);
-    if (status == FCL_OK)
-        status = fcl_cfm_explain(&settings->train.objective, &training);
+    int status = fcl_cfm_explain(&settings->train.objective, &training);
     if (status == FCL_OK)
         status = fcl_solver_explain(solver, &sampling);
     if (status == FCL_OK)
         printf("%s%-12s%s\n%s", training, "source", settings->train.source, sampling);
     fcl_free(training);
     fcl_free(sampling);
+    if (status == FCL_ERR_ARGUMENT)
+        return tool_fail_usage(&explain_command, "%s", fcl_error());
     return status == FCL_OK ? EXIT_DONE : tool_fail_library();
 }
 

@@ -201,9 +201,16 @@ static int fail_unknown(const char *name)
     return tool_fail_usage(NULL, "unknown subcommand \"%s\"", name);
 }
 
+static int fail_surplus(const char *argument, const char *usage)
+{
+    return tool_fail_usage(NULL, "\"%s\" is an argument too many: flowcl %s", argument, usage);
+}
+
 static int explain(int argc, char **argv)
 {
     char *help[] = {"--help"};
+    if (argc > 1)
+        return fail_surplus(argv[1], "help [SUBCOMMAND]");
     if (argc == 0)
         return print_overview(stdout), EXIT_DONE;
     const subcommand *command = find(argv[0]);
@@ -218,7 +225,7 @@ static int dispatch(int argc, char **argv)
     if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h"))
         return explain(argc - 2, argv + 2);
     if (!strcmp(name, "version") || !strcmp(name, "--version"))
-        return print_version();
+        return argc > 2 ? fail_surplus(argv[2], "version") : print_version();
     const subcommand *command = find(name);
     return command ? run(command, argc - 2, argv + 2) : fail_unknown(name);
 }

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 typedef struct likelihood_settings {
@@ -47,7 +48,8 @@ static int bind(fcl_options *options, void *values)
 {
     likelihood_settings *settings = values;
     for (int i = 0, k = 0; k < MOST_ROWS - 1 && fcl_sample_table[i].key; i++)
-        if (strcmp(fcl_sample_table[i].key, "source")) /* a density needs the normal one */
+        if (strcmp(fcl_sample_table[i].key, "source") && /* a density needs the normal one, and no noise */
+            strcmp(fcl_sample_table[i].key, "sde-w"))
             sample_rows[k++] = fcl_sample_table[i];
     for (int i = 0; sample_rows[i].key; i++) {
         for (size_t k = 0; k < sizeof other_rows / sizeof *other_rows; k++) {
@@ -245,6 +247,19 @@ static int check_data(work *w)
     return w->fault[0] ? FCL_ERR_ARGUMENT : FCL_OK;
 }
 
+/* What a seed is given for has to be drawn. */
+static int check_seeds(work *w, const tool_call *call)
+{
+    if (fcl_options_source(call->options, "data-seed") != FCL_FROM_DEFAULT && !w->data->generated)
+        snprintf(w->fault, sizeof w->fault, "--data-seed has no use with %s, which is not generated",
+                 w->data->name);
+    else if (fcl_options_source(call->options, "seed") != FCL_FROM_DEFAULT && !w->bytes && !is_estimate(w))
+        snprintf(w->fault, sizeof w->fault,
+                 "--seed has no use here: the exact divergence draws nothing, and %s holds no bytes",
+                 w->data->name);
+    return w->fault[0] ? FCL_ERR_ARGUMENT : FCL_OK;
+}
+
 static int compute(work *w, const tool_call *call)
 {
     likelihood_settings *settings = w->settings;
@@ -255,6 +270,10 @@ static int compute(work *w, const tool_call *call)
     }
     if (status == FCL_OK)
         status = check_data(w);
+    if (status == FCL_OK)
+        status = check_seeds(w, call);
+    if (status == FCL_OK && settings->energy)
+        status = weights_check(settings->energy, w->size);
     if (status == FCL_OK)
         status = fcl_device_open(settings->device, NULL, &w->device);
     settings->sample.progress = show_progress;
@@ -277,8 +296,16 @@ static int check_usage(const tool_call *call)
     if (fcl_options_finish(call->options) || fcl_sample_check(&settings->sample) ||
         fcl_divergence_check(&settings->sample.divergence))
         return tool_fail_usage(&likelihood_command, "%s", fcl_error());
+    if (fcl_solver_is_stochastic(settings->sample.solver))
+        return tool_fail_usage(&likelihood_command,
+                               "a log density goes along the flow's own paths: %s adds noise to them",
+                               settings->sample.solver);
     if (!settings->out)
         return EXIT_DONE;
+    const char *ending = strrchr(settings->out, '.');
+    if (ending && !strcasecmp(ending, ".png"))
+        return tool_fail_usage(&likelihood_command, "--out %s: numbers go to .npy, .npz or .csv",
+                               settings->out);
     int status = fcl_samples_check_path(settings->out);
     if (status == FCL_ERR_ARGUMENT)
         return tool_fail_usage(&likelihood_command, "%s", fcl_error());

@@ -219,6 +219,8 @@ static int compute(sampling *work, const char *checkpoint)
         status = read_start(work);
     if (status == FCL_OK && work->start)
         status = check_start(work);
+    if (status == FCL_OK && settings->energy)
+        status = weights_check(settings->energy, fcl_shape_size(work->info->sample));
     if (status == FCL_OK)
         status = fcl_device_open(settings->device, NULL, &work->device);
     if (status == FCL_OK && fcl_device_describe(work->device)->tuning[0])

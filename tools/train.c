@@ -204,7 +204,9 @@ static int read_options(const tool_call *call)
         return status;
     if (!settings->train.data)
         return tool_fail_usage(&train_command, "DATA is needed: a built-in set's name or a path");
-    return fcl_options_finish(call->options) ? tool_fail_usage(&train_command, "%s", fcl_error()) : EXIT_DONE;
+    if (fcl_options_finish(call->options) || fcl_train_options_check(&settings->train))
+        return tool_fail_usage(&train_command, "%s", fcl_error());
+    return EXIT_DONE;
 }
 
 static int report(training *run, int status)

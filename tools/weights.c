@@ -51,6 +51,19 @@ int weights_compute(weights *of, const char *energy, const fcl_array *samples, c
     return status;
 }
 
+int weights_check(const char *energy, int64_t size)
+{
+    fcl_array *origin;
+    double value;
+    if (access(energy, F_OK) == 0)
+        return FCL_OK;
+    int status = fcl_array_create(FCL_SHAPE(1, size), &origin);
+    if (status == FCL_OK)
+        status = fcl_importance_energy(energy, origin, &value);
+    fcl_array_destroy(&origin);
+    return status == FCL_ERR_NUMERIC ? FCL_OK : status; /* at the origin it may have no value */
+}
+
 void weights_print(const weights *of, int64_t n)
 {
     printf("log Z                    %.5g, standard error %.2g\n", of->importance.log_z,

@@ -26,6 +26,7 @@ typedef struct fcl_dataset {
     float scale, shift; /* of the bytes; pictures go to [-1, 1] */
     int32_t *label;     /* (count), each in [0, classes), or NULL */
     int classes;        /* 0 without labels */
+    bool generated;     /* by fcl_dataset_options.seed; else it comes from a file */
 } fcl_dataset;
 
 typedef struct fcl_dataset_options {

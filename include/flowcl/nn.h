@@ -105,7 +105,16 @@ typedef fcl_tensor *fcl_activation(fcl_tensor *a);
 FCL_API const char *fcl_activation_name(int index);
 FCL_API fcl_activation *fcl_activation_find(const char *name);
 
-/* --- models --- */
+/* --- models ---
+ *
+ * "mlp", a multi-layer perceptron, with linear layers "layers.0" to "layers.DEPTH":
+ *
+ *     h = [x, t, sin(w t), cos(w t), label]    x (D), t, the time's features (2 time_features) as
+ *                                              fcl_fourier_build makes them, the label's embedding (32), which is
+ *                                              there where the model has classes: slice "label.weight"
+ *     h = act(layers.0 h), then DEPTH - 1 times h = act(layers.i h), or h + act(layers.i h) where residual
+ *     v = layers.DEPTH h
+ */
 
 typedef struct fcl_model fcl_model;
 

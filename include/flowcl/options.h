@@ -67,8 +67,9 @@ enum {
     FCL_OPTION_COMMAND_LINE = 2, /* belongs to one call, not to a configuration: neither read from nor written
                                     to YAML and JSON */
     FCL_OPTION_REQUIRED = 4,     /* fcl_options_finish refuses its absence */
-    FCL_OPTION_FORMULA = 8       /* a choice that takes other text too, unless it is a plain word ("t^2", "mode(1)");
+    FCL_OPTION_FORMULA = 8,      /* a choice that takes other text too, unless it is a plain word ("t^2", "mode(1)");
                                     who uses the option reads it */
+    FCL_OPTION_PARAMETERS = 16   /* a choice that takes its names with numbers, too ("huber(2)"), and no formula */
 };
 
 typedef struct fcl_option {

@@ -38,7 +38,7 @@ enum fcl_stream {
 
 typedef struct fcl_train_options {
     const char *data;   /* a built-in data set's name, or a path; required */
-    int64_t data_count; /* samples to use; 0: all */
+    int64_t data_count; /* samples to use; 0: all of a file, FCL_TOY_COUNT of a generated set */
     const char *source; /* of x0: "normal", which is N(0, I); or a set like `data`, in an order of its own */
     const char *out;    /* folder for checkpoints, which holds none yet unless `resume`; NULL: none is written */
     const char *device; /* NULL: see fcl_device_open */

@@ -245,9 +245,11 @@ static bool read_number(const fcl_option *row, const char *text, void *at)
            !(number == 0 && (fcl_option_refuses_zero(row) || fcl_option_can_be_off(row)));
 }
 
-static bool plain_word(const char *text)
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+bool fcl_word_is_plain(const char *text)
 {
-    return !text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")];
+    return strspn(text, LETTERS) >= 2 && !text[strspn(text, LETTERS "0123456789_-")];
 }
 
 static bool read_string(const fcl_option *row, const char *text, const char **at, fcl_arena *strings)
@@ -255,7 +257,7 @@ static bool read_string(const fcl_option *row, const char *text, const char **at
     *at = NULL; /* "" and no string are the same, so that text can express both */
     if (!*text)
         return !row->choice || !row->fallback;
-    if (!row->choice || (row->flags & FCL_OPTION_FORMULA && !plain_word(text)))
+    if (!row->choice || (row->flags & (FCL_OPTION_FORMULA | FCL_OPTION_PARAMETERS) && !fcl_word_is_plain(text)))
         return *at = strings ? fcl_arena_format(strings, "%s", text) : text, true;
     for (int i = 0; row->choice(i); i++)
         if (!strcmp(row->choice(i), text))

@@ -8,6 +8,9 @@
 /* True where the member is 0 or NULL: the default is meant. */
 bool fcl_option_is_zero(const fcl_option *row, const void *values);
 
+/* True for what looks like a misspelt name and no formula: letters, digits, - and _, beginning with two letters. */
+bool fcl_word_is_plain(const char *text);
+
 /* True for bool and toggle: what the command line may give without a value. */
 bool fcl_option_is_yes_no(const fcl_option *row);
 

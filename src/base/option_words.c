@@ -61,7 +61,9 @@ static void add_expected(const fcl_option *row, fcl_text *text)
         if (row->choice)
             add_choices(row, text);
         if (row->flags & FCL_OPTION_FORMULA)
-            fcl_text_add(text, ", or a formula");
+            fcl_text_add(text, ", or a formula (a name alone in parentheses)");
+        if (row->flags & FCL_OPTION_PARAMETERS)
+            fcl_text_add(text, ", or one with numbers in parentheses");
     } else {
         fcl_text_add(text, fcl_option_is_real(row) ? "a number" : "a whole number");
         if (fcl_option_has_range(row)) {

@@ -175,7 +175,7 @@ static int append(void *text, unsigned char *bytes, size_t size)
 static yaml_scalar_style_t style_of(const fcl_option *row, const char *text)
 {
     static const char *const words[] = {"yes", "no", "true", "false", "on", "off", "null", "y", "n"};
-    bool name = row->choice && !(row->flags & FCL_OPTION_FORMULA);
+    bool name = row->choice && !(row->flags & (FCL_OPTION_FORMULA | FCL_OPTION_PARAMETERS));
     if (row->type != FCL_OPTION_STRING || name)
         return YAML_PLAIN_SCALAR_STYLE;
     for (const char *c = text; *c; c++)

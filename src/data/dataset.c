@@ -118,6 +118,7 @@ static int make_toy(const builtin *row, const fcl_dataset_options *options, fcl_
         return fcl_fail(FCL_ERR_ARGUMENT, "%s is made of at most %d samples, not %lld", row->about.name,
                         INT32_MAX, (long long)count);
     bool labeled = row->classes > 0 && !options->unlabeled;
+    dataset->generated = true;
     dataset->count = count;
     dataset->shape = FCL_SHAPE(2);
     dataset->classes = labeled ? row->classes : 0;

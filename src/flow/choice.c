@@ -51,7 +51,9 @@ static int read_arguments(const fcl_choice_table *table, const char *text, const
                             i == 0   ? "no parameter"
                             : i == 1 ? "one parameter"
                                      : "two parameters");
-        FCL_TRY(read_argument(at, end, &choice->parameter[i].value));
+        int status = read_argument(at, end, &choice->parameter[i].value);
+        if (status != FCL_OK)
+            return fcl_fail_within(status, "\"%.200s\" is not usable", text);
         at = end + 1;
         if (*end == ')')
             break;
@@ -112,8 +114,7 @@ int fcl_choice_read(const fcl_choice_table *table, const char *text, const fcl_p
     size_t length = strcspn(text, "(");
     choice->index = find_row(table, text, length);
     if (choice->index == FCL_CHOICE_FORMULA) {
-        bool plain = !text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-")];
-        return table->formulas && !plain
+        return table->formulas && !fcl_word_is_plain(text)
                    ? FCL_OK
                    : fcl_fail_within(fcl_option_refuse(&as_option, text), "%s", table->what);
     }

@@ -9,14 +9,15 @@
 /* A matrix of costs has indices of 32 bits. */
 enum { MOST_PAIRED = 32768 };
 
-enum { CALL = FCL_OPTION_COMMAND_LINE, OFF = FCL_OPTION_CAN_BE_OFF, FORMULA = FCL_OPTION_FORMULA };
+enum { CALL = FCL_OPTION_COMMAND_LINE, OFF = FCL_OPTION_CAN_BE_OFF, FORMULA = FCL_OPTION_FORMULA,
+       PARAMETERS = FCL_OPTION_PARAMETERS };
 #define ROW(member) FCL_OPTION(fcl_train_options, member)
 
 /* clang-format off */
 static const fcl_option train_table[] = {
     {"data", ROW(data), .flags = FCL_OPTION_REQUIRED, .placeholder = "DATA", .group = "Data",
      .help = "name of a built-in data set, or a file"},
-    {"data-count", ROW(data_count), .minimum = 0, .maximum = 1e12, .help = "samples to use; 0: all"},
+    {"data-count", ROW(data_count), .minimum = 0, .maximum = 1e12, .help = "samples to use; 0: all of a file, 100000 of a generated set"},
     {"source", ROW(source), .fallback = "normal", .placeholder = "SOURCE",
      .help = "what the flow begins with: \"normal\" noise, a built-in data set, or a file"},
     {"labels", ROW(labels), .help = "tell the model each sample's class"},
@@ -73,7 +74,7 @@ static const fcl_option train_table[] = {
     {"weight", ROW(objective.weight), .fallback = "one", .flags = FORMULA, .choice = fcl_weight_name,
      .choice_help = fcl_weight_help, .placeholder = "WEIGHT",
      .help = "factor of a sample's loss: a name, or a formula in t, alpha, sigma and the loss l: \"1/(0.1 + t)\""},
-    {"loss", ROW(objective.loss), .fallback = "squared", .flags = FORMULA, .choice = fcl_loss_name,
+    {"loss", ROW(objective.loss), .fallback = "squared", .flags = PARAMETERS, .choice = fcl_loss_name,
      .choice_help = fcl_loss_help, .help = "distance of the prediction and its target"},
     {"sigma", ROW(objective.sigma), .minimum = 0, .maximum = 100,
      .help = "width s of the path: standard deviation of the tube around it, of lipman's end, rate of the bridge"},
@@ -126,6 +127,18 @@ static int check_coupling(const fcl_train_options *options)
     return FCL_OK;
 }
 
+static int check_model(const fcl_model_options *model)
+{
+    fcl_model_options defaults = {0};
+    fcl_options_defaults(fcl_model_table, &defaults);
+    if (!model->time_features && model->time_frequency != defaults.time_frequency)
+        return fcl_fail(FCL_ERR_ARGUMENT, "time-frequency %g has no use without time-features",
+                        (double)model->time_frequency);
+    if (model->residual && model->depth == 1)
+        return fcl_fail(FCL_ERR_ARGUMENT, "residual has no use with depth 1: hidden layers after the first add");
+    return FCL_OK;
+}
+
 /* What single rows cannot say. */
 static int check_together(const fcl_train_options *options)
 {
@@ -142,6 +155,7 @@ static int check_together(const fcl_train_options *options)
     FCL_TRY(fcl_cfm_check(&options->objective));
     if (strcmp(options->source, FCL_SOURCE_NORMAL) != 0)
         FCL_TRY(fcl_cfm_check_source(&options->objective));
+    FCL_TRY(check_model(&options->model));
     return check_coupling(options);
 }
 

@@ -87,7 +87,7 @@ refused 1 "wide.csv: its samples have 3 numbers each, the model's have 2" sample
 refused 2 "--seed has no use with --encode" sample classes --encode sheet.csv --label 1 --seed 3 --out a.npy
 refused 2 "--source has no use with --encode" sample classes --encode sheet.csv --label 1 --source moons --out a.npy
 refused 1 "the source three.csv has samples of 3 numbers" sample good --n 5 --source three.csv --out a.npy
-refused 1 "coupling-batch 300 is not a multiple of the batch of 256" train moons --out x --coupling ot --coupling-batch 300
+refused 2 "coupling-batch 300 is not a multiple of the batch of 256" train moons --out x --coupling ot --coupling-batch 300
 expect 0 sample classes --encode sheet.csv --label 1 --out a.csv
 [ "$(wc -l <a.csv)" -eq 2 ] || fail "a table with the mark of UTF-8 and a heading lost a row"
 truncate -s 900 classes/checkpoint-0000000002.safetensors

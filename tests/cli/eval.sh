@@ -93,6 +93,12 @@ refused 1 "mmd needs at least 2 points of each set, not 1 and 1" eval one.csv a.
 refused 2 'there is no metric "w22"; did you mean "w2"?' eval a.csv b.csv --metrics w22
 refused 2 "nfe is a property of models, not of samples" eval a.csv b.csv --metrics w2,nfe
 refused 1 "bandwidth" eval a.csv b.csv --bandwidth wide
+refused 2 "--bandwidth has no use with --metrics sliced" eval a.csv b.csv --metrics sliced --bandwidth 1
+refused 2 "--points has no use with --metrics nfe" eval run moons --metrics nfe --points 9
+refused 2 "--projections has no use with --metrics w2" eval a.csv b.csv --metrics w2 --projections 9
+refused 2 "--solver has no use without a model: a.csv holds samples" eval a.csv b.csv --solver rk4
+refused 2 "--device has no use without a model" eval a.csv b.csv --device cpu
+refused 1 "--data-seed has no use with b.csv" eval a.csv b.csv --data-seed 2
 refused 2 "--points: \"0\" is not usable" eval a.csv b.csv --points 0
 refused 1 "has no sample of that class" eval a.csv b.csv --label 1
 refused 1 "--label upper: moons has no sample of that class" eval a.csv moons --label upper

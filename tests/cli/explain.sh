@@ -22,8 +22,21 @@ printf 'path: cosine\ncoupling: ot\n' >run.yaml
 expect 0 explain run.yaml --solver heun2
 printed "sigma  = cos(pi*t/2)" "coupling    ot" "evaluations 200 of the network"
 
-refused 1 "without a tube" explain --sigma 0.1 --prediction x1
-refused 1 "only from normal noise" explain --path vp --source moons
+refused 2 "without a tube" explain --sigma 0.1 --prediction x1
+refused 2 "only from normal noise" explain --path vp --source moons
 refused 2 "did you mean \"cosine\"?" explain --path cosin
 refused 1 "nothing.yaml" explain nothing.yaml
-refused 1 "no error estimate" explain --rtol 1e-3
+refused 2 "no error estimate" explain --rtol 1e-3
+refused 2 "\"cosine()\" is not usable" explain --path "cosine()"
+refused 2 "time-frequency 7 has no use without time-features" explain --time-frequency 7
+refused 2 "residual has no use with depth 1" explain --residual --depth 1
+
+# A formula may be one letter or a number; a longer name alone would hide misspelt names.
+expect 0 explain --weight t
+printed "w = t"
+expect 0 explain --weight 2 --time 1-u
+printed "w = 2" "t = 1 - u"
+expect 0 explain --weight "(sigma)"
+printed "w = sigma"
+refused 2 "or a formula (a name alone in parentheses)" explain --weight sigma
+refused 2 "expected one of squared, huber, or one with numbers in parentheses" explain --loss absolute

@@ -5,14 +5,14 @@
 small="--width 64 --depth 2 --batch 128 --samples-every off"
 
 # What is no path, or does not go together, is refused before anything is written.
-refused 1 "\"alpha=t^2, sigma=1-t^\", column 22: expected a number, a name or (, but the text ends" \
+refused 2 "\"alpha=t^2, sigma=1-t^\", column 22: expected a number, a name or (, but the text ends" \
     train moons --out run --path "alpha=t^2, sigma=1-t^"
-refused 1 "alpha(1) is 2, not 1" train moons --out run --path "alpha=2*t, sigma=1-t"
-refused 1 "the path bridge needs its parameter s" train moons --out run --path bridge
-refused 1 "the path vp is one only from normal noise" train moons --out run --path vp --source 8gaussians
-refused 1 "needs a path without a tube" train moons --out run --sigma 0.1 --prediction eps
-refused 1 "needs the coupling independent, not ot" train moons --out run --coupling ot --prediction score
-refused 1 "it must lie between 0 and 1" train moons --out run --time "2*u"
+refused 2 "alpha(1) is 2, not 1" train moons --out run --path "alpha=2*t, sigma=1-t"
+refused 2 "the path bridge needs its parameter s" train moons --out run --path bridge
+refused 2 "the path vp is one only from normal noise" train moons --out run --path vp --source 8gaussians
+refused 2 "needs a path without a tube" train moons --out run --sigma 0.1 --prediction eps
+refused 2 "needs the coupling independent, not ot" train moons --out run --coupling ot --prediction score
+refused 2 "it must lie between 0 and 1" train moons --out run --time "2*u"
 refused 2 "did you mean \"cosine\"?" train moons --out run --path cosin
 refused 2 "did you mean \"x1\"?" train moons --out run --prediction x2
 refused 2 "did you mean \"min-snr\"?" train moons --out run --weight minsnr

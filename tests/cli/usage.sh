@@ -28,6 +28,8 @@ refused 2 "did you mean devices?" devcies
 refused 2 "unknown subcommand \"qqqqqqqq\"" qqqqqqqq
 refused 2 "did you mean devices?" help devcies
 refused 2 "argument too many" devices surplus
+refused 2 "\"moons\" is an argument too many: flowcl help [SUBCOMMAND]" help train moons
+refused 2 "\"all\" is an argument too many: flowcl version" version all
 refused 2 "unknown option -j" devices -j
 
 if [ -w /dev/full ]; then

@@ -354,10 +354,24 @@ static int tune(tuning *t)
     return report(t);
 }
 
+/* The built-in models have their own kinds, widths, depths and batches. */
+static int check_all(const tool_call *call)
+{
+    static const char *const of_one[] = {"size", "batch", "model", "width", "depth"};
+    const tune_settings *settings = call->settings;
+    for (size_t i = 0; i < sizeof of_one / sizeof *of_one && settings->all; i++)
+        if (fcl_options_source(call->options, of_one[i]) != FCL_FROM_DEFAULT)
+            return tool_fail_usage(&tune_command, "--%s has no use with --all, whose models have their own",
+                                   of_one[i]);
+    return EXIT_DONE;
+}
+
 static int run(const tool_call *call)
 {
     if (fcl_options_finish(call->options) != FCL_OK)
         return tool_fail_usage(&tune_command, "%s", fcl_error());
+    if (check_all(call) != EXIT_DONE)
+        return EXIT_USAGE;
     tuning t = {.settings = call->settings, .terminal = isatty(STDERR_FILENO)};
     stop_watch();
     int status = tune(&t);

@@ -266,6 +266,8 @@ static int judge(verification *v, double seconds)
 
 static int run(const tool_call *call)
 {
+    if (fcl_options_finish(call->options) != FCL_OK)
+        return tool_fail_usage(&verify_command, "%s", fcl_error());
     verification v = {.settings = call->settings, .terminal = isatty(STDERR_FILENO)};
     stop_watch();
     if (fcl_device_open(v.settings->device, NULL, &v.device) != FCL_OK)

@@ -38,5 +38,6 @@ wait $tuning || fail "a candidate's crash ended the tuning"
 printed "its process crashed (signal 11)" "CLBlast's parameters" "products measured"
 
 refused 2 "above 0" tune --seconds 0
+refused 2 "--width has no use with --all" tune --all --width 8
 refused 1 "no such thing" tune --device "no such thing"
 exit 0

@@ -14,7 +14,8 @@
 static const fcl_option table[] = {
     {"metrics", ROW(metrics), .placeholder = "NAME,...", .group = "Evaluation",
      .help = "what to measure; without it everything that can be"},
-    {"floor", ROW(floor), .fallback = "yes", .help = "measure each distance between two draws of the data, too"},
+    {"floor", ROW(floor), .fallback = "yes",
+     .help = "measure each distance between two draws of the data, too"},
     {"data-seed", ROW(data_seed), .minimum = 1, .maximum = 1.8e19, .fallback = "1",
      .help = "of a generated data set: another than a model was trained on gives held-out points"},
     {"chart", ROW(chart), .placeholder = "FILE",

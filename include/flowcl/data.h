@@ -65,9 +65,9 @@ FCL_API int fcl_dataset_take(const fcl_dataset *dataset, int64_t first, int64_t 
 FCL_API int fcl_dataset_dequantise(const fcl_dataset *dataset, int64_t first, int64_t count, uint64_t seed,
                                    fcl_array **array);
 
-/* `count` samples in a random order, none twice: of the class `label`, or of all where it is below 0. Another seed
- * is another draw. *labels (count), to be released by fcl_free, or NULL where the set has none; `labels` may be
- * NULL. FCL_ERR_ARGUMENT where there are not so many. */
+/* `count` samples in a random order, none twice: of the class `label`, or of all where it is below 0. Another
+ * seed is another draw. *labels (count), to be released by fcl_free, or NULL where the set has none; `labels`
+ * may be NULL. FCL_ERR_ARGUMENT where there are not so many. */
 FCL_API int fcl_dataset_draw(const fcl_dataset *dataset, int32_t label, int64_t count, uint64_t seed,
                              fcl_array **array, int32_t **labels);
 /* How many samples of the class there are, of all where `label` is below 0. */

@@ -40,10 +40,11 @@ typedef struct fcl_flow_picture {
 } fcl_flow_picture;
 
 /* Writes it as .png.
- *   points (N, D)   data, samples and paths beside each other, data and samples on one scale. D = 2: as they are;
- *                   more: along the first two principal components of the data, as the title says; 1: against
- *                   even heights, and the paths against the time
+ *   points (N, D)   data, samples and paths beside each other, data and samples on one scale. D = 2: as they
+ *                   are; more: along the first two principal components of the data, as the title says; 1:
+ *                   against even heights, and the paths against the time
  *   pictures        (N, H, W) or (N, 1 or 3, H, W): 64 samples, beside them the nearest of the data to each
+ *
  * FCL_ERR_SHAPE where shapes do not fit, else as fcl_samples_write. */
 FCL_API int fcl_flow_picture_write(const char *path, const fcl_flow_picture *picture);
 
@@ -103,27 +104,27 @@ FCL_API int fcl_bar_chart_write(const char *path, const fcl_bar_chart *chart);
  *     fcl_distance_measure("w2", samples, data, NULL, &w2);
  *     printf("W2 = %g (%s)\n", w2.value, w2.how);
  *
- * Sets are arrays (N, ...) and (M, ...) of the same sample shape; a sample counts as one point of D numbers. The
- * rows of the table:
+ * Sets are arrays (N, ...) and (M, ...) of the same sample shape; a sample counts as one point of D numbers.
+ * The rows of the table:
  *
  *     w1       the 1-Wasserstein distance: least mean |x - y| over all pairings
  *     w2       the 2-Wasserstein distance: root of the least mean |x - y|^2 over all pairings
- *     sliced   sliced W2: root of the mean over random directions of the squared W2 of what both sets project to
- *              there (Bonneel et al. 2015)
- *     energy   the energy distance 2 E|x - y| - E|x - x'| - E|y - y'| over all pairs, 0 for equal sets (Szekely
- *              and Rizzo 2013); some define its root
- *     mmd      the squared maximum mean discrepancy, unbiased, so that it may be below 0 (Gretton et al. 2012,
- *              eq. 3); k(x, y) = exp(-|x - y|^2 / (2 h^2)), averaged over the bandwidths h
+ *     sliced   sliced W2: root of the mean over random directions of the squared W2 of what both sets project
+ *              to there (Bonneel et al. 2015)
+ *     energy   the energy distance 2 E|x - y| - E|x - x'| - E|y - y'| over all pairs, 0 for equal sets
+ *              (Szekely and Rizzo 2013); some define its root
+ *     mmd      the squared maximum mean discrepancy, unbiased, so that it may be below 0 (Gretton et al.
+ *              2012, eq. 3); k(x, y) = exp(-|x - y|^2 / (2 h^2)), averaged over the bandwidths h
  *
- * In one dimension w1 and w2 are exact for any N and M, by sorting. Else a pairing takes equally many points of
- * both sets, and w1, w2, energy and mmd take time and memory with the square of the points: of a set that has more
- * than options.points so many are drawn without replacement. `how` says what was done. */
+ * In one dimension w1 and w2 are exact for any N and M, by sorting. Else a pairing takes equally many points
+ * of both sets, and w1, w2, energy and mmd take time and memory with the square of the points: of a set that
+ * has more than options.points so many are drawn without replacement. `how` says what was done. */
 
 typedef struct fcl_distance_options {
     int64_t points;        /* most points of each set that w1, w2, energy and mmd take; 0: 5000 */
     int projections;       /* random directions of sliced; 0: 200 */
-    const char *bandwidth; /* of mmd: numbers above 0 with commas between; NULL or "median": the median distance
-                              among 1000 points of both sets */
+    const char *bandwidth; /* of mmd: numbers above 0 with commas between; NULL or "median": the median
+                              distance among 1000 points of both sets */
     uint64_t seed;         /* of the directions and of the points drawn */
 } fcl_distance_options;
 
@@ -141,16 +142,16 @@ typedef struct fcl_distance {
 FCL_API const char *fcl_distance_name(int index);
 FCL_API const char *fcl_distance_help(int index);
 
-/* `options` may be NULL. FCL_ERR_ARGUMENT: no such row, or an option is not usable; FCL_ERR_SHAPE: the sets are
- * empty, have other sample shapes, or fewer points than the distance needs (mmd: 2); FCL_ERR_NUMERIC: a value is
- * not finite; FCL_ERR_MEMORY. */
+/* `options` may be NULL. FCL_ERR_ARGUMENT: no such row, or an option is not usable; FCL_ERR_SHAPE: the sets
+ * are empty, have other sample shapes, or fewer points than the distance needs (mmd: 2); FCL_ERR_NUMERIC: a
+ * value is not finite; FCL_ERR_MEMORY. */
 FCL_API int fcl_distance_measure(const char *name, const fcl_array *a, const fcl_array *b,
                                  const fcl_distance_options *options, fcl_distance *distance);
 
 /* The squared 2-Wasserstein distance between two sets of equally many points (N, ...), exact: the least mean
- * squared distance over all pairings. Takes 4 N^2 bytes and, at worst, O(N^3) time; some
- * seconds for N = 10000. FCL_ERR_SHAPE where the shapes differ or are empty, FCL_ERR_NUMERIC where a value is not finite.
- */
+ * squared distance over all pairings. Takes 4 N^2 bytes and, at worst, O(N^3) time; some seconds for
+ * N = 10000. FCL_ERR_SHAPE where the shapes differ or are empty, FCL_ERR_NUMERIC where a value is not
+ * finite. */
 FCL_API int fcl_w2_squared(const fcl_array *a, const fcl_array *b, double *distance);
 
 #ifdef __cplusplus

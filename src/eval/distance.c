@@ -39,7 +39,7 @@ static const struct row {
 } rows[] = {
     {"w1", "1-Wasserstein distance, by exact optimal transport", TAKE_EQUALLY, 1, fcl_distance_w1},
     {"w2", "2-Wasserstein distance, by exact optimal transport", TAKE_EQUALLY, 1, fcl_distance_w2},
-    {"sliced", "sliced W2: over random directions, of what both sets project to", TAKE_ALL, 1, fcl_distance_sliced},
+    {"sliced", "sliced W2: of what both sets project to, over directions", TAKE_ALL, 1, fcl_distance_sliced},
     {"energy", "energy distance 2 E|x - y| - E|x - x'| - E|y - y'|", TAKE_SOME, 1, fcl_distance_energy},
     {"mmd", "squared maximum mean discrepancy, Gaussian kernel, unbiased", TAKE_SOME, 2, fcl_distance_mmd},
 };

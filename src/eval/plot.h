@@ -9,8 +9,8 @@
 /* Points (N, D), D at least 2. */
 int fcl_scatter_write(const char *path, const fcl_array *points, const fcl_picture_options *options);
 
-/* Sets the frame's ranges, of one scale, so that it holds `count` sets of points but for their outermost 0.2 %;
- * a set may be NULL. FCL_ERR_NUMERIC where no point of a set is finite. */
+/* Sets the frame's ranges, of one scale, so that it holds `count` sets of points but for their outermost
+ * 0.2 %; a set may be NULL. FCL_ERR_NUMERIC where no point of a set is finite. */
 int fcl_scatter_fit(int count, const fcl_array *const *sets, fcl_frame *frame);
 
 /* Points (N, D) as discs; many points are drawn smaller and fainter, so that density shows. */
@@ -20,10 +20,10 @@ int fcl_scatter_draw(fcl_canvas *canvas, const fcl_frame *frame, const fcl_array
  * one, about as many as rows. */
 int fcl_grid_write(const char *path, const fcl_array *pictures, int64_t columns);
 
-/* What is drawn of points (N, ...) that are not in the plane: their coordinates along the two principal axes of
- * the data. FCL_ERR_MEMORY. */
+/* What is drawn of points (N, ...) that are not in the plane: their coordinates along the two principal axes
+ * of the data. FCL_ERR_MEMORY. */
 typedef struct fcl_plane {
-    int64_t size;          /* D */
+    int64_t size;           /* D */
     double *mean, *axis[2]; /* (D) each, axes of length 1 */
 } fcl_plane;
 

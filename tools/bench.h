@@ -62,7 +62,6 @@ enum { BENCH_ITEMS_MOST = 256 };
 int bench_items(bench_item items[BENCH_ITEMS_MOST]);
 
 enum { BENCH_STEPS = 8 }; /* the first steps of a training, whose mean loss devices are compared by */
-double bench_now(void);   /* seconds on a clock that only goes forward */
 
 /* --- a child as its parent sees it (bench_child.c) --- */
 

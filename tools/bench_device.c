@@ -84,10 +84,10 @@ static json_t *describe(work *w)
 
 static json_t *startup(work *w)
 {
-    double began = bench_now(), compile, step;
+    double began = tool_now(), compile, step;
     if (open_device(w) != FCL_OK)
         return failure();
-    double open = bench_now() - began;
+    double open = tool_now() - began;
     if (bench_first_step(w->device, &compile, &step) != FCL_OK)
         return failure();
     return json_pack("{s:f, s:f, s:f}", "open", open, "compile", compile, "step", step);

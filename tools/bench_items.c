@@ -2,7 +2,6 @@
 #include "bench.h"
 
 #include <string.h>
-#include <time.h>
 
 /* clang-format off */
 const bench_model bench_models[] = {
@@ -31,13 +30,6 @@ static const struct {
 const char *bench_model_name(int index)
 {
     return bench_models[index].name;
-}
-
-double bench_now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
 /* --- a model's products --- */

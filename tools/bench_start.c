@@ -55,11 +55,11 @@ static void emit_costs(bench_run *run, const start *s, const char *heat, int cou
 static bool start_once(bench_run *run, start *s, int index)
 {
     bench_child child;
-    double began = bench_now();
+    double began = tool_now();
     if (!s->cache[0] || bench_child_start(s->unit->selector, s->cache, &child) != EXIT_DONE)
         return false;
     json_t *reply = bench_child_ask(&child, "startup");
-    s->cost[FIRST_STEP][index] = bench_now() - began;
+    s->cost[FIRST_STEP][index] = tool_now() - began;
     s->cost[COMPILE][index] = bench_number(reply, "compile");
     bool failed = !reply || json_object_get(reply, "failed");
     if (failed && !stop_asked())

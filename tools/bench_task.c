@@ -111,9 +111,9 @@ static int measure_host(bench_task *task)
     int status = FCL_OK;
     for (int i = 0; status == FCL_OK && i < TRIES; i++) {
         status = fcl_device_finish(task->device);
-        double began = bench_now();
+        double began = tool_now();
         status = status == FCL_OK ? fcl_trainer_step(task->trainer) : status;
-        double seconds = bench_now() - began;
+        double seconds = tool_now() - began;
         task->host = i == 0 || seconds < task->host ? seconds : task->host;
     }
     return status == FCL_OK ? fcl_device_finish(task->device) : status;
@@ -193,15 +193,15 @@ static int tell_training(bench_task *task, json_t *facts)
 int bench_first_step(fcl_device *device, double *compile, double *first)
 {
     bench_task task = {.device = device};
-    double began = bench_now();
+    double began = tool_now();
     int status = open_data(&bench_models[0], &task.opened, &task.made);
     if (status == FCL_OK)
         status =
             create_trainer(device, &bench_models[0], task.opened ? task.opened : &task.made, &task.trainer);
-    *compile = bench_now() - began;
+    *compile = tool_now() - began;
     if (status == FCL_OK)
         status = run_training(&task, 1);
-    *first = bench_now() - began - *compile;
+    *first = tool_now() - began - *compile;
     fcl_trainer_destroy(&task.trainer);
     fcl_dataset_destroy(&task.opened);
     free(task.made.values);
@@ -292,9 +292,9 @@ static const struct {
 
 static int run_timed(bench_task *task, int64_t rounds, double *seconds)
 {
-    double began = bench_now();
+    double began = tool_now();
     int status = kinds[task->item->kind].run(task, rounds);
-    *seconds = bench_now() - began;
+    *seconds = tool_now() - began;
     return status;
 }
 

@@ -1,5 +1,6 @@
 /* flowcl eval: how near samples are to data, and how a model gets there. */
 #include "eval.h"
+#include "sample_rows.h"
 #include "terminal.h"
 
 #include <inttypes.h>
@@ -25,23 +26,19 @@ static const fcl_option table[] = {
     {"json", ROW(json), .help = "print one JSON object instead of a table"},
     {0},
 };
+
+static const sample_change changes[] = {
+    {"n", "2000", "how many samples of a model; of a file, all unless this is given", false},
+    {0},
+};
 /* clang-format on */
 
-enum { MOST_ROWS = 32 };
-
-/* The rows of sampling, with an own default for how many. */
-static fcl_option sample_rows[MOST_ROWS];
+static fcl_option sample_rows[SAMPLE_ROWS];
 
 static int bind(fcl_options *options, void *values)
 {
     eval_settings *settings = values;
-    for (int i = 0; i < MOST_ROWS - 1 && fcl_sample_table[i].key; i++) {
-        sample_rows[i] = fcl_sample_table[i];
-        if (strcmp(sample_rows[i].key, "n"))
-            continue;
-        sample_rows[i].fallback = "2000";
-        sample_rows[i].help = "how many samples of a model; of a file, all unless this is given";
-    }
+    sample_rows_fill(sample_rows, changes);
     int status = fcl_options_add(options, table, settings);
     if (status == FCL_OK)
         status = fcl_options_add(options, fcl_distance_table, &settings->distance);

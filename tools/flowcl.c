@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static const subcommand *const commands[] = {
     &devices_command,
@@ -58,6 +59,13 @@ int tool_fail_usage(const subcommand *command, const char *format, ...)
     va_end(args);
     fprintf(stderr, "See flowcl %s%s.\n", command ? command->name : "help", command ? " --help" : "");
     return EXIT_USAGE;
+}
+
+double tool_now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
 int tool_print_json(json_t *object)

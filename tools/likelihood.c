@@ -1,4 +1,5 @@
 /* flowcl likelihood: how probable a model finds data. */
+#include "sample_rows.h"
 #include "terminal.h"
 #include "tool.h"
 #include "weights.h"
@@ -7,7 +8,6 @@
 #include <math.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 typedef struct likelihood_settings {
     fcl_sample_options sample;
@@ -32,33 +32,23 @@ static const fcl_option table[] = {
     {0},
 };
 
-/* The rows of sampling that have another default or meaning here. */
-static const struct { const char *key, *fallback, *help; } other_rows[] = {
-    {"n", "10000", "the first N samples of DATA, no more than it has"},
-    {"solver", "dopri5", NULL},
-    {"seed", NULL, "of hutchinson's probes, and of what dequantises bytes"},
-    {"label", NULL, "class of every sample, from 0; without it DATA's own"},
+static const sample_change changes[] = {
+    {"n", "10000", "the first N samples of DATA, no more than it has", false},
+    {"solver", "dopri5", NULL, false},
+    {"seed", NULL, "of hutchinson's probes, and of what dequantises bytes", false},
+    {"label", NULL, "class of every sample, from 0; without it DATA's own", false},
+    {"source", .left_out = true}, /* a density needs the normal one */
+    {"sde-w", .left_out = true},  /* and no noise on the way */
+    {0},
 };
 /* clang-format on */
 
-enum { MOST_ROWS = 32 };
-static fcl_option sample_rows[MOST_ROWS];
+static fcl_option sample_rows[SAMPLE_ROWS];
 
 static int bind(fcl_options *options, void *values)
 {
     likelihood_settings *settings = values;
-    for (int i = 0, k = 0; k < MOST_ROWS - 1 && fcl_sample_table[i].key; i++)
-        if (strcmp(fcl_sample_table[i].key, "source") && /* a density needs the normal one, and no noise */
-            strcmp(fcl_sample_table[i].key, "sde-w"))
-            sample_rows[k++] = fcl_sample_table[i];
-    for (int i = 0; sample_rows[i].key; i++) {
-        for (size_t k = 0; k < sizeof other_rows / sizeof *other_rows; k++) {
-            if (strcmp(sample_rows[i].key, other_rows[k].key))
-                continue;
-            sample_rows[i].fallback = other_rows[k].fallback;
-            sample_rows[i].help = other_rows[k].help ? other_rows[k].help : sample_rows[i].help;
-        }
-    }
+    sample_rows_fill(sample_rows, changes);
     int status = fcl_options_add(options, table, settings);
     if (status == FCL_OK)
         status = fcl_options_add(options, sample_rows, &settings->sample);
@@ -83,19 +73,12 @@ typedef struct work {
 
 /* --- progress --- */
 
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
 static void show_progress(void *data, int64_t done, int64_t n)
 {
     work *w = data;
     if (!w->bar.total)
         progress_start(&w->bar, 0, n);
-    double seconds = now() - w->began, rate = seconds > 0 ? (double)done / seconds : 0;
+    double seconds = tool_now() - w->began, rate = seconds > 0 ? (double)done / seconds : 0;
     progress_update(&w->bar, &(progress_state){.step = done,
                                                .loss = NAN,
                                                .samples_per_second = rate,
@@ -278,7 +261,7 @@ static int compute(work *w, const tool_call *call)
         status = fcl_device_open(settings->device, NULL, &w->device);
     settings->sample.progress = show_progress;
     settings->sample.progress_data = w;
-    w->began = now();
+    w->began = tool_now();
     const int32_t *labels = w->info && w->info->classes && !settings->sample.label ? w->data->label : NULL;
     if (status == FCL_OK)
         status = fcl_log_density(w->device, w->checkpoint, &settings->sample, w->x, labels, &w->density,

@@ -41,6 +41,9 @@ int tool_fail_library(void);
 /* For wrong usage: points at the subcommand's help, too. Returns EXIT_USAGE. */
 int tool_fail_usage(const subcommand *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Seconds on a clock that only goes forward. */
+double tool_now(void);
+
 /* Prints one JSON object on standard output and releases it. Returns an exit status. */
 int tool_print_json(json_t *object);
 

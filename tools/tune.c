@@ -117,11 +117,11 @@ static void insert(tune_trial *fastest, int *count, const tune_trial *trial)
 static void measure_each(tuning *t, tuned *result, tune_trial *fastest, int *count)
 {
     const double share = 0.02;
-    double begin = tune_now();
+    double begin = tool_now();
     int candidates = fcl_tune_count(t->device, &result->product);
     for (int i = 0; i < candidates && !stop_asked(); i++) {
         tune_trial trial;
-        if (i > 0 && tune_now() - begin > t->settings->seconds * 0.8)
+        if (i > 0 && tool_now() - begin > t->settings->seconds * 0.8)
             break;
         tune_candidate_measure(t->device, &result->product, i, share, &trial);
         show_trial(t, &result->product, &trial);
@@ -152,7 +152,7 @@ static void measure_again(tuning *t, const tuned *result, tune_trial *trial)
 static void choose(tuning *t, tuned *result, tune_trial *fastest, int count, double end)
 {
     for (int round = 0; round < MOST_ROUNDS && !stop_asked(); round++) {
-        if (round >= LEAST_ROUNDS && tune_now() > end)
+        if (round >= LEAST_ROUNDS && tool_now() > end)
             break;
         for (int i = 0; i < count; i++)
             if (fastest[i].candidate)
@@ -187,13 +187,13 @@ static const fcl_product *largest_product(const tuning *t)
  * is the rule's choice: compiling a set takes seconds. */
 static void tune_sets(tuning *t)
 {
-    double begin = tune_now();
+    double begin = tool_now();
     int best = 0;
     if (!t->count || !fcl_tune_is_risky(t->device, largest_product(t), 0))
         return;
     t->largest = *largest_product(t);
     for (int i = 0; i < MOST_SETS && fcl_tune_set_name(i) && !stop_asked(); i++) {
-        if (i > 1 && tune_now() - begin > t->settings->seconds)
+        if (i > 1 && tool_now() - begin > t->settings->seconds)
             break;
         tune_trial *trial = &t->sets[t->set_count++];
         fcl_tune_set(t->device, fcl_tune_set_name(i));
@@ -211,7 +211,7 @@ static void tune_product(tuning *t, const fcl_product *product)
 {
     tune_trial fastest[FINALISTS];
     int count = 0;
-    double end = tune_now() + t->settings->seconds;
+    double end = tool_now() + t->settings->seconds;
     tuned *result = &t->results[t->done];
     *result = (tuned){.product = *product};
     measure_each(t, result, fastest, &count);

@@ -29,6 +29,4 @@ typedef struct tune_trial {
 void tune_candidate_measure(fcl_device *device, const fcl_product *product, int candidate, double seconds,
                             tune_trial *trial);
 
-double tune_now(void);
-
 #endif

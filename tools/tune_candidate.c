@@ -12,13 +12,6 @@
 
 extern char **environ;
 
-double tune_now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
 /* --- here --- */
 
 /* The least time of a product, over repeats of some milliseconds each. */
@@ -26,13 +19,13 @@ static int repeat(fcl_measure *measure, double seconds, double *least)
 {
     enum { REPEATS = 3 };
     const double slice = 0.005;
-    double begin = tune_now(), took;
+    double begin = tool_now(), took;
     int status = fcl_measure_run(measure, 1, &took);
     if (status == FCL_OK)
         status = fcl_measure_run(measure, 1, &took);
     int64_t rounds = took < slice ? 1 + (int64_t)(slice / (took + 1e-7)) : 1;
     *least = took;
-    for (int i = 0; status == FCL_OK && (i < REPEATS || tune_now() - begin < seconds); i++) {
+    for (int i = 0; status == FCL_OK && (i < REPEATS || tool_now() - begin < seconds); i++) {
         status = fcl_measure_run(measure, rounds, &took);
         *least = took / (double)rounds < *least ? took / (double)rounds : *least;
     }

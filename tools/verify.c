@@ -9,7 +9,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* clang-format off */
@@ -230,13 +229,6 @@ static void measure_all(verification *v)
     erase_progress(v);
 }
 
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
 static int print_json(verification *v, double seconds)
 {
     json_t *object = json_object();
@@ -273,9 +265,9 @@ static int run(const tool_call *call)
     if (fcl_device_open(v.settings->device, NULL, &v.device) != FCL_OK)
         return tool_fail_library();
     v.json = v.settings->json ? json_array() : NULL;
-    double begin = now();
+    double begin = tool_now();
     measure_all(&v);
-    int status = judge(&v, now() - begin);
+    int status = judge(&v, tool_now() - begin);
     fcl_device_close(&v.device);
     return status;
 }

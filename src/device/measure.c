@@ -2,13 +2,13 @@
  * measure_product.c. */
 #include "device/measure.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { CHAINS = 12, STEPS_A_PASS = 4, GROUP = 256 };
 static const float triad_scale = 0.75f;
@@ -235,23 +235,16 @@ const fcl_measure_info *fcl_measure_describe(const fcl_measure *measure)
     return &measure->info;
 }
 
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
 int fcl_measure_run(fcl_measure *measure, int64_t rounds, double *seconds)
 {
-    double began = now();
+    double began = fcl_clock_seconds();
     for (int64_t i = 0; i < rounds; i++) {
         FCL_TRY(measure->gemm ? fcl_gemm_enqueue(measure->gemm) : fcl_launch_enqueue(measure->launch));
         if (measure->kind == FCL_MEASURE_WAITED)
             FCL_TRY(fcl_device_finish(measure->device));
     }
     FCL_TRY(fcl_device_finish(measure->device));
-    *seconds = now() - began;
+    *seconds = fcl_clock_seconds() - began;
     measure->rounds += rounds;
     return FCL_OK;
 }

@@ -1,13 +1,13 @@
 /* The loop around the step: hooks, intervals, checkpoints. */
 #include "train/trainer.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "train/options.h"
 #include "train/sample.h"
 #include "train/source.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 typedef struct loop {
     fcl_trainer *trainer;
@@ -18,13 +18,6 @@ typedef struct loop {
     int64_t row_step;
     fcl_sampler *sampler; /* compiled at the first picture */
 } loop;
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 static double rate(const loop *run, int64_t steps, double seconds)
 {
@@ -37,12 +30,12 @@ static double rate(const loop *run, int64_t steps, double seconds)
 static int report_progress(loop *run, bool last)
 {
     enum { REPORTS_A_SECOND = 4 };
-    double time = now();
+    double time = fcl_clock_seconds();
     if (!run->hooks->progress || (!last && time - run->reported < 1.0 / REPORTS_A_SECOND))
         return FCL_OK;
     const fcl_trainer *trainer = run->trainer;
     FCL_TRY(fcl_trainer_drain(run->trainer));
-    time = run->reported = now();
+    time = run->reported = fcl_clock_seconds();
     int64_t done = trainer->step - run->first_step, left = trainer->options.steps - trainer->step;
     fcl_train_progress progress = {
         .step = trainer->step,
@@ -60,7 +53,7 @@ static int report_metrics(loop *run)
 {
     fcl_trainer *trainer = run->trainer;
     FCL_TRY(fcl_trainer_drain(trainer));
-    double time = now(), count = (double)trainer->sum_count;
+    double time = fcl_clock_seconds(), count = (double)trainer->sum_count;
     fcl_train_metrics metrics = {
         .step = trainer->step,
         .loss = trainer->loss_sum / count,
@@ -187,7 +180,7 @@ int fcl_trainer_run(fcl_trainer *trainer, const fcl_train_hooks *hooks)
     static const fcl_train_hooks none = {0};
     loop run = {.trainer = trainer, .hooks = hooks ? hooks : &none, .first_step = trainer->step};
     run.row_step = trainer->step;
-    run.began = run.reported = run.row_began = now();
+    run.began = run.reported = run.row_began = fcl_clock_seconds();
     int status = iterate(&run);
     fcl_sampler_destroy(&run.sampler);
     return status;

@@ -1,13 +1,13 @@
 /* A model's flow, compiled for a number of rows, and run on a set of samples in parts. */
 #include "train/sample.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct fcl_sampler {
     const fcl_model *model;
@@ -30,13 +30,6 @@ struct fcl_sampler {
     double *part_density, *part_error;
     float *density; /* (n, 2), the caller's */
 };
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 /* --- compiling --- */
 
@@ -214,7 +207,7 @@ int fcl_sampler_create(fcl_device *device, const fcl_model *model, fcl_buffer *w
                        int64_t most, fcl_sampler **sampler)
 {
     fcl_sampler *created = fcl_zalloc(sizeof *created);
-    created->created = now();
+    created->created = fcl_clock_seconds();
     created->model = model;
     created->seed = options->seed;
     created->size = fcl_shape_size(fcl_model_sample(model)) + (flags & FCL_SAMPLER_ENERGY ? 1 : 0);
@@ -255,7 +248,7 @@ void fcl_sampler_destroy(fcl_sampler **sampler)
 int fcl_sampler_prepare(fcl_sampler *sampler, double *seconds)
 {
     FCL_TRY(fcl_solver_prepare(sampler->solver));
-    *seconds = now() - sampler->created;
+    *seconds = fcl_clock_seconds() - sampler->created;
     return FCL_OK;
 }
 
@@ -377,7 +370,7 @@ int fcl_sampler_run(fcl_sampler *sampler, float *x, const int32_t *label, int64_
                     fcl_sample_stats *stats)
 {
     fcl_sample_stats sums = {0};
-    double began = now();
+    double began = fcl_clock_seconds();
     for (int64_t first = 0; first < n; first += sampler->rows) {
         int64_t left = n - first, count = left < sampler->rows ? left : sampler->rows;
         FCL_TRY(run_part(sampler, x, label, first, count, &sums));
@@ -386,7 +379,7 @@ int fcl_sampler_run(fcl_sampler *sampler, float *x, const int32_t *label, int64_
             sampler->progress(sampler->progress_data, first + count, n);
     }
     sums.nfe_mean /= (double)n;
-    sums.seconds = now() - began;
+    sums.seconds = fcl_clock_seconds() - began;
     if (stats)
         *stats = sums;
     return tell_unfinished(sums.unfinished, n);

@@ -1,8 +1,8 @@
-/* What the tests of solvers share: a device, and a solver that is made and run. */
+/* What the tests of solvers share: a solver that is made and run. */
 #ifndef SOLVE_H
 #define SOLVE_H
 
-#include "status.h"
+#include "device.h"
 
 #include <flowcl/flowcl.h>
 
@@ -16,23 +16,6 @@ static inline void check_near(double value, double expected, double bound, const
         print_error("%.9g is further than %g from %.9g\n", value, bound, expected);
         _fail(file, line);
     }
-}
-
-static inline int open_device(void **state)
-{
-    fcl_device *device = NULL;
-    int status = fcl_device_open(NULL, NULL, &device);
-    if (status != FCL_OK)
-        print_error("%s\n", fcl_error());
-    *state = device;
-    return status;
-}
-
-static inline int close_device(void **state)
-{
-    fcl_device *device = *state;
-    fcl_device_close(&device);
-    return 0;
 }
 
 /* A simulator checks accesses: it gets a few rows. */

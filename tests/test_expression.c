@@ -1,16 +1,13 @@
 /* Formulas: what text means, what is refused and where, derivatives, and their nodes in a graph. */
 #include "base/expression.h"
 #include "graph/expression.h"
+#include "device.h"
 #include "trial.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static const char *const names[] = {"t", "s", NULL};
 static const fcl_parameter parameters[] = {{"half", 0.5}, {NULL, 0}};
@@ -306,24 +303,9 @@ static void nodes_have_limits(void **state)
     fcl_expression_destroy(&expression);
 }
 
-static int open_device(void **state)
-{
-    fcl_device *device = NULL;
-    trial_seed();
-    int status = fcl_device_open(NULL, NULL, &device);
-    *state = device;
-    return status;
-}
-
-static int close_device(void **state)
-{
-    fcl_device *device = *state;
-    fcl_device_close(&device);
-    return 0;
-}
-
 int main(void)
 {
+    trial_seed();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_means_what_it_says),
         cmocka_unit_test(mistakes_are_told_with_their_column),

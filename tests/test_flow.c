@@ -1,24 +1,12 @@
 /* The flow layer's tables and the training objective, against closed forms. */
+#include "device.h"
 #include "flow/flow.h"
 
 #include <flowcl/flowcl.h>
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-#define assert_ok(call) check_ok(call, __FILE__, __LINE__)
-
-static void check_ok(int status, const char *file, int line)
-{
-    if (status != FCL_OK)
-        print_error("%s:%d: %s: %s\n", file, line, fcl_status_name(status), fcl_error());
-    _assert_int_equal(FCL_OK, status, file, line);
-}
 
 static void assert_near(double value, double expected, double bound)
 {
@@ -26,23 +14,6 @@ static void assert_near(double value, double expected, double bound)
         print_error("%.9g is further than %g from %.9g\n", value, bound, expected);
         fail();
     }
-}
-
-static int open_device(void **state)
-{
-    fcl_device *device = NULL;
-    int status = fcl_device_open(NULL, NULL, &device);
-    if (status != FCL_OK)
-        print_error("%s\n", fcl_error());
-    *state = device;
-    return status;
-}
-
-static int close_device(void **state)
-{
-    fcl_device *device = *state;
-    fcl_device_close(&device);
-    return 0;
 }
 
 /* A simulator checks accesses, not statistics: it gets a few rows. */

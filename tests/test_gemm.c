@@ -1,5 +1,5 @@
 /* Matrix products of both providers against a plain product in double precision. */
-#include "status.h"
+#include "device.h"
 #include "device/gemm.h"
 
 #include <flowcl/flowcl.h>
@@ -350,23 +350,6 @@ static void clblast_is_profiled(void **state)
     fcl_gemm_destroy(&gemm);
     unmake(&x);
     fcl_device_close(&device);
-}
-
-static int open_device(void **state)
-{
-    fcl_device *device = NULL;
-    int status = fcl_device_open(NULL, NULL, &device);
-    if (status != FCL_OK)
-        print_error("%s\n", fcl_error());
-    *state = device;
-    return status;
-}
-
-static int close_device(void **state)
-{
-    fcl_device *device = *state;
-    fcl_device_close(&device);
-    return 0;
 }
 
 int main(void)

@@ -1,6 +1,6 @@
 /* Graphs as a whole: fusion, memory, assignments, derivatives of models, mistakes, random numbers, control.
  */
-#include "status.h"
+#include "device.h"
 #include "trial.h"
 
 #include "cl/philox.h"
@@ -882,25 +882,9 @@ static void every_sample_has_its_own_step(void **state)
     trial_destroy(&s.t);
 }
 
-static int open_device(void **state)
-{
-    fcl_device *device = NULL;
-    trial_seed();
-    if (fcl_device_open(NULL, NULL, &device) != FCL_OK)
-        print_error("%s\n", fcl_error());
-    *state = device;
-    return device ? 0 : -1;
-}
-
-static int close_device(void **state)
-{
-    fcl_device *device = *state;
-    fcl_device_close(&device);
-    return 0;
-}
-
 int main(void)
 {
+    trial_seed();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_graphs_agree_with_the_reference),
         cmocka_unit_test(a_chain_is_one_launch),

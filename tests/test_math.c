@@ -1,16 +1,13 @@
 /* The functions of cl/math.h and the operations that stand on them, over the whole range of single precision,
  * against double: the bounds asserted here are those that cl/math.h states. */
+#include "device.h"
 #include "trial.h"
 
 #include <float.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static double sigmoid(double x)
 {
@@ -156,25 +153,9 @@ static void functions_keep_their_bounds(void **state)
     assert_int_equal(wrong, 0);
 }
 
-static int open_device(void **state)
-{
-    fcl_device *device = NULL;
-    trial_seed();
-    if (fcl_device_open(NULL, NULL, &device) != FCL_OK)
-        print_error("%s\n", fcl_error());
-    *state = device;
-    return device ? 0 : -1;
-}
-
-static int close_device(void **state)
-{
-    fcl_device *device = *state;
-    fcl_device_close(&device);
-    return 0;
-}
-
 int main(void)
 {
+    trial_seed();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(functions_keep_their_bounds),
     };

@@ -1,7 +1,7 @@
 /* Measurements: that each computes what it is timed for, and that its time grows with its work. How fast a
  * device is, no test may ask. */
 #include "device/measure.h"
-#include "status.h"
+#include "device.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -152,23 +152,6 @@ static void mistakes_are_told(void **state)
     assert_told("n 0");
     assert_status(FCL_ERR_ARGUMENT, fcl_measure_create(*state, FCL_MEASURE_KINDS, NULL, &measure));
     assert_null(measure);
-}
-
-static int open_device(void **state)
-{
-    fcl_device *device = NULL;
-    int status = fcl_device_open(NULL, NULL, &device);
-    if (status != FCL_OK)
-        print_error("%s\n", fcl_error());
-    *state = device;
-    return status;
-}
-
-static int close_device(void **state)
-{
-    fcl_device *device = *state;
-    fcl_device_close(&device);
-    return 0;
 }
 
 int main(void)

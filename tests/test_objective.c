@@ -3,23 +3,13 @@
 
 #include <flowcl/flowcl.h>
 
+#include "device.h"
 #include "trial.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-static void check_ok(int status, int line)
-{
-    if (status != FCL_OK)
-        fail_msg("line %d: %s", line, fcl_error());
-}
-#define assert_ok(call) check_ok(call, __LINE__)
 
 static void assert_near(double value, double expected, double bound, const char *what)
 {
@@ -378,24 +368,9 @@ static void what_does_not_fit_is_told_why(void **state)
     assert_int_equal(fcl_cfm_check_source(&(fcl_cfm_options){.prediction = "score"}), FCL_ERR_ARGUMENT);
 }
 
-static int open_device(void **state)
-{
-    fcl_device *device = NULL;
-    trial_seed();
-    int status = fcl_device_open(NULL, NULL, &device);
-    *state = device;
-    return status;
-}
-
-static int close_device(void **state)
-{
-    fcl_device *device = *state;
-    fcl_device_close(&device);
-    return 0;
-}
-
 int main(void)
 {
+    trial_seed();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_law_is_tested),           cmocka_unit_test(times_follow_their_laws),
         cmocka_unit_test(strata_have_one_time_each),     cmocka_unit_test(antithetic_times_sum_to_one),

@@ -2,16 +2,13 @@
  * against the double reference, fused and not; and in double precision, through the reference, the rules:
  * <u, J v> = <J' u, v>, J v against a difference quotient, the derivative of <J' u, v> against another, and
  * many tangents at once against one after the other. */
+#include "device.h"
 #include "trial.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 enum { MAX_INPUTS = 6, MAX_OUTPUTS = 4, MAX_SETTINGS = 32 };
 
@@ -676,25 +673,9 @@ static void interpolation_takes_any_place(void **state)
     fcl_graph_destroy(&graph);
 }
 
-static int open_device(void **state)
-{
-    fcl_device *device = NULL;
-    trial_seed();
-    if (fcl_device_open(NULL, NULL, &device) != FCL_OK)
-        print_error("%s\n", fcl_error());
-    *state = device;
-    return device ? 0 : -1;
-}
-
-static int close_device(void **state)
-{
-    fcl_device *device = *state;
-    fcl_device_close(&device);
-    return 0;
-}
-
 int main(void)
 {
+    trial_seed();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_operation_is_right),
         cmocka_unit_test(interpolation_takes_any_place),

@@ -1,23 +1,13 @@
 /* Paths, predictions and changed paths, against difference quotients and the flow between two Gaussians. */
 #include <flowcl/flowcl.h>
 
+#include "device.h"
 #include "trial.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-static void check_ok(int status, int line)
-{
-    if (status != FCL_OK)
-        fail_msg("line %d: %s", line, fcl_error());
-}
-#define assert_ok(call) check_ok(call, __LINE__)
 
 static void assert_near(double value, double expected, double bound, const char *what)
 {
@@ -395,24 +385,9 @@ static void a_tube_forbids_other_predictions_and_paths(void **state)
     fcl_path_destroy(&plain);
 }
 
-static int open_device(void **state)
-{
-    fcl_device *device = NULL;
-    trial_seed();
-    int status = fcl_device_open(NULL, NULL, &device);
-    *state = device;
-    return status;
-}
-
-static int close_device(void **state)
-{
-    fcl_device *device = *state;
-    fcl_device_close(&device);
-    return 0;
-}
-
 int main(void)
 {
+    trial_seed();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row_is_tested),
         cmocka_unit_test(coefficients_are_those_of_the_papers),

@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "scratch.h"
 #include "status.h"
+#include "trial.h"
 
 #include "../cl/philox.h"
 #include "../cl/permute.h"
@@ -20,6 +21,7 @@ static fcl_device *device;
 
 static int setup(void **state)
 {
+    trial_seed();
     if (fcl_device_open(NULL, NULL, &device) == FCL_OK)
         return scratch_setup(state);
     print_error("%s\n", fcl_error());
@@ -48,16 +50,15 @@ static double best_inside_classes(int n, const float *cost, const int32_t *label
 static void test_classes_are_paired_each_for_itself(void **state)
 {
     (void)state;
-    fcl_random key = {.seed = 5};
-    for (int trial = 0; trial < 200; trial++) {
+    for (int round = 0; round < 200; round++) {
         enum { MOST = 8 };
-        int n = 1 + trial % MOST;
+        int n = 1 + round % MOST;
         float cost[MOST * MOST];
         int32_t label[MOST], partner[MOST];
         for (int i = 0; i < n * n; i++)
-            cost[i] = (float)fcl_random_uniform(key, (uint64_t)(trial * 100 + i));
+            cost[i] = (float)trial_uniform();
         for (int i = 0; i < n; i++)
-            label[i] = (int32_t)(4 * fcl_random_uniform(key, (uint64_t)(trial * 100 + 70 + i))) * 1000;
+            label[i] = trial_int(0, 3) * 1000;
         assert_ok(fcl_coupling_assign(n, cost, label, partner));
         double sum = 0;
         unsigned taken = 0;

@@ -189,6 +189,122 @@ INLINE void block_store(global float *x, const float16 *tile, int columns, int f
     block_store_from(x, tile, c, columns, first, rows);
 }
 
+/* at[lane]: the row that the lane holds; beyond the last row, that row again. */
+INLINE void block_rows_at(int *at, int first, int rows)
+{
+    for (int j = 0; j < BLOCK_ROWS; j++)
+        at[j] = min(first + j, rows - 1);
+}
+
+/* --- sums over rows: `part` is a work-item's own --- */
+
+/* live: the lanes that hold one of `rows` rows. */
+INLINE void block_live(int16 *live, int rows)
+{
+    const int16 lane = (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for (int s = 0; s < BLOCK_VECTORS; s++)
+        live[s] = lane + 16 * s < rows;
+}
+
+INLINE float16 block_living(float16 x, int16 live)
+{
+    return select((float16)(0), x, live);
+}
+
+INLINE float block_lane_sum(float16 x)
+{
+    const float8 eight = x.lo + x.hi;
+    const float4 four = eight.lo + eight.hi;
+    const float2 two = four.lo + four.hi;
+    return two.x + two.y;
+}
+
+/* part[c] += the sum of column c of a (BLOCK_ROWS, columns). */
+INLINE void block_sum_rows(global float *part, const float16 *a, int columns, const int16 *live)
+{
+    for (int c = 0; c < columns; c++) {
+        float16 sum = 0;
+        UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++)
+            sum += block_living(a[c * BLOCK_VECTORS + s], live[s]);
+        part[c] += block_lane_sum(sum);
+    }
+}
+
+/* part (n, m) += y' x with y (BLOCK_ROWS, n) and x (BLOCK_ROWS, m), from column c of x on. */
+INLINE void block_sum_outer_narrow(global float *part, const float16 *y, const float16 *x, int c, int n, int m,
+                                   const int16 *live)
+{
+    for (; c < m; c++)
+        for (int j = 0; j < n; j++) {
+            float16 sum = 0;
+            UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++)
+                sum += block_living(y[j * BLOCK_VECTORS + s] * x[c * BLOCK_VECTORS + s], live[s]);
+            part[j * m + c] += block_lane_sum(sum);
+        }
+}
+
+/* Sixteen rows of sixteen columns of part, and one row; y's numbers are broadcast, a vector of x is a row's. */
+INLINE void block_outer_square(global float *part, const float *y, const float16 *x, int vectors, int m)
+{
+    float16 sum[16];
+    UNROLLED for (int j = 0; j < 16; j++)
+        sum[j] = 0;
+    for (int row = 0; row < BLOCK_ROWS; row++) {
+        const float16 columns = x[row * vectors];
+        UNROLLED for (int j = 0; j < 16; j++)
+            sum[j] += y[j * BLOCK_ROWS + row] * columns;
+    }
+    UNROLLED for (int j = 0; j < 16; j++)
+        vstore16(vload16(0, part + j * m) + sum[j], 0, part + j * m);
+}
+
+INLINE void block_outer_row(global float *part, const float *y, const float16 *x, int vectors)
+{
+    float16 sum[4] = {0, 0, 0, 0};
+    for (int row = 0; row < BLOCK_ROWS; row += 4)
+        UNROLLED for (int k = 0; k < 4; k++)
+            sum[k] += y[row + k] * x[(row + k) * vectors];
+    vstore16(vload16(0, part) + ((sum[0] + sum[1]) + (sum[2] + sum[3])), 0, part);
+}
+
+/* The same as narrow, in rows: `turned` is room for m / 16 * 16 columns. */
+INLINE void block_sum_outer(global float *part, const float16 *y, const float16 *x, float16 *turned, int n, int m,
+                            const int16 *live)
+{
+    const int vectors = m / 16;
+    for (int v = 0; v < vectors; v++)
+        for (int s = 0; s < BLOCK_VECTORS; s++) {
+            float16 square[16];
+            UNROLLED for (int j = 0; j < 16; j++)
+                square[j] = block_living(x[(16 * v + j) * BLOCK_VECTORS + s], live[s]);
+            block_turn(square);
+            UNROLLED for (int j = 0; j < 16; j++)
+                turned[(16 * s + j) * vectors + v] = square[j];
+        }
+    const float *numbers = (const float *)y;
+    for (int v = 0; v < vectors; v++) {
+        int j = 0;
+        for (; j + 16 <= n; j += 16)
+            block_outer_square(part + j * m + 16 * v, numbers + j * BLOCK_ROWS, turned + v, vectors, m);
+        for (; j < n; j++)
+            block_outer_row(part + j * m + 16 * v, numbers + j * BLOCK_ROWS, turned + v, vectors);
+    }
+    block_sum_outer_narrow(part, y, x, 16 * vectors, n, m, live);
+}
+
+/* Sixteen numbers of a result of `size`, or what is left of it. */
+INLINE void block_put(global float *y, int i, int size, float16 sum)
+{
+    if (i + 16 <= size) {
+        vstore16(sum, 0, y + i);
+        return;
+    }
+    float lane[16];
+    vstore16(sum, 0, lane);
+    for (int j = 0; i + j < size; j++)
+        y[i + j] = lane[j];
+}
+
 /* Samples that end at different times: lane j owns row[j], or ~row[j] once nothing is left for it to do. A lane
  * whose sample is done takes the next row of the work-item's, which end before `end`. */
 INLINE void block_take_rows(int *row, int *repetitions, int *next, int end)

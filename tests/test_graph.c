@@ -783,6 +783,41 @@ static void a_block_chooses_between_its_rows(void **state)
     trial_destroy(&t);
 }
 
+/* A gradient's sums over all rows in the kernel that makes the rows, and one that adds the work-items' parts. */
+static void check_block_of_sums(fcl_device *device, int rows, int in, int out)
+{
+    trial *t = trial_create();
+    fcl_tensor *x = trial_input(t, FCL_SHAPE(rows, in), SMOOTH, 0);
+    fcl_tensor *weight = trial_input(t, FCL_SHAPE(out, in), SMOOTH, 0);
+    fcl_tensor *y = fcl_tanh(fcl_matmul(x, weight, false, true));
+    fcl_tensor *loss = fcl_sum_axes(fcl_square(y), 1u << 1);
+    fcl_tensor *outputs[] = {fcl_output(fcl_matmul(y, x, true, false)), fcl_output(fcl_sum_axes(y, 1u << 0)),
+                             fcl_output(fcl_mean(loss))};
+    trial_fill(t);
+    trial_evaluate(t, 0, 0, NULL, NULL);
+    assert_ok(fcl_graph_compile(t->graph, device, NULL));
+    if (fcl_row_group(device) == 1)
+        assert_int_equal(fcl_graph_describe(t->graph).launches, 2);
+    assert_ok(trial_run(t));
+    for (int i = 0; i < 3; i++)
+        assert_true(trial_agrees(t, outputs[i], 2e-5, "a block of sums"));
+    assert_ok(trial_run(t)); /* its parts begin anew */
+    assert_true(trial_agrees(t, outputs[0], 2e-5, "a block of sums, again"));
+    trial_destroy(&t);
+}
+
+static void a_block_sums_over_its_rows(void **state)
+{
+    check_block_of_sums(*state, trial_tiny() ? 35 : 77, 18, 17);
+    if (trial_tiny())
+        return;
+    int many = 32 * 8 * fcl_device_describe(*state)->compute_units; /* more than one tile a work-item */
+    check_block_of_sums(*state, many + trial_int(1, 31), 3, 64);
+    check_block_of_sums(*state, many, 64, 2);
+    check_block_of_sums(*state, 64, 64, 64); /* as many sums as rows */
+    check_block_of_sums(*state, trial_int(1, 100), trial_int(1, 128), trial_int(1, 128));
+}
+
 /* --- adaptive steps: x' = rate x, each sample with a rate of its own --- */
 
 enum { SAMPLES = 5, WIDTH = 3 };
@@ -908,6 +943,7 @@ int main(void)
         cmocka_unit_test(permutations_are_fair),
         cmocka_unit_test(a_block_draws_and_gathers_its_rows),
         cmocka_unit_test(a_block_chooses_between_its_rows),
+        cmocka_unit_test(a_block_sums_over_its_rows),
         cmocka_unit_test(every_sample_has_its_own_step),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);

@@ -62,10 +62,29 @@ static int64_t own_rows(const fcl_tensor *node, bool repeats)
     return node->shape.dim[0];
 }
 
-/* The number of rows of a step that is local to them; 0 where it is not. */
+/* The node of a step that sums over rows, and is all there is of it; NULL: it does not. */
+static const fcl_tensor *summing(const fcl_step *step)
+{
+    const fcl_tensor *node = step->product ? step->product : step->own;
+    return node && !step->members && fcl_block_sums(node) ? node : NULL;
+}
+
+static int64_t summed_rows(const fcl_plan *plan, const fcl_tensor *node)
+{
+    for (int k = 0; k < node->inputs; k++)
+        if (!narrow(node->input[k]->shape) || node->input[k]->type != FCL_F32)
+            return 0;
+    return plan->options.repeat ? 0 : node->input[0]->shape.dim[0];
+}
+
+/* The number of rows of a step that is local to them, or sums over them; 0 where it is not. */
 static int64_t step_rows(const fcl_plan *plan, const fcl_step *step)
 {
-    int64_t rows = step->own ? own_rows(step->own, plan->options.repeat > 0) : step->shape.rank == 2 ? step->shape.dim[0] : 0;
+    if (summing(step))
+        return summed_rows(plan, summing(step));
+    int64_t rows = step->own               ? own_rows(step->own, plan->options.repeat > 0)
+                   : step->shape.rank == 2 ? step->shape.dim[0]
+                                           : 0;
     if (step->product && product_rows(step->product) != rows)
         return 0;
     for (int i = 0; i < step->members && rows; i++)
@@ -110,14 +129,16 @@ static bool depends(blocker *b, int from, int on)
     return false;
 }
 
-/* What a step reads of the block must be rows, as they are: no view, not a product's second factor. */
-static bool reads_rows_of(const blocker *b, const fcl_tensor *node, int block)
+/* What a step reads of the block must be rows, as they are: no view, not a product's second factor, no sum.
+ */
+static bool reads_rows_of(const blocker *b, const fcl_tensor *node, int block, int64_t rows)
 {
     for (int k = 0; k < node->inputs; k++) {
         const fcl_tensor *input = node->input[k];
         if (step_of(b, input) != block)
             continue;
-        if (fcl_block_reads_all(node, k) || input->op->view || !is_rows(input->shape, node->shape.dim[0]))
+        if (fcl_block_reads_all(node, k) || input->op->view || fcl_block_sums(input) ||
+            !is_rows(input->shape, rows))
             return false;
     }
     return true;
@@ -129,7 +150,7 @@ static bool may_join(blocker *b, int s, int block)
     b->search++;
     for (int i = 0; i < fcl_step_nodes(step); i++) {
         const fcl_tensor *node = fcl_step_node(step, i);
-        if (!reads_rows_of(b, node, block))
+        if (!reads_rows_of(b, node, block, step_rows(b->plan, step)))
             return false;
         for (int k = 0; k < node->inputs; k++) {
             int from = step_of(b, node->input[k]);
@@ -175,7 +196,7 @@ static bool worth_it(const blocker *b, int first)
     for (int s = first; s < plan->count; s++)
         if (b->block[s] == first) {
             steps++;
-            products += plan->steps[s].product != NULL;
+            products += plan->steps[s].product && !summing(&plan->steps[s]);
         }
     bool repeats = plan->options.repeat && steps == plan->count && step_rows(plan, &plan->steps[first]) > 0;
     return repeats || (steps > 1 && products > 0);
@@ -189,7 +210,7 @@ static fcl_step gather_block(blocker *b, int first)
     for (int s = first; s < b->plan->count; s++)
         if (b->block[s] == first)
             block.block[block.blocks++] = b->plan->steps[s];
-    block.rows = block.block[0].own ? block.block[0].own->shape.dim[0] : block.block[0].shape.dim[0];
+    block.rows = step_rows(b->plan, &b->plan->steps[first]);
     return block;
 }
 

@@ -1,137 +1,13 @@
-/* The text of row blocks. Each value (B, C) that a later step of the block reads, or that goes to memory, has
- * its columns in the tile; the places of values that are not alive together may be the same. */
-#include "graph/block.h"
+/* The text of row blocks. */
+#include "graph/block_writer.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_ROWS = 32 }; /* as in cl/block.h */
-
-typedef struct value {
-    fcl_tensor *root;
-    int columns, first, last; /* inner steps; -1: loaded before the first */
-    int place;                /* its first column in the tile; -1: it has none */
-    bool loaded;
-} value;
-
-typedef struct writer {
-    const fcl_step *block;
-    fcl_generated *g;
-    value *values;
-    int count;
-} writer;
-
-/* --- values and their places --- */
-
-static value *find_value(const writer *w, const fcl_tensor *root, int columns)
-{
-    for (int i = 0; i < w->count; i++)
-        if (w->values[i].root == root && w->values[i].columns == columns)
-            return &w->values[i];
-    return NULL;
-}
-
-static value *add_value(writer *w, fcl_tensor *root, int columns, int step, bool loaded)
-{
-    w->values = fcl_grow(w->values, (size_t)(w->count + 1) * sizeof *w->values);
-    w->values[w->count] = (value){root, columns, step, step, -1, loaded};
-    return &w->values[w->count++];
-}
-
-static bool is_rows(const writer *w, const fcl_tensor *input)
-{
-    return input->shape.rank == 2 && input->shape.dim[0] == w->block->rows;
-}
-
-/* What the inner step reads: rows from outside are loaded, values of earlier steps stay alive. */
-static void use_inputs(writer *w, const fcl_tensor *node, int step)
-{
-    for (int k = 0; k < node->inputs; k++) {
-        fcl_tensor *input = node->input[k], *root = fcl_node_root(input);
-        bool literal = root->op->leaf > FCL_LEAF_MEMORY;
-        if (literal || fcl_block_reads_all(node, k) || !is_rows(w, input))
-            continue;
-        int columns = (int)input->shape.dim[1];
-        value *v = find_value(w, root, columns);
-        if (!v)
-            v = add_value(w, root, columns, -1, true);
-        if (v->last < step)
-            v->last = step;
-    }
-}
-
-static void collect(writer *w)
-{
-    for (int s = 0; s < w->block->blocks; s++) {
-        const fcl_step *step = &w->block->block[s];
-        for (int i = 0; i < fcl_step_nodes(step); i++) {
-            fcl_tensor *node = fcl_step_node(step, i);
-            add_value(w, node, (int)node->shape.dim[1], s, false);
-            for (int k = 0; k < FCL_MAX_PARTS && node->part[k]; k++)
-                add_value(w, node->part[k], (int)node->part[k]->shape.dim[1], s, false);
-        }
-        for (int i = 0; i < fcl_step_nodes(step); i++)
-            use_inputs(w, fcl_step_node(step, i), s);
-    }
-}
-
-static int by_columns(const void *a, const void *b)
-{
-    const value *x = *(value *const *)a, *y = *(value *const *)b;
-    return x->columns != y->columns ? y->columns - x->columns : x->first - y->first;
-}
-
-static int lowest_place(value **placed, int count, const value *v)
-{
-    int place = 0;
-    for (bool moved = true; moved;) {
-        moved = false;
-        for (int i = 0; i < count; i++) {
-            const value *other = placed[i];
-            bool together = v->first <= other->last && other->first <= v->last;
-            if (together && place < other->place + other->columns && other->place < place + v->columns) {
-                place = other->place + other->columns;
-                moved = true;
-            }
-        }
-    }
-    return place;
-}
-
-/* Members that only their own step reads live in registers: no place. */
-static bool wants_place(const writer *w, const value *v)
-{
-    const fcl_step *step = v->loaded ? NULL : &w->block->block[v->first];
-    bool member = step && v->root != step->product && v->root != step->own;
-    return !member || v->last > v->first || v->root->storage;
-}
-
-static int place_values(writer *w)
-{
-    value **order = fcl_zalloc(((size_t)w->count + 1) * sizeof *order);
-    int wanted = 0, columns = 0;
-    for (int i = 0; i < w->count; i++)
-        if (wants_place(w, &w->values[i]))
-            order[wanted++] = &w->values[i];
-    qsort(order, (size_t)wanted, sizeof *order, by_columns);
-    for (int i = 0; i < wanted; i++) {
-        order[i]->place = lowest_place(order, i, order[i]);
-        if (order[i]->place + order[i]->columns > columns)
-            columns = order[i]->place + order[i]->columns;
-    }
-    free(order);
-    return columns;
-}
-
-static int place_of(const writer *w, const fcl_tensor *input)
-{
-    return find_value(w, fcl_node_root((fcl_tensor *)input), (int)input->shape.dim[1])->place;
-}
-
 /* --- elementwise members --- */
 
 typedef struct member_context {
-    writer *w;
+    fcl_block_writer *w;
     const fcl_step *step;
 } member_context;
 
@@ -145,16 +21,16 @@ static void add_operand(void *context, const fcl_tensor *node, fcl_tensor *input
         fcl_generate_literal(g, root);
     else if (member >= 0)
         fcl_text_format(&g->body, "v%d", member);
-    else if (is_rows(c->w, input) && input->shape.dim[1] == node->shape.dim[1])
-        fcl_text_format(&g->body, "tile[(%d + column) * BLOCK_VECTORS + s]", place_of(c->w, input));
-    else if (is_rows(c->w, input))
-        fcl_text_format(&g->body, "tile[%d * BLOCK_VECTORS + s]", place_of(c->w, input));
+    else if (fcl_block_is_rows(c->w, input) && input->shape.dim[1] == node->shape.dim[1])
+        fcl_text_format(&g->body, "tile[(%d + column) * BLOCK_VECTORS + s]", fcl_block_place_of(c->w, input));
+    else if (fcl_block_is_rows(c->w, input))
+        fcl_text_format(&g->body, "tile[%d * BLOCK_VECTORS + s]", fcl_block_place_of(c->w, input));
     else
         fcl_text_format(&g->body, "(real)(x%d[%s])", fcl_generate_slot(g->read, &g->reads, root),
                         fcl_shape_size(input->shape) == 1 ? "0" : "column");
 }
 
-static void write_members(writer *w, const fcl_step *step)
+static void write_members(fcl_block_writer *w, const fcl_step *step)
 {
     fcl_generated *g = w->g;
     member_context context = {w, step};
@@ -168,27 +44,28 @@ static void write_members(writer *w, const fcl_step *step)
     for (int i = 0; i < step->members; i++)
         fcl_generate_member(g, step->member[i], i, add_operand, &context);
     for (int i = 0; i < step->members; i++) {
-        const value *v = find_value(w, step->member[i], (int)step->shape.dim[1]);
+        const fcl_block_value *v = fcl_block_find(w, step->member[i], (int)step->shape.dim[1]);
         if (v->place >= 0)
-            fcl_text_format(&g->body, "        tile[(%d + column) * BLOCK_VECTORS + s] = v%d;\n", v->place, i);
+            fcl_text_format(&g->body, "        tile[(%d + column) * BLOCK_VECTORS + s] = v%d;\n", v->place,
+                            i);
     }
     fcl_text_add(&g->body, "    }\n");
 }
 
 /* --- products, and nodes that lower themselves elsewhere --- */
 
-static void write_product(writer *w, const fcl_tensor *product)
+static void write_product(fcl_block_writer *w, const fcl_tensor *product)
 {
     fcl_gemm_problem p = fcl_matmul_problem(product);
     int factor = fcl_generate_slot(w->g->read, &w->g->reads, fcl_node_root(product->input[1]));
     fcl_text_format(
         &w->g->body,
         "    block_product%s(&tile[%d * BLOCK_VECTORS], &tile[%d * BLOCK_VECTORS], x%d, %d, %d, %d, %d);\n",
-        p.n < 8 ? "_narrow" : "", place_of(w, product), place_of(w, product->input[0]), factor, p.n, p.k,
-        p.transpose_b ? p.k : 1, p.transpose_b ? 1 : p.n);
+        p.n < 8 ? "_narrow" : "", fcl_block_place_of(w, product), fcl_block_place_of(w, product->input[0]),
+        factor, p.n, p.k, p.transpose_b ? p.k : 1, p.transpose_b ? 1 : p.n);
 }
 
-static void write_copy(writer *w, int to, int from, int columns)
+static void write_copy(fcl_block_writer *w, int to, int from, int columns)
 {
     fcl_text_format(&w->g->body,
                     "    for (int i = 0; i < %d * BLOCK_VECTORS; i++)\n"
@@ -196,33 +73,34 @@ static void write_copy(writer *w, int to, int from, int columns)
                     columns, to, from);
 }
 
-static void write_concat(writer *w, const fcl_tensor *node)
+static void write_concat(fcl_block_writer *w, const fcl_tensor *node)
 {
-    int to = place_of(w, node);
+    int to = fcl_block_place_of(w, node);
     for (int k = 0; k < node->inputs; k++) {
         int columns = (int)node->input[k]->shape.dim[1];
-        write_copy(w, to, place_of(w, node->input[k]), columns);
+        write_copy(w, to, fcl_block_place_of(w, node->input[k]), columns);
         to += columns;
     }
 }
 
-static void write_slice(writer *w, const fcl_tensor *node)
+static void write_slice(fcl_block_writer *w, const fcl_tensor *node)
 {
-    write_copy(w, place_of(w, node), place_of(w, node->input[0]) + (int)node->attributes.begin,
-               (int)node->shape.dim[1]);
+    write_copy(w, fcl_block_place_of(w, node),
+               fcl_block_place_of(w, node->input[0]) + (int)node->attributes.begin, (int)node->shape.dim[1]);
 }
 
-static void write_sum(writer *w, const fcl_tensor *node)
+static void write_sum(fcl_block_writer *w, const fcl_tensor *node)
 {
     fcl_text_format(
         &w->g->body,
         "    UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++) {\n        real sum = 0;\n"
         "        for (int c = 0; c < %d; c++)\n            sum += tile[(%d + c) * BLOCK_VECTORS + s];\n"
         "        tile[%d * BLOCK_VECTORS + s] = sum;\n    }\n",
-        (int)node->input[0]->shape.dim[1], place_of(w, node->input[0]), place_of(w, node));
+        (int)node->input[0]->shape.dim[1], fcl_block_place_of(w, node->input[0]),
+        fcl_block_place_of(w, node));
 }
 
-static void write_cfm_loss(writer *w, const fcl_tensor *node)
+static void write_cfm_loss(fcl_block_writer *w, const fcl_tensor *node)
 {
     int columns = (int)node->input[0]->shape.dim[1];
     fcl_text_format(
@@ -232,10 +110,11 @@ static void write_cfm_loss(writer *w, const fcl_tensor *node)
         "            const real error = tile[(%d + c) * BLOCK_VECTORS + s] - tile[(%d + c) * BLOCK_VECTORS "
         "+ s];\n            sum += error * error;\n        }\n"
         "        tile[%d * BLOCK_VECTORS + s] = sum / (real)(%d.0f);\n    }\n",
-        columns, place_of(w, node->input[0]), place_of(w, node->input[1]), place_of(w, node), columns);
+        columns, fcl_block_place_of(w, node->input[0]), fcl_block_place_of(w, node->input[1]),
+        fcl_block_place_of(w, node), columns);
 }
 
-static void write_cfm_loss_grad(writer *w, const fcl_tensor *node)
+static void write_cfm_loss_grad(fcl_block_writer *w, const fcl_tensor *node)
 {
     int columns = (int)node->shape.dim[1];
     fcl_text_format(
@@ -244,38 +123,39 @@ static void write_cfm_loss_grad(writer *w, const fcl_tensor *node)
         "        const real error = tile[(%d + c) * BLOCK_VECTORS + s] - tile[(%d + c) * BLOCK_VECTORS + "
         "s];\n        tile[(%d + c) * BLOCK_VECTORS + s] = error * (tile[%d * BLOCK_VECTORS + s] * "
         "(real)(%.9ef));\n    }\n",
-        columns, place_of(w, node->input[0]), place_of(w, node->input[1]), place_of(w, node),
-        place_of(w, node->input[2]), 2.0 / columns);
+        columns, fcl_block_place_of(w, node->input[0]), fcl_block_place_of(w, node->input[1]),
+        fcl_block_place_of(w, node), fcl_block_place_of(w, node->input[2]), 2.0 / columns);
 }
 
-static void write_ode_advance(writer *w, const fcl_tensor *node)
+static void write_ode_advance(fcl_block_writer *w, const fcl_tensor *node)
 {
     const fcl_ode_control *control = &node->attributes.control;
     fcl_text_add(&w->g->body, "    block_ode_advance(tile, active, ");
     for (int k = 0; k < node->inputs; k++)
-        fcl_text_format(&w->g->body, "%d, ", place_of(w, node->input[k]));
+        fcl_text_format(&w->g->body, "%d, ", fcl_block_place_of(w, node->input[k]));
     fcl_text_format(&w->g->body, "%d, %.9ef, %.9ef, %d.0f, %d, %d, %d);\n", (int)node->shape.dim[1],
-                    (double)control->rtol, (double)control->atol, control->order, place_of(w, node),
-                    place_of(w, node->part[0]), place_of(w, node->part[1]));
+                    (double)control->rtol, (double)control->atol, control->order, fcl_block_place_of(w, node),
+                    fcl_block_place_of(w, node->part[0]), fcl_block_place_of(w, node->part[1]));
 }
 
-static void write_gather(writer *w, const fcl_tensor *node)
+static void write_gather(fcl_block_writer *w, const fcl_tensor *node)
 {
     int table = fcl_generate_slot(w->g->read, &w->g->reads, fcl_node_root(node->input[0]));
     int index = fcl_generate_slot(w->g->read, &w->g->reads, fcl_node_root(node->input[1]));
-    fcl_text_format(
-        &w->g->body,
-        "    block_gather(&tile[%d * BLOCK_VECTORS], x%d, (const global int *)x%d, %d, %d, %.9ef, %.9ef, at);\n",
-        place_of(w, node), table, index, (int)node->shape.dim[1], (int)node->input[0]->shape.dim[0],
-        (double)node->attributes.number[0], (double)node->attributes.number[1]);
+    fcl_text_format(&w->g->body,
+                    "    block_gather(&tile[%d * BLOCK_VECTORS], x%d, (const global int *)x%d, %d, %d, "
+                    "%.9ef, %.9ef, at);\n",
+                    fcl_block_place_of(w, node), table, index, (int)node->shape.dim[1],
+                    (int)node->input[0]->shape.dim[0], (double)node->attributes.number[0],
+                    (double)node->attributes.number[1]);
 }
 
-static void write_noise(writer *w, const fcl_tensor *node)
+static void write_noise(fcl_block_writer *w, const fcl_tensor *node)
 {
     w->g->random = true;
-    fcl_text_format(&w->g->body,
-                    "    block_%s(&tile[%d * BLOCK_VECTORS], %d, %uu, seed, step, first_row, at);\n",
-                    node->op->name, place_of(w, node), (int)node->shape.dim[1], node->attributes.stream);
+    fcl_text_format(
+        &w->g->body, "    block_%s(&tile[%d * BLOCK_VECTORS], %d, %uu, seed, step, first_row, at);\n",
+        node->op->name, fcl_block_place_of(w, node), (int)node->shape.dim[1], node->attributes.stream);
 }
 
 /* --- which nodes have a text --- */
@@ -304,18 +184,14 @@ static bool has_few_columns(const fcl_tensor *node)
 
 static const struct {
     const char *op;
-    void (*write)(writer *w, const fcl_tensor *node);
+    void (*write)(fcl_block_writer *w, const fcl_tensor *node);
     bool (*fits)(const fcl_tensor *node); /* NULL: any */
     bool random;
 } own_texts[] = {
-    {"concat", write_concat, is_axis_1, false},
-    {"slice", write_slice, is_axis_1, false},
-    {"sum", write_sum, is_row_sum, false},
-    {"gather_rows", write_gather, is_float_table, false},
-    {"normal", write_noise, has_few_columns, true},
-    {"uniform", write_noise, has_few_columns, true},
-    {"cfm_loss", write_cfm_loss, NULL, false},
-    {"cfm_loss_grad", write_cfm_loss_grad, NULL, false},
+    {"concat", write_concat, is_axis_1, false},      {"slice", write_slice, is_axis_1, false},
+    {"sum", write_sum, is_row_sum, false},           {"gather_rows", write_gather, is_float_table, false},
+    {"normal", write_noise, has_few_columns, true},  {"uniform", write_noise, has_few_columns, true},
+    {"cfm_loss", write_cfm_loss, NULL, false},       {"cfm_loss_grad", write_cfm_loss_grad, NULL, false},
     {"ode_advance", write_ode_advance, NULL, false},
 };
 
@@ -335,26 +211,27 @@ bool fcl_block_has_text(const fcl_tensor *node, bool repeats)
 
 bool fcl_block_reads_all(const fcl_tensor *node, int input)
 {
-    return (node->op->product && input == 1) || strcmp(node->op->name, "gather_rows") == 0;
+    return (node->op->product && input == 1 && !fcl_block_sums(node)) ||
+           strcmp(node->op->name, "gather_rows") == 0;
 }
 
 /* --- the whole --- */
 
 /* "_narrow(.., first, rows)", or "_rows(.., row)" where each lane has a row of its own. */
-static const char *form_of(const writer *w, int columns)
+static const char *form_of(const fcl_block_writer *w, int columns)
 {
     return w->g->own_pace ? "_rows" : columns < 16 ? "_narrow" : "";
 }
 
-static const char *rows_of(const writer *w)
+static const char *rows_of(const fcl_block_writer *w)
 {
     return w->g->own_pace ? "row" : "first, rows";
 }
 
-static void write_loads(writer *w)
+static void write_loads(fcl_block_writer *w)
 {
     for (int i = 0; i < w->count; i++) {
-        const value *v = &w->values[i];
+        const fcl_block_value *v = &w->values[i];
         if (v->loaded)
             fcl_text_format(&w->g->body, "    block_load%s(&tile[%d * BLOCK_VECTORS], x%d, %d, %s);\n",
                             form_of(w, v->columns), v->place,
@@ -362,16 +239,16 @@ static void write_loads(writer *w)
     }
 }
 
-static void write_store(writer *w, fcl_tensor *node)
+static void write_store(fcl_block_writer *w, fcl_tensor *node)
 {
     int columns = (int)node->shape.dim[1];
     if (node->storage)
         fcl_text_format(&w->g->body, "    block_store%s(y%d, &tile[%d * BLOCK_VECTORS], %d, %s);\n",
                         form_of(w, columns), fcl_generate_slot(w->g->store, &w->g->stores, node),
-                        place_of(w, node), columns, rows_of(w));
+                        fcl_block_place_of(w, node), columns, rows_of(w));
 }
 
-static void write_stores(writer *w, const fcl_step *step)
+static void write_stores(fcl_block_writer *w, const fcl_step *step)
 {
     for (int i = 0; i < fcl_step_nodes(step); i++) {
         fcl_tensor *node = fcl_step_node(step, i);
@@ -392,13 +269,17 @@ static bool has_own_pace(const fcl_step *block)
 
 void fcl_block_generate(const fcl_step *block, fcl_generated *g)
 {
-    *g = (fcl_generated){.vector = BLOCK_ROWS, .own_pace = has_own_pace(block)};
-    writer w = {.block = block, .g = g};
-    collect(&w);
-    g->run = place_values(&w);
+    *g = (fcl_generated){.vector = FCL_BLOCK_ROWS, .own_pace = has_own_pace(block)};
+    fcl_block_writer w = {.block = block, .g = g};
+    g->run = fcl_block_place(&w);
     write_loads(&w);
     for (int s = 0; s < block->blocks; s++) {
         const fcl_step *step = &block->block[s];
+        const fcl_tensor *node = step->product ? step->product : step->own;
+        if (node && fcl_block_sums(node)) {
+            fcl_block_write_sum(&w, node);
+            continue;
+        }
         if (step->product)
             write_product(&w, step->product);
         if (step->own)
@@ -409,16 +290,32 @@ void fcl_block_generate(const fcl_step *block, fcl_generated *g)
     free(w.values);
 }
 
-static void common_loop(fcl_text *text, const fcl_generated *g, bool repeats)
+/* A work-item takes the rows of one tile. */
+static void one_tile(fcl_text *text, const fcl_generated *g, bool repeats)
 {
     fcl_text_add(text, "    const int first = (int)get_global_id(0) * BLOCK_ROWS;\n"
-                       "    int at[BLOCK_ROWS];\n"
-                       "    for (int j = 0; j < BLOCK_ROWS; j++)\n        at[j] = min(first + j, rows - 1);\n");
+                       "    int at[BLOCK_ROWS];\n    block_rows_at(at, first, rows);\n");
     if (repeats)
         fcl_text_add(text, "    for (int repeat = 0; repeat < repeats; repeat++) {\n");
     for (int i = 0; i < g->scalars && repeats; i++)
         fcl_text_format(text, "    const float s%d = table[repeat * %d + %d];\n", i, g->scalars, i);
     fcl_text_format(text, "%s%s", g->body.data, repeats ? "    }\n" : "");
+}
+
+/* A work-item takes tile after tile, and keeps what its rows add up to in a part of its own. */
+static void tiles_with_sums(fcl_text *text, const fcl_generated *g)
+{
+    fcl_text_format(
+        text,
+        "    const long item = get_global_id(0), items = get_global_size(0), tiles = (rows - 1) / BLOCK_ROWS "
+        "+ 1;\n"
+        "    const int end = (int)((item + 1) * tiles / items) * BLOCK_ROWS;\n"
+        "    global float *part = parts + item * %d;\n"
+        "    for (int i = 0; i < %d; i++)\n        vstore16((float16)(0), i, part);\n"
+        "    for (int first = (int)(item * tiles / items) * BLOCK_ROWS; first < end; first += BLOCK_ROWS) {\n"
+        "    int at[BLOCK_ROWS];\n    block_rows_at(at, first, rows);\n"
+        "    int16 live[BLOCK_VECTORS];\n    block_live(live, rows - first);\n%s    }\n",
+        (int)g->partial, (int)g->partial / 16, g->body.data);
 }
 
 static void own_pace_loop(fcl_text *text, const fcl_generated *g, bool repeats)
@@ -430,7 +327,8 @@ static void own_pace_loop(fcl_text *text, const fcl_generated *g, bool repeats)
                     "    int next = (int)(item * rows / items);\n"
                     "    block_take_rows(row, repetitions, &next, end);\n"
                     "    do {\n        for (int j = 0; j < BLOCK_ROWS; j++)\n"
-                    "            at[j] = max(row[j], ~row[j]);\n%s    } while (block_next_rows(row, repetitions, active, &next, end, %s));\n",
+                    "            at[j] = max(row[j], ~row[j]);\n%s    } while (block_next_rows(row, "
+                    "repetitions, active, &next, end, %s));\n",
                     g->body.data, repeats ? "repeats" : "1");
 }
 
@@ -443,21 +341,29 @@ void fcl_block_kernel(fcl_text *text, const char *name, const fcl_generated *g, 
         fcl_text_format(text, "global float *y%d, ", i);
     for (int i = 0; i < g->scalars && !repeats; i++)
         fcl_text_format(text, "const float s%d, ", i);
-    fcl_text_add(text, repeats     ? "const global float *table, const int rows, const int repeats)\n"
-                       : g->random ? "const int rows, const ulong seed, const uint step, const ulong first_row)\n"
-                                   : "const int rows)\n");
-    fcl_text_format(text, "{\n    float16 tile[%d * BLOCK_VECTORS];\n", (int)g->run);
+    fcl_text_add(text,
+                 repeats ? "const global float *table, const int rows, const int repeats" : "const int rows");
+    fcl_text_add(text, g->random ? ", const ulong seed, const uint step, const ulong first_row" : "");
+    fcl_text_format(text, "%s)\n{\n    float16 tile[%d * BLOCK_VECTORS];\n",
+                    g->sums ? ", global float *parts" : "", (int)g->run);
     if (g->own_pace)
         own_pace_loop(text, g, repeats);
+    else if (g->sums)
+        tiles_with_sums(text, g);
     else
-        common_loop(text, g, repeats);
+        one_tile(text, g, repeats);
     fcl_text_add(text, "}\n#undef real\n\n");
+    if (g->sums)
+        fcl_block_sums_kernel(text, name, g);
 }
 
-size_t fcl_block_items(const fcl_generated *g, const fcl_device *device, int64_t rows)
+size_t fcl_block_items(const fcl_step *block, const fcl_device *device)
 {
-    enum { ITEMS_A_UNIT = 8 }; /* few enough for long queues of rows, enough for cores that are not alike */
-    int64_t items = (rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
-    int64_t most = (int64_t)ITEMS_A_UNIT * fcl_device_describe(device)->compute_units;
-    return (size_t)(g->own_pace && items > most && most > 0 ? most : items);
+    enum { LONG_QUEUES = 8, FEW_PARTS = 4 }; /* work-items a unit: enough for cores that are not alike */
+    int64_t items = (block->rows + FCL_BLOCK_ROWS - 1) / FCL_BLOCK_ROWS;
+    int64_t units = fcl_device_describe(device)->compute_units;
+    int64_t most = has_own_pace(block)          ? LONG_QUEUES * units
+                   : fcl_block_sums_size(block) ? FEW_PARTS * units
+                                                : items;
+    return (size_t)(items > most && most > 0 ? most : items);
 }

@@ -134,7 +134,7 @@ struct fcl_op {
 extern const fcl_op fcl_ops[]; /* ends with a NULL name */
 const fcl_op *fcl_op_find(const char *name);
 
-/* --- lowering (run.c): for row->lower; every buffer is known by now --- */
+/* --- lowering (lower.c): for row->lower; every buffer is known by now --- */
 
 /* Appends a launch of the library's kernel; its label is the node's name or the kernel's. */
 fcl_launch *fcl_lower_kernel(fcl_lowering *lowering, const fcl_tensor *node, const char *kernel);

@@ -43,6 +43,13 @@ static void mark_uses(fcl_graph *graph)
         reach(fcl_node_root(graph->assignments[i].value), INT_MAX);
 }
 
+static size_t scratch_bytes(const fcl_plan *plan, const fcl_step *step)
+{
+    if (step->block)
+        return fcl_block_items(step, plan->device) * (size_t)fcl_block_sums_size(step) * sizeof(float);
+    return step->own && step->own->op->scratch ? step->own->op->scratch(step->own, plan->device) : 0;
+}
+
 static void make_storages(fcl_plan *plan)
 {
     fcl_graph *graph = plan->graph;
@@ -56,8 +63,7 @@ static void make_storages(fcl_plan *plan)
         node->storage->owner = node;
     }
     for (int s = 0; s < plan->count; s++) {
-        fcl_tensor *own = plan->steps[s].own;
-        size_t bytes = own && own->op->scratch ? own->op->scratch(own, plan->device) : 0;
+        size_t bytes = scratch_bytes(plan, &plan->steps[s]);
         if (bytes)
             plan->steps[s].scratch = new_storage(plan, bytes, s, s);
     }

@@ -1,5 +1,5 @@
 /* A compiled graph. The passes, in order: prune and fuse (fuse.c) make steps; plan.c gives every stored value
- * its place; generate.c writes the kernels of fused steps; run.c prepares the launches and runs them. */
+ * its place; generate.c writes the kernels of fused steps; lower.c prepares the launches, and run.c runs them. */
 #ifndef GRAPH_PLAN_H
 #define GRAPH_PLAN_H
 
@@ -19,7 +19,7 @@ typedef struct fcl_step {
     fcl_tensor **member; /* elementwise nodes, inputs before users */
     int members;
     fcl_shape shape;      /* of the members and the product */
-    fcl_storage *scratch; /* of `own` */
+    fcl_storage *scratch; /* of `own`; of a block: its work-items' parts of sums */
     struct fcl_step *block; /* or: steps joined into one kernel that runs them row by row (block.c) */
     int blocks;
     int64_t rows;
@@ -87,6 +87,9 @@ void fcl_plan_order(fcl_plan *plan, const fcl_step *steps, int count);
 /* plan.c: a place for every stored value; makes the buffers. */
 int fcl_plan_memory(fcl_plan *plan);
 
+/* lower.c: builds the generated kernels and prepares plan->actions. */
+int fcl_plan_lower(fcl_plan *plan);
+
 /* generate.c. A fused kernel's arguments: pointers to what it reads, pointers to what it stores, scalars,
  * then, where it stands alone, the number of elements. As a product's epilogue its parameters follow the
  * product's own. */
@@ -98,6 +101,9 @@ typedef struct fcl_generated {
     int vector;         /* elements a work-item takes */
     int64_t run;        /* elements over which rows and columns run on: a vector never crosses its end */
     bool own_pace;      /* of a block: each row has its own number of repetitions */
+    fcl_tensor *sum[FCL_MAX_ARGUMENTS]; /* of a block: nodes that sum over its rows */
+    int sums;
+    int64_t partial; /* floats of a work-item's part of them */
     bool random;        /* of a block: the random counters are its last three arguments */
 } fcl_generated;
 

@@ -11,7 +11,8 @@ Training: conditional flow matching on the linear path with AdamW(fused=True), c
 average of the weights (EMA), eager and by torch.compile; the better one counts. flowcl does the same by
 `flowcl train`; its figure is the median row of metrics.jsonl. The start is timed from the start of the process to the
 end of its first step: for PyTorch its import and a step on random numbers; flowcl reads Fashion-MNIST too, and its
-step is done when metrics.jsonl has a row. Sampling is the solving alone, without building kernels. Peak memory is the
+step is done when metrics.jsonl has a row. Sampling is the solving alone, without building kernels, of the same weights, which flowcl has trained; the means of
+evaluations a sample are printed beside. Peak memory is the
 whole process's. Each pair is run in turn, --repeats times; medians and the median of the pairs' ratios are printed.
 Numbers of different machines or runs are not comparable.
 """
@@ -82,12 +83,27 @@ def torch_train(dimensions, width, depth, batch, steps, compiled):
     return {"seconds": (time.perf_counter() - began) / steps, "first": first}
 
 
-def torch_sample(solver, points):
+def load_average(torch, model, checkpoint):
+    """The averaged weights of a flowcl checkpoint, which is a safetensors file, into the layers they belong to."""
+    content = pathlib.Path(checkpoint).read_bytes()
+    header = 8 + int.from_bytes(content[:8], "little")
+    tensors = json.loads(content[8:header])
+    layers = [layer for layer in model if isinstance(layer, torch.nn.Linear)]
+    with torch.no_grad():
+        for i, layer in enumerate(layers):
+            for name, parameter in layer.named_parameters():
+                begin, end = tensors[f"ema.layers.{i}.{name}"]["data_offsets"]
+                values = torch.frombuffer(bytearray(content[header + begin:header + end]), dtype=torch.float32)
+                parameter.copy_(values.view_as(parameter))
+
+
+def torch_sample(solver, points, checkpoint):
     import torch
     from torchdiffeq import odeint
 
     torch.manual_seed(0)
     model = mlp(torch, 2, 64, 3)
+    load_average(torch, model, checkpoint)
     evaluations = 0
 
     def velocity(t, x):
@@ -218,15 +234,18 @@ def compare_sampling(arguments, folder):
     checkpoint = os.path.join(folder, "moons")
     run_flowcl([arguments.flowcl, "train", "moons", "--out", checkpoint, "--steps", "2000", "--activation", "selu",
                 "--samples-every", "off"])
+    (weights,) = map(str, pathlib.Path(checkpoint).glob("*2000.safetensors"))
     for name, solver, points, options in SAMPLING:
         theirs, ours = [], []
         for _ in range(arguments.repeats):
-            result = run_torch(arguments, {"sample": {"solver": solver, "points": points}})
+            result = run_torch(arguments, {"sample": {"solver": solver, "points": points, "checkpoint": weights}})
             if "failed" in result:
                 sys.exit(f"sampling with torchdiffeq failed: {result['failed']}")
             theirs.append(result["seconds"])
-            ours.append(flowcl_sample(arguments, checkpoint, solver, points, options, folder)["seconds"])
+            mine = flowcl_sample(arguments, checkpoint, solver, points, options, folder)
+            ours.append(mine["seconds"])
         print_row(f"{name}, s", theirs, ours, 1)
+        print(f"  {'evaluations a sample':32} {result['evaluations']:11.1f} {mine['evaluations']:11.1f}", flush=True)
 
 
 def main():

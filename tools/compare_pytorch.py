@@ -245,7 +245,7 @@ def compare_sampling(arguments, folder):
             mine = flowcl_sample(arguments, checkpoint, solver, points, options, folder)
             ours.append(mine["seconds"])
         print_row(f"{name}, s", theirs, ours, 1)
-        print(f"  {'evaluations a sample':32} {result['evaluations']:11.1f} {mine['evaluations']:11.1f}", flush=True)
+        print(f"  {'evaluations a sample':32} {result['evaluations']:11.1f} {mine['nfe']:11.1f}", flush=True)
 
 
 def main():

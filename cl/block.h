@@ -353,13 +353,34 @@ INLINE void block_store_rows(global float *x, const float16 *tile, int columns, 
         }
 }
 
-/* tile = the rows of table (count, columns) that `index` names for each lane's row. */
-INLINE void block_gather(float16 *tile, const global float *table, const global int *index, int columns, int count,
-                         float scale, float shift, const int *at)
+/* index[lane]: a number of the lane's row; read, stored, or made: the row of a data set of `count` that belongs to
+ * the row of the batch (permute.h). */
+INLINE void block_load_index(int *index, const global int *x, const int *at)
+{
+    for (int j = 0; j < BLOCK_ROWS; j++)
+        index[j] = x[at[j]];
+}
+
+INLINE void block_store_index(global int *x, const int *index, const int *at)
+{
+    for (int j = 0; j < BLOCK_ROWS; j++)
+        x[at[j]] = index[j];
+}
+
+INLINE void block_batch_index(int *index, int count, ulong total, uint stream, ulong seed, uint step, ulong first_row,
+                              const int *at)
+{
+    for (int s = 0; s < BLOCK_VECTORS; s++)
+        vstore16(permute_samples16(step * total + first_row + at[0], vload16(s, at) - at[0], count, seed, stream), s, index);
+}
+
+/* tile = the rows of table (count, columns) that `index` names. */
+INLINE void block_gather(float16 *tile, const global float *table, const int *index, int columns, int count, float scale,
+                         float shift)
 {
     int from[BLOCK_ROWS];
     for (int j = 0; j < BLOCK_ROWS; j++)
-        from[j] = clamp(index[at[j]], 0, count - 1);
+        from[j] = clamp(index[j], 0, count - 1);
     for (int c = 0; c < columns; c++)
         for (int s = 0; s < BLOCK_VECTORS; s++) {
             float lane[16];

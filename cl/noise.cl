@@ -134,15 +134,10 @@ kernel void noise_batch_index(global int *restrict out, int batch, int count, ul
 kernel void noise_batch_index_wide(global int *restrict out, int batch, int count, ulong batch_total, uint stream,
                                    ulong seed, uint step, ulong first_row)
 {
+    const int16 further = (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const int row = 16 * get_global_id(0), rows = min(16, batch - row);
-    const ulong sample = step * batch_total + first_row + row, epoch = sample / count, place = sample - epoch * count;
-    if (place + 16 <= (ulong)count && rows == 16) {
-        const uint16 lane = (uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-        vstore16(convert_int16(permute_index16((uint)place + lane, count, seed, stream, epoch)), 0, out + row);
-        return;
-    }
-    for (int i = 0; i < rows; i++) {
-        const ulong own = (sample + i) / count;
-        out[row + i] = permute_index((uint)(sample + i - own * count), count, seed, stream, own);
-    }
+    int lane[16];
+    vstore16(permute_samples16(step * batch_total + first_row + row, further, count, seed, stream), 0, lane);
+    for (int i = 0; i < rows; i++)
+        out[row + i] = lane[i];
 }

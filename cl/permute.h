@@ -66,6 +66,22 @@ static inline uint16 permute_index16(uint16 position, uint count, ulong seed, ui
     } while (any(outside));
     return position;
 }
+
+/* The rows that samples sample + further[lane], 0 <= further <= 32, take from a data set of `count`: sample s stands at
+ * place s % count of the permutation of epoch s / count. */
+static inline int16 permute_samples16(ulong sample, int16 further, uint count, ulong seed, uint stream)
+{
+    const ulong epoch = sample / count, place = sample - epoch * count;
+    if (place + 32 < count)
+        return convert_int16(permute_index16((uint)place + convert_uint16(further), count, seed, stream, epoch));
+    int lane[16];
+    vstore16(further, 0, lane);
+    for (int j = 0; j < 16; j++) {
+        const ulong own = (sample + lane[j]) / count;
+        lane[j] = permute_index((uint)(sample + lane[j] - own * count), count, seed, stream, own);
+    }
+    return vload16(0, lane);
+}
 #endif
 
 #endif

@@ -731,7 +731,7 @@ static void permutations_are_fair(void **state)
 
 /* Noise and gathered rows in one kernel with the product that reads them; the table has as many rows as the batch, and
  * is still read by the index. */
-static void check_block_of_leaves(fcl_device *device, int rows, int columns)
+static void check_block_of_leaves(fcl_device *device, int rows, int columns, bool stores_index)
 {
     trial *t = trial_create();
     fcl_tensor *table = trial_input(t, FCL_SHAPE(rows, columns), SMOOTH, 0);
@@ -739,10 +739,13 @@ static void check_block_of_leaves(fcl_device *device, int rows, int columns)
     fcl_tensor *weight = trial_input(t, FCL_SHAPE(4, columns), SMOOTH, 0);
     fcl_tensor *noise = fcl_normal(t->graph, FCL_SHAPE(rows, columns), 3);
     fcl_tensor *time = fcl_uniform(t->graph, FCL_SHAPE(rows, 1), 4);
+    fcl_tensor *batch = fcl_batch_index(t->graph, rows, rows, 2 * rows + 1, 6); /* in two epochs */
     fcl_tensor *gathered = fcl_gather_rows(table, index, 0.5f, 0.25f);
-    fcl_tensor *point = fcl_add(fcl_mul(time, gathered), noise);
+    fcl_tensor *drawn = fcl_add(fcl_gather_rows(table, batch, 1, 0), noise);
+    fcl_tensor *point = fcl_add(fcl_mul(time, gathered), drawn);
     fcl_tensor *loss = fcl_sum_axes(fcl_square(fcl_tanh(fcl_matmul(point, weight, false, true))), 1u << 1);
     fcl_tensor *outputs[] = {fcl_output(loss), fcl_output(point), fcl_output(noise), fcl_output(time)};
+    fcl_tensor *stored = stores_index ? fcl_output(batch) : NULL;
     trial_fill(t);
     fcl_graph_random(t->graph, 0x123456789ABCDEFu, 3, 0x100000001u * 5);
     trial_evaluate(t, 0, 0, NULL, NULL);
@@ -752,14 +755,16 @@ static void check_block_of_leaves(fcl_device *device, int rows, int columns)
     assert_ok(trial_run(t));
     for (int i = 0; i < 4; i++)
         assert_true(trial_agrees(t, outputs[i], 2e-5, "a block of leaves"));
+    assert_true(!stored || trial_agrees(t, stored, 0, "a block's index"));
     trial_destroy(&t);
 }
 
 static void a_block_draws_and_gathers_its_rows(void **state)
 {
-    check_block_of_leaves(*state, trial_tiny() ? 9 : 77, 3);
+    check_block_of_leaves(*state, trial_tiny() ? 9 : 77, 3, false);
+    check_block_of_leaves(*state, trial_tiny() ? 5 : 64, 8, true);
     if (!trial_tiny())
-        check_block_of_leaves(*state, 64, 8);
+        check_block_of_leaves(*state, 300, 4, true); /* whole vectors of one epoch */
 }
 
 /* The third operand of an expression comes from the block's own rows. */

@@ -53,10 +53,12 @@ static int64_t member_rows(const fcl_tensor *node)
 
 static int64_t own_rows(const fcl_tensor *node, bool repeats)
 {
+    if (fcl_block_is_index(node))
+        return fcl_block_has_text(node, repeats) ? node->shape.dim[0] : 0;
     if (!fcl_block_has_text(node, repeats) || node->type != FCL_F32 || !narrow(node->shape))
         return 0;
     for (int k = 0; k < node->inputs; k++)
-        if (!fcl_block_reads_all(node, k) &&
+        if (!fcl_block_reads_all(node, k) && !fcl_block_is_index(node->input[k]) &&
             (!is_rows(node->input[k]->shape, node->shape.dim[0]) || !narrow(node->input[k]->shape)))
             return 0;
     return node->shape.dim[0];
@@ -137,8 +139,9 @@ static bool reads_rows_of(const blocker *b, const fcl_tensor *node, int block, i
         const fcl_tensor *input = node->input[k];
         if (step_of(b, input) != block)
             continue;
+        bool index = fcl_block_is_index(input) && input->shape.dim[0] == rows;
         if (fcl_block_reads_all(node, k) || input->op->view || fcl_block_sums(input) ||
-            !is_rows(input->shape, rows))
+            !(index || is_rows(input->shape, rows)))
             return false;
     }
     return true;
@@ -173,7 +176,7 @@ static void join_steps(blocker *b)
     for (int s = 0; s < plan->count; s++) {
         if (!(rows[s] = step_rows(plan, &plan->steps[s])))
             continue;
-        columns[s] = plan->steps[s].shape.dim[1];
+        columns[s] = plan->steps[s].shape.rank == 2 ? plan->steps[s].shape.dim[1] : 0;
         for (int first = 0; first < s; first++) {
             if (b->block[first] != first || rows[first] != rows[s] ||
                 columns[first] + columns[s] > MOST_COLUMNS || !may_join(b, s, first))

@@ -18,6 +18,9 @@ bool fcl_block_sums(const fcl_tensor *node);
 /* Floats that a work-item needs for its part of all of a block's sums. */
 int64_t fcl_block_sums_size(const fcl_step *block);
 
+/* Is the input a number of each row, which has no columns: what gather_rows and batch_index are about? */
+bool fcl_block_is_index(const fcl_tensor *input);
+
 /* Does the node read this input from memory, any of its rows, where other nodes read a row for a row? */
 bool fcl_block_reads_all(const fcl_tensor *node, int input);
 

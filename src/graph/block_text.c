@@ -138,16 +138,48 @@ static void write_ode_advance(fcl_block_writer *w, const fcl_tensor *node)
                     fcl_block_place_of(w, node->part[0]), fcl_block_place_of(w, node->part[1]));
 }
 
+/* The inner step that makes a node; -1: it comes from outside. */
+static int made_at(const fcl_block_writer *w, const fcl_tensor *node)
+{
+    for (int s = 0; s < w->block->blocks; s++)
+        if (w->block->block[s].own == node)
+            return s;
+    return -1;
+}
+
 static void write_gather(fcl_block_writer *w, const fcl_tensor *node)
 {
-    int table = fcl_generate_slot(w->g->read, &w->g->reads, fcl_node_root(node->input[0]));
-    int index = fcl_generate_slot(w->g->read, &w->g->reads, fcl_node_root(node->input[1]));
+    fcl_generated *g = w->g;
+    fcl_tensor *index = fcl_node_root(node->input[1]);
+    int table = fcl_generate_slot(g->read, &g->reads, fcl_node_root(node->input[0])),
+        made = made_at(w, index);
+    fcl_text_add(&g->body, "    {\n");
+    if (made < 0)
+        fcl_text_format(&g->body,
+                        "        int index[BLOCK_ROWS];\n"
+                        "        block_load_index(index, (const global int *)x%d, at);\n",
+                        fcl_generate_slot(g->read, &g->reads, index));
+    else
+        fcl_text_format(&g->body, "        const int *index = index%d;\n", made);
+    fcl_text_format(
+        &g->body,
+        "        block_gather(&tile[%d * BLOCK_VECTORS], x%d, index, %d, %d, %.9ef, %.9ef);\n    }\n",
+        fcl_block_place_of(w, node), table, (int)node->shape.dim[1], (int)node->input[0]->shape.dim[0],
+        (double)node->attributes.number[0], (double)node->attributes.number[1]);
+}
+
+static void write_batch_index(fcl_block_writer *w, const fcl_tensor *node)
+{
+    int made = made_at(w, node);
+    w->g->random = true;
     fcl_text_format(&w->g->body,
-                    "    block_gather(&tile[%d * BLOCK_VECTORS], x%d, (const global int *)x%d, %d, %d, "
-                    "%.9ef, %.9ef, at);\n",
-                    fcl_block_place_of(w, node), table, index, (int)node->shape.dim[1],
-                    (int)node->input[0]->shape.dim[0], (double)node->attributes.number[0],
-                    (double)node->attributes.number[1]);
+                    "    int index%d[BLOCK_ROWS];\n"
+                    "    block_batch_index(index%d, %d, %lluu, %uu, seed, step, first_row, at);\n",
+                    made, made, (int)node->attributes.count, (unsigned long long)node->attributes.total,
+                    node->attributes.stream);
+    if (node->storage)
+        fcl_text_format(&w->g->body, "    block_store_index((global int *)y%d, index%d, at);\n",
+                        fcl_generate_slot(w->g->store, &w->g->stores, (fcl_tensor *)node), made);
 }
 
 static void write_noise(fcl_block_writer *w, const fcl_tensor *node)
@@ -192,7 +224,7 @@ static const struct {
     {"sum", write_sum, is_row_sum, false},           {"gather_rows", write_gather, is_float_table, false},
     {"normal", write_noise, has_few_columns, true},  {"uniform", write_noise, has_few_columns, true},
     {"cfm_loss", write_cfm_loss, NULL, false},       {"cfm_loss_grad", write_cfm_loss_grad, NULL, false},
-    {"ode_advance", write_ode_advance, NULL, false},
+    {"ode_advance", write_ode_advance, NULL, false}, {"batch_index", write_batch_index, NULL, true},
 };
 
 static int own_text(const fcl_tensor *node)
@@ -209,10 +241,15 @@ bool fcl_block_has_text(const fcl_tensor *node, bool repeats)
     return i >= 0 && !(repeats && own_texts[i].random) && (!own_texts[i].fits || own_texts[i].fits(node));
 }
 
+bool fcl_block_is_index(const fcl_tensor *input)
+{
+    return input->type == FCL_I32 && input->shape.rank == 1;
+}
+
 bool fcl_block_reads_all(const fcl_tensor *node, int input)
 {
     return (node->op->product && input == 1 && !fcl_block_sums(node)) ||
-           strcmp(node->op->name, "gather_rows") == 0;
+           (strcmp(node->op->name, "gather_rows") == 0 && input == 0);
 }
 
 /* --- the whole --- */
@@ -242,7 +279,7 @@ static void write_loads(fcl_block_writer *w)
 static void write_store(fcl_block_writer *w, fcl_tensor *node)
 {
     int columns = (int)node->shape.dim[1];
-    if (node->storage)
+    if (node->storage && !fcl_block_is_index(node))
         fcl_text_format(&w->g->body, "    block_store%s(y%d, &tile[%d * BLOCK_VECTORS], %d, %s);\n",
                         form_of(w, columns), fcl_generate_slot(w->g->store, &w->g->stores, node),
                         fcl_block_place_of(w, node), columns, rows_of(w));

@@ -47,7 +47,7 @@ static void collect(fcl_block_writer *w)
         for (int i = 0; i < fcl_step_nodes(step); i++) {
             fcl_tensor *node = fcl_step_node(step, i);
             int columns = fcl_block_sums(node) ? fcl_block_sum_columns(node) : (int)node->shape.dim[1];
-            if (columns)
+            if (columns && !fcl_block_is_index(node))
                 add_value(w, node, columns, s, false);
             for (int k = 0; k < FCL_MAX_PARTS && node->part[k]; k++)
                 add_value(w, node->part[k], (int)node->part[k]->shape.dim[1], s, false);

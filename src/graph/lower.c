@@ -292,7 +292,9 @@ int fcl_plan_lower(fcl_plan *plan)
     for (int s = 0; s < plan->count; s++)
         if (plan->steps[s].block) {
             fcl_text_add(&l.source, fcl_kernel_text("ode.h"));
+            fcl_text_add(&l.source, fcl_kernel_text("philox.h"));
             fcl_text_add(&l.source, fcl_kernel_text("noise.h"));
+            fcl_text_add(&l.source, fcl_kernel_text("permute.h"));
             fcl_text_add(&l.source, fcl_kernel_text("block.h"));
             break;
         }

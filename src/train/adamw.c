@@ -8,27 +8,21 @@
 #include <stdlib.h>
 
 enum {
-    MOST_PARTIALS = 256, /* adamw_norm adds them up one by one */
-    LEAST_CHUNK = 1024,  /* numbers a group sums at least */
-    GPU_LANES = 64
+    MOST_PARTIALS = 256,    /* every group of adamw_update adds them up, */
+    MOST_CPU_PARTIALS = 64, /* on CPUs for as little as 512 numbers */
+    LEAST_CHUNK = 1024,     /* numbers a group sums at least */
+    LANES = 64
 };
 
 struct fcl_adamw {
-    fcl_buffer *partial, *state, *ring;
-    fcl_launch *squares, *norm, *update;
+    fcl_buffer *partial, *ring;
+    fcl_launch *squares, *update;
 };
-
-static int create_buffers(fcl_device *device, int partials, fcl_adamw *adamw)
-{
-    FCL_TRY(fcl_buffer_create(device, (size_t)partials * sizeof(float), &adamw->partial));
-    FCL_TRY(fcl_buffer_create(device, 2 * sizeof(float), &adamw->state));
-    return fcl_buffer_create(device, FCL_RING * sizeof(fcl_adamw_row), &adamw->ring);
-}
 
 static int create_squares(fcl_device *device, fcl_program *program, const fcl_adamw_buffers *buffers,
                           uint64_t count, uint64_t chunk, int partials, fcl_adamw *adamw)
 {
-    size_t lanes = fcl_device_describe(device)->type == FCL_DEVICE_CPU ? 1 : GPU_LANES;
+    size_t lanes = fcl_device_describe(device)->type == FCL_DEVICE_CPU ? 1 : LANES;
     FCL_TRY(fcl_launch_create(program, "adamw_squares", NULL, &adamw->squares));
     fcl_launch_buffer(adamw->squares, 0, buffers->gradients);
     fcl_launch_buffer(adamw->squares, 1, adamw->partial);
@@ -39,44 +33,37 @@ static int create_squares(fcl_device *device, fcl_program *program, const fcl_ad
     return FCL_OK;
 }
 
-static int create_norm(fcl_program *program, const fcl_adamw_buffers *buffers, int partials, fcl_adamw *adamw)
-{
-    FCL_TRY(fcl_launch_create(program, "adamw_norm", NULL, &adamw->norm));
-    fcl_launch_buffer(adamw->norm, 0, adamw->partial);
-    fcl_launch_int(adamw->norm, 1, partials);
-    fcl_launch_buffer(adamw->norm, 2, buffers->loss);
-    fcl_launch_buffer(adamw->norm, 4, adamw->ring);
-    fcl_launch_buffer(adamw->norm, 6, adamw->state);
-    fcl_launch_range_1d(adamw->norm, 1, 1);
-    return FCL_OK;
-}
-
-static int create_update(fcl_program *program, const fcl_adamw_buffers *buffers, uint64_t count,
+static int create_update(fcl_program *program, const fcl_adamw_buffers *buffers, uint64_t count, int partials,
                          fcl_adamw *adamw)
 {
     FCL_TRY(fcl_launch_create(program, "adamw_update", NULL, &adamw->update));
-    fcl_launch_buffer(adamw->update, 0, adamw->state);
-    fcl_launch_buffer(adamw->update, 1, buffers->gradients);
-    fcl_launch_buffer(adamw->update, 2, buffers->weights);
-    fcl_launch_buffer(adamw->update, 3, buffers->m);
-    fcl_launch_buffer(adamw->update, 4, buffers->v);
-    fcl_launch_buffer(adamw->update, 5, buffers->ema);
-    fcl_launch_range_1d(adamw->update, count / 8, 0);
+    fcl_launch_buffer(adamw->update, 0, adamw->partial);
+    fcl_launch_int(adamw->update, 1, partials);
+    fcl_launch_buffer(adamw->update, 2, buffers->loss);
+    fcl_launch_buffer(adamw->update, 4, adamw->ring);
+    fcl_launch_ulong(adamw->update, 6, count);
+    fcl_launch_buffer(adamw->update, 7, buffers->gradients);
+    fcl_launch_buffer(adamw->update, 8, buffers->weights);
+    fcl_launch_buffer(adamw->update, 9, buffers->m);
+    fcl_launch_buffer(adamw->update, 10, buffers->v);
+    fcl_launch_buffer(adamw->update, 11, buffers->ema);
+    fcl_launch_range_1d(adamw->update, count / 8, LANES);
     return FCL_OK;
 }
 
 static int create(fcl_device *device, const fcl_adamw_buffers *buffers, size_t bytes, fcl_adamw *adamw)
 {
+    bool cpu = fcl_device_describe(device)->type == FCL_DEVICE_CPU;
     uint64_t count = bytes / sizeof(float);
-    uint64_t chunk = count / MOST_PARTIALS / 8 * 8 + 8;
+    uint64_t chunk = count / (cpu ? MOST_CPU_PARTIALS : MOST_PARTIALS) / 8 * 8 + 8;
     chunk = chunk < LEAST_CHUNK ? LEAST_CHUNK : chunk;
-    int partials = (int)((count + chunk - 1) / chunk);
+    int partials = (int)((count + chunk - 1) / chunk), room = (partials + 15) / 16 * 16;
     fcl_program *program;
     FCL_TRY(fcl_device_program(device, &program));
-    FCL_TRY(create_buffers(device, partials, adamw));
+    FCL_TRY(fcl_buffer_create(device, (size_t)room * sizeof(float), &adamw->partial)); /* zeros */
+    FCL_TRY(fcl_buffer_create(device, FCL_RING * sizeof(fcl_adamw_row), &adamw->ring));
     FCL_TRY(create_squares(device, program, buffers, count, chunk, partials, adamw));
-    FCL_TRY(create_norm(program, buffers, partials, adamw));
-    return create_update(program, buffers, count, adamw);
+    return create_update(program, buffers, count, room, adamw);
 }
 
 int fcl_adamw_create(fcl_device *device, const fcl_adamw_buffers *buffers, size_t bytes, fcl_adamw **adamw)
@@ -94,10 +81,8 @@ void fcl_adamw_destroy(fcl_adamw **adamw)
     if (!dying)
         return;
     fcl_launch_destroy(&dying->squares);
-    fcl_launch_destroy(&dying->norm);
     fcl_launch_destroy(&dying->update);
     fcl_buffer_destroy(&dying->partial);
-    fcl_buffer_destroy(&dying->state);
     fcl_buffer_destroy(&dying->ring);
     free(dying);
     *adamw = NULL;
@@ -119,16 +104,15 @@ static void set_update(fcl_launch *update, const fcl_adamw_step *step)
         1 - decay,
     };
     for (int i = 0; i < (int)(sizeof values / sizeof *values); i++)
-        fcl_launch_float(update, 6 + i, (float)values[i]);
+        fcl_launch_float(update, 12 + i, (float)values[i]);
 }
 
 int fcl_adamw_enqueue(fcl_adamw *adamw, const fcl_adamw_step *step)
 {
-    fcl_launch_float(adamw->norm, 3, (float)step->clip);
-    fcl_launch_int(adamw->norm, 5, (int32_t)(step->step % FCL_RING));
+    fcl_launch_float(adamw->update, 3, (float)step->clip);
+    fcl_launch_int(adamw->update, 5, (int32_t)(step->step % FCL_RING));
     set_update(adamw->update, step);
     FCL_TRY(fcl_launch_enqueue(adamw->squares));
-    FCL_TRY(fcl_launch_enqueue(adamw->norm));
     return fcl_launch_enqueue(adamw->update);
 }
 

@@ -5,9 +5,12 @@
  *   GEMM_ROWS          1 to 8: rows of the register tile
  *   GEMM_VECTORS       1, 2 or 4: float16 vectors in each of its rows. 8 x 2 sums, 2 of B and 1 of A fit the
  *                      32 registers of AVX-512; more than ROWS * VECTORS = 24 spill
- *   GEMM_BLOCK         1 to 64: register tiles, one below the other, that share a panel
+ *   GEMM_BLOCK         1 to 256: register tiles, one below the other, that share a panel
  *   GEMM_PANELS        1 to 16: panels, side by side, that share what the second cache holds of A
  *   GEMM_DEPTH         most rows of a panel
+ *   GEMM_PARTS         1: k is cut into parts of at most DEPTH; 0: it is no longer than DEPTH
+ *   GEMM_PAST          1: results are too large for the caches to keep: they are written past them, so that
+ *                      nothing is read to be overwritten
  *   GEMM_TRANSPOSE_A   1: stored k x m
  *   GEMM_TRANSPOSE_B   1: stored n x k
  *   GEMM_SHARE_A, _B   1: one matrix for the whole batch
@@ -43,7 +46,20 @@
 #define FETCH(p) prefetch(p, 1)
 #endif
 
-/* The same for rows of a matrix, `stride` apart. */
+/* Not ordered behind other stores, until the driver's thread takes or leaves a lock: before anyone may read it. */
+#if defined(__x86_64__) || defined(__aarch64__)
+static void gemm_store_past(global float *p, float16 x)
+{
+    if (((uintptr_t)p & 63) == 0)
+        __builtin_nontemporal_store(x, (global float16 *)p);
+    else
+        vstore16(x, 0, p);
+}
+#else
+#define gemm_store_past(p, x) vstore16(x, 0, p)
+#endif
+
+/* Asks for rows of a matrix, `stride` apart. */
 static void gemm_fetch(const global float *x, int stride, int rows, int columns)
 {
     for (int r = 0; r < rows; r++)
@@ -133,7 +149,12 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
     const int first_row = get_global_id(1) * (GEMM_ROWS * GEMM_BLOCK);
     const size_t item = get_global_id(2);
     float16 panel[GEMM_DEPTH * GEMM_VECTORS];
+#if GEMM_PARTS
     float16 sums[GEMM_BLOCK][GEMM_PANELS][GEMM_ROWS][GEMM_VECTORS];
+#define BEFORE(r, w) (k0 ? sums[tile][p][r][w] : 0)
+#else
+#define BEFORE(r, w) 0
+#endif
     float16 done[GEMM_ROWS][GEMM_VECTORS];
 #if GEMM_STRIPS
     float strips[(GEMM_BLOCK + 1) * STRIP] __attribute__((aligned(64)));
@@ -194,7 +215,11 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
                         continue;
 #define real float16
 #define LOAD(p, i) (FETCH((p) + (i)), (float16)0.0f)
+#if GEMM_PAST
+#define STORE(p, i, x) ((void)(x))
+#else
 #define STORE(p, i, x) ((void)(x), FETCH_TO_WRITE((p) + (i)))
+#endif
                     real v = 0.0f;
                     GEMM_EPILOGUE
                     STORE(c, at, v);
@@ -206,7 +231,7 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
                 float16 sum[GEMM_ROWS][GEMM_VECTORS];
                 UNROLL for (int r = 0; r < GEMM_ROWS; r++) {
                     UNROLL for (int w = 0; w < GEMM_VECTORS; w++)
-                        sum[r][w] = k0 ? sums[tile][p][r][w] : 0;
+                        sum[r][w] = BEFORE(r, w);
                 }
                 for (int i = 0; i < depth; i++) {
                     UNROLL for (int r = 0; r < GEMM_ROWS; r++) {
@@ -215,7 +240,11 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
                     }
                 }
 #undef FROM_A
+#if GEMM_PARTS
                 float16(*to)[GEMM_VECTORS] = vectors ? done : sums[tile][p];
+#else
+                float16(*to)[GEMM_VECTORS] = done;
+#endif
                 UNROLL for (int r = 0; r < GEMM_ROWS; r++) {
                     UNROLL for (int w = 0; w < GEMM_VECTORS; w++)
                         to[r][w] = sum[r][w];
@@ -227,7 +256,11 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
                     if (col + 16 <= cols) {
 #define real float16
 #define LOAD(p, i) vload16(0, (p) + (i))
+#if GEMM_PAST
+#define STORE(p, i, x) gemm_store_past((p) + (i), x)
+#else
 #define STORE(p, i, x) vstore16(x, 0, (p) + (i))
+#endif
                         real v = done[q / GEMM_VECTORS][q % GEMM_VECTORS];
                         GEMM_EPILOGUE
                         STORE(c, at, v);
@@ -253,6 +286,7 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
     }
 }
 
+#undef BEFORE
 #undef GEMM_STRIPS
 #undef GEMM_PAIR
 #undef GEMM_NAME
@@ -260,6 +294,8 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
 #undef GEMM_VECTORS
 #undef GEMM_BLOCK
 #undef GEMM_DEPTH
+#undef GEMM_PARTS
+#undef GEMM_PAST
 #undef GEMM_PANELS
 #undef GEMM_TRANSPOSE_A
 #undef GEMM_TRANSPOSE_B

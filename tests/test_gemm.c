@@ -204,7 +204,46 @@ static void chosen_products(void **state)
     }
 }
 
-/* From eight panels on, the rows of an A stored k x m are copied into strips. */
+static int parts(int count, int size)
+{
+    return (count + size - 1) / size;
+}
+
+/* No work-item is larger than it must be: a core that waits for the last one idles. */
+static void work_items_are_alike(void **state)
+{
+    static const int widths[] = {3, 64, 512, 784, 785, 1000, 1024};
+    for (size_t i = 0; i < COUNT(widths) * COUNT(widths) * COUNT(widths) * 4; i++) {
+        size_t shape = i / 4;
+        fcl_gemm_problem p = {.batch = 1, .transpose_a = i & 1, .transpose_b = i & 2};
+        p.m = widths[shape % COUNT(widths)];
+        p.n = widths[shape / COUNT(widths) % COUNT(widths)];
+        p.k = widths[shape / COUNT(widths) / COUNT(widths)];
+        fcl_gemm_choice choice = fcl_gemm_choose(*state, &p);
+        int tiles = parts(p.m, choice.rows), columns = parts(p.n, 16 * choice.vectors);
+        assert_int_equal(choice.block, parts(tiles, parts(tiles, choice.block)));
+        assert_int_equal(choice.panels, parts(columns, parts(columns, choice.panels)));
+    }
+}
+
+/* Results that are written past the caches, with rows on cache lines and beside them; k in several parts; a block
+ * that private memory bounds. */
+static void large_products(void **state)
+{
+    static const int list[][3] = {{1040, 1024, 5}, {1045, 1030, 3}, {20, 35, 2500}, {2100, 40, 600}};
+    if (is_slow(*state))
+        skip();
+    for (size_t i = 0; i < COUNT(list) * 4; i++) {
+        fcl_gemm_problem p = {.m = list[i / 4][0], .n = list[i / 4][1], .k = list[i / 4][2], .batch = 1};
+        p.transpose_a = i & 1;
+        p.transpose_b = i & 2;
+        fcl_gemm_choice choice = {FCL_GEMM_TILE, .rows = 8, .vectors = 2, .block = 256, .panels = 13};
+        fcl_gemm_tile_bound(&p, &choice);
+        check_product(*state, &p, &choice);
+    }
+}
+
+/* From five panels on, the rows of an A stored k x m are copied into strips. */
 static void every_tile(void **state)
 {
     static const int tiles[][4] = {{8, 1, 3, 8},  {1, 1, 1, 1}, {2, 4, 3, 1}, {4, 2, 16, 16},
@@ -361,6 +400,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tile_products),       cmocka_unit_test(clblast_products),
         cmocka_unit_test(chosen_products),     cmocka_unit_test(every_tile),
+        cmocka_unit_test(work_items_are_alike), cmocka_unit_test(large_products),
         cmocka_unit_test(shared_operands),     cmocka_unit_test(epilogue_sees_every_element),
         cmocka_unit_test(mistakes_are_told),   cmocka_unit_test(environment_names_the_provider),
         cmocka_unit_test(clblast_is_profiled),

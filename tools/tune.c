@@ -258,6 +258,10 @@ static void print_sets(const tuning *t)
 static void print_table(const tuning *t, const char *path)
 {
     print_sets(t);
+    if (!t->done) {
+        printf("nothing to tune: every product of this model is part of a row block; the table is %s\n", path);
+        return;
+    }
     printf("%-28s %-18s %9s   %-18s %9s %7s\n", "m x n x k, transposes", "best", "GFLOP/s", "rule", "GFLOP/s",
            "gain");
     for (int i = 0; i < t->done; i++)

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,32 +53,48 @@ static void choose_tile(fcl_gemm_choice *choice, const fcl_gemm_problem *problem
         choice->vectors /= 2;
 }
 
-/* With fewer panels, rows of an A stored k x m are not worth their copy into strips (see cl/gemm.cl), and
- * these cost more than a lower block. */
-static bool narrower_first(const fcl_gemm_choice *choice, const fcl_gemm_problem *problem)
+/* The time that the work-items of one core take, in register tiles: a panel's copy is shared by the tiles of
+ * a block, what the second cache holds of A by its panels; rows of an A stored k x m are copied as well.
+ * Fewer than two work-items a core leave a core that others use no chance. The weights are measured
+ * (PERFORMANCE.md). */
+static double block_cost(const fcl_gemm_choice *choice, const fcl_gemm_problem *problem, int tiles,
+                         int columns, int cores)
 {
-    enum { STRIPS_FROM = 8, LOWEST = 8 };
-    return choice->panels > 1 &&
-           !(problem->transpose_a && choice->panels == STRIPS_FROM && choice->block > LOWEST);
+    double panel = problem->transpose_a ? 1 : problem->transpose_b ? 0.8 : 0.5;
+    double rows = problem->transpose_a ? 0.8 : 0.15;
+    double items =
+        (double)ceil_divide(tiles, choice->block) * ceil_divide(columns, choice->panels) * problem->batch;
+    double tile = 1 + panel / choice->block + rows / choice->panels;
+    return ceil(items / cores) * choice->block * choice->panels * tile * (items < 2.0 * cores ? 1.02 : 1);
 }
 
-/* The higher the block, the more a panel's copy is worth, and the more panels, the less often A is fetched
- * from the far caches; but every core needs a few work-items. */
+/* The largest of the blocks, or panels, that cut `count` into as many equal parts. */
+static bool cuts_equally(int size, int count)
+{
+    return size == ceil_divide(count, ceil_divide(count, size));
+}
+
 static void choose_block(fcl_gemm_choice *choice, const fcl_gemm_problem *problem, int cores)
 {
-    enum { ITEMS_PER_CORE = 2 };
     int columns = ceil_divide(problem->n, 16 * choice->vectors);
     int tiles = ceil_divide(problem->m, choice->rows);
-    choice->block = choice->vectors > 1 ? FCL_GEMM_MOST_BLOCK : FCL_GEMM_MOST_BLOCK / 2;
-    choice->panels = FCL_GEMM_MOST_PANELS;
-    while (choice->panels / 2 >= columns)
-        choice->panels /= 2;
-    while (choice->block / 2 >= tiles)
-        choice->block /= 2;
-    while (choice->block > 1 &&
-           (double)ceil_divide(columns, choice->panels) * ceil_divide(tiles, choice->block) * problem->batch <
-               ITEMS_PER_CORE * cores)
-        *(narrower_first(choice, problem) ? &choice->panels : &choice->block) /= 2;
+    fcl_gemm_choice best = *choice;
+    double least = INFINITY;
+    for (choice->panels = 1; choice->panels <= FCL_GEMM_MOST_PANELS && choice->panels <= columns;
+         choice->panels++) {
+        choice->block = FCL_GEMM_MOST_BLOCK;
+        fcl_gemm_tile_bound(problem, choice);
+        for (; choice->block >= 1; choice->block--) {
+            if (!cuts_equally(choice->panels, columns) || !cuts_equally(choice->block, tiles))
+                continue;
+            double cost = block_cost(choice, problem, tiles, columns, cores);
+            if (cost < least) {
+                least = cost;
+                best = *choice;
+            }
+        }
+    }
+    *choice = best;
 }
 
 fcl_gemm_choice fcl_gemm_rule(const fcl_device *device, const fcl_gemm_problem *problem)
@@ -95,7 +112,11 @@ fcl_gemm_choice fcl_gemm_choose(const fcl_device *device, const fcl_gemm_problem
 {
     const fcl_gemm_choice *tuned =
         provider_of_environment() < 0 ? fcl_tuned_find(&device->tuned, problem) : NULL;
-    return tuned ? *tuned : fcl_gemm_rule(device, problem);
+    if (!tuned)
+        return fcl_gemm_rule(device, problem);
+    fcl_gemm_choice choice = *tuned; /* maybe of a problem with a shorter k */
+    fcl_gemm_tile_bound(problem, &choice);
+    return choice;
 }
 
 struct fcl_gemm {

@@ -15,7 +15,7 @@ typedef struct fcl_gemm_problem {
     bool share_a, share_b; /* one A (or B) for the whole batch, not one each */
 } fcl_gemm_problem;
 
-enum { FCL_GEMM_MOST_BLOCK = 64, FCL_GEMM_MOST_PANELS = 16 };
+enum { FCL_GEMM_MOST_BLOCK = 256, FCL_GEMM_MOST_PANELS = 16 };
 
 typedef enum fcl_gemm_provider { FCL_GEMM_TILE, FCL_GEMM_CLBLAST } fcl_gemm_provider;
 
@@ -23,7 +23,7 @@ typedef struct fcl_gemm_choice {
     fcl_gemm_provider provider;
     int rows;    /* tile: rows of C in a register tile, 1 to 8 */
     int vectors; /* tile: float16 vectors in each of its rows: 1, 2 or 4 */
-    int block;   /* tile: register tiles that a work-item computes, one below the other, 1 to 64 */
+    int block;   /* tile: register tiles that a work-item computes, one below the other, 1 to 256 */
     int panels;  /* tile: side by side, 1 to 16 */
 } fcl_gemm_choice;
 
@@ -33,6 +33,12 @@ typedef struct fcl_gemm_choice {
 fcl_gemm_choice fcl_gemm_choose(const fcl_device *device, const fcl_gemm_problem *problem);
 
 /* --- tile kernels --- */
+
+/* Rows of a panel at most: it streams well from the second cache, where strips of an A stored k x m must fit as
+ * well, beside sums. */
+int fcl_gemm_tile_depth(const fcl_gemm_problem *problem, const fcl_gemm_choice *choice);
+/* Lowers the block to what private memory allows for this problem. */
+void fcl_gemm_tile_bound(const fcl_gemm_problem *problem, fcl_gemm_choice *choice);
 
 /* clang-format off */
 /* Appends a kernel `name`(A, B, C, extra...) for the problem's transposes and the choice's tile to `text`; m,

@@ -16,11 +16,32 @@ static void add_macro(fcl_text *text, const char *name, const char *value)
     fcl_text_add(text, "\n");
 }
 
+int fcl_gemm_tile_depth(const fcl_gemm_problem *problem, const fcl_gemm_choice *choice)
+{
+    const int panel_vectors = problem->transpose_a ? 512 : 2048;
+    return panel_vectors / choice->vectors;
+}
+
+/* Private memory lies on a driver's threads' stacks. */
+void fcl_gemm_tile_bound(const fcl_gemm_problem *problem, fcl_gemm_choice *choice)
+{
+    enum { STRIPS = 64, SUMS = 16384 /* vectors: 1 MiB */ };
+    int most = problem->transpose_a ? STRIPS : FCL_GEMM_MOST_BLOCK;
+    if (problem->k > fcl_gemm_tile_depth(problem, choice)) {
+        int sums = SUMS / (choice->panels * choice->rows * choice->vectors);
+        most = sums < most ? sums : most;
+    }
+    choice->block = choice->block < most ? choice->block : most;
+}
+
 void fcl_gemm_tile_source(fcl_text *text, const char *name, const fcl_gemm_problem *problem,
                           const fcl_gemm_choice *choice, const char *params, const char *epilogue)
 {
-    /* A panel streams well from the second cache; strips of A must fit there as well, beside sums. */
-    const int panel_vectors = problem->transpose_a ? 512 : 1024;
+    enum {
+        LARGE = 4 << 20 /* bytes: more than a second cache, and of a third one more than a step's share */
+    };
+    const int depth = fcl_gemm_tile_depth(problem, choice);
+    const double bytes = sizeof(float) * (double)problem->m * problem->n * problem->batch;
     const struct {
         const char *name;
         int value;
@@ -29,7 +50,9 @@ void fcl_gemm_tile_source(fcl_text *text, const char *name, const fcl_gemm_probl
         {"GEMM_VECTORS", choice->vectors},
         {"GEMM_BLOCK", choice->block},
         {"GEMM_PANELS", choice->panels},
-        {"GEMM_DEPTH", panel_vectors / choice->vectors},
+        {"GEMM_DEPTH", depth},
+        {"GEMM_PARTS", problem->k > depth},
+        {"GEMM_PAST", bytes >= LARGE},
         {"GEMM_TRANSPOSE_A", problem->transpose_a},
         {"GEMM_TRANSPOSE_B", problem->transpose_b},
         {"GEMM_SHARE_A", problem->share_a},

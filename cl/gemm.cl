@@ -9,6 +9,7 @@
  *   GEMM_PANELS        1 to 16: panels, side by side, that share what the second cache holds of A
  *   GEMM_DEPTH         most rows of a panel
  *   GEMM_PARTS         1: k is cut into parts of at most DEPTH; 0: it is no longer than DEPTH
+ *   GEMM_LONG          1: rows of A are so long that the first cache would not keep several until they are read
  *   GEMM_PAST          1: results are too large for the caches to keep: they are written past them, so that
  *                      nothing is read to be overwritten
  *   GEMM_TRANSPOSE_A   1: stored k x m
@@ -38,12 +39,14 @@
 #define UNROLL __attribute__((opencl_unroll_hint))
 #define ROLLED __attribute__((opencl_unroll_hint(1)))
 
-/* Asks for a line of the cache. PoCL's prefetch() does nothing. */
+/* Asks for a line, into the first cache or the second. PoCL's prefetch() does nothing. */
 #if defined(__x86_64__) || defined(__aarch64__)
 #define FETCH(p) __builtin_prefetch((const void *)(uintptr_t)(p))
+#define FETCH_FAR(p) __builtin_prefetch((const void *)(uintptr_t)(p), 0, 2)
 #define FETCH_TO_WRITE(p) __builtin_prefetch((const void *)(uintptr_t)(p), 1)
 #else
 #define FETCH(p) prefetch(p, 1)
+#define FETCH_FAR(p) prefetch(p, 1)
 #endif
 
 /* Not ordered behind other stores, until the driver's thread takes or leaves a lock: before anyone may read it. */
@@ -129,11 +132,9 @@ static void gemm_copy_strips(float *strip, int size, int height, int count, cons
     for (int i = 0; i < depth && left < 2 * width; i++)
         for (int r = 0; r < width; r++)
             strip[r / height * size + i * height + r % height] = a[(size_t)i * m + min(r, left - 1)];
-    for (int i = 0; i < depth && left >= 2 * width; i++) {
-        FETCH(a + (size_t)i * m + width);
+    for (int i = 0; i < depth && left >= 2 * width; i++)
         UNROLL for (int r = 0; r < width; r++) strip[r / height * size + i * height + r % height] =
             a[(size_t)i * m + r];
-    }
 }
 
 #endif
@@ -201,9 +202,6 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
                     const size_t row = min(top + r, rows - 1);
                     from[r] = a + (GEMM_TRANSPOSE_A ? (size_t)k0 * rows + row : row * k + k0);
                 }
-                if (!GEMM_TRANSPOSE_A && p == 0)
-                    gemm_fetch(from[0] + (size_t)GEMM_ROWS * k, k, min(GEMM_ROWS, rows - top - GEMM_ROWS),
-                               depth);
 #define FROM_A(r, i) from[r][GEMM_TRANSPOSE_A ? (size_t)(i) * rows : (size_t)(i)]
 #endif
 #ifdef FETCH_TO_WRITE /* the epilogue, whose loads and stores only ask: the compiler drops the rest */
@@ -233,13 +231,31 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
                     UNROLL for (int w = 0; w < GEMM_VECTORS; w++)
                         sum[r][w] = BEFORE(r, w);
                 }
+                /* What is next of A, a line now and then: hundreds at once would wait for each other. With any panel
+                 * but the first it asks for what it has: cheaper than a second loop. */
+#if GEMM_STRIPS
+                const bool asks = p == 0 && tile % GEMM_PAIR == 0;
+                const global float *next = asks ? a + (size_t)k0 * rows + top + GEMM_PAIR * GEMM_ROWS : b;
+                const size_t stride = asks ? rows : 0;
+#define ASK(i) FETCH(next + (i) * stride)
+#elif GEMM_TRANSPOSE_A
+#define ASK(i)
+#else
+                const global float *next = from[0] + (p == 0 ? (size_t)GEMM_ROWS * k : 0);
+                const size_t stride = p == 0 ? k : 0;
+#define ASK_AT(i) (next + ((i) / 2 % GEMM_ROWS) * stride + (i) / (2 * GEMM_ROWS) * 16)
+#define ASK(i) (GEMM_LONG ? FETCH_FAR(ASK_AT(i)) : FETCH(ASK_AT(i)))
+#endif
                 for (int i = 0; i < depth; i++) {
+                    ASK(i);
                     UNROLL for (int r = 0; r < GEMM_ROWS; r++) {
                         UNROLL for (int w = 0; w < GEMM_VECTORS; w++)
                             sum[r][w] += FROM_A(r, i) * panel[i * GEMM_VECTORS + w];
                     }
                 }
 #undef FROM_A
+#undef ASK
+#undef ASK_AT
 #if GEMM_PARTS
                 float16(*to)[GEMM_VECTORS] = vectors ? done : sums[tile][p];
 #else
@@ -296,6 +312,7 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
 #undef GEMM_DEPTH
 #undef GEMM_PARTS
 #undef GEMM_PAST
+#undef GEMM_LONG
 #undef GEMM_PANELS
 #undef GEMM_TRANSPOSE_A
 #undef GEMM_TRANSPOSE_B

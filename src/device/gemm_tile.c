@@ -52,6 +52,7 @@ void fcl_gemm_tile_source(fcl_text *text, const char *name, const fcl_gemm_probl
         {"GEMM_PANELS", choice->panels},
         {"GEMM_DEPTH", depth},
         {"GEMM_PARTS", problem->k > depth},
+        {"GEMM_LONG", problem->k > 512},
         {"GEMM_PAST", bytes >= LARGE},
         {"GEMM_TRANSPOSE_A", problem->transpose_a},
         {"GEMM_TRANSPOSE_B", problem->transpose_b},

@@ -15,6 +15,8 @@
  *   GEMM_TRANSPOSE_A   1: stored k x m
  *   GEMM_TRANSPOSE_B   1: stored n x k
  *   GEMM_SHARE_A, _B   1: one matrix for the whole batch
+ *   GEMM_ROW_SUMS      1: GEMM_TO_ROW_SUMS, a parameter, takes the sums of op(A)'s rows, where A is copied into
+ *                      strips
  *   GEMM_PARAMS        further parameters of the kernel, each after a comma
  *   GEMM_EPILOGUE      statements that run on each finished `v` (see src/device/gemm.h)
  *
@@ -124,17 +126,29 @@ static void gemm_turn_panel(float16 *panel, int stride, const global float *b, i
 }
 
 /* strip[i * height + r] = column r of row i of a, which is stored (depth, m), for `count` strips, side by
- * side in a and `size` apart in memory. Of the columns `left` exist. */
+ * side in a and `size` apart in memory. Of the columns `left` exist. sums[r] += the sum of column r. */
 static void gemm_copy_strips(float *strip, int size, int height, int count, const global float *a, int depth,
-                             int m, int left)
+                             int m, int left, float *sums)
 {
     const int width = height * count;
-    for (int i = 0; i < depth && left < 2 * width; i++)
-        for (int r = 0; r < width; r++)
-            strip[r / height * size + i * height + r % height] = a[(size_t)i * m + min(r, left - 1)];
-    for (int i = 0; i < depth && left >= 2 * width; i++)
-        UNROLL for (int r = 0; r < width; r++) strip[r / height * size + i * height + r % height] =
-            a[(size_t)i * m + r];
+    float sum[16];
+    UNROLL for (int r = 0; r < width; r++)
+        sum[r] = 0;
+    for (int i = 0; i < depth && left < width; i++)
+        for (int r = 0; r < width; r++) {
+            const float x = a[(size_t)i * m + min(r, left - 1)];
+            strip[r / height * size + i * height + r % height] = x;
+            sum[r] += x;
+        }
+    for (int i = 0; i < depth && left >= width; i++) {
+        UNROLL for (int r = 0; r < width; r++) {
+            const float x = a[(size_t)i * m + r];
+            strip[r / height * size + i * height + r % height] = x;
+            sum[r] += x;
+        }
+    }
+    for (int r = 0; r < width && sums; r++)
+        sums[r] += sum[r];
 }
 
 #endif
@@ -157,6 +171,13 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
 #define BEFORE(r, w) 0
 #endif
     float16 done[GEMM_ROWS][GEMM_VECTORS];
+#if GEMM_ROW_SUMS
+    float row_sums[(GEMM_BLOCK + 1) * GEMM_ROWS];
+    for (int i = 0; i < (GEMM_BLOCK + 1) * GEMM_ROWS; i++)
+        row_sums[i] = 0;
+#else
+    float *const row_sums = 0;
+#endif
 #if GEMM_STRIPS
     float strips[(GEMM_BLOCK + 1) * STRIP] __attribute__((aligned(64)));
 #endif
@@ -193,7 +214,8 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
 #if GEMM_STRIPS
                 if (p == 0 && tile % GEMM_PAIR == 0)
                     gemm_copy_strips(strips + tile * STRIP, STRIP, GEMM_ROWS, GEMM_PAIR,
-                                     a + (size_t)k0 * rows + top, depth, rows, rows - top);
+                                     a + (size_t)k0 * rows + top, depth, rows, rows - top,
+                                     row_sums ? row_sums + tile * GEMM_ROWS : 0);
                 const float *strip = strips + tile * STRIP;
 #define FROM_A(r, i) strip[(i) * GEMM_ROWS + (r)]
 #else
@@ -225,6 +247,10 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
 #undef LOAD
 #undef STORE
                 }
+#endif
+#if GEMM_ROW_SUMS
+                for (int r = 0; r < min(GEMM_ROWS, rows - top) && first_col + p == 0 && k0 + depth == k; r++)
+                    GEMM_TO_ROW_SUMS[top + r] = row_sums[tile * GEMM_ROWS + r];
 #endif
                 float16 sum[GEMM_ROWS][GEMM_VECTORS];
                 UNROLL for (int r = 0; r < GEMM_ROWS; r++) {
@@ -320,3 +346,5 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
 #undef GEMM_SHARE_B
 #undef GEMM_PARAMS
 #undef GEMM_EPILOGUE
+#undef GEMM_ROW_SUMS
+#undef GEMM_TO_ROW_SUMS

@@ -304,11 +304,11 @@ static void epilogue_sees_every_element(void **state)
     fcl_text text = {0};
     fcl_program *program;
     fcl_launch *launch;
-    fcl_gemm_tile_source(&text, "first", &p, &choice, NULL, NULL);
+    fcl_gemm_tile_source(&text, "first", &p, &choice, NULL, NULL, NULL);
     fcl_gemm_tile_source(
         &text, "second", &p, &choice,
         ", const global float *restrict bias,\nconst global float *restrict old, float factor",
-        "{ real t = fmax(v, 0.0f);\nv = t * factor + LOAD(bias, col); }\nv += LOAD(old, at);");
+        "{ real t = fmax(v, 0.0f);\nv = t * factor + LOAD(bias, col); }\nv += LOAD(old, at);", NULL);
     assert_ok(fcl_program_build(device, "epilogue", text.data, NULL, &program));
     assert_ok(fcl_launch_create(program, "second", NULL, &launch));
     fcl_gemm_tile_launch(launch, &p, &choice, x.a_buffer, x.b_buffer, x.c_buffer);
@@ -323,6 +323,42 @@ static void epilogue_sees_every_element(void **state)
     fcl_buffer_destroy(&bias_buffer);
     fcl_buffer_destroy(&old);
     unmake(&x);
+}
+
+/* What a bias's gradient is beside a weight's: k in two parts, rows that end inside a tile. */
+static void rows_are_summed(void **state)
+{
+    fcl_device *device = *state;
+    fcl_gemm_problem p = {.m = 37, .n = 83, .k = is_slow(device) ? 21 : 600, .batch = 1, .transpose_a = true};
+    fcl_gemm_choice choice = {FCL_GEMM_TILE, .rows = 8, .vectors = 1, .block = 3, .panels = 5};
+    for (choice.rows = 5; choice.rows <= 8; choice.rows += 3) {
+        assert_true(fcl_gemm_tile_sums_rows(&p, &choice));
+        matrices x = make(device, &p);
+        fcl_buffer *sums = upload(device, x.c, (size_t)p.m);
+        float found[37];
+        fcl_text text = {0};
+        fcl_program *program;
+        fcl_launch *launch;
+        fcl_gemm_tile_source(&text, "summing", &p, &choice, ", global float *y0", NULL, "y0");
+        assert_ok(fcl_program_build(device, "row sums", text.data, NULL, &program));
+        assert_ok(fcl_launch_create(program, "summing", NULL, &launch));
+        fcl_gemm_tile_launch(launch, &p, &choice, x.a_buffer, x.b_buffer, x.c_buffer);
+        fcl_launch_buffer(launch, FCL_GEMM_TILE_ARGUMENTS, sums);
+        assert_ok(fcl_launch_enqueue(launch));
+        compare(&p, &choice, &x, plain);
+        assert_ok(fcl_buffer_read(sums, 0, sizeof found, found));
+        for (int row = 0; row < p.m; row++) {
+            double sum = 0;
+            for (int i = 0; i < p.k; i++)
+                sum += (double)x.a[i * p.m + row];
+            assert_true(fabs((double)found[row] - sum) <= 1e-6 * p.k);
+        }
+        fcl_launch_destroy(&launch);
+        fcl_program_destroy(&program);
+        fcl_text_free(&text);
+        fcl_buffer_destroy(&sums);
+        unmake(&x);
+    }
 }
 
 static void mistakes_are_told(void **state)
@@ -401,6 +437,7 @@ int main(void)
         cmocka_unit_test(tile_products),       cmocka_unit_test(clblast_products),
         cmocka_unit_test(chosen_products),     cmocka_unit_test(every_tile),
         cmocka_unit_test(work_items_are_alike), cmocka_unit_test(large_products),
+        cmocka_unit_test(rows_are_summed),
         cmocka_unit_test(shared_operands),     cmocka_unit_test(epilogue_sees_every_element),
         cmocka_unit_test(mistakes_are_told),   cmocka_unit_test(environment_names_the_provider),
         cmocka_unit_test(clblast_is_profiled),

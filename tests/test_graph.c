@@ -823,6 +823,28 @@ static void a_block_sums_over_its_rows(void **state)
     check_block_of_sums(*state, trial_int(1, 100), trial_int(1, 128), trial_int(1, 128));
 }
 
+/* Beyond a block's widths the sum joins the product that reads the same rows; not where the product needs the sum. */
+static void a_product_sums_the_rows_it_reads(void **state)
+{
+    int rows = trial_tiny() ? 9 : 300, out = trial_tiny() ? 12 : 150, in = trial_tiny() ? 130 : 600;
+    trial *t = trial_create();
+    fcl_tensor *y = trial_input(t, FCL_SHAPE(rows, out), SMOOTH, 0);
+    fcl_tensor *x = trial_input(t, FCL_SHAPE(rows, in), SMOOTH, 0);
+    fcl_tensor *sum = fcl_sum_axes(y, 1u << 0);
+    fcl_tensor *needed = fcl_sum_axes(x, 1u << 0);
+    fcl_tensor *outputs[] = {fcl_output(sum), fcl_output(fcl_matmul(y, x, true, false)),
+                             fcl_output(fcl_matmul(x, fcl_mul(x, needed), true, false))};
+    trial_fill(t);
+    trial_evaluate(t, 0, 0, NULL, NULL);
+    assert_ok(fcl_graph_compile(t->graph, *state, NULL));
+    if (fcl_row_group(*state) == 1)
+        assert_int_equal(fcl_graph_describe(t->graph).launches, 4);
+    assert_ok(trial_run(t));
+    for (int i = 0; i < 3; i++)
+        assert_true(trial_agrees(t, outputs[i], 2e-5, "a product that sums"));
+    trial_destroy(&t);
+}
+
 /* --- adaptive steps: x' = rate x, each sample with a rate of its own --- */
 
 enum { SAMPLES = 5, WIDTH = 3 };
@@ -949,6 +971,7 @@ int main(void)
         cmocka_unit_test(a_block_draws_and_gathers_its_rows),
         cmocka_unit_test(a_block_chooses_between_its_rows),
         cmocka_unit_test(a_block_sums_over_its_rows),
+        cmocka_unit_test(a_product_sums_the_rows_it_reads),
         cmocka_unit_test(every_sample_has_its_own_step),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);

@@ -155,7 +155,7 @@ static int create_tile(fcl_device *device, const fcl_gemm_problem *problem, cons
                        fcl_gemm *gemm)
 {
     fcl_text text = {0};
-    fcl_gemm_tile_source(&text, "gemm", problem, choice, "", beta == 1 ? "v += LOAD(c, at);" : "");
+    fcl_gemm_tile_source(&text, "gemm", problem, choice, "", beta == 1 ? "v += LOAD(c, at);" : "", NULL);
     int status = fcl_program_build(device, "matrix product", text.data, NULL, &gemm->program);
     fcl_text_free(&text);
     FCL_TRY(status);

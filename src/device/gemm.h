@@ -37,6 +37,8 @@ fcl_gemm_choice fcl_gemm_choose(const fcl_device *device, const fcl_gemm_problem
 /* Rows of a panel at most: it streams well from the second cache, where strips of an A stored k x m must fit as
  * well, beside sums. */
 int fcl_gemm_tile_depth(const fcl_gemm_problem *problem, const fcl_gemm_choice *choice);
+/* Whether its kernel can sum op(A)'s rows: where it copies them. */
+bool fcl_gemm_tile_sums_rows(const fcl_gemm_problem *problem, const fcl_gemm_choice *choice);
 /* Lowers the block to what private memory allows for this problem. */
 void fcl_gemm_tile_bound(const fcl_gemm_problem *problem, fcl_gemm_choice *choice);
 
@@ -53,10 +55,12 @@ void fcl_gemm_tile_bound(const fcl_gemm_problem *problem, fcl_gemm_choice *choic
  *     STORE(p, i, x)    writes one
  * No preprocessor lines, and no comment to the end of a line. Nothing but v, LOAD and STORE may have an effect:
  * the statements also run ahead of the sums, where these only ask for memory. Extra buffers must not overlap C.
+ * `row_sums` names a parameter, a buffer of m floats that takes the sums of op(A)'s rows.
  * NULL or "": none. */
 /* clang-format on */
 void fcl_gemm_tile_source(fcl_text *text, const char *name, const fcl_gemm_problem *problem,
-                          const fcl_gemm_choice *choice, const char *params, const char *epilogue);
+                          const fcl_gemm_choice *choice, const char *params, const char *epilogue,
+                          const char *row_sums);
 
 /* Sets the arguments 0 .. FCL_GEMM_TILE_ARGUMENTS-1 and the range of a launch of such a kernel; extra
  * arguments follow from that index on. */

@@ -22,6 +22,13 @@ int fcl_gemm_tile_depth(const fcl_gemm_problem *problem, const fcl_gemm_choice *
     return panel_vectors / choice->vectors;
 }
 
+bool fcl_gemm_tile_sums_rows(const fcl_gemm_problem *problem, const fcl_gemm_choice *choice)
+{
+    enum { STRIPS_FROM = 5 /* panels, as in cl/gemm.cl */ };
+    return choice->provider == FCL_GEMM_TILE && problem->transpose_a && problem->batch == 1 &&
+           choice->panels >= STRIPS_FROM;
+}
+
 /* Private memory lies on a driver's threads' stacks. */
 void fcl_gemm_tile_bound(const fcl_gemm_problem *problem, fcl_gemm_choice *choice)
 {
@@ -35,7 +42,8 @@ void fcl_gemm_tile_bound(const fcl_gemm_problem *problem, fcl_gemm_choice *choic
 }
 
 void fcl_gemm_tile_source(fcl_text *text, const char *name, const fcl_gemm_problem *problem,
-                          const fcl_gemm_choice *choice, const char *params, const char *epilogue)
+                          const fcl_gemm_choice *choice, const char *params, const char *epilogue,
+                          const char *row_sums)
 {
     enum {
         LARGE = 4 << 20 /* bytes: more than a second cache, and of a third one more than a step's share */
@@ -58,6 +66,7 @@ void fcl_gemm_tile_source(fcl_text *text, const char *name, const fcl_gemm_probl
         {"GEMM_TRANSPOSE_B", problem->transpose_b},
         {"GEMM_SHARE_A", problem->share_a},
         {"GEMM_SHARE_B", problem->share_b},
+        {"GEMM_ROW_SUMS", row_sums && row_sums[0]},
     };
     assert(choice->provider == FCL_GEMM_TILE && choice->rows > 0 && choice->vectors > 0 && choice->block > 0);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
@@ -65,6 +74,7 @@ void fcl_gemm_tile_source(fcl_text *text, const char *name, const fcl_gemm_probl
     add_macro(text, "GEMM_NAME", name);
     add_macro(text, "GEMM_PARAMS", params ? params : "");
     add_macro(text, "GEMM_EPILOGUE", epilogue ? epilogue : "");
+    add_macro(text, "GEMM_TO_ROW_SUMS", row_sums ? row_sums : "");
     fcl_text_format(text, "#line 1 \"cl/gemm.cl\"\n%s", fcl_kernel_text("gemm.cl"));
 }
 

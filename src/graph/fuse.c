@@ -64,7 +64,7 @@ static bool is_literal(const fcl_tensor *node)
 
 int fcl_step_nodes(const fcl_step *step)
 {
-    int nodes = step->members + (step->product != NULL) + (step->own != NULL);
+    int nodes = step->members + (step->product != NULL) + (step->own != NULL) + (step->row_sum != NULL);
     for (int i = 0; i < step->blocks; i++)
         nodes += fcl_step_nodes(&step->block[i]);
     return nodes;
@@ -80,9 +80,9 @@ fcl_tensor *fcl_step_node(const fcl_step *step, int index)
     }
     if (step->own)
         return step->own;
-    if (step->product)
-        return index == 0 ? step->product : step->member[index - 1];
-    return step->member[index];
+    if (step->product && index-- == 0)
+        return step->product;
+    return index < step->members ? step->member[index] : step->row_sum;
 }
 
 /* Does step `from` need a result of step `on`, directly or through others? `except` is not walked through. */
@@ -309,4 +309,47 @@ void fcl_plan_fuse(fcl_plan *plan)
     fcl_plan_order(plan, f.steps, f.count);
     free(f.steps);
     free(f.mark);
+}
+
+/* --- sums of rows --- */
+
+static bool may_take_sum(fuser *f, const fcl_step *step, const fcl_tensor *sum)
+{
+    const fcl_tensor *product = step->product;
+    if (!product || step->row_sum || product->shape.rank != 2 || product->input[0] != sum->input[0])
+        return false;
+    fcl_gemm_problem problem = fcl_matmul_problem(product);
+    if (!fcl_gemm_tile_sums_rows(&problem, &step->choice))
+        return false;
+    for (int i = 0; i < fcl_step_nodes(step); i++)
+        if (leads_back(f, fcl_step_node(step, i), sum->step))
+            return false;
+    return true;
+}
+
+static bool sums_rows(const fcl_tensor *node)
+{
+    return node && strcmp(node->op->name, "sum") == 0 && node->input[0]->shape.rank == 2 &&
+           node->attributes.axes == 1u << 0;
+}
+
+void fcl_plan_join_sums(fcl_plan *plan)
+{
+    fuser f = {.plan = plan, .steps = plan->steps, .count = plan->count};
+    f.mark = fcl_zalloc(((size_t)plan->count + 1) * sizeof *f.mark);
+    for (int s = 0; s < plan->count; s++) {
+        fcl_tensor *sum = plan->steps[s].own;
+        for (int p = 0; p < plan->count && sums_rows(sum) && sum->step == s; p++) {
+            if (!may_take_sum(&f, &plan->steps[p], sum))
+                continue;
+            plan->steps[p].row_sum = sum;
+            plan->steps[s] = (fcl_step){0};
+            sum->step = p;
+        }
+    }
+    free(f.mark);
+    fcl_step *steps = plan->steps;
+    plan->steps = NULL;
+    fcl_plan_order(plan, steps, plan->count);
+    free(steps);
 }

@@ -203,6 +203,7 @@ void fcl_generate(const fcl_step *step, const fcl_device *device, fcl_generated 
         fcl_text_add(&g->body, "{\n        const int i = (int)at;\n        const real product = v;\n");
         add_store(g, step->product, "product");
     }
+    g->row_sum = step->row_sum ? fcl_generate_slot(g->store, &g->stores, step->row_sum) : -1;
     chain context = {step, g};
     for (int m = 0; m < step->members; m++)
         fcl_generate_member(g, step->member[m], m, add_operand, &context);

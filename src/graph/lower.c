@@ -88,8 +88,11 @@ static void kernel_text(fcl_text *text, const fcl_plan *plan, const fcl_step *st
         fcl_block_kernel(text, name, g, plan->table_index >= 0);
     } else if (step->product) {
         fcl_gemm_problem problem = problem_of(step);
+        char row_sums[16] = "";
+        if (g->row_sum >= 0)
+            snprintf(row_sums, sizeof row_sums, "y%d", g->row_sum);
         fcl_gemm_tile_source(text, name, &problem, &step->choice, g->params.data,
-                             step->members ? g->body.data : "");
+                             step->members ? g->body.data : "", row_sums);
     } else {
         fcl_generate_kernel(text, name, g, fcl_shape_size(step->shape));
     }

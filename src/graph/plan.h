@@ -15,6 +15,7 @@ enum { FCL_MAX_MEMBERS = 32, FCL_MAX_ARGUMENTS = 128 }; /* of a fused step: boun
 typedef struct fcl_step {
     fcl_tensor *product;
     fcl_gemm_choice choice;
+    fcl_tensor *row_sum; /* of a product a' b: the sum of a's rows, as a bias's gradient is beside a weight's */
     fcl_tensor *own;
     fcl_tensor **member; /* elementwise nodes, inputs before users */
     int members;
@@ -81,6 +82,8 @@ void fcl_plan_destroy(fcl_plan **plan);
 
 /* fuse.c: marks what is needed and groups it into plan->steps, in the order of running. */
 void fcl_plan_fuse(fcl_plan *plan);
+/* After blocks: sums over rows join the products a' b of the same a, which read it anyway. */
+void fcl_plan_join_sums(fcl_plan *plan);
 /* Takes over `steps`, in an order in which each stands behind what it needs; renumbers the nodes' steps. */
 void fcl_plan_order(fcl_plan *plan, const fcl_step *steps, int count);
 
@@ -98,6 +101,7 @@ typedef struct fcl_generated {
     fcl_tensor *read[FCL_MAX_ARGUMENTS], *store[FCL_MAX_ARGUMENTS], *scalar[FCL_MAX_ARGUMENTS];
     int reads, stores, scalars;
     fcl_tensor *result; /* in an epilogue: what the product itself stores */
+    int row_sum;        /* of a product: which of `store` its row_sum is; -1: it has none */
     int vector;         /* elements a work-item takes */
     int64_t run;        /* elements over which rows and columns run on: a vector never crosses its end */
     bool own_pace;      /* of a block: each row has its own number of repetitions */

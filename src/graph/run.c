@@ -27,6 +27,8 @@ int fcl_graph_compile(fcl_graph *graph, fcl_device *device, const fcl_graph_opti
     fcl_plan_fuse(plan);
     if (!plan->options.no_fusion && fcl_row_group(device) == 1)
         fcl_plan_block(plan);
+    if (!plan->options.no_fusion)
+        fcl_plan_join_sums(plan);
     FCL_TRY(fcl_plan_memory(plan));
     FCL_TRY(fcl_plan_lower(plan));
     return fill_inputs(graph);

@@ -178,7 +178,7 @@ def flowcl_sample(arguments, checkpoint, solver, points, options, folder):
     command = [arguments.flowcl, "sample", checkpoint, "--n", str(points), "--solver", solver, *options, "--json",
                "--out", os.path.join(folder, "samples.npy")]
     result = run_flowcl(command)
-    return result | {"seconds": json.loads(result["output"])["seconds"]}
+    return result | json.loads(result["output"])
 
 
 # --- the comparison ---
@@ -253,6 +253,8 @@ def main():
     parser.add_argument("--flowcl", default="build/tools/flowcl", help="the program (default %(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of PyTorch (default: the cores)")
     parser.add_argument("--repeats", type=int, default=5, help="measurements of each (default %(default)s)")
+    parser.add_argument("--part", choices=("all", "training", "start", "sampling"), default="all",
+                        help="what to compare (default %(default)s)")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -262,11 +264,13 @@ def main():
     version = subprocess.check_output([sys.executable, "-c", "import torch; print(torch.__version__)"], text=True)
     print(f"PyTorch {version.strip()}, {arguments.threads} threads; medians of {arguments.repeats}\n")
     print(f"{'':34} {'PyTorch':>11} {'flowcl':>11} {'ratio':>9}")
-    for row in LADDER:
+    for row in LADDER if arguments.part in ("all", "training") else []:
         compare_training(arguments, row)
-    compare_startup(arguments)
-    with tempfile.TemporaryDirectory() as folder:
-        compare_sampling(arguments, folder)
+    if arguments.part in ("all", "start"):
+        compare_startup(arguments)
+    if arguments.part in ("all", "sampling"):
+        with tempfile.TemporaryDirectory() as folder:
+            compare_sampling(arguments, folder)
 
 
 if __name__ == "__main__":

@@ -353,7 +353,7 @@ static void control_step(double *s, double norm, double order)
     bool accepted = norm <= 1;
     double factor = 0.2;
     if (isfinite(norm))
-        factor = 0.9 * pow(fmax(norm, 1e-6), -0.7 / order) * pow(fmax(s[FCL_ODE_ERROR], 1e-4), 0.4 / order);
+        factor = 0.9 * pow(fmax(norm, 1e-6), -0.85 / order) * pow(fmax(s[FCL_ODE_ERROR], 1e-4), 0.2 / order);
     factor = fmin(fmax(factor, 0.2), accepted ? 5 : 0.9);
     bool last = accepted && s[FCL_ODE_H] == s[FCL_ODE_T_END] - s[FCL_ODE_T];
     if (accepted) {

@@ -217,7 +217,7 @@ FCL_API fcl_tensor *fcl_ode_stage(fcl_tensor *x, fcl_tensor *h, int count, fcl_t
  * error norm = rms over D of error / (atol + rtol max(|x|, |x_new|)); accepted where it is <= 1 (a NaN counts as
  * rejected). An accepted sample takes x_new, t + h and, as the next first slope, k_last; a rejected one keeps
  * x and k_first and shrinks h. The next h is h times
- *     clamp(0.9 norm^(-0.7/order) previous^(0.4/order), 0.2, 5),   at most 0.9 after a rejection,
+ *     clamp(0.9 norm^(-0.85/order) previous^(0.2/order), 0.2, 5),   at most 0.9 after a rejection,
  * 0.2 where the norm is NaN or infinite, and reaches t_end where it comes within 1 % of it: the last step ends on
  * t_end exactly. The first h must not pass t_end. A finished or stuck sample has h = 0 and stays as it is; it is
  * stuck when |h| falls below 4.8e-7 max(|t|, |t_end|). */

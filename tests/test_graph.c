@@ -851,7 +851,7 @@ enum { SAMPLES = 5, WIDTH = 3 };
 
 typedef struct solve {
     trial *t;
-    fcl_tensor *x, *k, *state, *rate;
+    fcl_tensor *x, *k, *state, *rate, *unit, *sum;
     fcl_ode_next next;
 } solve;
 
@@ -873,6 +873,8 @@ static solve make_solve(void)
         fcl_ode_stage(zero, h, 4, k, (const double[]){-5 / 72.0, 1 / 12.0, 1 / 9.0, -1 / 8.0});
     fcl_ode_control control = {.rtol = 1e-4f, .atol = 1e-4f, .order = 3};
     s.next = fcl_ode_advance(&control, s.x, x_new, error, s.k, k[3], s.state);
+    s.unit = trial_input(s.t, FCL_SHAPE(WIDTH, WIDTH), PREPARED, 0);
+    s.sum = fcl_output(fcl_sum_axes(fcl_matmul(s.next.x, s.unit, false, true), 1u << 0)); /* in no block */
     fcl_assign(s.x, s.next.x);
     fcl_assign(s.k, s.next.k_first);
     fcl_assign(s.state, s.next.state);
@@ -884,6 +886,8 @@ static const double rates[SAMPLES] = {-1, -8, 2, 0.125, -2};
 /* Sample 4 runs backward from 1 to 0. */
 static void start(solve *s)
 {
+    for (int k = 0; k < WIDTH; k++)
+        trial_leaf_of(s->t, s->unit)->value[k * WIDTH + k] = 1;
     for (int i = 0; i < SAMPLES; i++) {
         double *state = trial_leaf_of(s->t, s->state)->value + i * FCL_ODE_STATE;
         bool back = i == 4;
@@ -916,7 +920,7 @@ static void reference_steps(solve *s, int steps)
 static void every_sample_has_its_own_step(void **state)
 {
     enum { STEPS = 80 };
-    float x[SAMPLES * WIDTH], end[SAMPLES * FCL_ODE_STATE];
+    float x[SAMPLES * WIDTH], end[SAMPLES * FCL_ODE_STATE], sum[WIDTH];
     solve s = make_solve();
     start(&s);
     assert_ok(fcl_graph_compile(s.t->graph, *state, NULL));
@@ -939,6 +943,13 @@ static void every_sample_has_its_own_step(void **state)
             assert_near(x[i * WIDTH + k], trial_leaf_of(s.t, s.x)->value[i * WIDTH + k],
                         1e-3 * (k + 1) * fmax(exact, 1));
         }
+    }
+    assert_ok(fcl_tensor_read(s.sum, sum));
+    for (int k = 0; k < WIDTH; k++) {
+        double of = 0;
+        for (int i = 0; i < SAMPLES; i++)
+            of += (double)x[i * WIDTH + k];
+        assert_near(sum[k], of, 1e-5 * of);
     }
     assert_true(end[1 * FCL_ODE_STATE + FCL_ODE_ACCEPTED] > 2 * end[3 * FCL_ODE_STATE + FCL_ODE_ACCEPTED]);
     trial_destroy(&s.t);

@@ -164,6 +164,15 @@ static bool may_join(blocker *b, int s, int block)
     return true;
 }
 
+/* Where rows take more or fewer repetitions, no work-item knows which of them it has summed. */
+static bool rows_have_own_pace(const fcl_plan *plan)
+{
+    for (int s = 0; s < plan->count; s++)
+        if (plan->steps[s].own && strcmp(plan->steps[s].own->op->name, "ode_advance") == 0)
+            return true;
+    return false;
+}
+
 /* Puts each step that can into the earliest block of as many rows: so a forward pass gathers its backward
  * pass. */
 static void join_steps(blocker *b)
@@ -173,8 +182,9 @@ static void join_steps(blocker *b)
     int64_t *columns = fcl_zalloc(((size_t)plan->count + 1) * sizeof *columns);
     for (int s = 0; s < plan->count; s++)
         b->block[s] = s;
+    bool may_sum = !rows_have_own_pace(plan);
     for (int s = 0; s < plan->count; s++) {
-        if (!(rows[s] = step_rows(plan, &plan->steps[s])))
+        if ((!may_sum && summing(&plan->steps[s])) || !(rows[s] = step_rows(plan, &plan->steps[s])))
             continue;
         columns[s] = plan->steps[s].shape.rank == 2 ? plan->steps[s].shape.dim[1] : 0;
         for (int first = 0; first < s; first++) {

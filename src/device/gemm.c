@@ -53,19 +53,20 @@ static void choose_tile(fcl_gemm_choice *choice, const fcl_gemm_problem *problem
         choice->vectors /= 2;
 }
 
-/* The time that the work-items of one core take, in register tiles: a panel's copy is shared by the tiles of
- * a block, what the second cache holds of A by its panels; rows of an A stored k x m are copied as well.
- * Fewer than two work-items a core leave a core that others use no chance. The weights are measured
- * (PERFORMANCE.md). */
-static double block_cost(const fcl_gemm_choice *choice, const fcl_gemm_problem *problem, int tiles,
-                         int columns, int cores)
+/* The time that the work-items of one core take, in register tiles: a panel's copy is shared by the tiles of a
+ * block, what the second cache holds of A by its panels; rows of an A stored k x m are copied as well. Where a core
+ * has one work-item, nobody helps it when it wakes late, by some 5 us, or when others use it. The weights are
+ * measured (PERFORMANCE.md). */
+static double block_cost(const fcl_gemm_choice *choice, const fcl_gemm_problem *problem, int tiles, int columns,
+                         int cores)
 {
     double panel = problem->transpose_a ? 1 : problem->transpose_b ? 0.8 : 0.5;
-    double rows = problem->transpose_a ? 0.8 : 0.15;
+    double rows = problem->transpose_a ? 0.8 : 0.15, late = 1100.0 / problem->k;
     double items =
         (double)ceil_divide(tiles, choice->block) * ceil_divide(columns, choice->panels) * problem->batch;
     double tile = 1 + panel / choice->block + rows / choice->panels;
-    return ceil(items / cores) * choice->block * choice->panels * tile * (items < 2.0 * cores ? 1.02 : 1);
+    double cost = ceil(items / cores) * choice->block * choice->panels * tile;
+    return items < 2.0 * cores ? 1.02 * cost + late : cost;
 }
 
 /* The largest of the blocks, or panels, that cut `count` into as many equal parts. */

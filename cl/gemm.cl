@@ -199,16 +199,19 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
                 gemm_copy_panel(panel + w, GEMM_VECTORS, b + (size_t)k0 * cols, depth, cols, col);
 #endif
             }
-            const int next_col = first_col + WIDTH * (p + 1), next_cols = min(WIDTH, cols - next_col);
-            const int next_rows = p + 1 == panels ? 0 : GEMM_TRANSPOSE_B ? next_cols : depth;
+            /* The next panel is the one beside, or the first of the next part. */
+            const bool turns = p + 1 == panels;
+            const int next_k0 = turns ? k0 + part : k0, next_depth = min(part, k - next_k0);
+            const int next_col = turns ? first_col : first_col + WIDTH * (p + 1), next_cols = min(WIDTH, cols - next_col);
+            const int next_rows = next_depth <= 0 ? 0 : GEMM_TRANSPOSE_B ? next_cols : next_depth;
             const int share = (next_rows + tiles - 1) / tiles; /* of the next panel's rows, with each tile */
             for (int tile = 0; tile < tiles; tile++) {
                 const int top = first_row + tile * GEMM_ROWS, begin = tile * share;
                 const int vectors = k0 + depth == k ? min(GEMM_ROWS, rows - top) * GEMM_VECTORS : 0;
 #if GEMM_TRANSPOSE_B
-                gemm_fetch(b + (size_t)(next_col + begin) * k + k0, k, min(share, next_rows - begin), depth);
+                gemm_fetch(b + (size_t)(next_col + begin) * k + next_k0, k, min(share, next_rows - begin), next_depth);
 #else
-                gemm_fetch(b + (size_t)(k0 + begin) * cols + next_col, cols, min(share, next_rows - begin),
+                gemm_fetch(b + (size_t)(next_k0 + begin) * cols + next_col, cols, min(share, next_rows - begin),
                            next_cols);
 #endif
 #if GEMM_STRIPS
@@ -260,9 +263,11 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
                 /* What is next of A, a line now and then: hundreds at once would wait for each other. With any panel
                  * but the first it asks for what it has: cheaper than a second loop. */
 #if GEMM_STRIPS
-                const bool asks = p == 0 && tile % GEMM_PAIR == 0;
-                const global float *next = asks ? a + (size_t)k0 * rows + top + GEMM_PAIR * GEMM_ROWS : b;
-                const size_t stride = asks ? rows : 0;
+                const bool asks = p == 0 && tile % GEMM_PAIR == 0, ends = turns && tile + 1 == tiles;
+                const global float *next = asks   ? a + (size_t)k0 * rows + top + GEMM_PAIR * GEMM_ROWS
+                                           : ends ? a + (size_t)next_k0 * rows + first_row
+                                                  : b;
+                const size_t stride = asks || ends ? rows : 0;
 #define ASK(i) FETCH(next + (i) * stride)
 #elif GEMM_TRANSPOSE_A
 #define ASK(i)

@@ -258,7 +258,7 @@ static void print_sets(const tuning *t)
 static void print_table(const tuning *t, const char *path)
 {
     print_sets(t);
-    if (!t->done) {
+    if (!t->count) {
         printf("nothing to tune: every product of this model is part of a row block; the table is %s\n", path);
         return;
     }

@@ -61,7 +61,8 @@ static int list_choices(const fcl_device *device, const fcl_gemm_problem *proble
         choice.vectors = variations[i].vectors ? variations[i].vectors : tile.vectors;
         choice.block = shifted(tile.block, variations[i].block);
         choice.panels = shifted(tile.panels, variations[i].panels);
-        fcl_gemm_tile_bound(problem, &choice);
+        if (choice.panels > 0)
+            fcl_gemm_tile_bound(problem, &choice);
         if (fits(&choice, problem))
             add(list, &count, &choice);
     }

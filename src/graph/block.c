@@ -51,10 +51,22 @@ static int64_t member_rows(const fcl_tensor *node)
     return node->shape.dim[0];
 }
 
+/* An index that others read as well comes from outside: they would stand between the block and what they make. */
+static bool is_read_in_blocks(const fcl_tensor *index, bool repeats)
+{
+    const fcl_graph *graph = index->graph;
+    for (int i = 0; i < graph->count; i++)
+        for (int k = 0; k < graph->nodes[i]->inputs; k++)
+            if (graph->nodes[i]->needed && graph->nodes[i]->input[k] == index &&
+                !fcl_block_has_text(graph->nodes[i], repeats))
+                return false;
+    return true;
+}
+
 static int64_t own_rows(const fcl_tensor *node, bool repeats)
 {
     if (fcl_block_is_index(node))
-        return fcl_block_has_text(node, repeats) ? node->shape.dim[0] : 0;
+        return fcl_block_has_text(node, repeats) && is_read_in_blocks(node, repeats) ? node->shape.dim[0] : 0;
     if (!fcl_block_has_text(node, repeats) || node->type != FCL_F32 || !narrow(node->shape))
         return 0;
     for (int k = 0; k < node->inputs; k++)

@@ -321,10 +321,8 @@ static bool may_take_sum(fuser *f, const fcl_step *step, const fcl_tensor *sum)
     fcl_gemm_problem problem = fcl_matmul_problem(product);
     if (!fcl_gemm_tile_sums_rows(&problem, &step->choice))
         return false;
-    for (int i = 0; i < fcl_step_nodes(step); i++)
-        if (leads_back(f, fcl_step_node(step, i), sum->step))
-            return false;
-    return true;
+    f->search++;
+    return !depends(f, product->step, sum->step, -1);
 }
 
 static bool sums_rows(const fcl_tensor *node)

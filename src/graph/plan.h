@@ -108,7 +108,7 @@ typedef struct fcl_generated {
     fcl_tensor *sum[FCL_MAX_ARGUMENTS]; /* of a block: nodes that sum over its rows */
     int sums;
     int64_t partial; /* floats of a work-item's part of them */
-    bool random;        /* of a block: the random counters are its last three arguments */
+    bool random;        /* of a block: the random counters are three arguments behind the number of rows */
 } fcl_generated;
 
 void fcl_generate(const fcl_step *step, const fcl_device *device, fcl_generated *generated);

@@ -13,7 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WIDEST = 128, MOST_COLUMNS = 8192 /* of all steps of a block: bounds private memory */ };
+enum {
+    WIDEST = 128,
+    MOST_COLUMNS = 8192, /* of all steps of a block: bounds private memory */
+    MOST_SUMS = 48       /* of a block: bounds the arguments of the kernel that adds them */
+};
 
 /* --- which steps are local to rows --- */
 
@@ -194,6 +198,7 @@ static void join_steps(blocker *b)
     int64_t *columns = fcl_zalloc(((size_t)plan->count + 1) * sizeof *columns);
     for (int s = 0; s < plan->count; s++)
         b->block[s] = s;
+    int *sums = fcl_zalloc(((size_t)plan->count + 1) * sizeof *sums);
     bool may_sum = !rows_have_own_pace(plan);
     for (int s = 0; s < plan->count; s++) {
         if ((!may_sum && summing(&plan->steps[s])) || !(rows[s] = step_rows(plan, &plan->steps[s])))
@@ -201,13 +206,16 @@ static void join_steps(blocker *b)
         columns[s] = plan->steps[s].shape.rank == 2 ? plan->steps[s].shape.dim[1] : 0;
         for (int first = 0; first < s; first++) {
             if (b->block[first] != first || rows[first] != rows[s] ||
-                columns[first] + columns[s] > MOST_COLUMNS || !may_join(b, s, first))
+                columns[first] + columns[s] > MOST_COLUMNS ||
+                (summing(&plan->steps[s]) && sums[first] == MOST_SUMS) || !may_join(b, s, first))
                 continue;
+            sums[first] += summing(&plan->steps[s]) != NULL;
             b->block[s] = first;
             columns[first] += columns[s];
             break;
         }
     }
+    free(sums);
     free(columns);
     free(rows);
 }

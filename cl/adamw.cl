@@ -44,9 +44,7 @@ static inline float adamw_factor(global const float *partial, int partials, floa
     float16 sum = 0.0f;
     for (int i = 0; i < partials / 16; i++)
         sum += vload16(i, partial);
-    const float8 eight = sum.lo + sum.hi;
-    const float4 four = eight.lo + eight.hi;
-    const float norm = sqrt((four.x + four.y) + (four.z + four.w));
+    const float norm = sqrt(sum_of_16(sum));
     if (get_group_id(0) == 0) {
         ring[2 * row] = loss;
         ring[2 * row + 1] = norm;

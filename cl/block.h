@@ -211,14 +211,6 @@ INLINE float16 block_living(float16 x, int16 live)
     return select((float16)(0), x, live);
 }
 
-INLINE float block_lane_sum(float16 x)
-{
-    const float8 eight = x.lo + x.hi;
-    const float4 four = eight.lo + eight.hi;
-    const float2 two = four.lo + four.hi;
-    return two.x + two.y;
-}
-
 /* part[c] += the sum of column c of a (BLOCK_ROWS, columns). */
 INLINE void block_sum_rows(global float *part, const float16 *a, int columns, const int16 *live)
 {
@@ -226,7 +218,7 @@ INLINE void block_sum_rows(global float *part, const float16 *a, int columns, co
         float16 sum = 0;
         UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++)
             sum += block_living(a[c * BLOCK_VECTORS + s], live[s]);
-        part[c] += block_lane_sum(sum);
+        part[c] += sum_of_16(sum);
     }
 }
 
@@ -239,7 +231,7 @@ INLINE void block_sum_outer_narrow(global float *part, const float16 *y, const f
             float16 sum = 0;
             UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++)
                 sum += block_living(y[j * BLOCK_VECTORS + s] * x[c * BLOCK_VECTORS + s], live[s]);
-            part[j * m + c] += block_lane_sum(sum);
+            part[j * m + c] += sum_of_16(sum);
         }
 }
 

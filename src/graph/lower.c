@@ -298,6 +298,7 @@ int fcl_plan_lower(fcl_plan *plan)
             fcl_text_add(&l.source, fcl_kernel_text("philox.h"));
             fcl_text_add(&l.source, fcl_kernel_text("noise.h"));
             fcl_text_add(&l.source, fcl_kernel_text("permute.h"));
+            fcl_text_add(&l.source, fcl_kernel_text("group.h"));
             fcl_text_add(&l.source, fcl_kernel_text("block.h"));
             break;
         }

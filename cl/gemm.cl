@@ -15,6 +15,7 @@
  *   GEMM_TRANSPOSE_A   1: stored k x m
  *   GEMM_TRANSPOSE_B   1: stored n x k
  *   GEMM_SHARE_A, _B   1: one matrix for the whole batch
+ *   GEMM_STRIPS        1: A, stored k x m, is copied into strips
  *   GEMM_ROW_SUMS      1: GEMM_TO_ROW_SUMS, a parameter, takes the sums of op(A)'s rows, where A is copied into
  *                      strips
  *   GEMM_PARAMS        further parameters of the kernel, each after a comma
@@ -153,7 +154,6 @@ static void gemm_copy_strips(float *strip, int size, int height, int count, cons
 
 #endif
 
-#define GEMM_STRIPS (GEMM_TRANSPOSE_A && GEMM_PANELS > 4)
 #define GEMM_PAIR (GEMM_ROWS == 8 ? 2 : 1) /* strips that share a line of the cache */
 
 kernel void GEMM_NAME(const global float *restrict a, const global float *restrict b,

@@ -169,25 +169,34 @@ static void another_drivers_table_is_ignored(void **state)
     free(path);
 }
 
-static void every_candidate_is_right(void **state)
+/* How many there are. */
+static int check_candidates(fcl_device *device, const fcl_product *tuned)
 {
-    (void)state;
-    fcl_device *device = open_device();
-    fcl_product batched = {.m = 37, .n = 50, .k = 19, .batch = 2, .share_b = true};
-    int count = fcl_tune_count(device, &batched);
+    int count = fcl_tune_count(device, tuned);
     assert_true(count >= 3);
     for (int i = 0; i < count; i++) {
         fcl_measure *measure;
         double seconds, error;
-        if (fcl_tune_is_risky(device, &batched, i))
+        if (fcl_tune_is_risky(device, tuned, i))
             continue;
-        assert_ok(fcl_tune_candidate(device, &batched, i, 3, &measure));
+        assert_ok(fcl_tune_candidate(device, tuned, i, 3, &measure));
         assert_ok(fcl_measure_run(measure, 2, &seconds));
         assert_ok(fcl_measure_error(measure, &error));
         if (!(error <= FCL_TUNE_ERROR))
             fail_msg("%s: error %g", fcl_measure_describe(measure)->how, error);
         fcl_measure_destroy(&measure);
     }
+    return count;
+}
+
+static void every_candidate_is_right(void **state)
+{
+    (void)state;
+    fcl_device *device = open_device();
+    fcl_product batched = {.m = 37, .n = 50, .k = 19, .batch = 2, .share_b = true};
+    fcl_product long_narrow = {.m = 40, .n = 3, .k = 600, .batch = 1, .transpose_a = true}; /* one panel, k in parts */
+    int count = check_candidates(device, &batched);
+    check_candidates(device, &long_narrow);
     fcl_measure *none;
     assert_status(FCL_ERR_ARGUMENT, fcl_tune_candidate(device, &batched, count, 3, &none));
     fcl_device_close(&device);

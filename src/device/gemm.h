@@ -34,17 +34,14 @@ fcl_gemm_choice fcl_gemm_choose(const fcl_device *device, const fcl_gemm_problem
 
 /* --- tile kernels --- */
 
-/* Rows of a panel at most: it streams well from the second cache, where strips of an A stored k x m must fit as
- * well, beside sums. */
-int fcl_gemm_tile_depth(const fcl_gemm_problem *problem, const fcl_gemm_choice *choice);
 /* Whether its kernel can sum op(A)'s rows: where it copies them. */
 bool fcl_gemm_tile_sums_rows(const fcl_gemm_problem *problem, const fcl_gemm_choice *choice);
 /* Lowers the block to what private memory allows for this problem. */
 void fcl_gemm_tile_bound(const fcl_gemm_problem *problem, fcl_gemm_choice *choice);
 
 /* clang-format off */
-/* Appends a kernel `name`(A, B, C, extra...) for the problem's transposes and the choice's tile to `text`; m,
- * n, k and batch are arguments. `params` is text appended to the parameter list: "", or
+/* Appends a kernel `name`(A, B, C, extra...) for this problem and choice to `text`; though m, n and k are arguments,
+ * it is launched for no other problem. `params` is text appended to the parameter list: "", or
  * ", const global float *restrict bias". `epilogue` is statements run once on each element of C, in vectors,
  * before it is stored. They see
  *     real v            the vector, to be changed: float16, or float at the ragged edge; `real` names it

@@ -16,17 +16,24 @@ static void add_macro(fcl_text *text, const char *name, const char *value)
     fcl_text_add(text, "\n");
 }
 
-int fcl_gemm_tile_depth(const fcl_gemm_problem *problem, const fcl_gemm_choice *choice)
+/* Rows of a panel at most: it streams well from the second cache, where strips of an A stored k x m must fit
+ * as well, beside sums. */
+static int panel_depth(const fcl_gemm_problem *problem, const fcl_gemm_choice *choice)
 {
     const int panel_vectors = problem->transpose_a ? 512 : 2048;
     return panel_vectors / choice->vectors;
 }
 
+/* With few panels a copy of A is not worth its time. */
+static bool copies_strips(const fcl_gemm_problem *problem, const fcl_gemm_choice *choice)
+{
+    enum { STRIPS_FROM = 5 };
+    return problem->transpose_a && choice->panels >= STRIPS_FROM;
+}
+
 bool fcl_gemm_tile_sums_rows(const fcl_gemm_problem *problem, const fcl_gemm_choice *choice)
 {
-    enum { STRIPS_FROM = 5 /* panels, as in cl/gemm.cl */ };
-    return choice->provider == FCL_GEMM_TILE && problem->transpose_a && problem->batch == 1 &&
-           choice->panels >= STRIPS_FROM;
+    return choice->provider == FCL_GEMM_TILE && problem->batch == 1 && copies_strips(problem, choice);
 }
 
 /* Private memory lies on a driver's threads' stacks. */
@@ -34,7 +41,7 @@ void fcl_gemm_tile_bound(const fcl_gemm_problem *problem, fcl_gemm_choice *choic
 {
     enum { STRIPS = 64, SUMS = 16384 /* vectors: 1 MiB */ };
     int most = problem->transpose_a ? STRIPS : FCL_GEMM_MOST_BLOCK;
-    if (problem->k > fcl_gemm_tile_depth(problem, choice)) {
+    if (problem->k > panel_depth(problem, choice)) {
         int sums = SUMS / (choice->panels * choice->rows * choice->vectors);
         most = sums < most ? sums : most;
     }
@@ -48,7 +55,7 @@ void fcl_gemm_tile_source(fcl_text *text, const char *name, const fcl_gemm_probl
     enum {
         LARGE = 4 << 20 /* bytes: more than a second cache, and of a third one more than a step's share */
     };
-    const int depth = fcl_gemm_tile_depth(problem, choice);
+    const int depth = panel_depth(problem, choice);
     const double bytes = sizeof(float) * (double)problem->m * problem->n * problem->batch;
     const struct {
         const char *name;
@@ -66,6 +73,7 @@ void fcl_gemm_tile_source(fcl_text *text, const char *name, const fcl_gemm_probl
         {"GEMM_TRANSPOSE_B", problem->transpose_b},
         {"GEMM_SHARE_A", problem->share_a},
         {"GEMM_SHARE_B", problem->share_b},
+        {"GEMM_STRIPS", copies_strips(problem, choice)},
         {"GEMM_ROW_SUMS", row_sums && row_sums[0]},
     };
     assert(choice->provider == FCL_GEMM_TILE && choice->rows > 0 && choice->vectors > 0 && choice->block > 0);

@@ -26,8 +26,7 @@ static int shifted(int value, int shift)
 static bool fits(const fcl_gemm_choice *choice, const fcl_gemm_problem *problem)
 {
     return choice->block >= 1 && choice->block <= FCL_GEMM_MOST_BLOCK && choice->panels >= 1 &&
-           choice->panels <= FCL_GEMM_MOST_PANELS &&
-           (choice->rows - 1) * (choice->block / 2) < problem->m &&
+           choice->panels <= FCL_GEMM_MOST_PANELS && (choice->rows - 1) * (choice->block / 2) < problem->m &&
            16 * choice->vectors * (choice->panels / 2) < problem->n;
 }
 
@@ -61,10 +60,10 @@ static int list_choices(const fcl_device *device, const fcl_gemm_problem *proble
         choice.vectors = variations[i].vectors ? variations[i].vectors : tile.vectors;
         choice.block = shifted(tile.block, variations[i].block);
         choice.panels = shifted(tile.panels, variations[i].panels);
-        if (choice.panels > 0)
-            fcl_gemm_tile_bound(problem, &choice);
-        if (fits(&choice, problem))
-            add(list, &count, &choice);
+        if (!fits(&choice, problem))
+            continue;
+        fcl_gemm_tile_bound(problem, &choice);
+        add(list, &count, &choice);
     }
     add(list, &count, &clblast);
     return count;

@@ -847,6 +847,44 @@ static void a_product_sums_the_rows_it_reads(void **state)
     trial_destroy(&t);
 }
 
+/* A second factor that is made of the sum is there before the product. */
+static void a_product_of_a_sum_does_not_take_it(void **state)
+{
+    int rows = trial_tiny() ? 2 : 4, in = trial_tiny() ? 130 : 400;
+    trial *t = trial_create();
+    fcl_tensor *y = trial_input(t, FCL_SHAPE(rows, rows * in), SMOOTH, 0);
+    fcl_tensor *sum = fcl_sum_axes(y, 1u << 0);
+    fcl_tensor *product = fcl_matmul(y, fcl_reshape(sum, FCL_SHAPE(rows, in)), true, false);
+    fcl_tensor *outputs[] = {fcl_output(sum), fcl_output(product)};
+    trial_fill(t);
+    trial_evaluate(t, 0, 0, NULL, NULL);
+    assert_ok(fcl_graph_compile(t->graph, *state, NULL));
+    assert_ok(trial_run(t));
+    for (int i = 0; i < 2; i++)
+        assert_true(trial_agrees(t, outputs[i], 2e-5, "a product of a sum"));
+    trial_destroy(&t);
+}
+
+/* More layers than a kernel may have arguments. */
+static void many_layers_are_no_block(void **state)
+{
+    enum { LAYERS = 130, WIDE = 2 };
+    trial *t = trial_create();
+    fcl_tensor *x = trial_input(t, FCL_SHAPE(trial_tiny() ? 3 : 35, WIDE), SMOOTH, 0), *y = x, *sum[LAYERS];
+    for (int i = 0; i < LAYERS; i++) {
+        fcl_tensor *weight = trial_input(t, FCL_SHAPE(WIDE, WIDE), SMOOTH, 0);
+        y = fcl_tanh(fcl_add(x, fcl_scale(fcl_matmul(y, weight, false, true), 0.125f))); /* no error grows */
+        sum[i] = fcl_output(fcl_sum_axes(y, 1u << 0));
+    }
+    trial_fill(t);
+    trial_evaluate(t, 0, 0, NULL, NULL);
+    assert_ok(fcl_graph_compile(t->graph, *state, NULL));
+    assert_ok(trial_run(t));
+    for (int i = 0; i < LAYERS; i++)
+        assert_true(trial_agrees(t, sum[i], 2e-5, "one of many layers"));
+    trial_destroy(&t);
+}
+
 /* --- adaptive steps: x' = rate x, each sample with a rate of its own --- */
 
 enum { SAMPLES = 5, WIDTH = 3 };
@@ -985,6 +1023,8 @@ int main(void)
         cmocka_unit_test(a_block_chooses_between_its_rows),
         cmocka_unit_test(a_block_sums_over_its_rows),
         cmocka_unit_test(a_product_sums_the_rows_it_reads),
+        cmocka_unit_test(a_product_of_a_sum_does_not_take_it),
+        cmocka_unit_test(many_layers_are_no_block),
         cmocka_unit_test(every_sample_has_its_own_step),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);

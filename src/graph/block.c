@@ -2,9 +2,9 @@
  *
  * In a model for samples (B, D) nearly everything is local to a row: products with shared weights,
  * elementwise chains, concatenation, the loss of a sample. A block joins such steps into one kernel that
- * keeps a tile of rows in private memory (cl/block.h), so a narrow network's whole forward pass, loss and
- * backward pass to the activations is one launch. On CPUs only, and only for widths at which the weights stay
- * in the nearest caches: beyond that the product kernels are faster.
+ * keeps a tile of rows in private memory (cl/block.h), and what sums over the rows with them (block_sum.c):
+ * so a narrow network's step from the batch to its gradients is two launches. On CPUs only, and only for
+ * widths at which the weights stay in the nearest caches: beyond that the product kernels are faster.
  *
  * Like fusing, joining must not make a cycle: a step joins a block when nothing it needs from outside depends
  * on the block. */
@@ -13,11 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    WIDEST = 128,
-    MOST_COLUMNS = 8192, /* of all steps of a block: bounds private memory */
-    MOST_SUMS = 48       /* of a block: bounds the arguments of the kernel that adds them */
-};
+enum { WIDEST = 128, MOST_COLUMNS = 8192 /* of all steps of a block: bounds private memory */ };
 
 /* --- which steps are local to rows --- */
 
@@ -55,7 +51,8 @@ static int64_t member_rows(const fcl_tensor *node)
     return node->shape.dim[0];
 }
 
-/* An index that others read as well comes from outside: they would stand between the block and what they make. */
+/* An index that others read as well comes from outside: they would stand between the block and what they
+ * make. */
 static bool is_read_in_blocks(const fcl_tensor *index, bool repeats)
 {
     const fcl_graph *graph = index->graph;
@@ -180,13 +177,11 @@ static bool may_join(blocker *b, int s, int block)
     return true;
 }
 
-/* Where rows take more or fewer repetitions, no work-item knows which of them it has summed. */
-static bool rows_have_own_pace(const fcl_plan *plan)
+/* Where rows have their own pace, no work-item knows which of them it has summed, nor do they follow each
+ * other. */
+static bool needs_rows_in_turn(const fcl_step *step)
 {
-    for (int s = 0; s < plan->count; s++)
-        if (plan->steps[s].own && strcmp(plan->steps[s].own->op->name, "ode_advance") == 0)
-            return true;
-    return false;
+    return summing(step) || (step->own && fcl_block_is_index(step->own));
 }
 
 /* Puts each step that can into the earliest block of as many rows: so a forward pass gathers its backward
@@ -198,26 +193,56 @@ static void join_steps(blocker *b)
     int64_t *columns = fcl_zalloc(((size_t)plan->count + 1) * sizeof *columns);
     for (int s = 0; s < plan->count; s++)
         b->block[s] = s;
-    int *sums = fcl_zalloc(((size_t)plan->count + 1) * sizeof *sums);
-    bool may_sum = !rows_have_own_pace(plan);
+    bool in_turn = !fcl_block_own_pace(plan->steps, plan->count);
     for (int s = 0; s < plan->count; s++) {
-        if ((!may_sum && summing(&plan->steps[s])) || !(rows[s] = step_rows(plan, &plan->steps[s])))
+        if ((!in_turn && needs_rows_in_turn(&plan->steps[s])) ||
+            !(rows[s] = step_rows(plan, &plan->steps[s])))
             continue;
         columns[s] = plan->steps[s].shape.rank == 2 ? plan->steps[s].shape.dim[1] : 0;
         for (int first = 0; first < s; first++) {
             if (b->block[first] != first || rows[first] != rows[s] ||
-                columns[first] + columns[s] > MOST_COLUMNS ||
-                (summing(&plan->steps[s]) && sums[first] == MOST_SUMS) || !may_join(b, s, first))
+                columns[first] + columns[s] > MOST_COLUMNS || !may_join(b, s, first))
                 continue;
-            sums[first] += summing(&plan->steps[s]) != NULL;
             b->block[s] = first;
             columns[first] += columns[s];
             break;
         }
     }
-    free(sums);
     free(columns);
     free(rows);
+}
+
+/* --- what becomes of a block --- */
+
+static bool is_read_outside(const blocker *b, const fcl_tensor *node, int first)
+{
+    const fcl_graph *graph = b->plan->graph;
+    for (int i = 0; i < graph->count; i++)
+        for (int k = 0; k < graph->nodes[i]->inputs && graph->nodes[i]->needed; k++)
+            if (fcl_node_root(graph->nodes[i]->input[k]) == node && step_of(b, graph->nodes[i]) != first)
+                return true;
+    return false;
+}
+
+/* Whether the arguments of its kernels, what it reads, stores and sums, are as few as a kernel may have: a
+ * hundred layers have too many. */
+static bool fits_kernels(const blocker *b, int first)
+{
+    enum { OTHERS = 8 /* numbers of rows, random counters, parts, a node's further results */ };
+    const fcl_plan *plan = b->plan;
+    fcl_tensor *read[FCL_MAX_ARGUMENTS + FCL_MAX_MEMBERS];
+    int reads = 0, stores = 0, sums = 0;
+    for (int s = first; s < plan->count && reads <= FCL_MAX_ARGUMENTS; s++)
+        for (int i = 0; b->block[s] == first && i < fcl_step_nodes(&plan->steps[s]); i++) {
+            const fcl_tensor *node = fcl_step_node(&plan->steps[s], i);
+            for (int k = 0; k < node->inputs && reads <= FCL_MAX_ARGUMENTS; k++)
+                if (step_of(b, node->input[k]) != first &&
+                    fcl_node_root(node->input[k])->op->leaf != FCL_LEAF_CONSTANT)
+                    fcl_generate_slot(read, &reads, fcl_node_root(node->input[k]));
+            bool stored = node->in_memory || is_read_outside(b, node, first);
+            *(fcl_block_sums(node) ? &sums : &stores) += stored;
+        }
+    return reads + stores + OTHERS <= FCL_MAX_ARGUMENTS && sums + OTHERS <= FCL_MAX_ARGUMENTS;
 }
 
 /* A block is worth its kernel when it joins a product with anything; or when it is all there is, and its
@@ -232,7 +257,7 @@ static bool worth_it(const blocker *b, int first)
             products += plan->steps[s].product && !summing(&plan->steps[s]);
         }
     bool repeats = plan->options.repeat && steps == plan->count && step_rows(plan, &plan->steps[first]) > 0;
-    return repeats || (steps > 1 && products > 0);
+    return (repeats || (steps > 1 && products > 0)) && fits_kernels(b, first);
 }
 
 static fcl_step gather_block(blocker *b, int first)
@@ -255,9 +280,12 @@ void fcl_plan_block(fcl_plan *plan)
     join_steps(&b);
     fcl_step *steps = fcl_zalloc(((size_t)plan->count + 1) * sizeof *steps);
     int *at = fcl_zalloc(((size_t)plan->count + 1) * sizeof *at), count = 0;
+    bool *worth = fcl_zalloc((size_t)plan->count + 1);
     for (int s = 0; s < plan->count; s++) {
         int first = b.block[s];
-        if (!worth_it(&b, first))
+        if (first == s)
+            worth[s] = worth_it(&b, s);
+        if (!worth[first])
             steps[at[s] = count++] = plan->steps[s];
         else if (first == s)
             steps[at[s] = count++] = gather_block(&b, s);
@@ -268,6 +296,7 @@ void fcl_plan_block(fcl_plan *plan)
         if (plan->graph->nodes[i]->step >= 0)
             plan->graph->nodes[i]->step = at[plan->graph->nodes[i]->step];
     fcl_plan_order(plan, steps, count);
+    free(worth);
     free(at);
     free(b.mark);
     free(b.block);

@@ -18,6 +18,9 @@ bool fcl_block_sums(const fcl_tensor *node);
 /* Floats that a work-item needs for its part of all of a block's sums. */
 int64_t fcl_block_sums_size(const fcl_step *block);
 
+/* Do rows take more or fewer repetitions, as samples under error control do? */
+bool fcl_block_own_pace(const fcl_step *steps, int count);
+
 /* Is the input a number of each row, which has no columns: what gather_rows and batch_index are about? */
 bool fcl_block_is_index(const fcl_tensor *input);
 

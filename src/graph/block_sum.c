@@ -3,15 +3,12 @@
  * cache; a second kernel adds the work-items' parts, always in the same order. */
 #include "graph/block_writer.h"
 
-#include <string.h>
-
 bool fcl_block_sums(const fcl_tensor *node)
 {
     if (node->op->product)
         return node->attributes.transpose_a && !node->attributes.transpose_b && node->shape.rank == 2 &&
                node->input[0]->shape.rank == 2 && node->input[1]->shape.rank == 2;
-    return strcmp(node->op->name, "sum") == 0 && node->input[0]->shape.rank == 2 &&
-           node->attributes.axes == 1u << 0;
+    return fcl_sums_rows(node);
 }
 
 /* A product turns its second factor's columns into rows, sixteen at a time; what is left goes without. */
@@ -40,22 +37,18 @@ void fcl_block_write_sum(fcl_block_writer *w, const fcl_tensor *node)
 {
     fcl_generated *g = w->g;
     int of = fcl_block_place_of(w, node->input[0]), columns = (int)node->input[0]->shape.dim[1];
-    if (!node->op->product)
+    if (!node->op->product) {
         fcl_text_format(&g->body, "    block_sum_rows(part + %d, &tile[%d * BLOCK_VECTORS], %d, live);\n",
                         (int)g->partial, of, columns);
-    else if (fcl_block_sum_columns(node))
+    } else {
+        const fcl_block_value *turned = fcl_block_find(w, node, fcl_block_sum_columns(node));
         fcl_text_format(
             &g->body,
             "    block_sum_outer(part + %d, &tile[%d * BLOCK_VECTORS], &tile[%d * BLOCK_VECTORS], "
             "&tile[%d * BLOCK_VECTORS], %d, %d, live);\n",
-            (int)g->partial, of, fcl_block_place_of(w, node->input[1]),
-            fcl_block_find(w, node, fcl_block_sum_columns(node))->place, columns, (int)node->shape.dim[1]);
-    else
-        fcl_text_format(
-            &g->body,
-            "    block_sum_outer_narrow(part + %d, &tile[%d * BLOCK_VECTORS], &tile[%d * BLOCK_VECTORS], "
-            "0, %d, %d, live);\n",
-            (int)g->partial, of, fcl_block_place_of(w, node->input[1]), columns, (int)node->shape.dim[1]);
+            (int)g->partial, of, fcl_block_place_of(w, node->input[1]), turned ? turned->place : 0, columns,
+            (int)node->shape.dim[1]);
+    }
     g->sum[g->sums++] = (fcl_tensor *)node;
     g->partial += place_size(node);
 }

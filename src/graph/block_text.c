@@ -89,7 +89,7 @@ static void write_slice(fcl_block_writer *w, const fcl_tensor *node)
                fcl_block_place_of(w, node->input[0]) + (int)node->attributes.begin, (int)node->shape.dim[1]);
 }
 
-static void write_sum(fcl_block_writer *w, const fcl_tensor *node)
+static void write_sum_of_columns(fcl_block_writer *w, const fcl_tensor *node)
 {
     fcl_text_format(
         &w->g->body,
@@ -197,7 +197,7 @@ static bool is_axis_1(const fcl_tensor *node)
     return node->attributes.axis == 1;
 }
 
-static bool is_row_sum(const fcl_tensor *node)
+static bool is_sum_of_columns(const fcl_tensor *node)
 {
     return node->attributes.axes == 1u << 1;
 }
@@ -220,11 +220,16 @@ static const struct {
     bool (*fits)(const fcl_tensor *node); /* NULL: any */
     bool random;
 } own_texts[] = {
-    {"concat", write_concat, is_axis_1, false},      {"slice", write_slice, is_axis_1, false},
-    {"sum", write_sum, is_row_sum, false},           {"gather_rows", write_gather, is_float_table, false},
-    {"normal", write_noise, has_few_columns, true},  {"uniform", write_noise, has_few_columns, true},
-    {"cfm_loss", write_cfm_loss, NULL, false},       {"cfm_loss_grad", write_cfm_loss_grad, NULL, false},
-    {"ode_advance", write_ode_advance, NULL, false}, {"batch_index", write_batch_index, NULL, true},
+    {"concat", write_concat, is_axis_1, false},
+    {"slice", write_slice, is_axis_1, false},
+    {"sum", write_sum_of_columns, is_sum_of_columns, false},
+    {"gather_rows", write_gather, is_float_table, false},
+    {"normal", write_noise, has_few_columns, true},
+    {"uniform", write_noise, has_few_columns, true},
+    {"cfm_loss", write_cfm_loss, NULL, false},
+    {"cfm_loss_grad", write_cfm_loss_grad, NULL, false},
+    {"ode_advance", write_ode_advance, NULL, false},
+    {"batch_index", write_batch_index, NULL, true},
 };
 
 static int own_text(const fcl_tensor *node)
@@ -295,18 +300,18 @@ static void write_stores(fcl_block_writer *w, const fcl_step *step)
     }
 }
 
-/* Samples under error control reach their end after more or fewer steps. */
-static bool has_own_pace(const fcl_step *block)
+bool fcl_block_own_pace(const fcl_step *steps, int count)
 {
-    for (int s = 0; s < block->blocks; s++)
-        if (block->block[s].own && strcmp(block->block[s].own->op->name, "ode_advance") == 0)
+    for (int s = 0; s < count; s++)
+        if (steps[s].own && strcmp(steps[s].own->op->name, "ode_advance") == 0)
             return true;
     return false;
 }
 
 void fcl_block_generate(const fcl_step *block, fcl_generated *g)
 {
-    *g = (fcl_generated){.vector = FCL_BLOCK_ROWS, .own_pace = has_own_pace(block)};
+    *g = (fcl_generated){.vector = FCL_BLOCK_ROWS,
+                         .own_pace = fcl_block_own_pace(block->block, block->blocks)};
     fcl_block_writer w = {.block = block, .g = g};
     g->run = fcl_block_place(&w);
     write_loads(&w);
@@ -399,8 +404,8 @@ size_t fcl_block_items(const fcl_step *block, const fcl_device *device)
     enum { LONG_QUEUES = 8, FEW_PARTS = 4 }; /* work-items a unit: enough for cores that are not alike */
     int64_t items = (block->rows + FCL_BLOCK_ROWS - 1) / FCL_BLOCK_ROWS;
     int64_t units = fcl_device_describe(device)->compute_units;
-    int64_t most = has_own_pace(block)          ? LONG_QUEUES * units
-                   : fcl_block_sums_size(block) ? FEW_PARTS * units
-                                                : items;
+    int64_t most = fcl_block_own_pace(block->block, block->blocks) ? LONG_QUEUES * units
+                   : fcl_block_sums_size(block)                    ? FEW_PARTS * units
+                                                                   : items;
     return (size_t)(items > most && most > 0 ? most : items);
 }

@@ -325,9 +325,9 @@ static bool may_take_sum(fuser *f, const fcl_step *step, const fcl_tensor *sum)
     return !depends(f, product->step, sum->step, -1);
 }
 
-static bool sums_rows(const fcl_tensor *node)
+bool fcl_sums_rows(const fcl_tensor *node)
 {
-    return node && strcmp(node->op->name, "sum") == 0 && node->input[0]->shape.rank == 2 &&
+    return strcmp(node->op->name, "sum") == 0 && node->input[0]->shape.rank == 2 &&
            node->attributes.axes == 1u << 0;
 }
 
@@ -337,7 +337,7 @@ void fcl_plan_join_sums(fcl_plan *plan)
     f.mark = fcl_zalloc(((size_t)plan->count + 1) * sizeof *f.mark);
     for (int s = 0; s < plan->count; s++) {
         fcl_tensor *sum = plan->steps[s].own;
-        for (int p = 0; p < plan->count && sums_rows(sum) && sum->step == s; p++) {
+        for (int p = 0; p < plan->count && sum && fcl_sums_rows(sum) && sum->step == s; p++) {
             if (!may_take_sum(&f, &plan->steps[p], sum))
                 continue;
             plan->steps[p].row_sum = sum;

@@ -1,5 +1,6 @@
-/* A compiled graph. The passes, in order: prune and fuse (fuse.c) make steps; plan.c gives every stored value
- * its place; generate.c writes the kernels of fused steps; lower.c prepares the launches, and run.c runs them. */
+/* A compiled graph. The passes, in order: prune and fuse (fuse.c) make steps; block.c joins those of narrow rows, and
+ * fuse.c sums over rows with products that read them; plan.c gives every stored value its place; generate.c and
+ * block_text.c write the kernels of fused steps; lower.c prepares the launches, and run.c runs them. */
 #ifndef GRAPH_PLAN_H
 #define GRAPH_PLAN_H
 
@@ -9,7 +10,7 @@ enum { FCL_MAX_MEMBERS = 32, FCL_MAX_ARGUMENTS = 128 }; /* of a fused step: boun
 
 /* What is computed at once, one of
  *   - a chain of elementwise nodes of one shape: a generated kernel;
- *   - a matrix product, with such a chain as its epilogue where the provider can;
+ *   - a matrix product, with such a chain as its epilogue and a sum of an operand's rows where the provider can;
  *   - a node that lowers itself;
  *   - a block of such steps. */
 typedef struct fcl_step {
@@ -82,6 +83,8 @@ void fcl_plan_destroy(fcl_plan **plan);
 
 /* fuse.c: marks what is needed and groups it into plan->steps, in the order of running. */
 void fcl_plan_fuse(fcl_plan *plan);
+/* Is the node the sum of axis 0 of a matrix? */
+bool fcl_sums_rows(const fcl_tensor *node);
 /* After blocks: sums over rows join the products a' b of the same a, which read it anyway. */
 void fcl_plan_join_sums(fcl_plan *plan);
 /* Takes over `steps`, in an order in which each stands behind what it needs; renumbers the nodes' steps. */

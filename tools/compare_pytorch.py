@@ -8,13 +8,13 @@ need any of them.
     /tmp/venv/bin/python tools/compare_pytorch.py --flowcl build/tools/flowcl
 
 Training: conditional flow matching on the linear path with AdamW(fused=True), clipping of the gradient's norm and an
-average of the weights (EMA), eager and by torch.compile; the better one counts. flowcl does the same by
-`flowcl train`; its figure is the median row of metrics.jsonl. The start is timed from the start of the process to the
-end of its first step: for PyTorch its import and a step on random numbers; flowcl reads Fashion-MNIST too, and its
-step is done when metrics.jsonl has a row. Sampling is the solving alone, without building kernels, of the same weights, which flowcl has trained; the means of
-evaluations a sample are printed beside. Peak memory is the
-whole process's. Each pair is run in turn, --repeats times; medians and the median of the pairs' ratios are printed.
-Numbers of different machines or runs are not comparable.
+average of the weights (EMA), eager and by torch.compile; the better one counts. flowcl does the same by `flowcl
+train`; its figure is the median row of metrics.jsonl. The start is timed from the start of the process to the end of
+its first step: for PyTorch its import and a step on random numbers; flowcl reads Fashion-MNIST too, and its step is
+done when metrics.jsonl has a row. Sampling is the solving alone, without building kernels, of the same weights, which
+flowcl has trained; the means of evaluations a sample are printed beside. Peak memory is the whole process's. Each
+pair is run in turn, --repeats times; medians and the median of the pairs' ratios are printed. Numbers of different
+machines or runs are not comparable.
 """
 import argparse
 import json

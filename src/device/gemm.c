@@ -60,11 +60,10 @@ static void choose_tile(fcl_gemm_choice *choice, const fcl_gemm_problem *problem
 static double block_cost(const fcl_gemm_choice *choice, const fcl_gemm_problem *problem, int tiles, int columns,
                          int cores)
 {
-    double panel = problem->transpose_a ? 1 : problem->transpose_b ? 0.8 : 0.5;
     double rows = problem->transpose_a ? 0.8 : 0.15, late = 1100.0 / problem->k;
     double items =
         (double)ceil_divide(tiles, choice->block) * ceil_divide(columns, choice->panels) * problem->batch;
-    double tile = 1 + panel / choice->block + rows / choice->panels;
+    double tile = 1 + 1.0 / choice->block + rows / choice->panels;
     double cost = ceil(items / cores) * choice->block * choice->panels * tile;
     return items < 2.0 * cores ? 1.02 * cost + late : cost;
 }

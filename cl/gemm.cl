@@ -9,7 +9,7 @@
  *   GEMM_PANELS        1 to 16: panels, side by side, that share what the second cache holds of A
  *   GEMM_DEPTH         most rows of a panel
  *   GEMM_PARTS         1: k is cut into parts of at most DEPTH; 0: it is no longer than DEPTH
- *   GEMM_LONG          1: rows of A are so long that the first cache would not keep several until they are read
+ *   GEMM_LONG          1: rows are so long that the first cache would not keep several until they are read
  *   GEMM_PAST          1: results are too large for the caches to keep: they are written past them, so that
  *                      nothing is read to be overwritten
  *   GEMM_TRANSPOSE_A   1: stored k x m
@@ -90,23 +90,27 @@ static void gemm_transpose(float16 *x)
     }
 }
 
-/* panel[i * stride] = columns col .. col + 15 of row i of b, which is stored (depth, n) from here on. */
-static void gemm_copy_panel(float16 *panel, int stride, const global float *b, int depth, int n, int col)
+/* panel[i * vectors + w] = columns col + 16 w .. col + 16 w + 15 of row i of b, which is stored (depth, n) from here
+ * on; zeros beyond its last column. */
+static void gemm_copy_panel(float16 *panel, int vectors, const global float *b, int depth, int n, int col)
 {
-    if (col + 16 <= n) {
-        for (int i = 0; i < depth; i++)
-            panel[i * stride] = vload16(0, b + (size_t)i * n + col);
+    if (col + 16 * vectors <= n) {
+        for (int i = 0; i < depth; i++) {
+            UNROLL for (int w = 0; w < vectors; w++)
+                panel[i * vectors + w] = vload16(w, b + (size_t)i * n + col);
+        }
         return;
     }
     for (int i = 0; i < depth; i++) {
-        float *row = (float *)&panel[i * stride];
-        panel[i * stride] = 0;
+        float *row = (float *)&panel[i * vectors];
+        for (int w = 0; w < vectors; w++)
+            panel[i * vectors + w] = 0;
         for (int j = 0; j < n - col; j++)
             row[j] = b[(size_t)i * n + col + j];
     }
 }
 
-/* The same from a b that is stored (n, k). */
+/* panel[i * stride] = columns col .. col + 15 of row i of a b that is stored (n, k). */
 static void gemm_turn_panel(float16 *panel, int stride, const global float *b, int depth, int n, int k,
                             int col)
 {
@@ -152,9 +156,39 @@ static void gemm_copy_strips(float *strip, int size, int height, int count, cons
         sums[r] += sum[r];
 }
 
+/* What the loop over k asks for, two lines with each four of its steps, since hundreds at once would wait for each
+ * other: `at` and `beside` it; then `at` moves by `step`, until `last`, and by `turn` each sixteen. */
+typedef struct gemm_asks {
+    const global float *at;
+    ptrdiff_t beside, step, turn;
+    int last;
+} gemm_asks;
+
+/* Eight rows that are `stride` apart, as far as the loop goes. */
+static gemm_asks gemm_ask_along(const global float *x, int stride)
+{
+    const gemm_asks asks = {x, stride, 2 * (ptrdiff_t)stride, 16 - 8 * (ptrdiff_t)stride, INT_MAX};
+    return asks;
+}
+
+/* A line, and what is beside it, of each of `count` rows that are `step` apart. */
+static gemm_asks gemm_ask_down(const global float *x, int beside, int step, int count)
+{
+    const gemm_asks asks = {x, beside, step, 0, 4 * (count - 1)};
+    return asks;
+}
+
 #endif
 
 #define GEMM_PAIR (GEMM_ROWS == 8 ? 2 : 1) /* strips that share a line of the cache */
+#define GEMM_ASK(p) (GEMM_LONG ? FETCH_FAR(p) : FETCH(p))
+/* Adds column i of A's rows times row i of the panel. */
+#define MULTIPLY(i)                                                                                                    \
+    UNROLL for (int r = 0; r < GEMM_ROWS; r++)                                                                         \
+    {                                                                                                                  \
+        UNROLL for (int w = 0; w < GEMM_VECTORS; w++)                                                                  \
+            sum[r][w] += FROM_A(r, i) * panel[(i) * GEMM_VECTORS + w];                                                 \
+    }
 
 kernel void GEMM_NAME(const global float *restrict a, const global float *restrict b,
                       global float *restrict c, const int rows, const int cols, const int k GEMM_PARAMS)
@@ -191,28 +225,31 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
     for (int k0 = 0; k0 < k; k0 += part) {
         const int depth = min(part, k - k0);
         for (int p = 0; p < panels; p++) {
-            for (int w = 0; w < GEMM_VECTORS; w++) {
-                const int col = first_col + WIDTH * p + 16 * w;
+            const int left_col = first_col + WIDTH * p;
 #if GEMM_TRANSPOSE_B
-                gemm_turn_panel(panel + w, GEMM_VECTORS, b + k0, depth, cols, k, col);
+            for (int w = 0; w < GEMM_VECTORS; w++)
+                gemm_turn_panel(panel + w, GEMM_VECTORS, b + k0, depth, cols, k, left_col + 16 * w);
 #else
-                gemm_copy_panel(panel + w, GEMM_VECTORS, b + (size_t)k0 * cols, depth, cols, col);
+            gemm_copy_panel(panel, GEMM_VECTORS, b + (size_t)k0 * cols, depth, cols, left_col);
 #endif
-            }
             /* The next panel is the one beside, or the first of the next part. */
             const bool turns = p + 1 == panels;
             const int next_k0 = turns ? k0 + part : k0, next_depth = min(part, k - next_k0);
-            const int next_col = turns ? first_col : first_col + WIDTH * (p + 1), next_cols = min(WIDTH, cols - next_col);
+            const int next_col = turns ? first_col : left_col + WIDTH, next_cols = min(WIDTH, cols - next_col);
             const int next_rows = next_depth <= 0 ? 0 : GEMM_TRANSPOSE_B ? next_cols : next_depth;
             const int share = (next_rows + tiles - 1) / tiles; /* of the next panel's rows, with each tile */
             for (int tile = 0; tile < tiles; tile++) {
-                const int top = first_row + tile * GEMM_ROWS, begin = tile * share;
+                const int top = first_row + tile * GEMM_ROWS;
                 const int vectors = k0 + depth == k ? min(GEMM_ROWS, rows - top) * GEMM_VECTORS : 0;
+                const int begin = min(tile * share, next_rows), end = min(begin + share, next_rows);
+                /* Of these the loop over k asks for what it can, but with the first panel for what is next of A. */
+                const int asked = p == 0 ? begin : min(begin + (GEMM_TRANSPOSE_B ? 8 : depth / 4), end);
 #if GEMM_TRANSPOSE_B
-                gemm_fetch(b + (size_t)(next_col + begin) * k + next_k0, k, min(share, next_rows - begin), next_depth);
+                const global float *next = b + (size_t)next_col * k + next_k0;
+                gemm_fetch(next + (size_t)asked * k, k, end - asked, next_depth);
 #else
-                gemm_fetch(b + (size_t)(next_k0 + begin) * cols + next_col, cols, min(share, next_rows - begin),
-                           next_cols);
+                const global float *next = b + (size_t)next_k0 * cols + next_col;
+                gemm_fetch(next + (size_t)asked * cols, cols, end - asked, next_cols);
 #endif
 #if GEMM_STRIPS
                 if (p == 0 && tile % GEMM_PAIR == 0)
@@ -232,7 +269,7 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
 #ifdef FETCH_TO_WRITE /* the epilogue, whose loads and stores only ask: the compiler drops the rest */
                 for (int q = 0; q < vectors; q++) {
                     const int row = top + q / GEMM_VECTORS;
-                    const int col = first_col + WIDTH * p + 16 * (q % GEMM_VECTORS);
+                    const int col = left_col + 16 * (q % GEMM_VECTORS);
                     const size_t at = (item * rows + row) * cols + col;
                     if (col + 16 > cols)
                         continue;
@@ -260,33 +297,31 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
                     UNROLL for (int w = 0; w < GEMM_VECTORS; w++)
                         sum[r][w] = BEFORE(r, w);
                 }
-                /* What is next of A, a line now and then: hundreds at once would wait for each other. With any panel
-                 * but the first it asks for what it has: cheaper than a second loop. */
-#if GEMM_STRIPS
-                const bool asks = p == 0 && tile % GEMM_PAIR == 0, ends = turns && tile + 1 == tiles;
-                const global float *next = asks   ? a + (size_t)k0 * rows + top + GEMM_PAIR * GEMM_ROWS
-                                           : ends ? a + (size_t)next_k0 * rows + first_row
-                                                  : b;
-                const size_t stride = asks || ends ? rows : 0;
-#define ASK(i) FETCH(next + (i) * stride)
-#elif GEMM_TRANSPOSE_A
-#define ASK(i)
-#else
-                const global float *next = from[0] + (p == 0 ? (size_t)GEMM_ROWS * k : 0);
-                const size_t stride = p == 0 ? k : 0;
-#define ASK_AT(i) (next + ((i) / 2 % GEMM_ROWS) * stride + (i) / (2 * GEMM_ROWS) * 16)
-#define ASK(i) (GEMM_LONG ? FETCH_FAR(ASK_AT(i)) : FETCH(ASK_AT(i)))
+                gemm_asks asks = gemm_ask_down(b, 0, 0, 1);
+                if (p > 0 && begin < end)
+                    asks = GEMM_TRANSPOSE_B
+                               ? gemm_ask_along(next + (size_t)begin * k, share > 1 ? k : 0)
+                               : gemm_ask_down(next + (size_t)begin * cols, WIDTH - 16, cols, end - begin);
+#if GEMM_STRIPS /* the next strips: half of k with each tile of a pair */
+                if (p == 0)
+                    asks = gemm_ask_down(a + (size_t)(k0 + tile % 2 * (depth / 2)) * rows + first_row +
+                                             (tile / GEMM_PAIR + 1) * GEMM_PAIR * GEMM_ROWS,
+                                         rows, 2 * rows, depth / 4);
+#elif !GEMM_TRANSPOSE_A
+                if (p == 0)
+                    asks = gemm_ask_along(a + (size_t)(top + GEMM_ROWS) * k + k0, k);
 #endif
-                for (int i = 0; i < depth; i++) {
-                    ASK(i);
-                    UNROLL for (int r = 0; r < GEMM_ROWS; r++) {
-                        UNROLL for (int w = 0; w < GEMM_VECTORS; w++)
-                            sum[r][w] += FROM_A(r, i) * panel[i * GEMM_VECTORS + w];
-                    }
+                int i = 0;
+                for (; i + 4 <= depth; i += 4) {
+                    GEMM_ASK(asks.at);
+                    GEMM_ASK(asks.at + asks.beside);
+                    asks.at += (i < asks.last ? asks.step : 0) + (i % 16 == 12 ? asks.turn : 0);
+                    UNROLL for (int j = i; j < i + 4; j++)
+                        MULTIPLY(j);
                 }
+                for (; i < depth; i++)
+                    MULTIPLY(i);
 #undef FROM_A
-#undef ASK
-#undef ASK_AT
 #if GEMM_PARTS
                 float16(*to)[GEMM_VECTORS] = vectors ? done : sums[tile][p];
 #else
@@ -298,7 +333,7 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
                 }
                 for (int q = 0; q < vectors; q++) {
                     const int row = top + q / GEMM_VECTORS;
-                    int col = first_col + WIDTH * p + 16 * (q % GEMM_VECTORS);
+                    int col = left_col + 16 * (q % GEMM_VECTORS);
                     size_t at = (item * rows + row) * cols + col;
                     if (col + 16 <= cols) {
 #define real float16
@@ -336,6 +371,8 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
 #undef BEFORE
 #undef GEMM_STRIPS
 #undef GEMM_PAIR
+#undef GEMM_ASK
+#undef MULTIPLY
 #undef GEMM_NAME
 #undef GEMM_ROWS
 #undef GEMM_VECTORS

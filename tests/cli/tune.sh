@@ -16,6 +16,24 @@ expect 0 tune $small --seconds 0.01 --json
 json 'o["products"] and all(p["gflops"] > 0 and p["best"] and p["candidates"] > 0 for p in o["products"])'
 json 'o["table"].endswith(".json") and o["device"]'
 
+# Every built-in model's products of training and sampling are in one table: where the wide ones have 512 or 1024
+# columns these follow from the layers.
+rm -rf cache
+expect 0 tune --all --seconds 0.01 --sample-batch 40
+printed "products measured"
+python3 - cache/flowcl/products-*.json <<'END' || fail "--all left out a product"
+import json, sys
+rows = json.load(open(sys.argv[1]))["products"]
+found = {(r["m"], r["n"], r["k"], r["transpose_a"], r["transpose_b"]) for r in rows}
+assert len(found) == len(rows)
+for width, size, batch in (512, 2, 4096), (1024, 784, 256):
+    for inputs, outputs in (size + 1, width), (width, width), (width, size):
+        assert (batch, outputs, inputs, False, True) in found, (batch, outputs, inputs)
+        assert (40, outputs, inputs, False, True) in found, (40, outputs, inputs)
+        assert (outputs, inputs, batch, True, False) in found, (outputs, inputs, batch)
+        assert inputs == size + 1 or (batch, inputs, outputs, False, False) in found, (batch, inputs, outputs)
+END
+
 # A narrow model's products are parts of row blocks.
 expect 0 tune --width 24 --depth 1 --batch 32 --seconds 0.01
 printed "nothing to tune: every product of this model is part of a row block"

@@ -64,14 +64,24 @@ static void fill_row(const fcl_predictor *predictor, double s, float *row)
     row[SPEED] = (float)(k * speed);
 }
 
+/* `format` takes the width of the path's tube, a formula. */
+__attribute__((format(printf, 2, 0))) static int fail_tube(const fcl_path *path, const char *format)
+{
+    char *width = fcl_path_formula(path, "tube");
+    int status = fcl_fail(FCL_ERR_ARGUMENT, format, width);
+    fcl_free(width);
+    return status;
+}
+
 static int check(const fcl_predictor *predictor)
 {
     bool converts = predictor->prediction != fcl_prediction_find(NULL);
     if (fcl_path_has_tube(predictor->trained) && (converts || predictor->sampled))
-        return fcl_fail(FCL_ERR_ARGUMENT,
-                        "a network trained on a path with a tube has a velocity of that path only");
+        return fail_tube(predictor->trained, "the network was trained on a path with a tube, %s wide: it has a "
+                                             "velocity, and that of this path only");
     if (predictor->sampled && fcl_path_has_tube(predictor->sampled))
-        return fcl_fail(FCL_ERR_ARGUMENT, "a path to sample along has no tube");
+        return fail_tube(predictor->sampled, "the path to sample along has a tube, %s wide: only paths without "
+                                             "one can be sampled along instead of the training's");
     return FCL_OK;
 }
 

@@ -44,4 +44,4 @@ near data 0.75
 near data 0.75 --path linear
 expect 0 train moons --out noise --steps 1200 $small --lr 0.004 --path cosine --prediction eps --time-draw antithetic
 near noise 0.75 --path "alpha=sin(pi*t/2)^2, sigma=1-sin(pi*t/2)^2"
-refused 1 "has no tube" sample data --out a.npy --path "linear(0.1)"
+refused 1 "has a tube, 0.1 wide" sample data --out a.npy --path "linear(0.1)"

@@ -215,6 +215,23 @@ static void scatter_survives_bad_points(void **state)
     fcl_array_destroy(&one);
 }
 
+static void what_can_be_drawn_is_known_from_the_shape(void **state)
+{
+    (void)state;
+    static const struct {
+        fcl_shape sample;
+        int status;
+    } cases[] = {{FCL_SHAPE(2), FCL_OK},        {FCL_SHAPE(7), FCL_OK},
+                 {FCL_SHAPE(4, 5), FCL_OK},     {FCL_SHAPE(1, 4, 5), FCL_OK},
+                 {FCL_SHAPE(3, 4, 5), FCL_OK},  {FCL_SHAPE(1), FCL_ERR_SHAPE},
+                 {FCL_SHAPE(2, 4, 5), FCL_ERR_SHAPE}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(fcl_samples_check_shape(scratch_path("s.png"), cases[i].sample), cases[i].status);
+        assert_int_equal(fcl_samples_check_shape(scratch_path("s.csv"), cases[i].sample), FCL_OK);
+    }
+    assert_int_equal(fcl_samples_check_shape(scratch_path("s.jpeg"), FCL_SHAPE(2)), FCL_ERR_ARGUMENT);
+}
+
 static void what_cannot_be_drawn_is_said(void **state)
 {
     (void)state;
@@ -527,6 +544,7 @@ int main(void)
         cmocka_unit_test(grids_have_colors),
         cmocka_unit_test(scatter_has_equal_axes_and_the_points_in_place),
         cmocka_unit_test(scatter_survives_bad_points),
+        cmocka_unit_test(what_can_be_drawn_is_known_from_the_shape),
         cmocka_unit_test(what_cannot_be_drawn_is_said),
         cmocka_unit_test(bar_charts_have_bars_as_long_as_their_values),
         cmocka_unit_test(loss_chart_falls),

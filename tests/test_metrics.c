@@ -361,10 +361,14 @@ static void refusals_say_why(void **state)
     static const char *const bad[] = {"0", "-1", "1,", "wide", "nan", ",1", "1;2"};
     for (int i = 0; i < 7; i++) {
         fcl_distance_options options = {.bandwidth = bad[i]};
+        assert_status(FCL_ERR_ARGUMENT, fcl_distance_check(&options));
         assert_status(FCL_ERR_ARGUMENT, fcl_distance_measure("mmd", a, a, &options, &distance));
         assert_told("expected median");
     }
+    assert_ok(fcl_distance_check(NULL));
+    assert_ok(fcl_distance_check(&(fcl_distance_options){.bandwidth = "0.5,2"}));
     fcl_distance_options negative = {.projections = -3};
+    assert_status(FCL_ERR_ARGUMENT, fcl_distance_check(&negative));
     assert_status(FCL_ERR_ARGUMENT, fcl_distance_measure("sliced", a, a, &negative, &distance));
     assert_told("projections");
     fcl_array_destroy(&a);

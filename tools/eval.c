@@ -269,7 +269,8 @@ static int check_sampling(const tool_call *call)
 static int check_usage(const tool_call *call, evaluation *work, eval_results *results)
 {
     bool models = true;
-    if (fcl_options_finish(call->options) || fcl_sample_check(&work->settings->sample))
+    if (fcl_options_finish(call->options) || fcl_sample_check(&work->settings->sample) ||
+        fcl_distance_check(&work->settings->distance))
         return tool_fail_usage(&eval_command, "%s", fcl_error());
     for (int k = 0; k < results->subjects; k++)
         models = models && is_model(call->positional[k]);

@@ -29,8 +29,8 @@ static const fcl_option table[] = {
      .help = "carry each sample's log density along: array \"logp\" of an .npz, last column of a .csv, else a file "
              "beside, NAME.logp.npy"},
     {"energy", FCL_OPTION(sample_settings, energy), .placeholder = "ENERGY",
-     .help = "weigh the samples for the density exp(-ENERGY), a formula in x1, x2, ...; their log weights, \"logw\", are "
-             "written as logp is"},
+     .help = "weigh the samples for the density exp(-ENERGY): a formula in x1, x2, ..., or a file of a number a sample; "
+             "their log weights, \"logw\", are written as logp is"},
     {"device", FCL_OPTION(sample_settings, device), .placeholder = "D",
      .help = "P:D, cpu, gpu or a part of a name; $FLOWCL_DEVICE, else the best one"},
     {"json", FCL_OPTION(sample_settings, json), .help = "print one JSON object on standard output"},
@@ -215,6 +215,8 @@ static int compute(sampling *work, const char *checkpoint)
     int status = fcl_checkpoint_open(checkpoint, &work->checkpoint);
     if (status == FCL_OK)
         work->info = fcl_checkpoint_describe(work->checkpoint);
+    if (status == FCL_OK && !settings->sample.times)
+        status = fcl_samples_check_shape(settings->out, work->info->sample);
     if (status == FCL_OK && (settings->encode || settings->decode))
         status = read_start(work);
     if (status == FCL_OK && work->start)

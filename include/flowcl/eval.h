@@ -31,6 +31,9 @@ FCL_API int fcl_samples_write(const char *path, const fcl_array *samples, const 
 /* To be asked before a long computation: FCL_ERR_ARGUMENT where fcl_samples_write does not know the path's
  * ending, FCL_ERR_FILE where no file can be written there. */
 FCL_API int fcl_samples_check_path(const char *path);
+/* The same, once the shape of one sample is known: FCL_ERR_SHAPE where the path is a picture's and such samples cannot
+ * be drawn. */
+FCL_API int fcl_samples_check_shape(const char *path, fcl_shape sample);
 
 /* What a model was shown, what it draws, and the ways its samples come. */
 typedef struct fcl_flow_picture {
@@ -141,6 +144,9 @@ typedef struct fcl_distance {
 /* The rows by index, NULL past the last. */
 FCL_API const char *fcl_distance_name(int index);
 FCL_API const char *fcl_distance_help(int index);
+
+/* To be asked before a long computation: FCL_ERR_ARGUMENT where an option is not usable. `options` may be NULL. */
+FCL_API int fcl_distance_check(const fcl_distance_options *options);
 
 /* `options` may be NULL. FCL_ERR_ARGUMENT: no such row, or an option is not usable; FCL_ERR_SHAPE: the sets
  * are empty, have other sample shapes, or fewer points than the distance needs (mmd: 2); FCL_ERR_NUMERIC: a

@@ -184,16 +184,29 @@ static int measure(const struct row *row, const fcl_array *a, const fcl_array *b
     return status;
 }
 
+static int complete(const fcl_distance_options *options, fcl_distance_options *filled)
+{
+    *filled = options ? *options : (fcl_distance_options){0};
+    fcl_options_defaults(fcl_distance_table, filled);
+    FCL_TRY(fcl_options_check(fcl_distance_table, filled));
+    return fcl_bandwidth_check(filled->bandwidth);
+}
+
+int fcl_distance_check(const fcl_distance_options *options)
+{
+    fcl_distance_options filled;
+    return complete(options, &filled);
+}
+
 int fcl_distance_measure(const char *name, const fcl_array *a, const fcl_array *b,
                          const fcl_distance_options *options, fcl_distance *distance)
 {
-    fcl_distance_options filled = options ? *options : (fcl_distance_options){0};
+    fcl_distance_options filled;
     const struct row *row = find_row(name);
     *distance = (fcl_distance){.value = NAN};
     if (!row)
         return FCL_ERR_ARGUMENT;
-    fcl_options_defaults(fcl_distance_table, &filled);
-    FCL_TRY(fcl_options_check(fcl_distance_table, &filled));
+    FCL_TRY(complete(options, &filled));
     FCL_TRY(check_sets(row, a, b));
     FCL_TRY(check_finite(row, a, "first"));
     FCL_TRY(check_finite(row, b, "second"));

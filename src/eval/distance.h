@@ -12,6 +12,9 @@ typedef int fcl_distance_function(const fcl_array *a, const fcl_array *b, const 
 fcl_distance_function fcl_distance_w1, fcl_distance_w2, fcl_distance_sliced, fcl_distance_energy,
     fcl_distance_mmd;
 
+/* FCL_ERR_ARGUMENT where it is neither "median" nor bandwidths of mmd's kernel. */
+int fcl_bandwidth_check(const char *bandwidth);
+
 /* Random numbers: the stream of this layer, and its steps. */
 enum { FCL_EVAL_STREAM = 0x6576616c, FCL_EVAL_DRAW_FIRST = 0, FCL_EVAL_DRAW_SECOND, FCL_EVAL_DIRECTION };
 

@@ -100,6 +100,12 @@ static int read_bandwidths(const char *text, kernel *k)
     }
 }
 
+int fcl_bandwidth_check(const char *bandwidth)
+{
+    kernel k = {0};
+    return strcmp(bandwidth, "median") == 0 ? FCL_OK : read_bandwidths(bandwidth, &k);
+}
+
 /* Points spread evenly over a set, as many as half of MEDIAN_POINTS. */
 static const float *spread_point(const fcl_array *points, int64_t index, int64_t count)
 {

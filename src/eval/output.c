@@ -8,6 +8,8 @@
 #include "base/npz.h"
 #include "eval/plot.h"
 
+#include <string.h>
+
 typedef int writer(const char *path, const fcl_array *samples, const fcl_picture_options *options);
 
 static int write_npy(const char *path, const fcl_array *samples, const fcl_picture_options *options)
@@ -28,19 +30,38 @@ static int write_csv(const char *path, const fcl_array *samples, const fcl_pictu
     return fcl_csv_write(path, samples);
 }
 
+static bool are_points(fcl_shape sample)
+{
+    return sample.rank == 1 && sample.dim[0] >= 2;
+}
+
+static bool are_pictures(fcl_shape sample)
+{
+    return sample.rank == 2 || (sample.rank == 3 && (sample.dim[0] == 1 || sample.dim[0] == 3));
+}
+
+static int fail_shape(const char *path, fcl_shape sample)
+{
+    char text[FCL_SHAPE_TEXT];
+    return fcl_fail(FCL_ERR_SHAPE,
+                    "cannot draw %s: samples of shape %s are neither points (2 or more) nor pictures (H, W) or (1 or 3, "
+                    "H, W); write .npy, .npz or .csv",
+                    path, fcl_shape_format(sample, text));
+}
+
+static fcl_shape of_one(fcl_shape samples)
+{
+    samples.rank--;
+    memmove(samples.dim, samples.dim + 1, sizeof *samples.dim * (size_t)samples.rank);
+    return samples;
+}
+
 static int write_png(const char *path, const fcl_array *samples, const fcl_picture_options *options)
 {
-    const fcl_shape *shape = &samples->shape;
-    char text[FCL_SHAPE_TEXT];
-    if (shape->rank == 2 && shape->dim[1] >= 2)
+    const fcl_shape sample = of_one(samples->shape);
+    if (are_points(sample))
         return fcl_scatter_write(path, samples, options);
-    if (shape->rank == 3 || (shape->rank == 4 && (shape->dim[1] == 1 || shape->dim[1] == 3)))
-        return fcl_grid_write(path, samples, 0);
-    return fcl_fail(
-        FCL_ERR_SHAPE,
-        "cannot draw %s: samples %s are neither points (N, 2 or more) nor pictures (N, 1 or 3, H, W); "
-        "write .npy, .npz or .csv",
-        path, fcl_shape_format(*shape, text));
+    return are_pictures(sample) ? fcl_grid_write(path, samples, 0) : fail_shape(path, sample);
 }
 
 static const struct {
@@ -69,6 +90,13 @@ int fcl_samples_check_path(const char *path)
                         "cannot tell the format of '%s': its name has to end in .npy, .npz, .csv or .png",
                         path);
     return fcl_file_check_place(path);
+}
+
+int fcl_samples_check_shape(const char *path, fcl_shape sample)
+{
+    FCL_TRY(fcl_samples_check_path(path));
+    return find_writer(path) != write_png || are_points(sample) || are_pictures(sample) ? FCL_OK
+                                                                                      : fail_shape(path, sample);
 }
 
 int fcl_samples_write(const char *path, const fcl_array *samples, const fcl_picture_options *options)

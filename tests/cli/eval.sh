@@ -92,7 +92,7 @@ refused 1 "run: its samples have 2 numbers each, those of three.csv have 3" eval
 refused 1 "mmd needs at least 2 points of each set, not 1 and 1" eval one.csv a.csv
 refused 2 'there is no metric "w22"; did you mean "w2"?' eval a.csv b.csv --metrics w22
 refused 2 "nfe is a property of models, not of samples" eval a.csv b.csv --metrics w2,nfe
-refused 1 "bandwidth" eval a.csv b.csv --bandwidth wide
+refused 2 "bandwidth: \"wide\"" eval run missing.csv --bandwidth wide
 refused 2 "--bandwidth has no use with --metrics sliced" eval a.csv b.csv --metrics sliced --bandwidth 1
 refused 2 "--points has no use with --metrics nfe" eval run moons --metrics nfe --points 9
 refused 2 "--projections has no use with --metrics w2" eval a.csv b.csv --metrics w2 --projections 9

@@ -56,6 +56,9 @@ refused 2 "takes no grid" sample run --out a.npy --grid edm --solver dopri5
 refused 2 "own steps" sample run --out a.npy --times steps --solver dopri5
 refused 2 "not between 0 and 1" sample run --out a.npy --times 0,2
 refused 2 "must be .npy or .npz" sample run --out a.png --times 3
+seq 1 40 >numbers.csv
+expect 0 train numbers.csv --steps 2 --width 8 --depth 1 --batch 8 --samples-every off --out numbers
+FLOWCL_DEVICE=none refused 1 "cannot draw a.png: samples of shape (1,)" sample numbers --out a.png
 refused 2 "no error estimate" sample run --out a.npy --rtol 1e-3
 refused 2 "1e-7" sample run --out a.npy --solver dopri5 --rtol 1e-12
 refused 2 'did you mean "heun2"' sample run --out a.npy --solver heun

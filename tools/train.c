@@ -63,6 +63,9 @@ static void print_start(const fcl_train_start *start)
         fprintf(stderr, "run     %s\n", start->options->out);
     if (start->resumed)
         fprintf(stderr, "resumes %s\n", start->resumed);
+    if (start->came_from)
+        fprintf(stderr, "note    it was trained on %s: on another device the run goes on, but not bit for bit\n",
+                start->came_from);
 }
 
 static int on_start(void *data, const fcl_train_start *start)

@@ -94,6 +94,7 @@ typedef struct fcl_train_start {
     int64_t steps;
     bool data_on_device;
     const char *resumed;              /* path of the checkpoint, or NULL */
+    const char *came_from;            /* the device it was trained on, where that is another; else NULL */
     const fcl_train_options *options; /* with every default filled in */
 } fcl_train_start;
 

@@ -33,14 +33,16 @@ static int tell_start(fcl_trainer *trainer, const char *resumed, const fcl_train
 {
     if (!hooks || !hooks->start)
         return FCL_OK;
+    const fcl_device_info *device = fcl_device_describe(trainer->device);
     fcl_train_start start = {
-        .device = fcl_device_describe(trainer->device),
+        .device = device,
         .data = trainer->data,
         .parameters = fcl_params_numbers(fcl_model_params(trainer->model)),
         .first_step = trainer->step,
         .steps = trainer->options.steps,
         .data_on_device = !trainer->batch.reader,
         .resumed = resumed,
+        .came_from = resumed && strcmp(trainer->came_from, device->name) != 0 ? trainer->came_from : NULL,
         .options = &trainer->options,
     };
     return hooks->start(hooks->data, &start);

@@ -186,6 +186,7 @@ static int load(fcl_trainer *trainer, const fcl_checkpoint *checkpoint)
                 fcl_checkpoint_load(checkpoint, begins ? FCL_STATE_WEIGHTS : state, trainer->state[state]));
     }
     trainer->step = trainer->read_step = info->step;
+    trainer->came_from = fcl_arena_format(&trainer->strings, "%s", info->device);
     return FCL_OK;
 }
 

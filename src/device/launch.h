@@ -15,7 +15,8 @@ typedef struct fcl_launch fcl_launch;
 const char *fcl_kernel_text(const char *name);
 
 /* Compiles text. The prelude is put before it; `name` stands in messages. A failure prints device, driver,
- * options and the build log (FCL_ERR_BUILD). `options` may be NULL. */
+ * options and the build log (FCL_ERR_BUILD). `options` NULL: "-w", for drivers that print warnings on standard error,
+ * as PoCL does of float16 where a processor's vectors are shorter. */
 int fcl_program_build(fcl_device *device, const char *name, const char *text, const char *options,
                       fcl_program **program);
 void fcl_program_destroy(fcl_program **program);

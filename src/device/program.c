@@ -50,7 +50,7 @@ int fcl_program_build(fcl_device *device, const char *name, const char *text, co
     fcl_text_format(&whole, "#line 1 \"cl/prelude.h\"\n%s#line 1 \"%s\"\n", fcl_kernel_text("prelude.h"),
                     name);
     fcl_text_add(&whole, text);
-    int status = compile(built, whole.data, options ? options : "");
+    int status = compile(built, whole.data, options ? options : "-w");
     fcl_text_free(&whole);
     if (status != FCL_OK)
         fcl_program_destroy(&built);

@@ -8,36 +8,40 @@
  * So a layer of any width runs without a ragged edge, a weight is a number that is broadcast, and neither
  * matrix has to be turned. Values that stay inside the block never leave the nearest caches.
  *
- * Where samples need more or fewer repetitions, a lane does not wait for the others: it takes another row. */
+ * Where samples need more or fewer repetitions, a lane does not wait for the others: it takes another row.
+ *
+ * Before it src/graph/lower.c defines BLOCK_SUMS, how many sums of float16 the processor's registers hold beside
+ * what is added to them, and BLOCK_ABREAST, of how many vectors of samples these are. */
 #ifndef BLOCK_H
 #define BLOCK_H
 
 #define BLOCK_VECTORS 2
 #define BLOCK_ROWS (16 * BLOCK_VECTORS)
+#define BLOCK_COLUMNS (BLOCK_SUMS / BLOCK_ABREAST)
 #define UNROLLED __attribute__((opencl_unroll_hint))
 #define INLINE static inline __attribute__((always_inline))
 
-/* Eight columns of a product: out[n] = sum over k of a[k] w[n stride_n + k stride_k]. Literal widths: only such
- * loops are unrolled in time for the sums to be registers. */
+/* Some columns of a product: out[n] = sum over k of a[k] w[n stride_n + k stride_k]. Literal widths: only such
+ * loops are unrolled in time for the sums to be registers, 8 x 2 of AVX-512's 32 or 4 x 1, in two halves each, of 16. */
 INLINE void block_columns(float16 *out, const float16 *a, const global float *w, int count, int stride_n,
                           int stride_k)
 {
-    float16 sum[8][BLOCK_VECTORS];
-    UNROLLED for (int j = 0; j < 8; j++)
-        UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++)
+    float16 sum[BLOCK_COLUMNS][BLOCK_ABREAST];
+    UNROLLED for (int j = 0; j < BLOCK_COLUMNS; j++)
+        UNROLLED for (int s = 0; s < BLOCK_ABREAST; s++)
             sum[j][s] = 0;
     for (int k = 0; k < count; k++) {
-        float16 x[BLOCK_VECTORS];
-        UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++)
+        float16 x[BLOCK_ABREAST];
+        UNROLLED for (int s = 0; s < BLOCK_ABREAST; s++)
             x[s] = a[k * BLOCK_VECTORS + s];
-        UNROLLED for (int j = 0; j < 8; j++) {
+        UNROLLED for (int j = 0; j < BLOCK_COLUMNS; j++) {
             const float16 weight = w[j * stride_n + k * stride_k];
-            UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++)
+            UNROLLED for (int s = 0; s < BLOCK_ABREAST; s++)
                 sum[j][s] += weight * x[s];
         }
     }
-    UNROLLED for (int j = 0; j < 8; j++)
-        UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++)
+    UNROLLED for (int j = 0; j < BLOCK_COLUMNS; j++)
+        UNROLLED for (int s = 0; s < BLOCK_ABREAST; s++)
             out[j * BLOCK_VECTORS + s] = sum[j][s];
 }
 
@@ -68,8 +72,9 @@ INLINE void block_product(float16 *out, const float16 *a, const global float *w,
                           int stride_n, int stride_k)
 {
     int n = 0;
-    for (; n + 8 <= columns; n += 8)
-        block_columns(out + n * BLOCK_VECTORS, a, w + n * stride_n, count, stride_n, stride_k);
+    for (; n + BLOCK_COLUMNS <= columns; n += BLOCK_COLUMNS)
+        for (int s = 0; s < BLOCK_VECTORS; s += BLOCK_ABREAST)
+            block_columns(out + n * BLOCK_VECTORS + s, a + s, w + n * stride_n, count, stride_n, stride_k);
     block_product_narrow(out + n * BLOCK_VECTORS, a, w + n * stride_n, columns - n, count, stride_n, stride_k);
 }
 
@@ -235,18 +240,18 @@ INLINE void block_sum_outer_narrow(global float *part, const float16 *y, const f
         }
 }
 
-/* Sixteen rows of sixteen columns of part, and one row; y's numbers are broadcast, a vector of x is a row's. */
-INLINE void block_outer_square(global float *part, const float *y, const float16 *x, int vectors, int m)
+/* Some rows of sixteen columns of part, and one row; y's numbers are broadcast, a vector of x is a row's. */
+INLINE void block_outer_rows(global float *part, const float *y, const float16 *x, int vectors, int m)
 {
-    float16 sum[16];
-    UNROLLED for (int j = 0; j < 16; j++)
+    float16 sum[BLOCK_SUMS];
+    UNROLLED for (int j = 0; j < BLOCK_SUMS; j++)
         sum[j] = 0;
     for (int row = 0; row < BLOCK_ROWS; row++) {
         const float16 columns = x[row * vectors];
-        UNROLLED for (int j = 0; j < 16; j++)
+        UNROLLED for (int j = 0; j < BLOCK_SUMS; j++)
             sum[j] += y[j * BLOCK_ROWS + row] * columns;
     }
-    UNROLLED for (int j = 0; j < 16; j++)
+    UNROLLED for (int j = 0; j < BLOCK_SUMS; j++)
         vstore16(vload16(0, part + j * m) + sum[j], 0, part + j * m);
 }
 
@@ -276,8 +281,8 @@ INLINE void block_sum_outer(global float *part, const float16 *y, const float16 
     const float *numbers = (const float *)y;
     for (int v = 0; v < vectors; v++) {
         int j = 0;
-        for (; j + 16 <= n; j += 16)
-            block_outer_square(part + j * m + 16 * v, numbers + j * BLOCK_ROWS, turned + v, vectors, m);
+        for (; j + BLOCK_SUMS <= n; j += BLOCK_SUMS)
+            block_outer_rows(part + j * m + 16 * v, numbers + j * BLOCK_ROWS, turned + v, vectors, m);
         for (; j < n; j++)
             block_outer_row(part + j * m + 16 * v, numbers + j * BLOCK_ROWS, turned + v, vectors);
     }

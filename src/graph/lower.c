@@ -299,7 +299,9 @@ int fcl_plan_lower(fcl_plan *plan)
             fcl_text_add(&l.source, fcl_kernel_text("noise.h"));
             fcl_text_add(&l.source, fcl_kernel_text("permute.h"));
             fcl_text_add(&l.source, fcl_kernel_text("group.h"));
-            fcl_text_add(&l.source, fcl_kernel_text("block.h"));
+            bool long_vectors = fcl_device_describe(plan->device)->vector_width >= 16;
+            fcl_text_format(&l.source, "#define BLOCK_SUMS %d\n#define BLOCK_ABREAST %d\n%s", long_vectors ? 16 : 4,
+                            long_vectors ? 2 : 1, fcl_kernel_text("block.h"));
             break;
         }
     for (int s = 0; s < plan->count; s++)

@@ -228,8 +228,9 @@ const subcommand bench_command = {
              "above 5 %. \"error\" is against double precision: what is wrong is no speed.\n"
              "\n"
              "A step's floors are: compute, its products' operations over the fp32 peak;\n"
-             "bandwidth, the bytes of optimiser and activations over the triad's; launches,\n"
-             "their number times the cost of one in a stream; host, the time to enqueue one.\n"
+             "bandwidth, the bytes of optimiser and activations over the triad's, unless the\n"
+             "device's cache holds all buffers; launches, their number times the cost of one\n"
+             "in a stream; host, the time to enqueue one.\n"
              "The largest one limits; its share of the step says how near the step is to it.",
     .size = sizeof(bench_settings),
     .bind = bind,

@@ -143,13 +143,16 @@ static void compare_results(const bench_run *run, json_t *record, const char *ke
         json_object_set_new(record, difference, json_real(own - other));
 }
 
+/* Memory's bandwidth is no floor of what stays in the device's cache. */
 static json_t *floors(const bench_run *run, const char *device, const bench_work *work, double launches,
-                      double host)
+                      const json_t *facts)
 {
     double peak = 1e9 * bench_record_median(run->records, device, "machine", NULL, "fp32 peak");
     double bandwidth = 1e9 * bench_record_median(run->records, device, "machine", NULL, "triad");
     double launch = 1e-6 * bench_record_median(run->records, device, "machine", NULL, "launch");
-    const double seconds[] = {work->operations / peak, work->bytes / bandwidth, launches * launch, host};
+    bool in_cache = bench_number(facts, "memory_bytes") <= bench_number(facts, "cache_bytes");
+    const double seconds[] = {work->operations / peak, in_cache ? NAN : work->bytes / bandwidth, launches * launch,
+                              bench_number(facts, "host_seconds")};
     static const char *const names[] = {"compute", "bandwidth", "launches", "host"};
     json_t *object = json_object();
     for (int i = 0; i < 4; i++)
@@ -173,9 +176,9 @@ static void emit_step(bench_run *run, const bench_unit *unit, const bench_model 
                              "parameters", (json_int_t)work.parameters, "batch", model->batch, "seconds",
                              model->batch / bench_number(measure, "median"), "operations", work.operations,
                              "bytes", work.bytes, "launches", launches);
-    json_object_set_new(step, "floors",
-                        floors(run, unit->id, &work, launches, bench_number(facts, "host_seconds")));
+    json_object_set_new(step, "floors", floors(run, unit->id, &work, launches, facts));
     json_object_set(step, "memory_bytes", json_object_get(facts, "memory_bytes"));
+    json_object_set(step, "cache_bytes", json_object_get(facts, "cache_bytes"));
     json_object_set(step, "process_bytes", json_object_get(facts, "process_bytes"));
     json_object_set(step, "loss", json_object_get(facts, "loss"));
     json_object_set(step, "kernels", json_object_get(facts, "kernels"));

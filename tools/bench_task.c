@@ -186,6 +186,7 @@ static int tell_training(bench_task *task, json_t *facts)
 {
     json_object_set_new(facts, "loss", json_real(task->loss));
     json_object_set_new(facts, "host_seconds", json_real(task->host));
+    json_object_set_new(facts, "cache_bytes", json_integer((json_int_t)fcl_device_describe(task->device)->cache));
     json_object_set_new(facts, "memory_bytes", json_integer((json_int_t)fcl_device_memory(task->device)));
     return profile(task, facts);
 }

@@ -49,6 +49,7 @@ static json_t *device_json(const fcl_device_info *info)
     json_object_set_new(object, "memory_bytes", json_integer((json_int_t)info->memory));
     json_object_set_new(object, "max_allocation_bytes", json_integer((json_int_t)info->max_allocation));
     json_object_set_new(object, "local_memory_bytes", json_integer((json_int_t)info->local_memory));
+    json_object_set_new(object, "cache_bytes", json_integer((json_int_t)info->cache));
     json_object_set_new(object, "compute_units", json_integer(info->compute_units));
     json_object_set_new(object, "vector_width", json_integer(info->vector_width));
     json_object_set_new(object, "clock_mhz", json_integer(info->clock_mhz));

@@ -40,6 +40,7 @@ typedef struct fcl_device_info {
     uint64_t memory;          /* bytes of global memory, as the driver reports it */
     uint64_t max_allocation;  /* bytes of the largest single buffer */
     uint64_t local_memory;    /* bytes */
+    uint64_t cache;           /* bytes of the global memory's cache; 0 where the driver does not say */
     int compute_units;
     int vector_width; /* native floats a lane group; 0 where the driver does not say */
     int clock_mhz;

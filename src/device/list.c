@@ -92,6 +92,7 @@ static void describe(fcl_listed *listed)
     info->memory = device_number(id, CL_DEVICE_GLOBAL_MEM_SIZE);
     info->max_allocation = device_number(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
     info->local_memory = device_number(id, CL_DEVICE_LOCAL_MEM_SIZE);
+    info->cache = device_number(id, CL_DEVICE_GLOBAL_MEM_CACHE_SIZE);
     info->compute_units = (int)device_number(id, CL_DEVICE_MAX_COMPUTE_UNITS);
     info->vector_width = (int)device_number(id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT);
     info->clock_mhz = (int)device_number(id, CL_DEVICE_MAX_CLOCK_FREQUENCY);

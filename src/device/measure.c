@@ -55,9 +55,7 @@ static int prepare_launch(fcl_measure *measure, const fcl_measure_options *optio
 static uint64_t stream_bytes(const fcl_device *device, uint64_t asked, int count)
 {
     enum { QUANTUM = GROUP * 4 * sizeof(float) };
-    cl_ulong cache = 0;
-    clGetDeviceInfo(device->id, CL_DEVICE_GLOBAL_MEM_CACHE_SIZE, sizeof cache, &cache, NULL);
-    uint64_t bytes = 4 * cache > (128u << 20) ? 4 * cache : 128u << 20;
+    uint64_t beyond = 4 * device->info.cache, bytes = beyond > (128u << 20) ? beyond : 128u << 20;
     uint64_t share = device->info.memory / (2 * (uint64_t)count);
     bytes = asked ? asked : bytes;
     bytes = bytes < device->info.max_allocation ? bytes : device->info.max_allocation;

@@ -230,6 +230,8 @@ static void what_can_be_drawn_is_known_from_the_shape(void **state)
         assert_int_equal(fcl_samples_check_shape(scratch_path("s.csv"), cases[i].sample), FCL_OK);
     }
     assert_int_equal(fcl_samples_check_shape(scratch_path("s.jpeg"), FCL_SHAPE(2)), FCL_ERR_ARGUMENT);
+    assert_true(fcl_samples_are_pictures(FCL_SHAPE(4, 5)) && fcl_samples_are_pictures(FCL_SHAPE(3, 4, 5)));
+    assert_false(fcl_samples_are_pictures(FCL_SHAPE(7)) || fcl_samples_are_pictures(FCL_SHAPE(2, 4, 5)));
 }
 
 static void what_cannot_be_drawn_is_said(void **state)

@@ -16,11 +16,6 @@ int eval_check_chart(evaluation *work)
     return FCL_ERR_ARGUMENT;
 }
 
-static bool are_pictures(fcl_shape sample)
-{
-    return sample.rank == 2 || (sample.rank == 3 && (sample.dim[0] == 1 || sample.dim[0] == 3));
-}
-
 /* The ways of some samples: every step of a solver with fixed steps, unless these are many. */
 static int draw_paths(evaluation *work, const eval_subject *subject, fcl_array **paths)
 {
@@ -39,7 +34,7 @@ int eval_draw_chart(evaluation *work, const eval_subject *subject)
     int status = FCL_OK;
     if (!work->settings->chart)
         return FCL_OK;
-    if (are_pictures(work->data->shape))
+    if (fcl_samples_are_pictures(work->data->shape))
         status = fcl_dataset_take(work->data, 0, work->data->count, &all);
     else if (subject->checkpoint)
         status = draw_paths(work, subject, &paths);

@@ -35,6 +35,9 @@ FCL_API int fcl_samples_check_path(const char *path);
  * be drawn. */
 FCL_API int fcl_samples_check_shape(const char *path, fcl_shape sample);
 
+/* Whether samples of that shape are drawn as pictures: (H, W), or (C, H, W) with C 1 or 3. */
+FCL_API bool fcl_samples_are_pictures(fcl_shape sample);
+
 /* What a model was shown, what it draws, and the ways its samples come. */
 typedef struct fcl_flow_picture {
     const fcl_array *data;    /* (N, ...) */

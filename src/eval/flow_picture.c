@@ -207,11 +207,6 @@ static int write_pictures(const char *path, const fcl_flow_picture *picture)
     return status;
 }
 
-static bool are_pictures(const fcl_shape *shape)
-{
-    return shape->rank == 3 || (shape->rank == 4 && (shape->dim[1] == 1 || shape->dim[1] == 3));
-}
-
 int fcl_flow_picture_write(const char *path, const fcl_flow_picture *picture)
 {
     char left[FCL_SHAPE_TEXT], right[FCL_SHAPE_TEXT];
@@ -223,7 +218,7 @@ int fcl_flow_picture_write(const char *path, const fcl_flow_picture *picture)
     if (!fit)
         return fcl_fail(FCL_ERR_SHAPE, "cannot draw %s: data %s and samples %s are not of one shape", path,
                         fcl_shape_format(*data, left), fcl_shape_format(*samples, right));
-    if (are_pictures(samples))
+    if (fcl_samples_are_pictures(fcl_sample_shape(*samples)))
         return write_pictures(path, picture);
     int64_t size = fcl_shape_size(*data) / data->dim[0];
     const fcl_array *paths = picture->paths;

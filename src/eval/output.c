@@ -35,7 +35,7 @@ static bool are_points(fcl_shape sample)
     return sample.rank == 1 && sample.dim[0] >= 2;
 }
 
-static bool are_pictures(fcl_shape sample)
+bool fcl_samples_are_pictures(fcl_shape sample)
 {
     return sample.rank == 2 || (sample.rank == 3 && (sample.dim[0] == 1 || sample.dim[0] == 3));
 }
@@ -49,7 +49,7 @@ static int fail_shape(const char *path, fcl_shape sample)
                     path, fcl_shape_format(sample, text));
 }
 
-static fcl_shape of_one(fcl_shape samples)
+fcl_shape fcl_sample_shape(fcl_shape samples)
 {
     samples.rank--;
     memmove(samples.dim, samples.dim + 1, sizeof *samples.dim * (size_t)samples.rank);
@@ -58,10 +58,10 @@ static fcl_shape of_one(fcl_shape samples)
 
 static int write_png(const char *path, const fcl_array *samples, const fcl_picture_options *options)
 {
-    const fcl_shape sample = of_one(samples->shape);
+    const fcl_shape sample = fcl_sample_shape(samples->shape);
     if (are_points(sample))
         return fcl_scatter_write(path, samples, options);
-    return are_pictures(sample) ? fcl_grid_write(path, samples, 0) : fail_shape(path, sample);
+    return fcl_samples_are_pictures(sample) ? fcl_grid_write(path, samples, 0) : fail_shape(path, sample);
 }
 
 static const struct {
@@ -95,8 +95,8 @@ int fcl_samples_check_path(const char *path)
 int fcl_samples_check_shape(const char *path, fcl_shape sample)
 {
     FCL_TRY(fcl_samples_check_path(path));
-    return find_writer(path) != write_png || are_points(sample) || are_pictures(sample) ? FCL_OK
-                                                                                      : fail_shape(path, sample);
+    bool fits = find_writer(path) != write_png || are_points(sample) || fcl_samples_are_pictures(sample);
+    return fits ? FCL_OK : fail_shape(path, sample);
 }
 
 int fcl_samples_write(const char *path, const fcl_array *samples, const fcl_picture_options *options)

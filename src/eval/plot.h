@@ -6,6 +6,9 @@
 
 #include "eval/canvas.h"
 
+/* The shape (...) of one of samples (N, ...). */
+fcl_shape fcl_sample_shape(fcl_shape samples);
+
 /* Points (N, D), D at least 2. */
 int fcl_scatter_write(const char *path, const fcl_array *points, const fcl_picture_options *options);
 

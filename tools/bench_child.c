@@ -103,7 +103,7 @@ json_t *bench_child_ask(bench_child *child, const char *format, ...)
         return NULL;
     va_list args;
     va_start(args, format);
-    vfprintf(child->commands, format, args);
+    fcl_vfprintf(child->commands, format, args);
     va_end(args);
     fputc('\n', child->commands);
     json_t *reply = fflush(child->commands) == 0 ? read_reply(child) : NULL;

@@ -10,9 +10,9 @@ static void format_number(double value, char text[16])
     if (!isfinite(value))
         strcpy(text, "-");
     else if (value >= 1e8 || (value < 0.01 && value > 0))
-        snprintf(text, 16, "%.2e", value);
+        fcl_snprintf(text, 16, "%.2e", value);
     else
-        snprintf(text, 16, "%.*f", value >= 1000 ? 0 : value >= 100 ? 1 : value >= 1 ? 2 : 4, value);
+        fcl_snprintf(text, 16, "%.*f", value >= 1000 ? 0 : value >= 100 ? 1 : value >= 1 ? 2 : 4, value);
 }
 
 static void format_seconds(double seconds, char text[24])
@@ -20,18 +20,19 @@ static void format_seconds(double seconds, char text[24])
     if (!isfinite(seconds))
         strcpy(text, "-");
     else if (seconds >= 1)
-        snprintf(text, 24, "%.3g s", seconds);
+        fcl_snprintf(text, 24, "%.3g s", seconds);
     else
-        snprintf(text, 24, "%.3g %s", seconds * (seconds >= 1e-3 ? 1e3 : 1e6), seconds >= 1e-3 ? "ms" : "us");
+        fcl_snprintf(text, 24, "%.3g %s", seconds * (seconds >= 1e-3 ? 1e3 : 1e6),
+                     seconds >= 1e-3 ? "ms" : "us");
 }
 
 static void format_bytes(double bytes, char text[24])
 {
     double mebibytes = bytes / (1 << 20);
     if (mebibytes >= 1024)
-        snprintf(text, 24, "%.1f GiB", mebibytes / 1024);
+        fcl_snprintf(text, 24, "%.1f GiB", mebibytes / 1024);
     else
-        snprintf(text, 24, "%.*f MiB", mebibytes < 10 ? 1 : 0, mebibytes);
+        fcl_snprintf(text, 24, "%.*f MiB", mebibytes < 10 ? 1 : 0, mebibytes);
 }
 
 static const char *text_or(const json_t *record, const char *key, const char *otherwise)
@@ -52,15 +53,15 @@ static void report_device(const json_t *device)
     if (selftest) {
         printf(", %s\n      %s, driver %s\n", text_or(device, "platform", "?"),
                text_or(device, "version", "?"), text_or(device, "driver", "?"));
-        printf("      %.0f units, %s; flowcl %s, CLBlast %s", bench_number(device, "compute_units"), memory,
-               text_or(device, "flowcl", "?"), text_or(device, "clblast", "?"));
+        fcl_printf("      %.0f units, %s; flowcl %s, CLBlast %s", bench_number(device, "compute_units"),
+                   memory, text_or(device, "flowcl", "?"), text_or(device, "clblast", "?"));
     }
     putchar('\n');
     if (failed)
         printf("      not measured: %s\n", failed);
     else
-        printf("      self-test passed, largest error %.1e (%s)\n", bench_number(selftest, "error"),
-               bench_text(selftest, "worst_family"));
+        fcl_printf("      self-test passed, largest error %.1e (%s)\n", bench_number(selftest, "error"),
+                   bench_text(selftest, "worst_family"));
     if (warning)
         printf("      warning: %s\n", warning);
 }
@@ -96,11 +97,11 @@ static void report_measure(const json_t *record, const char *ratio)
     format_number(bench_number(record, "p10"), p10);
     format_number(bench_number(record, "p90"), p90);
     if (isfinite(of))
-        snprintf(times, sizeof times, "%.2fx", of);
+        fcl_snprintf(times, sizeof times, "%.2fx", of);
     if (isfinite(wrong))
-        snprintf(error, sizeof error, wrong > 0 ? "%.0e" : "0", wrong);
+        fcl_snprintf(error, sizeof error, wrong > 0 ? "%.0e" : "0", wrong);
     if (isfinite(part))
-        snprintf(share, sizeof share, "%.0f%%", 100 * part);
+        fcl_snprintf(share, sizeof share, "%.0f%%", 100 * part);
     const char *how = bench_text(record, "group")[0] == 'p' ? text_or(record, "how", "") : "";
     char line[256];
     int length = snprintf(line, sizeof line, "  %-20s %-4s %8s %8s %8s%c %-9s %6s %6s %5s  %s",
@@ -134,11 +135,11 @@ static void report_kernels(const json_t *step)
         rest += i < SHOWN ? 0 : seconds;
         format_seconds(seconds, time);
         if (i < SHOWN)
-            printf("    %4.1f %%  %9s  %3.0f x  %.*s\n", 100 * seconds / all, time,
-                   bench_number(kernel, "launches"), NAME, bench_text(kernel, "name"));
+            fcl_printf("    %4.1f %%  %9s  %3.0f x  %.*s\n", 100 * seconds / all, time,
+                       bench_number(kernel, "launches"), NAME, bench_text(kernel, "name"));
     }
     if (rest > 0)
-        printf("    %4.1f %%  others\n", 100 * rest / all);
+        fcl_printf("    %4.1f %%  others\n", 100 * rest / all);
 }
 
 static void report_floors(const json_t *step)
@@ -161,14 +162,14 @@ static void report_step(const json_t *step)
     format_seconds(bench_number(step, "seconds"), time);
     format_bytes(bench_number(step, "memory_bytes"), memory);
     format_bytes(bench_number(step, "process_bytes"), process);
-    printf("  A step on %s: %s, %.0f launches, limited by %s, which explains %.0f %% of it\n",
-           bench_text(step, "device"), time, bench_number(step, "launches"),
-           text_or(step, "limit", "nothing known"), 100 * bench_number(step, "limit_share"));
+    fcl_printf("  A step on %s: %s, %.0f launches, limited by %s, which explains %.0f %% of it\n",
+               bench_text(step, "device"), time, bench_number(step, "launches"),
+               text_or(step, "limit", "nothing known"), 100 * bench_number(step, "limit_share"));
     report_floors(step);
-    printf("    %.0f parameters; %s of buffers on the device, the process has had %s\n",
-           bench_number(step, "parameters"), memory, process);
-    printf("    loss of the first %d steps %.6f, difference from the first device %.1e\n", BENCH_STEPS,
-           bench_number(step, "loss"), bench_number(step, "loss_difference"));
+    fcl_printf("    %.0f parameters; %s of buffers on the device, the process has had %s\n",
+               bench_number(step, "parameters"), memory, process);
+    fcl_printf("    loss of the first %d steps %.6f, difference from the first device %.1e\n", BENCH_STEPS,
+               bench_number(step, "loss"), bench_number(step, "loss_difference"));
     report_kernels(step);
 }
 

@@ -77,9 +77,9 @@ static void memory_text(uint64_t bytes, char *text, size_t size)
 {
     double gibibytes = (double)bytes / (1 << 30);
     if (gibibytes >= 1)
-        snprintf(text, size, "%.1f GiB", gibibytes);
+        fcl_snprintf(text, size, "%.1f GiB", gibibytes);
     else
-        snprintf(text, size, "%.0f MiB", gibibytes * 1024);
+        fcl_snprintf(text, size, "%.0f MiB", gibibytes * 1024);
 }
 
 static int longest_name(const fcl_device_info *list, int count)

@@ -45,7 +45,7 @@ static int measure_energy(evaluation *work, eval_subject *subject, int column, e
     if (status != FCL_OK)
         return status;
     value->value = mean_column(subject->energy, column, &standard_error);
-    snprintf(value->how, sizeof value->how, "standard error %.2g", standard_error);
+    fcl_snprintf(value->how, sizeof value->how, "standard error %.2g", standard_error);
     return FCL_OK;
 }
 
@@ -137,8 +137,8 @@ static int measure_nll(evaluation *work, eval_subject *subject, eval_value *valu
     if (status == FCL_OK) {
         double standard_error;
         value->value = -mean_column(density, 0, &standard_error);
-        snprintf(value->how, sizeof value->how, "nats, standard error %.2g, %s, %s divergence",
-                 standard_error, options.solver, options.divergence.divergence);
+        fcl_snprintf(value->how, sizeof value->how, "nats, standard error %.2g, %s, %s divergence",
+                     standard_error, options.solver, options.divergence.divergence);
     }
     fcl_array_destroy(&density);
     return status;
@@ -251,7 +251,7 @@ int eval_measure_floor(evaluation *work, const eval_metric *metric, const eval_v
     if (metric->measure || !work->floor[0])
         return FCL_OK;
     if (like->bandwidth > 0) {
-        snprintf(bandwidth, sizeof bandwidth, "%.17g", like->bandwidth);
+        fcl_snprintf(bandwidth, sizeof bandwidth, "%.17g", like->bandwidth);
         options.bandwidth = bandwidth;
     }
     return measure_distance(metric, work->floor[0], work->floor[1], &options, value);

@@ -23,8 +23,8 @@ static void print_subject(const eval_results *results, const eval_subject *subje
 {
     printf("%" PRId64 " samples of %s", subject->samples->shape.dim[0], subject->name);
     if (subject->info)
-        printf(" (step %" PRId64 ", %s, %.4g evaluations a sample)", subject->info->step,
-               results->work->settings->sample.solver, subject->stats.nfe_mean);
+        fcl_printf(" (step %" PRId64 ", %s, %.4g evaluations a sample)", subject->info->step,
+                   results->work->settings->sample.solver, subject->stats.nfe_mean);
     putchar('\n');
 }
 
@@ -55,7 +55,7 @@ static void number(double value, char text[16])
     if (isnan(value))
         strcpy(text, "");
     else
-        snprintf(text, 16, "%.4g", value);
+        fcl_snprintf(text, 16, "%.4g", value);
 }
 
 void eval_print_table(const eval_results *results)

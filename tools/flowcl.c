@@ -33,7 +33,7 @@ static void complain(const char *format, va_list args)
 {
     fflush(stdout);
     fputs("flowcl: ", stderr);
-    vfprintf(stderr, format, args);
+    fcl_vfprintf(stderr, format, args);
     fputc('\n', stderr);
 }
 

@@ -116,9 +116,9 @@ static bool is_estimate(const work *w)
 
 static void print_row(const char *name, double value, double error)
 {
-    printf("%-25s%.6g", name, value);
+    fcl_printf("%-25s%.6g", name, value);
     if (!isnan(error))
-        printf(", standard error %.2g", error);
+        fcl_printf(", standard error %.2g", error);
 }
 
 static void print_table(const work *w)
@@ -134,15 +134,15 @@ static void print_table(const work *w)
     if (is_estimate(w) && isnan(s.hutchinson_error))
         puts("divergence               hutchinson by 1 probe: its error is not known, two would tell it");
     else if (is_estimate(w))
-        printf("divergence               hutchinson; the probes' part of the error is %.2g\n",
-               s.hutchinson_error);
+        fcl_printf("divergence               hutchinson; the probes' part of the error is %.2g\n",
+                   s.hutchinson_error);
     else
         puts("divergence               exact");
     if (w->settings->energy)
         weights_print(&w->weights, s.n);
-    printf("function evaluations     %.1f a sample (%" PRId64 " to %" PRId64 ") by %s, %.3g s\n",
-           w->stats.nfe_mean, w->stats.nfe_minimum, w->stats.nfe_maximum, w->settings->sample.solver,
-           w->stats.seconds);
+    fcl_printf("function evaluations     %.1f a sample (%" PRId64 " to %" PRId64 ") by %s, %.3g s\n",
+               w->stats.nfe_mean, w->stats.nfe_minimum, w->stats.nfe_maximum, w->settings->sample.solver,
+               w->stats.seconds);
     if (w->settings->out)
         printf("written to %s\n", w->settings->out);
 }

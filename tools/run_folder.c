@@ -14,7 +14,7 @@ static bool fail(run_folder *folder, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    vsnprintf(folder->failure, sizeof folder->failure, format, args);
+    fcl_vsnprintf(folder->failure, sizeof folder->failure, format, args);
     va_end(args);
     return false;
 }

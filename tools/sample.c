@@ -84,9 +84,9 @@ static void print_density(const sampling *work)
 {
     double mean, error;
     mean_density(work, &mean, &error);
-    printf("mean log p               %.6g", mean);
+    fcl_printf("mean log p               %.6g", mean);
     if (error > 0)
-        printf(", the probes' part of its error %.2g", error);
+        fcl_printf(", the probes' part of its error %.2g", error);
     putchar('\n');
     if (work->settings->energy)
         weights_print(&work->weights, work->density->shape.dim[0]);
@@ -95,15 +95,16 @@ static void print_density(const sampling *work)
 static void print_report(const sampling *work)
 {
     const fcl_sample_stats *stats = &work->stats;
-    printf("%" PRId64 " samples by %s in %.3g s, %.0f samples/s; kernels built in %.3g s\n",
-           sample_count(work), work->settings->sample.solver, stats->seconds,
-           (double)sample_count(work) / (stats->seconds > 0 ? stats->seconds : 1e-9), stats->build_seconds);
+    fcl_printf("%" PRId64 " samples by %s in %.3g s, %.0f samples/s; kernels built in %.3g s\n",
+               sample_count(work), work->settings->sample.solver, stats->seconds,
+               (double)sample_count(work) / (stats->seconds > 0 ? stats->seconds : 1e-9),
+               stats->build_seconds);
     if (stats->nfe_minimum == stats->nfe_maximum)
         printf("%" PRId64 " function evaluations a sample\n", stats->nfe_minimum);
     else
-        printf("%.1f function evaluations a sample (%" PRId64 " to %" PRId64 "); steps: %" PRId64
-               " accepted, %" PRId64 " rejected\n",
-               stats->nfe_mean, stats->nfe_minimum, stats->nfe_maximum, stats->accepted, stats->rejected);
+        fcl_printf("%.1f function evaluations a sample (%" PRId64 " to %" PRId64 "); steps: %" PRId64
+                   " accepted, %" PRId64 " rejected\n",
+                   stats->nfe_mean, stats->nfe_minimum, stats->nfe_maximum, stats->accepted, stats->rejected);
     if (work->density)
         print_density(work);
     printf("written to %s\n", work->settings->out);

@@ -1,5 +1,6 @@
 #include "terminal.h"
 
+#include <flowcl/text.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -40,7 +41,7 @@ static void format_rate(double rate, char *text, size_t size)
     int unit = 0;
     for (; unit < 3 && rate >= 999.5; unit++)
         rate /= 1000;
-    snprintf(text, size, "%.*f%s", rate < 9.95 ? 2 : rate < 99.5 ? 1 : 0, rate, units[unit]);
+    fcl_snprintf(text, size, "%.*f%s", rate < 9.95 ? 2 : rate < 99.5 ? 1 : 0, rate, units[unit]);
 }
 
 /* "412/5000  loss 0.4312  81.3k samples/s  0:12 left" */
@@ -52,7 +53,7 @@ static void format_state(const progress *bar, const progress_state *state, bool 
         format_rate(state->samples_per_second, rate, sizeof rate);
     format_seconds(done ? state->seconds : state->seconds_left, time, sizeof time);
     if (!isnan(state->loss))
-        snprintf(loss, sizeof loss, "loss %#.4g  ", state->loss);
+        fcl_snprintf(loss, sizeof loss, "loss %#.4g  ", state->loss);
     snprintf(text, size, "%*lld/%s  %s%s samples/s  %s%s", digits, (long long)state->step, total, loss, rate,
              time, done ? "" : " left");
 }
@@ -131,7 +132,7 @@ void progress_say(progress *bar, const char *format, ...)
     progress_erase(bar);
     va_list args;
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    fcl_vfprintf(stderr, format, args);
     va_end(args);
     fputc('\n', stderr);
 }

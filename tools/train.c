@@ -113,10 +113,10 @@ static void warn_of_plans(training *run, const fcl_train_metrics *metrics)
         return;
     run->plans_told = true;
     progress_erase(&run->bar);
-    fprintf(stderr,
-            "warning %" PRId64 " of %" PRId64 " plans of the coupling had not converged by step %" PRId64
-            " (a row's mass is wrong by %.2g): more --coupling-iterations or a larger --reg may help\n",
-            plans->open, plans->count, metrics->step, plans->change);
+    fcl_fprintf(stderr,
+                "warning %" PRId64 " of %" PRId64 " plans of the coupling had not converged by step %" PRId64
+                " (a row's mass is wrong by %.2g): more --coupling-iterations or a larger --reg may help\n",
+                plans->open, plans->count, metrics->step, plans->change);
 }
 
 static int on_metrics(void *data, const fcl_train_metrics *metrics)
@@ -157,8 +157,8 @@ static int on_finish(void *data, fcl_device *device)
     if (count > 0)
         fprintf(stderr, "%-48s %10s %10s %6s\n", "kernel", "launches", "seconds", "share");
     for (int i = 0; i < count; i++)
-        fprintf(stderr, "%-48s %10" PRId64 " %10.4f %5.1f%%\n", lines[i].name, lines[i].launches,
-                lines[i].seconds, total > 0 ? 100 * lines[i].seconds / total : 0);
+        fcl_fprintf(stderr, "%-48s %10" PRId64 " %10.4f %5.1f%%\n", lines[i].name, lines[i].launches,
+                    lines[i].seconds, total > 0 ? 100 * lines[i].seconds / total : 0);
     fcl_free(lines);
     return FCL_OK;
 }

@@ -234,8 +234,8 @@ static void print_result(const tuned *result)
     double best = gigaflops(&result->product, &result->best),
            rule = gigaflops(&result->product, &result->rule);
     product_text(&result->product, name);
-    printf("%-28s %-18s %9.1f   %-18s %9.1f %7.2f\n", name, result->best.how, best, result->rule.how, rule,
-           rule > 0 ? best / rule : 0);
+    fcl_printf("%-28s %-18s %9.1f   %-18s %9.1f %7.2f\n", name, result->best.how, best, result->rule.how, rule,
+               rule > 0 ? best / rule : 0);
     for (int i = 0; i < result->failures; i++)
         printf("    %s: %s\n", result->failed[i].how, result->failed[i].failure);
 }
@@ -249,8 +249,8 @@ static void print_sets(const tuning *t)
     printf("CLBlast's parameters for %s\n", name);
     for (int i = 0; i < t->set_count; i++) {
         bool used = !strcmp(fcl_tune_set_name(i), fcl_tune_set_used(t->device));
-        printf("  %c %-18s %9.1f GFLOP/s  %s\n", used ? '*' : ' ', fcl_tune_set_name(i),
-               gigaflops(&t->largest, &t->sets[i]), t->sets[i].failure);
+        fcl_printf("  %c %-18s %9.1f GFLOP/s  %s\n", used ? '*' : ' ', fcl_tune_set_name(i),
+                   gigaflops(&t->largest, &t->sets[i]), t->sets[i].failure);
     }
     putchar('\n');
 }

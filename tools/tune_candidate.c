@@ -48,7 +48,7 @@ static void measure_here(fcl_device *device, const fcl_product *product, double 
     if (status != FCL_OK)
         snprintf(trial->failure, sizeof trial->failure, "%s", fcl_error());
     else if (!(error <= FCL_TUNE_ERROR))
-        snprintf(trial->failure, sizeof trial->failure, "it computes wrongly: error %g", error);
+        fcl_snprintf(trial->failure, sizeof trial->failure, "it computes wrongly: error %g", error);
     fcl_measure_destroy(&measure);
 }
 
@@ -104,7 +104,7 @@ static void measure_elsewhere(fcl_device *device, const fcl_product *p, double s
     snprintf(selector, sizeof selector, "%d:%d", info->platform, info->index);
     snprintf(product, sizeof product, "%d %d %d %d %d %d %d %d %d", p->m, p->n, p->k, p->transpose_a,
              p->transpose_b, p->batch, p->share_a, p->share_b, trial->candidate);
-    snprintf(text, sizeof text, "%g", seconds);
+    fcl_snprintf(text, sizeof text, "%g", seconds);
     char *arguments[] = {"flowcl", "tune-candidate",                     selector, product,
                          text,     (char *)fcl_tune_set_used(device), NULL};
     int ends[2], end = 0;
@@ -164,7 +164,7 @@ static int run(const tool_call *call)
     if (fcl_device_open(call->positional[0], &options, &device) != FCL_OK)
         return tool_fail_library();
     if (fcl_tune_set(device, call->positional[3]) == FCL_OK)
-        measure_here(device, &p, atof(call->positional[2]), &trial);
+        measure_here(device, &p, fcl_strtod(call->positional[2], NULL), &trial);
     else
         snprintf(trial.failure, sizeof trial.failure, "%s", fcl_error());
     json_t *reply = trial.failure[0] ? json_pack("{s:s, s:s}", "how", trial.how, "failed", trial.failure)

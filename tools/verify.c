@@ -167,8 +167,8 @@ static void add_json(verification *v, const char *row, double error, bool passed
 static void print_line(const verification *v, const char *row, double error, bool passed, const char *remark)
 {
     erase_progress(v);
-    printf("%-6s  %-10s  %-16s  %-42s  %8.2g <= %-7.2g%s%s\n", passed ? "ok" : "FAILED", v->check->group, row,
-           v->check->what, error, v->check->bound, *remark ? "  " : "", remark);
+    fcl_printf("%-6s  %-10s  %-16s  %-42s  %8.2g <= %-7.2g%s%s\n", passed ? "ok" : "FAILED", v->check->group,
+               row, v->check->what, error, v->check->bound, *remark ? "  " : "", remark);
     fflush(stdout);
     show_progress(v);
 }
@@ -178,9 +178,9 @@ static int add_line(verification *v, const char *row, double error, const char *
     bool passed = error <= v->check->bound;
     v->lines++;
     if (!passed && v->failed++ == 0)
-        snprintf(v->first, sizeof v->first, "%s %s, %s: its error %.3g is above %.3g (%.80s)",
-                 v->check->group, row, v->check->what, error, v->check->bound,
-                 *remark ? remark : v->check->reason);
+        fcl_snprintf(v->first, sizeof v->first, "%s %s, %s: its error %.3g is above %.3g (%.80s)",
+                     v->check->group, row, v->check->what, error, v->check->bound,
+                     *remark ? remark : v->check->reason);
     if (v->json)
         add_json(v, row, error, passed, remark);
     else
@@ -198,7 +198,7 @@ int verify_remark(verification *v, const char *row, double error, const char *fo
     char text[256];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    fcl_vsnprintf(text, sizeof text, format, args);
     va_end(args);
     return add_line(v, row, error, text);
 }
@@ -252,7 +252,7 @@ static int judge(verification *v, double seconds)
     if (stop_asked())
         return tool_fail("stopped after %d checks, which passed", v->lines);
     if (!v->json)
-        printf("%d checks passed in %.0f s on %s\n", v->lines, seconds, device);
+        fcl_printf("%d checks passed in %.0f s on %s\n", v->lines, seconds, device);
     return status;
 }
 
@@ -295,7 +295,8 @@ static void print_checks(void)
     int width = terminal_width(stdout) < WIDEST ? terminal_width(stdout) : WIDEST;
     puts("\nChecks and their bounds:");
     for (int i = 0; i < CHECKS; i++) {
-        printf("  %-10s %s: at most %g\n%*s", checks[i].group, checks[i].what, checks[i].bound, INDENT, "");
+        fcl_printf("  %-10s %s: at most %g\n%*s", checks[i].group, checks[i].what, checks[i].bound, INDENT,
+                   "");
         print_wrapped(checks[i].reason, INDENT, width);
     }
 }

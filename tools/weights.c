@@ -66,10 +66,10 @@ int weights_check(const char *energy, int64_t size)
 
 void weights_print(const weights *of, int64_t n)
 {
-    printf("log Z                    %.5g, standard error %.2g\n", of->importance.log_z,
-           of->importance.log_z_error);
-    printf("effective sample size    %.1f of %lld, %.1f %%\n", of->importance.ess, (long long)n,
-           100 * of->importance.ess / (double)n);
+    fcl_printf("log Z                    %.5g, standard error %.2g\n", of->importance.log_z,
+               of->importance.log_z_error);
+    fcl_printf("effective sample size    %.1f of %lld, %.1f %%\n", of->importance.ess, (long long)n,
+               100 * of->importance.ess / (double)n);
 }
 
 void weights_add_json(const weights *of, json_t *object)

@@ -13,6 +13,7 @@
 #include <flowcl/measure.h>
 #include <flowcl/nn.h>
 #include <flowcl/options.h>
+#include <flowcl/text.h>
 #include <flowcl/train.h>
 #include <flowcl/tune.h>
 

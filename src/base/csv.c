@@ -3,28 +3,9 @@
 #include "base/error.h"
 #include "base/file.h"
 
-#include <locale.h>
+#include <flowcl/text.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Numbers in files have a decimal point whatever the caller's locale says. */
-typedef struct c_locale {
-    locale_t ours, callers;
-} c_locale;
-
-static c_locale c_locale_enter(void)
-{
-    locale_t ours = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
-    return (c_locale){ours, ours ? uselocale(ours) : (locale_t)0};
-}
-
-static void c_locale_leave(c_locale locale)
-{
-    if (!locale.ours)
-        return;
-    uselocale(locale.callers);
-    freelocale(locale.ours);
-}
 
 typedef struct reader {
     const char *path;
@@ -76,7 +57,7 @@ static bool any_number(const char *at)
 {
     while (*at) {
         char *end;
-        strtof(at, &end);
+        fcl_strtof(at, &end);
         if (end != at)
             return true;
         at += strcspn(at, ",;\t");
@@ -98,7 +79,7 @@ static int read_line(reader *r, const char *at)
                         r->path, (long long)r->line);
     while (*at) {
         char *end;
-        float value = strtof(at, &end);
+        float value = fcl_strtof(at, &end);
         if (end == at || (*end && !is_separator(*end))) {
             bool heading = !r->headed && r->count == 0 && !any_number(at);
             r->headed = true;
@@ -139,9 +120,7 @@ int fcl_csv_read(const char *path, fcl_array **array)
     size_t size;
     FCL_TRY(fcl_file_read(path, &bytes, &size));
     reader r = {.path = path};
-    c_locale locale = c_locale_enter();
     int status = read_text(&r, (char *)bytes, size); /* the buffer has room for a final zero */
-    c_locale_leave(locale);
     free(bytes);
     if (status == FCL_OK && r.rows == 0)
         status = fcl_fail(FCL_ERR_FORMAT, "%s holds no row of numbers", path);
@@ -167,9 +146,7 @@ int fcl_csv_write_headed(const char *path, const char *heading, const fcl_array 
     int64_t size = fcl_shape_size(array->shape);
     int64_t rows = array->shape.rank > 0 ? array->shape.dim[0] : 1;
     int64_t columns = rows > 0 ? size / rows : 0;
-    c_locale locale = c_locale_enter();
     for (int64_t i = 0; i < size; i++)
         fcl_file_format(&file, "%.9g%c", array->data[i], (i + 1) % columns ? ',' : '\n');
-    c_locale_leave(locale);
     return fcl_file_commit(&file);
 }

@@ -25,7 +25,7 @@ int fcl_fail(int status, const char *format, ...)
     char fresh[MESSAGE_SIZE];
     va_list args;
     va_start(args, format);
-    vsnprintf(fresh, sizeof fresh, format, args);
+    fcl_vsnprintf(fresh, sizeof fresh, format, args);
     va_end(args);
     memcpy(message, fresh, sizeof message);
     return status;
@@ -36,7 +36,7 @@ int fcl_fail_within(int status, const char *format, ...)
     char prefix[512];
     va_list args;
     va_start(args, format);
-    vsnprintf(prefix, sizeof prefix, format, args);
+    fcl_vsnprintf(prefix, sizeof prefix, format, args);
     va_end(args);
     return fcl_fail(status, "%s: %s", prefix, message);
 }

@@ -8,8 +8,8 @@
 
 #include "base/error.h"
 #include <flowcl/options.h>
+#include <flowcl/text.h>
 
-#include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,16 +110,12 @@ static int number_length(const char *at)
     return length;
 }
 
-/* A decimal point, whatever the caller's locale says. */
 static const fcl_term *parse_number(parser *p)
 {
     const char *begin = p->at;
     int length = number_length(begin);
     char *digits = fcl_format("%.*s", length, begin), *end;
-    locale_t ours = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0), callers = uselocale(ours);
-    double value = strtod(digits, &end);
-    uselocale(callers);
-    freelocale(ours);
+    double value = fcl_strtod(digits, &end);
     bool usable = !*end && end != digits && isfinite(value);
     free(digits);
     if (!usable)

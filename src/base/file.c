@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 
+#include <flowcl/text.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -95,7 +96,7 @@ void fcl_file_format(fcl_file *file, const char *format, ...)
     va_list args;
     va_start(args, format);
     if (!file->failure)
-        note_failure(file, vfprintf(file->stream, format, args) >= 0);
+        note_failure(file, fcl_vfprintf(file->stream, format, args) >= 0);
     va_end(args);
 }
 

@@ -1,5 +1,6 @@
 #include "base/memory.h"
 
+#include <flowcl/text.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,12 +33,15 @@ char *fcl_strdup(const char *text)
 
 char *fcl_format(const char *format, ...)
 {
-    char *text = NULL;
-    va_list args;
+    va_list args, again;
     va_start(args, format);
-    int length = vasprintf(&text, format, args);
+    va_copy(again, args);
+    size_t size = (size_t)fcl_vsnprintf(NULL, 0, format, args) + 1;
+    char *text = fcl_zalloc(size);
+    fcl_vsnprintf(text, size, format, again);
+    va_end(again);
     va_end(args);
-    return checked(length < 0 ? NULL : text, 0);
+    return text;
 }
 
 struct fcl_arena_block {
@@ -68,9 +72,9 @@ char *fcl_arena_format(fcl_arena *arena, const char *format, ...)
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
-    int length = vsnprintf(NULL, 0, format, args);
+    int length = fcl_vsnprintf(NULL, 0, format, args);
     char *text = fcl_arena_alloc(arena, (size_t)length + 1);
-    vsnprintf(text, (size_t)length + 1, format, again);
+    fcl_vsnprintf(text, (size_t)length + 1, format, again);
     va_end(again);
     va_end(args);
     return text;
@@ -106,8 +110,8 @@ void fcl_text_format(fcl_text *text, const char *format, ...)
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
-    int length = vsnprintf(NULL, 0, format, args);
-    vsnprintf(text_room(text, (size_t)length), (size_t)length + 1, format, again);
+    int length = fcl_vsnprintf(NULL, 0, format, args);
+    fcl_vsnprintf(text_room(text, (size_t)length), (size_t)length + 1, format, again);
     text->length += (size_t)length;
     va_end(again);
     va_end(args);

@@ -1,10 +1,11 @@
 #include "base/option_value.h"
 
 #include "base/error.h"
+
+#include <flowcl/text.h>
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
-#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,20 +83,16 @@ static void shorten_exponent(char *text)
 
 void fcl_number_text(double number, bool single, char *text)
 {
-    locale_t c_locale = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
-    locale_t before = uselocale(c_locale);
     int most = single ? 9 : 17; /* digits that always suffice */
     int digits = 1;
     for (; digits <= most; digits++) {
-        snprintf(text, FCL_NUMBER_TEXT, "%.*g", digits, number);
-        if (single ? strtof(text, NULL) == (float)number : strtod(text, NULL) == number)
+        fcl_snprintf(text, FCL_NUMBER_TEXT, "%.*g", digits, number);
+        if (single ? fcl_strtof(text, NULL) == (float)number : fcl_strtod(text, NULL) == number)
             break;
     }
     while (fabs(number) >= 1 && fabs(number) < 1e7 && strchr(text, 'e')) /* 100 rather than 1e2 */
-        snprintf(text, FCL_NUMBER_TEXT, "%.*g", ++digits, number);
+        fcl_snprintf(text, FCL_NUMBER_TEXT, "%.*g", ++digits, number);
     shorten_exponent(text);
-    uselocale(before);
-    freelocale(c_locale);
 }
 
 /* Decimal only: "inf", "nan", hexadecimal and surrounding blanks are no numbers of an option. */
@@ -103,12 +100,8 @@ static bool read_real(const char *text, bool single, double *number)
 {
     if (!*text || text[strspn(text, "0123456789+-.eE")])
         return false;
-    locale_t c_locale = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
-    locale_t before = uselocale(c_locale);
     char *end;
-    *number = single ? strtof(text, &end) : strtod(text, &end);
-    uselocale(before);
-    freelocale(c_locale);
+    *number = single ? fcl_strtof(text, &end) : fcl_strtod(text, &end);
     return end != text && !*end && isfinite(*number);
 }
 

@@ -34,7 +34,7 @@ int fcl_option_refuse(const fcl_option *row, const char *text);
 void fcl_option_describe(const fcl_option *row, bool with_default, fcl_text *text);
 
 /* The shortest decimal that reads back as exactly this number, in single or in double precision. `text` has
- * room for FCL_NUMBER_TEXT bytes. The C locale's point, whatever the program's locale. */
+ * room for FCL_NUMBER_TEXT bytes. */
 enum { FCL_NUMBER_TEXT = 32 };
 void fcl_number_text(double number, bool single, char *text);
 

@@ -1,8 +1,8 @@
 #include "base/options.h"
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/option_value.h"
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@
 static void add_string(fcl_text *json, const char *text)
 {
     json_t *string = json_string(text);
-    char *quoted = json_dumps(string, JSON_ENCODE_ANY);
+    char *quoted = fcl_json_text(string, JSON_ENCODE_ANY);
     if (!quoted)
         abort(); /* text that is not UTF-8 never came in */
     fcl_text_add(json, quoted);
@@ -94,7 +94,7 @@ static int read_member(fcl_options *options, const char *key, const json_t *valu
 int fcl_options_read_json(fcl_options *options, const char *text)
 {
     json_error_t error;
-    json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+    json_t *object = fcl_json_read(text, strlen(text), &error);
     if (!object)
         return fcl_fail(FCL_ERR_FORMAT, "the options are not JSON: line %d, column %d: %s", error.line,
                         error.column, error.text);

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 
+#include <flowcl/text.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,8 +100,8 @@ static int prepare_stream(fcl_measure *measure, const fcl_measure_options *optio
         fcl_launch_float(measure->launch, 3, triad_scale);
     fcl_launch_range_1d(measure->launch, measure->bytes / (4 * sizeof(float)), GROUP);
     measure->info.work = (double)measure->bytes * buffers;
-    snprintf(measure->info.how, sizeof measure->info.how, "%d buffers of %.0f MiB", buffers,
-             (double)measure->bytes / (1 << 20));
+    fcl_snprintf(measure->info.how, sizeof measure->info.how, "%d buffers of %.0f MiB", buffers,
+                 (double)measure->bytes / (1 << 20));
     return FCL_OK;
 }
 

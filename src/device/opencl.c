@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 
+#include <flowcl/text.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -80,7 +81,7 @@ int fcl_opencl_fail(const fcl_device *device, cl_int code, const char *format, .
     char what[512];
     va_list args;
     va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
+    fcl_vsnprintf(what, sizeof what, format, args);
     va_end(args);
     bool memory = code == CL_MEM_OBJECT_ALLOCATION_FAILURE || code == CL_OUT_OF_HOST_MEMORY;
     return fcl_fail(memory ? FCL_ERR_MEMORY : FCL_ERR_OPENCL, "%s failed on %s (driver %s): %s", what,

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 
+#include <flowcl/text.h>
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -76,8 +77,8 @@ static void judge(fcl_selftest_line *line, double got, double wanted, double sca
     if (!(error <= DBL_MAX))
         error = INFINITY;
     if (error > line->bound && !line->detail[0])
-        snprintf(line->detail, sizeof line->detail, "%s, element %d: %.9g, where %.9g is right", what, index,
-                 got, wanted);
+        fcl_snprintf(line->detail, sizeof line->detail, "%s, element %d: %.9g, where %.9g is right", what,
+                     index, got, wanted);
     if (error > line->error)
         line->error = error;
 }

@@ -2,10 +2,10 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "device/opencl.h"
 
 #include <flowcl/flowcl.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,7 +185,7 @@ static char *read_table(fcl_device *device, const char *path)
     size_t size;
     if (fcl_file_read(path, &bytes, &size) != FCL_OK)
         return fcl_strdup(fcl_error());
-    json_t *root = json_loadb((const char *)bytes, size, JSON_REJECT_DUPLICATES, &error);
+    json_t *root = fcl_json_read(bytes, size, &error);
     free(bytes);
     if (!root)
         return fcl_format("%s:%d:%d: %s", path, error.line, error.column, error.text);
@@ -231,7 +231,7 @@ static void write_rows(fcl_file *file, const fcl_tuned_table *table)
 {
     for (int i = 0; i < table->count; i++) {
         json_t *row = row_json(&table->rows[i]);
-        char *line = json_dumps(row, JSON_REAL_PRECISION(6));
+        char *line = fcl_json_text(row, JSON_REAL_PRECISION(6));
         fcl_file_format(file, "%s\n    %s", i ? "," : "", line);
         free(line);
         json_decref(row);
@@ -249,7 +249,7 @@ static int write_facts(const fcl_device *device, fcl_file *file)
         if (!text)
             return fcl_fail(FCL_ERR_UNSUPPORTED, "the device's %s is not UTF-8: its table cannot be written",
                             facts[i][0]);
-        char *quoted = json_dumps(text, JSON_ENCODE_ANY);
+        char *quoted = fcl_json_text(text, JSON_ENCODE_ANY);
         fcl_file_format(file, "  \"%s\": %s,\n", facts[i][0], quoted);
         free(quoted);
         json_decref(text);

@@ -1,4 +1,5 @@
 /* Bars in panels, two panels beside each other; each panel has a scale of its own, from zero. */
+#include <flowcl/text.h>
 #include <flowcl/eval.h>
 
 #include "base/error.h"
@@ -32,14 +33,14 @@ static void format_value(double value, char text[32])
 {
     double whole = round(value);
     if (value >= 1e8 || (value > 0 && value < 1e-3))
-        snprintf(text, 32, "%.3g", value);
+        fcl_snprintf(text, 32, "%.3g", value);
     else if (value >= 1e6)
-        snprintf(text, 32, "%.0f %03.0f %03.0f", floor(whole / 1e6), floor(fmod(whole, 1e6) / 1e3),
-                 fmod(whole, 1e3));
+        fcl_snprintf(text, 32, "%.0f %03.0f %03.0f", floor(whole / 1e6), floor(fmod(whole, 1e6) / 1e3),
+                     fmod(whole, 1e3));
     else if (value >= 1e4)
-        snprintf(text, 32, "%.0f %03.0f", floor(whole / 1e3), fmod(whole, 1e3));
+        fcl_snprintf(text, 32, "%.0f %03.0f", floor(whole / 1e3), fmod(whole, 1e3));
     else
-        snprintf(text, 32, "%.*f", value >= 1000 ? 0 : value >= 100 ? 1 : value >= 1 ? 2 : 4, value);
+        fcl_snprintf(text, 32, "%.*f", value >= 1000 ? 0 : value >= 100 ? 1 : value >= 1 ? 2 : 4, value);
 }
 
 /* A whisker from the low to the high value, through the bar's end. */

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "eval/pairs.h"
 
+#include <flowcl/text.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,7 +84,7 @@ static int read_bandwidths(const char *text, kernel *k)
     const char *at = text;
     for (;;) {
         char *end;
-        double h = strtod(at, &end);
+        double h = fcl_strtod(at, &end);
         if (end == at || !(h > 0) || !isfinite(h) || (*end && *end != ','))
             return fcl_fail(
                 FCL_ERR_ARGUMENT,
@@ -155,8 +156,8 @@ int fcl_distance_mmd(const fcl_array *a, const fcl_array *b, const fcl_distance_
     if (strcmp(options->bandwidth, "median") == 0) {
         FCL_TRY(find_median(a, b, &distance->bandwidth));
         k = (kernel){1, {-1 / (2 * distance->bandwidth * distance->bandwidth)}};
-        snprintf(distance->how, sizeof distance->how, "unbiased, Gaussian kernel of the median distance %.3g",
-                 distance->bandwidth);
+        fcl_snprintf(distance->how, sizeof distance->how,
+                     "unbiased, Gaussian kernel of the median distance %.3g", distance->bandwidth);
     } else {
         FCL_TRY(read_bandwidths(options->bandwidth, &k));
         snprintf(distance->how, sizeof distance->how, "unbiased, Gaussian kernel%s of %.40s",

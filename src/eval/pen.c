@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "eval/ticks.h"
 
+#include <flowcl/text.h>
 #include <math.h>
 #include <pango/pangocairo.h>
 #include <stdio.h>
@@ -78,7 +79,7 @@ static void rule(cairo_t *pen, double x0, double y0, double x1, double y1)
 static void label_x(cairo_t *pen, const fcl_frame *frame, double tick)
 {
     char text[32];
-    snprintf(text, sizeof text, "%.6g", tick);
+    fcl_snprintf(text, sizeof text, "%.6g", tick);
     double x = fcl_frame_x(frame, tick);
     rule(pen, x, frame->top, x, frame->top + frame->height);
     fcl_pen_color(pen, INK, 1);
@@ -88,7 +89,7 @@ static void label_x(cairo_t *pen, const fcl_frame *frame, double tick)
 static void label_y(cairo_t *pen, const fcl_frame *frame, double tick, double at)
 {
     char text[32];
-    snprintf(text, sizeof text, "%.6g", tick);
+    fcl_snprintf(text, sizeof text, "%.6g", tick);
     double y = fcl_frame_y(frame, at);
     rule(pen, frame->left, y, frame->left + frame->width, y);
     fcl_pen_color(pen, INK, 1);

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "eval/pairs.h"
 
+#include <flowcl/text.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,7 +119,7 @@ int fcl_distance_w2(const fcl_array *a, const fcl_array *b, const fcl_distance_o
     (void)options;
     FCL_TRY(transport(a, b, 2, &square));
     distance->value = sqrt(square);
-    snprintf(distance->how, sizeof distance->how, "exact (squared %.4g)", square);
+    fcl_snprintf(distance->how, sizeof distance->how, "exact (squared %.4g)", square);
     return FCL_OK;
 }
 

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/npy.h"
 
+#include <flowcl/text.h>
 #include <flowcl/options.h>
 
 #include <ctype.h>
@@ -88,7 +89,7 @@ static int read_law(const grid_law *law, const char *text, double *value)
     if (!law->letter)
         return fcl_fail(FCL_ERR_ARGUMENT, "grid \"%s\": %s takes no number", text, law->name);
     char *end;
-    *value = strtod(colon + 1, &end);
+    *value = fcl_strtod(colon + 1, &end);
     if (end == colon + 1 || *end || !(*value >= law->least && *value <= law->greatest))
         return fcl_fail(FCL_ERR_ARGUMENT, "grid \"%s\": %s is a number from %g to %g", text, law->letter,
                         law->least, law->greatest);
@@ -111,7 +112,7 @@ static bool read_list(const char *text, double *numbers, int *count)
     *count = 0;
     for (const char *at = text; *count < MOST_TIMES;) {
         char *end;
-        double number = strtod(at, &end);
+        double number = fcl_strtod(at, &end);
         if (end == at)
             return false;
         if (numbers)
@@ -256,7 +257,7 @@ int fcl_grid_read(const fcl_solver_options *options, double **times, int *steps)
 int fcl_times_read(const char *text, double t_begin, double t_end, double **times, int *count)
 {
     char *end;
-    double number = strtod(text, &end);
+    double number = fcl_strtod(text, &end);
     *times = NULL;
     if (end != text && !*end && number >= 2 && number <= MOST_TIMES && number == floor(number)) {
         *count = (int)number;

@@ -2,6 +2,7 @@
 #include "graph/plan.h"
 #include "graph/rules.h"
 
+#include <flowcl/text.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,7 +114,7 @@ void fcl_mistake(fcl_graph *graph, const char *format, ...)
     va_list args;
     va_start(args, format);
     char text[1024];
-    vsnprintf(text, sizeof text, format, args);
+    fcl_vsnprintf(text, sizeof text, format, args);
     va_end(args);
     graph->mistake = fcl_arena_format(&graph->arena, "%s", text);
 }
@@ -267,7 +268,7 @@ fcl_tensor *fcl_name(fcl_tensor *tensor, const char *format, ...)
     char text[256];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    fcl_vsnprintf(text, sizeof text, format, args);
     va_end(args);
     tensor->name = fcl_arena_format(&tensor->graph->arena, "%s", text);
     return tensor;

@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 
+#include <flowcl/text.h>
 #include <flowcl/nn.h>
 #include <assert.h>
 #include <math.h>
@@ -44,7 +45,7 @@ static fcl_param *append(fcl_params *params)
 static void declare(fcl_params *params, fcl_param slice, const char *format, va_list args)
 {
     char name[256];
-    vsnprintf(name, sizeof name, format, args);
+    fcl_vsnprintf(name, sizeof name, format, args);
     slice.name = fcl_arena_format(&params->arena, "%s", name);
     slice.offset = params->bytes;
     size_t bytes = (size_t)fcl_shape_size(slice.shape) * sizeof(float);

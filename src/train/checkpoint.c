@@ -4,6 +4,7 @@
 #include "base/array.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "train/safetensors.h"
 
@@ -54,7 +55,7 @@ static int read_sample(fcl_checkpoint *checkpoint)
 {
     const char *text;
     FCL_TRY(read_text(checkpoint, "sample", &text));
-    json_t *json = json_loads(text, 0, NULL);
+    json_t *json = fcl_json_read(text, strlen(text), NULL);
     fcl_shape *shape = &checkpoint->info.sample;
     size_t bytes;
     bool usable = fcl_shape_from_json(json, shape) && fcl_shape_bytes(*shape, sizeof(float), &bytes) &&

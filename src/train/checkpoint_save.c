@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "train/options.h"
 #include "train/safetensors.h"
@@ -125,7 +126,7 @@ static void set_sample(json_t *metadata, fcl_shape shape)
     json_t *dimensions = json_array();
     for (int i = 0; i < shape.rank; i++)
         json_array_append_new(dimensions, json_integer(shape.dim[i]));
-    char *text = json_dumps(dimensions, 0);
+    char *text = fcl_json_text(dimensions, 0);
     json_object_set_new(metadata, "sample", json_string(text));
     free(text);
     json_decref(dimensions);

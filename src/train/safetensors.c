@@ -3,6 +3,7 @@
 #include "base/array.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/memory.h"
 
 #include <stdlib.h>
@@ -28,7 +29,7 @@ static int read_header(const uint8_t *bytes, size_t size, const char *where, fcl
     if (length > LARGEST_HEADER || length > size - LENGTH_SIZE)
         return damaged(where, "its header is longer than the file");
     json_error_t error;
-    file->header = json_loadb((const char *)bytes + LENGTH_SIZE, length, JSON_REJECT_DUPLICATES, &error);
+    file->header = fcl_json_read(bytes + LENGTH_SIZE, length, &error);
     if (!file->header)
         return fcl_fail(FCL_ERR_FORMAT, "%s is not a checkpoint, or is damaged: its header is no JSON (%s)",
                         where, error.text);
@@ -211,7 +212,7 @@ int fcl_safetensors_write(const char *path, json_t *metadata, int count, const f
                           fcl_safetensors_source *source, void *from)
 {
     json_t *header = describe(count, tensors, metadata);
-    char *text = json_dumps(header, JSON_COMPACT);
+    char *text = fcl_json_text(header, JSON_COMPACT);
     json_decref(header);
     if (!text)
         return fcl_fail(FCL_ERR_FORMAT, "cannot write %s: its metadata is not UTF-8", path);

@@ -317,6 +317,88 @@ static void csv_is_a_row_a_sample(void **state)
     assert_refused(scratch_write("b.csv", "1,nan\n", 6), FCL_ERR_NUMERIC, "sample 0 holds NaN");
 }
 
+/* --- from memory --- */
+
+static void memory_becomes_a_data_set_of_its_own(void **state)
+{
+    (void)state;
+    float x[6] = {1, -2, 3, 4, 5.5f, 6};
+    int32_t y[3] = {4, 0, 1};
+    fcl_dataset given = {.name = "mine", .count = 3, .shape = FCL_SHAPE(2), .values = x, .label = y}, *data;
+    assert_int_equal(fcl_dataset_from(&given, &data), FCL_OK);
+    x[4] = 7;
+    y[0] = 3;
+    assert_string_equal(data->name, "mine");
+    assert_int_equal(data->count, 3);
+    assert_int_equal(data->shape.rank, 1);
+    assert_int_equal(data->shape.dim[0], 2);
+    assert_true(data->values[4] == 5.5f && !data->bytes);
+    assert_int_equal(data->label[0], 4);
+    assert_int_equal(data->classes, 5);
+    fcl_dataset_destroy(&data);
+    uint8_t bytes[2] = {0, 255};
+    char *names[] = {"no", "yes"};
+    int32_t which[2] = {1, 0};
+    given = (fcl_dataset){.count = 2, .shape = FCL_SHAPE(1, 1, 1), .bytes = bytes, .label = which, .classes = 2,
+                          .class_name = names};
+    assert_int_equal(fcl_dataset_from(&given, &data), FCL_OK);
+    fcl_array *floats;
+    assert_int_equal(fcl_dataset_take(data, 0, 2, &floats), FCL_OK);
+    assert_true(fabsf(floats->data[0] + 1) < 1e-6f && fabsf(floats->data[1] - 1) < 1e-6f);
+    assert_string_equal(data->name, "memory");
+    assert_string_equal(data->class_name[1], "yes");
+    assert_ptr_not_equal(data->class_name[1], names[1]);
+    fcl_array_destroy(&floats);
+    fcl_dataset_destroy(&data);
+}
+
+static void memory_that_is_no_data_set_is_refused(void **state)
+{
+    (void)state;
+    float x[4] = {1, 2, 3, 4}, infinite[4] = {1, 2, 3, INFINITY}, nan[4] = {1, NAN, 3, 4};
+    uint8_t bytes[4] = {0};
+    int32_t good[2] = {0, 1}, below[2] = {0, -1}, above[2] = {2, 0}, huge[2] = {0, INT32_MAX};
+    char *unnamed[] = {"a", NULL}, *empty[] = {"", "b"};
+    const fcl_shape two = FCL_SHAPE(2);
+    const struct {
+        fcl_dataset given;
+        int status;
+        const char *says;
+    } rows[] = {
+        {{.count = 0, .shape = two, .values = x}, FCL_ERR_ARGUMENT, "0 samples"},
+        {{.count = -1, .shape = two, .values = x}, FCL_ERR_ARGUMENT, "-1 samples"},
+        {{.count = 2, .shape = two}, FCL_ERR_ARGUMENT, "neither values nor bytes"},
+        {{.count = 2, .shape = two, .values = x, .bytes = bytes}, FCL_ERR_ARGUMENT, "both values and bytes"},
+        {{.count = 2, .values = x}, FCL_ERR_SHAPE, "1 to 5 dimensions, not 0"},
+        {{.count = 2, .shape = {.rank = FCL_MAX_RANK}, .values = x}, FCL_ERR_SHAPE, "dimensions"},
+        {{.count = 2, .shape = {.rank = -3}, .values = x}, FCL_ERR_SHAPE, "dimensions"},
+        {{.count = 2, .shape = FCL_SHAPE(2, 0), .values = x}, FCL_ERR_SHAPE, "(2, 0)"},
+        {{.count = 2, .shape = FCL_SHAPE(-2), .values = x}, FCL_ERR_SHAPE, "(-2,)"},
+        {{.count = INT64_MAX, .shape = two, .values = x}, FCL_ERR_SHAPE, "samples of shape (2,)"},
+        {{.count = 2, .shape = FCL_SHAPE(INT64_MAX, 8), .values = x}, FCL_ERR_SHAPE, "samples of shape"},
+        {{.count = 2, .shape = two, .values = infinite}, FCL_ERR_NUMERIC, "sample 1 holds an infinite"},
+        {{.count = 2, .shape = two, .values = nan}, FCL_ERR_NUMERIC, "sample 0 holds NaN"},
+        {{.count = 2, .shape = two, .bytes = bytes, .scale = NAN}, FCL_ERR_NUMERIC, "scale"},
+        {{.count = 2, .shape = two, .values = x, .label = below}, FCL_ERR_ARGUMENT, "label of sample 1 is -1"},
+        {{.count = 2, .shape = two, .values = x, .label = huge}, FCL_ERR_ARGUMENT, "label of sample 1"},
+        {{.count = 2, .shape = two, .values = x, .label = above, .classes = 2}, FCL_ERR_ARGUMENT, "from 0 to 1"},
+        {{.count = 2, .shape = two, .values = x, .classes = 2}, FCL_ERR_ARGUMENT, "classes but no labels"},
+        {{.count = 2, .shape = two, .values = x, .label = good, .classes = -2}, FCL_ERR_ARGUMENT, "-2 classes"},
+        {{.count = 2, .shape = two, .values = x, .label = good, .classes = 2, .class_name = unnamed},
+         FCL_ERR_ARGUMENT, "class 1 has no name"},
+        {{.count = 2, .shape = two, .values = x, .label = good, .classes = 2, .class_name = empty},
+         FCL_ERR_ARGUMENT, "class 0 has no name"},
+        {{.count = 2, .shape = two, .values = x, .label = good, .class_name = unnamed}, FCL_ERR_ARGUMENT, "named"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fcl_dataset *data;
+        assert_int_equal(fcl_dataset_from(&rows[i].given, &data), rows[i].status);
+        assert_null(data);
+        assert_says(rows[i].says);
+        assert_says("memory");
+    }
+}
+
 /* Each sample once, with its own label; another seed another order; a class alone where one is asked for. */
 static void draws_take_no_sample_twice(void **state)
 {
@@ -369,6 +451,8 @@ int main(void)
         cmocka_unit_test(bad_arrays_are_refused),
         cmocka_unit_test(npz_finds_samples_and_labels),
         cmocka_unit_test(csv_is_a_row_a_sample),
+        cmocka_unit_test(memory_becomes_a_data_set_of_its_own),
+        cmocka_unit_test(memory_that_is_no_data_set_is_refused),
         cmocka_unit_test(draws_take_no_sample_twice),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);

@@ -125,6 +125,33 @@ static void test_accumulate(void **state)
     fcl_dataset_destroy(&data);
 }
 
+/* Data that are handed over need no name; the checkpoint has theirs, and opens. */
+static void test_data_of_memory(void **state)
+{
+    (void)state;
+    float x[] = {0, 1, 2, 3, 4, 5, 6, 7};
+    fcl_dataset given = {.name = "mine", .count = 4, .shape = FCL_SHAPE(2), .values = x}, *data, nothing = {0};
+    fcl_train_options options = small(NULL);
+    fcl_trainer *trainer;
+    fcl_checkpoint *checkpoint;
+    options.data = NULL;
+    options.batch = 4;
+    options.steps = 2;
+    assert_ok(fcl_dataset_from(&given, &data));
+    assert_ok(fcl_trainer_create(device, data, &options, &trainer));
+    assert_ok(fcl_trainer_run(trainer, NULL));
+    assert_ok(fcl_trainer_save(trainer, scratch_path("mine.safetensors")));
+    assert_ok(fcl_checkpoint_open(scratch_path("mine.safetensors"), &checkpoint));
+    assert_string_equal(fcl_checkpoint_describe(checkpoint)->options->data, "mine");
+    fcl_checkpoint_close(&checkpoint);
+    fcl_trainer_destroy(&trainer);
+    fcl_dataset_destroy(&data);
+    assert_status(FCL_ERR_ARGUMENT, fcl_trainer_create(device, &nothing, &options, &trainer));
+    assert_told("fcl_dataset_from");
+    assert_status(FCL_ERR_ARGUMENT, fcl_train(&options, NULL));
+    assert_told("the name of its data");
+}
+
 static void test_data_on_host(void **state)
 {
     (void)state;
@@ -345,6 +372,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_accumulate),
+        cmocka_unit_test(test_data_of_memory),
         cmocka_unit_test(test_data_on_host),
         cmocka_unit_test(test_resume_is_not_stopping),
         cmocka_unit_test(test_resume_refuses),

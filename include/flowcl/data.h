@@ -26,7 +26,8 @@ typedef struct fcl_dataset {
     float scale, shift; /* of the bytes; pictures go to [-1, 1] */
     int32_t *label;     /* (count), each in [0, classes), or NULL */
     int classes;        /* 0 without labels */
-    bool generated;     /* by fcl_dataset_options.seed; else it comes from a file */
+    char **class_name;  /* (classes) what they are called, or NULL: by their numbers */
+    bool generated;     /* by fcl_dataset_options.seed; else it comes from a file or from memory */
 } fcl_dataset;
 
 typedef struct fcl_dataset_options {
@@ -54,6 +55,22 @@ typedef struct fcl_dataset_options {
 FCL_API int fcl_dataset_open(const char *name_or_path, const fcl_dataset_options *options,
                              fcl_dataset **dataset);
 FCL_API void fcl_dataset_destroy(fcl_dataset **dataset);
+
+/* A data set of what is in memory: a copy, checked, of `given`, which says what there is and no more:
+ *
+ *     float x[1000][2];
+ *     int32_t y[1000];
+ *     ... fill them ...
+ *     fcl_dataset *data;
+ *     fcl_dataset given = {.name = "mine", .count = 1000, .shape = FCL_SHAPE(2), .values = x[0], .label = y};
+ *     if (fcl_dataset_from(&given, &data) != FCL_OK)
+ *         return fprintf(stderr, "%s\n", fcl_error()), 1;
+ *
+ * Either `values` or `bytes` is there. Zeros are defaults: the name "memory"; of bytes scale and shift of pictures;
+ * with labels as many classes as the largest of them says, at most 65536. FCL_ERR_ARGUMENT: a member is not usable, the
+ * message names it; FCL_ERR_SHAPE: no sample has that shape; FCL_ERR_NUMERIC: a value is NaN or infinite;
+ * FCL_ERR_MEMORY. */
+FCL_API int fcl_dataset_from(const fcl_dataset *given, fcl_dataset **dataset);
 
 /* A new array (count, shape) of the samples from `first` on, as floats. FCL_ERR_ARGUMENT where there are not
  * so many. */

@@ -37,7 +37,8 @@ enum fcl_stream {
 /* --- options --- */
 
 typedef struct fcl_train_options {
-    const char *data;   /* a built-in data set's name, or a path; required */
+    const char *data;   /* a built-in data set's name, or a path; required by fcl_train. Where data are handed over
+                           (fcl_trainer_create), their name for the checkpoint; NULL: fcl_dataset.name */
     int64_t data_count; /* samples to use; 0: all of a file, FCL_TOY_COUNT of a generated set */
     const char *source; /* of x0: "normal", which is N(0, I); or a set like `data`, in an order of its own */
     const char *out;    /* folder for checkpoints, which holds none yet unless `resume`; NULL: none is written */
@@ -150,7 +151,8 @@ FCL_API int fcl_train(const fcl_train_options *options, const fcl_train_hooks *h
 
 typedef struct fcl_trainer fcl_trainer;
 
-/* Builds and compiles everything. `device` and `data` are borrowed until destroy; options are copied. */
+/* Builds and compiles everything. `device` and `data` are borrowed until destroy; options are copied. Data of your own
+ * come from fcl_dataset_from (data.h). */
 FCL_API int fcl_trainer_create(fcl_device *device, const fcl_dataset *data, const fcl_train_options *options,
                                fcl_trainer **trainer);
 FCL_API void fcl_trainer_destroy(fcl_trainer **trainer);

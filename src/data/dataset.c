@@ -219,6 +219,9 @@ void fcl_dataset_destroy(fcl_dataset **dataset)
     free((*dataset)->values);
     free((*dataset)->bytes);
     free((*dataset)->label);
+    for (int c = 0; (*dataset)->class_name && c < (*dataset)->classes; c++)
+        free((*dataset)->class_name[c]);
+    free((*dataset)->class_name);
     free(*dataset);
     *dataset = NULL;
 }

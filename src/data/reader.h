@@ -23,4 +23,14 @@ fcl_dataset_setter fcl_dataset_set_samples;
 /* The labels of the samples that are there already. */
 fcl_dataset_setter fcl_dataset_set_labels;
 
+/* A label is a number below this. */
+enum { FCL_LABEL_LIMIT = 65536 };
+
+/* A picture's byte goes to [-1, 1]: byte * scale + shift. */
+#define FCL_PICTURE_SCALE (2.0f / 255)
+#define FCL_PICTURE_SHIFT (-1.0f)
+
+/* FCL_ERR_NUMERIC with the place of the first of its floats that is NaN or infinite. */
+int fcl_dataset_check_finite(const fcl_dataset *dataset, const char *where);
+
 #endif

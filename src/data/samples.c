@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LABEL_LIMIT = 65536 };
-
 static bool is_channels(int64_t dim)
 {
     return dim == 1 || dim == 3;
@@ -55,12 +53,12 @@ static int set_pictures(fcl_dataset *dataset, fcl_npy *array, const char *where)
     dataset->shape = array->shape.rank == 3 ? FCL_SHAPE(1, dim[1], dim[2])
                      : channels_last        ? FCL_SHAPE(dim[3], dim[1], dim[2])
                                             : FCL_SHAPE(dim[1], dim[2], dim[3]);
-    dataset->scale = 2.0f / 255;
-    dataset->shift = -1;
+    dataset->scale = FCL_PICTURE_SCALE;
+    dataset->shift = FCL_PICTURE_SHIFT;
     return FCL_OK;
 }
 
-static int check_finite(const fcl_dataset *dataset, const char *where)
+int fcl_dataset_check_finite(const fcl_dataset *dataset, const char *where)
 {
     int64_t size = fcl_shape_size(dataset->shape);
     for (int64_t i = 0; i < dataset->count * size; i++) {
@@ -83,7 +81,7 @@ static int set_floats(fcl_dataset *dataset, const fcl_npy *array, const char *wh
     dataset->shape = array->shape.rank == 1 ? FCL_SHAPE(1) : (fcl_shape){.rank = array->shape.rank - 1};
     for (int i = 1; i < array->shape.rank; i++)
         dataset->shape.dim[i - 1] = array->shape.dim[i];
-    return check_finite(dataset, where);
+    return fcl_dataset_check_finite(dataset, where);
 }
 
 int fcl_dataset_set_samples(fcl_dataset *dataset, fcl_npy *array, const char *where)
@@ -107,10 +105,10 @@ static int take_labels(fcl_dataset *dataset, const float *values, const char *wh
     if (!dataset->label)
         return fcl_fail(FCL_ERR_MEMORY, "%s: no memory for %lld labels", where, (long long)dataset->count);
     for (int64_t i = 0; i < dataset->count; i++) {
-        if (!(values[i] >= 0 && values[i] < LABEL_LIMIT && values[i] == floorf(values[i])))
+        if (!(values[i] >= 0 && values[i] < FCL_LABEL_LIMIT && values[i] == floorf(values[i])))
             return fcl_fail(FCL_ERR_FORMAT,
                             "%s: the label of sample %lld is %g; labels are whole numbers from 0 to %d",
-                            where, (long long)i, values[i], LABEL_LIMIT - 1);
+                            where, (long long)i, values[i], FCL_LABEL_LIMIT - 1);
         dataset->label[i] = (int32_t)values[i];
         if (dataset->label[i] >= dataset->classes)
             dataset->classes = dataset->label[i] + 1;

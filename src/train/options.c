@@ -142,8 +142,6 @@ static int check_model(const fcl_model_options *model)
 /* What single rows cannot say. */
 static int check_together(const fcl_train_options *options)
 {
-    if (!options->data)
-        return fcl_fail(FCL_ERR_ARGUMENT, "training needs the name of its data");
     if (options->batch % options->accumulate != 0)
         return fcl_fail(FCL_ERR_ARGUMENT, "a batch of %d cannot be computed in %d equal parts",
                         options->batch, options->accumulate);

@@ -24,6 +24,9 @@ static fcl_tensor *velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_ten
 static int check_data(const fcl_trainer *trainer)
 {
     const fcl_dataset *data = trainer->data;
+    if (data->count < 1 || !data->values == !data->bytes)
+        return fcl_fail(FCL_ERR_ARGUMENT, "%s is no data set: make one of what is in memory by fcl_dataset_from",
+                        data->name);
     if (data->count > INT32_MAX)
         return fcl_fail(FCL_ERR_UNSUPPORTED, "%s has %lld samples; at most %d can be drawn from", data->name,
                         (long long)data->count, INT32_MAX);

@@ -127,7 +127,8 @@ int fcl_train(const fcl_train_options *options, const fcl_train_hooks *hooks)
     fcl_arena strings = {0};
     fcl_train_options filled;
     char *resumed = NULL;
-    int status = fcl_train_options_fill(options, &strings, &filled);
+    int status = options->data ? fcl_train_options_fill(options, &strings, &filled)
+                               : fcl_fail(FCL_ERR_ARGUMENT, "training needs the name of its data");
     if (status == FCL_OK)
         status = find_beginning(&filled, &resumed);
     if (status == FCL_OK)

@@ -14,7 +14,10 @@ int fcl_trainer_create(fcl_device *device, const fcl_dataset *data, const fcl_tr
     created->device = device;
     created->data = data;
     *trainer = created;
-    int status = fcl_train_options_fill(options, &created->strings, &created->options);
+    fcl_train_options named = *options;
+    if (!named.data) /* a checkpoint tells what it was trained on */
+        named.data = *data->name ? data->name : "memory";
+    int status = fcl_train_options_fill(&named, &created->strings, &created->options);
     if (status == FCL_OK)
         status = fcl_trainer_setup(created);
     if (status != FCL_OK)

@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-tools/build.sh libcmocka-dev mesa-opencl-icd oclgrind dataset-fashion-mnist
+tools/build.sh libcmocka-dev mesa-opencl-icd oclgrind dataset-fashion-mnist locales
 meson configure build -Dtests=enabled >/dev/null
 ninja -C build
 status=0

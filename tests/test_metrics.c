@@ -336,6 +336,76 @@ static void points_may_have_any_shape(void **state)
     fcl_array_destroy(&other);
 }
 
+/* Energy distance of two draws, n and m points without one in common, from all of some points: the mean over all
+ * such draws is (1/n + 1/m) of the mean distance of two points. */
+static void floor_has_no_bias(void **state)
+{
+    enum { N = 150, DRAWS = 400 };
+    (void)state;
+    fcl_array *points = normal_points(N, 2, 0, 1);
+    const int64_t count[] = {60, 40};
+    fcl_distance_options options = {.seed = (uint64_t)whole(0, 1 << 30)};
+    fcl_distance_mean floor;
+    double mean = pair_mean(points, points, false, plain, 0) * (1.0 / 60 + 1.0 / 40);
+    assert_ok(fcl_distance_draws("energy", points, NULL, count, DRAWS, &options, &floor));
+    assert_true(floor.points[0] == 60 && floor.points[1] == 40 && !floor.disjoint);
+    assert_near(floor.mean, mean, 5 * floor.deviation / sqrt(DRAWS));
+    fcl_array_destroy(&points);
+}
+
+/* The mean and deviation of W1 between fresh draws, by sorting, from as many points as are never used twice. */
+static void floor_is_that_of_fresh_draws(void **state)
+{
+    enum { N = 40, DRAWS = 200 };
+    (void)state;
+    fcl_array *points = normal_points(2 * N * DRAWS, 1, 0, 1);
+    const int64_t count[] = {N, N};
+    double sum = 0, squares = 0;
+    fcl_distance_mean floor;
+    for (int i = 0; i < DRAWS; i++) {
+        fcl_array *a = normal_points(N, 1, 0, 1), *b = normal_points(N, 1, 0, 1);
+        double value = reference_line(a, b, 1);
+        sum += value;
+        squares += value * value;
+        fcl_array_destroy(&a);
+        fcl_array_destroy(&b);
+    }
+    double mean = sum / DRAWS, deviation = sqrt((squares - sum * mean) / (DRAWS - 1));
+    assert_ok(fcl_distance_draws("w1", points, NULL, count, DRAWS, NULL, &floor));
+    assert_true(floor.disjoint && floor.points[0] == N && floor.points[1] == N);
+    assert_near(floor.mean, mean, 5 * deviation * sqrt(2.0 / DRAWS));
+    assert_near(floor.deviation, deviation, 0.5 * deviation);
+    fcl_array_destroy(&points);
+}
+
+/* Whole numbers that are all different: disjoint sets of them are at least 1 apart; too few points are parted. */
+static void draws_share_no_point(void **state)
+{
+    enum { N = 90 };
+    (void)state;
+    fcl_array *points = new_points(N, 1), *other = normal_points(7, 1, 0, 1);
+    const int64_t half[] = {60, 120}, three[] = {3, 7}, more[] = {3, 8};
+    fcl_distance_mean mean;
+    for (int i = 0; i < N; i++)
+        points->data[i] = (float)i;
+    for (int i = 0; i < 20; i++) {
+        fcl_distance_options options = {.seed = (uint64_t)whole(0, 1 << 30)};
+        const int64_t same[] = {45, 45};
+        assert_ok(fcl_distance_draws("w1", points, NULL, same, 1, &options, &mean));
+        assert_true(mean.mean >= 1 && isnan(mean.deviation));
+    }
+    assert_ok(fcl_distance_draws("w1", points, NULL, half, 2, NULL, &mean));
+    assert_true(mean.points[0] == 30 && mean.points[1] == 60);
+    assert_ok(fcl_distance_draws("w1", points, other, three, 3, NULL, &mean));
+    assert_true(mean.points[0] == 3 && mean.points[1] == 7 && mean.mean > 0);
+    assert_status(FCL_ERR_ARGUMENT, fcl_distance_draws("w1", points, other, more, 3, NULL, &mean));
+    assert_told("8 points cannot be drawn of 7");
+    assert_status(FCL_ERR_ARGUMENT, fcl_distance_draws("w1", points, NULL, half, 0, NULL, &mean));
+    assert_told("0 draws");
+    fcl_array_destroy(&points);
+    fcl_array_destroy(&other);
+}
+
 static void refusals_say_why(void **state)
 {
     (void)state;
@@ -389,6 +459,9 @@ int main(void)
         cmocka_unit_test(gaussians_are_where_the_formula_says),
         cmocka_unit_test(of_large_sets_points_are_drawn),
         cmocka_unit_test(points_may_have_any_shape),
+        cmocka_unit_test(floor_has_no_bias),
+        cmocka_unit_test(floor_is_that_of_fresh_draws),
+        cmocka_unit_test(draws_share_no_point),
         cmocka_unit_test(refusals_say_why),
     };
     seed_draws();

@@ -16,7 +16,9 @@ static const fcl_option table[] = {
     {"metrics", ROW(metrics), .placeholder = "NAME,...", .group = "Evaluation",
      .help = "what to measure; without it everything that can be"},
     {"floor", ROW(floor), .fallback = "yes",
-     .help = "measure each distance between two draws of the data, too"},
+     .help = "measure each distance between draws of the data, too, at the same number of points"},
+    {"floor-draws", ROW(floor_draws), .minimum = 2, .maximum = 1000, .fallback = "5",
+     .help = "how many pairs of draws that floor is the mean of"},
     {"data-seed", ROW(data_seed), .minimum = 1, .maximum = 1.8e19, .fallback = "1",
      .help = "of a generated data set: another than a model was trained on gives held-out points"},
     {"chart", ROW(chart), .placeholder = "FILE",
@@ -159,36 +161,39 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Rows `first` to first + count of an array, as an array of its own. */
-static int take_rows(const fcl_array *from, int64_t first, int64_t count, fcl_array **rows)
+/* A generated set is drawn anew, with another seed, as large as the floor's draws want it. */
+static int open_pool(const evaluation *work, const char *name, int64_t wanted, fcl_dataset **pool)
 {
-    fcl_shape shape = from->shape;
-    int64_t size = fcl_shape_size(shape) / shape.dim[0];
-    shape.dim[0] = count;
-    int status = fcl_array_create(shape, rows);
-    if (status == FCL_OK)
-        memcpy((*rows)->data, from->data + first * size, (size_t)(count * size) * sizeof(float));
+    enum { MOST = 1 << 24, SPARE = 16 };
+    double share = (double)fcl_dataset_count(work->data, work->label) / (double)work->data->count;
+    int64_t count = (int64_t)fmin(1.1 * (double)wanted / share + SPARE, MOST);
+    uint64_t seed = work->settings->data_seed ^ UINT64_C(0x9e3779b97f4a7c15);
+    return fcl_dataset_open(name, &(fcl_dataset_options){.count = count, .seed = seed}, pool);
+}
+
+/* Enough for all draws of the floor, where the data has so many: `points` of both sets each time. */
+static int draw_pool(evaluation *work, const char *name, int64_t points)
+{
+    enum { LEAST = 4 }; /* two for each set */
+    fcl_dataset *fresh = NULL;
+    int64_t wanted = points * work->settings->floor_draws;
+    int status = work->data->generated ? open_pool(work, name, wanted, &fresh) : FCL_OK;
+    const fcl_dataset *from = fresh ? fresh : work->data;
+    int64_t count = status == FCL_OK ? least(wanted, fcl_dataset_count(from, work->label)) : 0;
+    if (status == FCL_OK && count >= LEAST)
+        status = fcl_dataset_draw(from, work->label, count, work->settings->sample.seed, &work->pool, NULL);
+    fcl_dataset_destroy(&fresh);
     return status;
 }
 
-/* As many points as there are samples, or all; and two draws for the floor, as large as that where the data
- * has twice as many points, else its halves. */
-static int draw_data(evaluation *work, int64_t samples)
+/* As many points as there are samples, or all. */
+static int draw_data(evaluation *work, const char *name, int64_t samples)
 {
-    fcl_array *drawn;
-    int64_t there = fcl_dataset_count(work->data, work->label), count = least(samples, there);
-    int64_t floor = work->settings->floor == FCL_OFF ? 0 : least(count, there / 2);
-    int64_t all = count > 2 * floor ? count : 2 * floor;
-    int status =
-        fcl_dataset_draw(work->data, work->label, all, work->settings->sample.seed, &drawn, &work->labels);
-    if (status == FCL_OK)
-        status = take_rows(drawn, 0, count, &work->reference);
-    if (status == FCL_OK && floor > 1)
-        status = take_rows(drawn, 0, floor, &work->floor[0]);
-    if (status == FCL_OK && floor > 1)
-        status = take_rows(drawn, floor, floor, &work->floor[1]);
-    fcl_array_destroy(&drawn);
-    return status;
+    int64_t count = least(samples, fcl_dataset_count(work->data, work->label));
+    int status = fcl_dataset_draw(work->data, work->label, count, work->settings->sample.seed,
+                                  &work->reference, &work->labels);
+    return status == FCL_OK && work->settings->floor != FCL_OFF ? draw_pool(work, name, samples + count)
+                                                                : status;
 }
 
 /* --- the run --- */
@@ -201,7 +206,8 @@ static int measure_all(evaluation *work, eval_subject *subjects, eval_results *r
         for (int k = 0; k < results->subjects && status == FCL_OK; k++)
             status = eval_measure(work, metric, &subjects[k], &results->value[i][k]);
         if (status == FCL_OK)
-            status = eval_measure_floor(work, metric, &results->value[i][0], &results->floor[i]);
+            status = eval_measure_floor(work, metric, subjects, results->subjects, results->value[i],
+                                        &results->floor[i]);
     }
     return status;
 }
@@ -217,7 +223,7 @@ static int compute(evaluation *work, const tool_call *call, eval_subject *subjec
             most = subjects[k].samples->shape.dim[0];
     }
     if (status == FCL_OK)
-        status = draw_data(work, most);
+        status = draw_data(work, call->positional[call->count - 1], most);
     if (status == FCL_OK)
         status = measure_all(work, subjects, results);
     return status == FCL_OK ? eval_draw_chart(work, &subjects[0]) : status;
@@ -239,6 +245,7 @@ static int check_distances(const tool_call *call, const eval_results *results)
         {"points", {"w1", "w2", "energy", "mmd", "ot-cost", "npe"}},
         {"projections", {"sliced"}},
         {"bandwidth", {"mmd"}},
+        {"floor-draws", {"w1", "w2", "sliced", "energy", "mmd"}},
     };
     for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
         bool used = !is_given(call, uses[i].key);
@@ -248,6 +255,8 @@ static int check_distances(const tool_call *call, const eval_results *results)
             return tool_fail_usage(&eval_command, "--%s has no use with --metrics %s", uses[i].key,
                                    results->work->settings->metrics);
     }
+    if (results->work->settings->floor == FCL_OFF && is_given(call, "floor-draws"))
+        return tool_fail_usage(&eval_command, "--floor-draws has no use with --floor no");
     return EXIT_DONE;
 }
 
@@ -293,8 +302,7 @@ static void destroy(evaluation *work, eval_subject *subjects, int count)
     }
     fcl_array_destroy(&work->reference);
     fcl_free(work->labels);
-    fcl_array_destroy(&work->floor[0]);
-    fcl_array_destroy(&work->floor[1]);
+    fcl_array_destroy(&work->pool);
     fcl_dataset_destroy(&work->data);
     fcl_device_close(&work->device);
 }

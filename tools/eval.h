@@ -11,6 +11,7 @@ typedef struct eval_settings {
     const char *metrics, *chart, *device;
     uint64_t data_seed;
     fcl_toggle floor;
+    int floor_draws;
     bool json;
 } eval_settings;
 
@@ -33,13 +34,16 @@ typedef struct evaluation {
     int32_t label;        /* the class that is judged; -1: all */
     fcl_array *reference; /* (as many as there are samples, where the data has so many, ...) */
     int32_t *labels;      /* of the reference; NULL: the data has none */
-    fcl_array *floor[2];  /* two draws of the data without a point in common; NULL: no floor */
+    fcl_array *pool;      /* data that the draws of the floor are taken from; NULL: no floor */
     char fault[512];      /* what the program itself finds wrong; empty: the library says it */
 } evaluation;
 
 typedef struct eval_value {
-    double value; /* NAN: there is none */
-    double bandwidth;
+    double value;      /* NAN: there is none */
+    double with_sign;  /* the value with the sign that its definition takes away, for people; else NAN */
+    double bandwidth;  /* of a distance */
+    int64_t points[2]; /* of a distance: taken of each set */
+    double at_floor;   /* of a distance: at the floor's points, where these are fewer; else NAN */
     char how[160];
 } eval_value;
 
@@ -60,9 +64,10 @@ int eval_choose(evaluation *work, bool models, eval_metric chosen[EVAL_MOST_METR
 bool eval_metric_at(int index, eval_metric *metric);
 
 int eval_measure(evaluation *work, const eval_metric *metric, eval_subject *subject, eval_value *value);
-/* The same distance between two draws of the data; `like` is a value it was measured beside. */
-int eval_measure_floor(evaluation *work, const eval_metric *metric, const eval_value *like,
-                       eval_value *value);
+/* The same distance between draws of the data, at the points of `value`, the first of `count`. Where the data has
+ * too few for that, each value is measured at the floor's points, too. A mean of NAN: there is no floor. */
+int eval_measure_floor(evaluation *work, const eval_metric *metric, const eval_subject *subjects, int count,
+                       eval_value *value, fcl_distance_mean *floor);
 
 /* The results: values[metric][subject], and the floor of each metric. */
 typedef struct eval_results {
@@ -70,7 +75,8 @@ typedef struct eval_results {
     const eval_subject *subject;
     int subjects, metrics;
     eval_metric metric[EVAL_MOST_METRICS];
-    eval_value value[EVAL_MOST_METRICS][EVAL_MOST_SUBJECTS], floor[EVAL_MOST_METRICS];
+    eval_value value[EVAL_MOST_METRICS][EVAL_MOST_SUBJECTS];
+    fcl_distance_mean floor[EVAL_MOST_METRICS];
 } eval_results;
 
 /* FCL_OK where no picture is wanted, or it can be written. */

@@ -82,7 +82,8 @@ static int measure_npe(evaluation *work, eval_subject *subject, eval_value *valu
     if (status != FCL_OK || isnan(value->value))
         return status;
     double cost = value->value;
-    value->value = fabs(mean_column(subject->energy, 0, &standard_error) - cost) / cost;
+    value->with_sign = (mean_column(subject->energy, 0, &standard_error) - cost) / cost;
+    value->value = fabs(value->with_sign);
     value->how[0] = 0;
     return FCL_OK;
 }
@@ -149,7 +150,7 @@ static const eval_metric of_models[] = {
     {"nll", "mean negative log-likelihood of the data", true, measure_nll},
     {"path-energy", "int E|v|^2 dt along the paths; the OT cost at least", true, measure_path_energy},
     {"ot-cost", "W2^2 of noise and data, what straight paths of OT cost", true, measure_ot_cost},
-    {"npe", "|path energy - OT cost| / OT cost", true, measure_npe},
+    {"npe", "(path energy - OT cost) / OT cost; of --json the size", true, measure_npe},
     {"straightness", "int E|v - (x1 - x0)|^2 dt, 0 where every path is straight", true, measure_straightness},
     {"nfe", "evaluations of the model for one sample", true, measure_nfe},
 };
@@ -231,28 +232,58 @@ static int measure_distance(const eval_metric *metric, const fcl_array *a, const
     int status = fcl_distance_measure(metric->name, a, b, options, &distance);
     value->value = distance.value;
     value->bandwidth = distance.bandwidth;
+    memcpy(value->points, distance.points, sizeof value->points);
     snprintf(value->how, sizeof value->how, "%s", distance.how);
     return status;
 }
 
 int eval_measure(evaluation *work, const eval_metric *metric, eval_subject *subject, eval_value *value)
 {
-    *value = (eval_value){.value = NAN};
+    *value = (eval_value){.value = NAN, .with_sign = NAN, .at_floor = NAN};
     if (metric->measure)
         return metric->measure(work, subject, value);
     return measure_distance(metric, subject->samples, work->reference, &work->settings->distance, value);
 }
 
-int eval_measure_floor(evaluation *work, const eval_metric *metric, const eval_value *like, eval_value *value)
+static bool has_fewer_points(const fcl_distance_mean *floor, const eval_value *value, int count)
+{
+    for (int k = 0; k < count; k++)
+        if (memcmp(value[k].points, floor->points, sizeof floor->points))
+            return true;
+    return false;
+}
+
+static int measure_at_floor(evaluation *work, const eval_metric *metric, const eval_subject *subject,
+                            const fcl_distance_options *options, const fcl_distance_mean *floor,
+                            eval_value *value)
+{
+    fcl_distance_mean mean;
+    int status = fcl_distance_draws(metric->name, subject->samples, work->reference, floor->points,
+                                    work->settings->floor_draws, options, &mean);
+    value->at_floor = mean.mean;
+    return status;
+}
+
+int eval_measure_floor(evaluation *work, const eval_metric *metric, const eval_subject *subjects, int count,
+                       eval_value *value, fcl_distance_mean *floor)
 {
     char bandwidth[40];
+    int64_t points[2] = {INT64_MAX, INT64_MAX};
     fcl_distance_options options = work->settings->distance;
-    *value = (eval_value){.value = NAN};
-    if (metric->measure || !work->floor[0])
+    *floor = (fcl_distance_mean){.mean = NAN, .deviation = NAN};
+    if (metric->measure || !work->pool)
         return FCL_OK;
-    if (like->bandwidth > 0) {
-        fcl_snprintf(bandwidth, sizeof bandwidth, "%.17g", like->bandwidth);
+    for (int k = 0; k < 2 * count; k++)
+        if (value[k / 2].points[k % 2] < points[k % 2])
+            points[k % 2] = value[k / 2].points[k % 2];
+    if (value->bandwidth > 0) {
+        fcl_snprintf(bandwidth, sizeof bandwidth, "%.17g", value->bandwidth);
         options.bandwidth = bandwidth;
     }
-    return measure_distance(metric, work->floor[0], work->floor[1], &options, value);
+    int status = fcl_distance_draws(metric->name, work->pool, NULL, points, work->settings->floor_draws,
+                                    &options, floor);
+    bool fewer = status == FCL_OK && has_fewer_points(floor, value, count);
+    for (int k = 0; k < count && fewer && status == FCL_OK; k++)
+        status = measure_at_floor(work, metric, &subjects[k], &options, floor, &value[k]);
+    return status;
 }

@@ -3,21 +3,28 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
-/* The mean over the subjects, and their standard deviation. */
-static double mean_of(const eval_results *results, int metric, double *deviation)
+typedef struct several {
+    double mean, deviation; /* NAN where there is none */
+} several;
+
+/* Over the subjects, of the member of eval_value that stands `offset` bytes in. */
+static several mean_of(const eval_results *results, int metric, size_t offset)
 {
-    const eval_value *value = results->value[metric];
     int n = results->subjects;
-    double sum = 0, squares = 0;
+    double sum = 0, squares = 0, value[EVAL_MOST_SUBJECTS];
+    for (int i = 0; i < n; i++) {
+        value[i] = *(const double *)((const char *)&results->value[metric][i] + offset);
+        sum += value[i];
+    }
     for (int i = 0; i < n; i++)
-        sum += value[i].value;
-    for (int i = 0; i < n; i++)
-        squares += pow(value[i].value - sum / n, 2);
-    *deviation = n > 1 ? sqrt(squares / (n - 1)) : NAN;
-    return sum / n;
+        squares += pow(value[i] - sum / n, 2);
+    return (several){sum / n, n > 1 ? sqrt(squares / (n - 1)) : NAN};
 }
+
+#define MEAN_OF(results, metric, member) mean_of(results, metric, offsetof(eval_value, member))
 
 static void print_subject(const eval_results *results, const eval_subject *subject)
 {
@@ -31,10 +38,34 @@ static void print_subject(const eval_results *results, const eval_subject *subje
 static bool has_floor(const eval_results *results)
 {
     for (int i = 0; i < results->metrics; i++) {
-        if (!isnan(results->floor[i].value))
+        if (!isnan(results->floor[i].mean))
             return true;
     }
     return false;
+}
+
+/* How many points each set of the floor's draws has, where that is one number for all metrics; else 0. */
+static int64_t floor_size(const eval_results *results)
+{
+    int64_t size = 0;
+    for (int i = 0; i < results->metrics; i++) {
+        const fcl_distance_mean *floor = &results->floor[i];
+        if (isnan(floor->mean))
+            continue;
+        if (floor->points[0] != floor->points[1] || (size && size != floor->points[0]))
+            return 0;
+        size = floor->points[0];
+    }
+    return size;
+}
+
+static void print_floors(const eval_results *results)
+{
+    int64_t size = floor_size(results);
+    printf("floor: the same distance between two draws of ");
+    if (size)
+        printf("%" PRId64 " each of ", size);
+    printf("the data: mean and deviation of %d\n", results->work->settings->floor_draws);
 }
 
 static void print_head(const eval_results *results)
@@ -45,8 +76,7 @@ static void print_head(const eval_results *results)
     printf("against %" PRId64 " of the %" PRId64 " of %s\n", work->reference->shape.dim[0],
            fcl_dataset_count(work->data, work->label), work->data->name);
     if (has_floor(results))
-        printf("floor: the same distance between two draws of %" PRId64 " each of the data\n",
-               work->floor[0]->shape.dim[0]);
+        print_floors(results);
     putchar('\n');
 }
 
@@ -58,24 +88,48 @@ static void number(double value, char text[16])
         fcl_snprintf(text, 16, "%.4g", value);
 }
 
+/* What was done; and where the floor is of fewer points than the value, the value at these. */
+static void print_how(const eval_results *results, int metric)
+{
+    const fcl_distance_mean *floor = &results->floor[metric];
+    const char *how = results->value[metric][0].how;
+    double at_floor = MEAN_OF(results, metric, at_floor).mean;
+    printf("%s%s", how[0] ? "   " : "", how);
+    if (!isnan(at_floor) && floor->points[0] == floor->points[1])
+        fcl_printf("; at the floor's %" PRId64 " points: %.4g", floor->points[0], at_floor);
+    else if (!isnan(at_floor))
+        fcl_printf("; at the floor's %" PRId64 " and %" PRId64 " points: %.4g", floor->points[0],
+               floor->points[1], at_floor);
+    putchar('\n');
+}
+
+static void print_floor(const fcl_distance_mean *floor)
+{
+    char mean[16], deviation[16];
+    number(floor->mean, mean);
+    number(floor->deviation, deviation);
+    printf(" %10s %-2s %-9s", mean, deviation[0] ? "+-" : "", deviation);
+}
+
 void eval_print_table(const eval_results *results)
 {
-    bool several = results->subjects > 1, floor = has_floor(results);
-    char mean[16], spread[16], least[16];
+    bool many = results->subjects > 1, floor = has_floor(results);
+    char mean[16], spread[16];
     print_head(results);
-    printf("%-13s %10s%s%s\n", "metric", several ? "mean" : "value", several ? "  deviation" : "",
+    printf("%-13s %10s%s%s\n", "metric", many ? "mean" : "value", many ? "  deviation" : "",
            floor ? "      floor" : "");
     for (int i = 0; i < results->metrics; i++) {
-        double deviation;
-        number(mean_of(results, i, &deviation), mean);
-        number(deviation, spread);
-        number(results->floor[i].value, least);
+        several told = MEAN_OF(results, i, with_sign);
+        if (isnan(told.mean))
+            told = MEAN_OF(results, i, value);
+        number(told.mean, mean);
+        number(told.deviation, spread);
         printf("%-13s %10s", results->metric[i].name, mean);
-        if (several)
+        if (many)
             printf(" %10s", spread);
         if (floor)
-            printf(" %10s", least);
-        printf("%s%s\n", results->value[i][0].how[0] ? "   " : "", results->value[i][0].how);
+            print_floor(&results->floor[i]);
+        print_how(results, i);
     }
 }
 
@@ -84,15 +138,32 @@ static json_t *real_or_null(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
+static void add_floor_json(const eval_results *results, int metric, json_t *object)
+{
+    const fcl_distance_mean *floor = &results->floor[metric];
+    bool there = !isnan(floor->mean);
+    json_object_set_new(object, "floor", real_or_null(floor->mean));
+    json_object_set_new(object, "floor_deviation", real_or_null(floor->deviation));
+    json_object_set_new(object, "floor_points",
+                        there
+                            ? json_pack("[I, I]", (json_int_t)floor->points[0], (json_int_t)floor->points[1])
+                            : json_null());
+    json_object_set_new(object, "floor_disjoint", there ? json_boolean(floor->disjoint) : json_null());
+    json_object_set_new(object, "value_at_floor_points",
+                        real_or_null(MEAN_OF(results, metric, at_floor).mean));
+}
+
 static json_t *metric_json(const eval_results *results, int metric)
 {
-    double deviation, mean = mean_of(results, metric, &deviation);
+    several value = MEAN_OF(results, metric, value), with_sign = MEAN_OF(results, metric, with_sign);
     json_t *object = json_object(), *values = json_array();
     for (int i = 0; i < results->subjects; i++)
         json_array_append_new(values, real_or_null(results->value[metric][i].value));
-    json_object_set_new(object, "value", real_or_null(mean));
-    json_object_set_new(object, "deviation", real_or_null(deviation));
-    json_object_set_new(object, "floor", real_or_null(results->floor[metric].value));
+    json_object_set_new(object, "value", real_or_null(value.mean));
+    json_object_set_new(object, "deviation", real_or_null(value.deviation));
+    if (!isnan(with_sign.mean))
+        json_object_set_new(object, "signed", json_real(with_sign.mean));
+    add_floor_json(results, metric, object);
     json_object_set_new(object, "values", values);
     json_object_set_new(object, "how", json_string(results->value[metric][0].how));
     return object;
@@ -112,6 +183,15 @@ static json_t *subject_json(const eval_subject *subject)
     return object;
 }
 
+/* Of each set, in the first metric that has a floor. */
+static json_t *floor_points(const eval_results *results)
+{
+    for (int i = 0; i < results->metrics; i++)
+        if (!isnan(results->floor[i].mean))
+            return json_integer(results->floor[i].points[0]);
+    return json_null();
+}
+
 int eval_print_json(const eval_results *results)
 {
     const evaluation *work = results->work;
@@ -123,8 +203,9 @@ int eval_print_json(const eval_results *results)
     json_object_set_new(object, "subjects", subjects);
     json_object_set_new(object, "data", json_string(work->data->name));
     json_object_set_new(object, "reference", json_integer(work->reference->shape.dim[0]));
-    json_object_set_new(object, "floor_points",
-                        work->floor[0] ? json_integer(work->floor[0]->shape.dim[0]) : json_null());
+    json_object_set_new(object, "floor_points", floor_points(results));
+    json_object_set_new(object, "floor_draws",
+                        has_floor(results) ? json_integer(work->settings->floor_draws) : json_null());
     json_object_set_new(object, "metrics", metrics);
     if (work->device) {
         json_object_set_new(object, "solver", json_string(work->settings->sample.solver));

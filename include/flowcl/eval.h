@@ -157,6 +157,29 @@ FCL_API int fcl_distance_check(const fcl_distance_options *options);
 FCL_API int fcl_distance_measure(const char *name, const fcl_array *a, const fcl_array *b,
                                  const fcl_distance_options *options, fcl_distance *distance);
 
+/* The mean of a distance over several draws of points. */
+typedef struct fcl_distance_mean {
+    double mean, deviation; /* the deviation is that of one draw; NaN where there is one only */
+    int64_t points[2];      /* drawn of each set */
+    bool disjoint;          /* no point is in two draws */
+} fcl_distance_mean;
+
+/* How far apart sets of `points` are that are drawn from a and b without replacement: the mean over `draws` such
+ * draws, each with another seed, and the deviation of one.
+ *
+ * Without b both sets are drawn from a and have no point in common. This is the floor of a distance: what it is
+ * between two sets of that size from one distribution, above 0 although nothing is wrong. For the mean to stand
+ * beside a value, `points` are that value's: fcl_distance.points. Each draw's pair are independent points of the
+ * distribution behind a, so the mean has no bias, however often a point is drawn; drawn with replacement, the sets
+ * would share points and be too near. Where a has draws (points[0] + points[1]) points, no point is in two draws
+ * (`disjoint`). Else draws overlap and resemble each other: the mean is right all the same, the deviation too small.
+ * Where a has fewer than points[0] + points[1], both are made smaller in proportion; the
+ * result's points say it, and at these a value has to be measured again, with b, to be compared.
+ *
+ * Errors as fcl_distance_measure; FCL_ERR_ARGUMENT also without any draw or with more points than b has. */
+FCL_API int fcl_distance_draws(const char *name, const fcl_array *a, const fcl_array *b, const int64_t points[2],
+                               int draws, const fcl_distance_options *options, fcl_distance_mean *mean);
+
 /* The squared 2-Wasserstein distance between two sets of equally many points (N, ...), exact: the least mean
  * squared distance over all pairings. Takes 4 N^2 bytes and, at worst, O(N^3) time; some seconds for
  * N = 10000. FCL_ERR_SHAPE where the shapes differ or are empty, FCL_ERR_NUMERIC where a value is not

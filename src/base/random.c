@@ -41,3 +41,13 @@ void fcl_random_normal4(fcl_random key, uint64_t first, double four[4])
         four[i + 1] = radius * sin(angle);
     }
 }
+
+void fcl_random_order(fcl_random key, int64_t n, int64_t count, int64_t *order)
+{
+    for (int64_t i = 0; i < count; i++) {
+        int64_t other = i + (int64_t)(fcl_random_uniform(key, (uint64_t)i) * (double)(n - i));
+        int64_t taken = order[other];
+        order[other] = order[i];
+        order[i] = taken;
+    }
+}

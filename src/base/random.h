@@ -21,4 +21,7 @@ void fcl_random_uniform4(fcl_random key, uint64_t first, double four[4]);
 double fcl_random_normal(fcl_random key, uint64_t element);
 void fcl_random_normal4(fcl_random key, uint64_t first, double four[4]);
 
+/* Puts `order` (n) into a random order as far as its first `count`: these are a draw without replacement. */
+void fcl_random_order(fcl_random key, int64_t n, int64_t count, int64_t *order);
+
 #endif

@@ -31,12 +31,7 @@ static void shuffle(const fcl_dataset *dataset, int32_t label, int64_t count, ui
         if (is_of(dataset, i, label))
             order[n++] = i;
     }
-    for (int64_t i = 0; i < count; i++) {
-        int64_t other = i + (int64_t)(fcl_random_uniform(key, (uint64_t)i) * (double)(n - i));
-        int64_t taken = order[other];
-        order[other] = order[i];
-        order[i] = taken;
-    }
+    fcl_random_order(key, n, count, order);
 }
 
 static void take(const fcl_dataset *dataset, const int64_t *order, int64_t count, fcl_array *array,

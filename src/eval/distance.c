@@ -119,12 +119,9 @@ static int draw(const fcl_array *points, int64_t count, uint64_t seed, uint32_t 
     }
     for (int64_t i = 0; i < n; i++)
         order[i] = i;
-    for (int64_t i = 0; i < count; i++) {
-        int64_t other = i + (int64_t)(fcl_random_uniform(key, (uint64_t)i) * (double)(n - i));
-        int64_t taken = order[other];
-        order[other] = order[i];
-        memcpy((*drawn)->data + i * size, points->data + taken * size, (size_t)size * sizeof(float));
-    }
+    fcl_random_order(key, n, count, order);
+    for (int64_t i = 0; i < count; i++)
+        memcpy((*drawn)->data + i * size, points->data + order[i] * size, (size_t)size * sizeof(float));
     free(order);
     return FCL_OK;
 }

@@ -16,7 +16,7 @@ fcl_distance_function fcl_distance_w1, fcl_distance_w2, fcl_distance_sliced, fcl
 int fcl_bandwidth_check(const char *bandwidth);
 
 /* Random numbers: the stream of this layer, and its steps. */
-enum { FCL_EVAL_STREAM = 0x6576616c, FCL_EVAL_DRAW_FIRST = 0, FCL_EVAL_DRAW_SECOND, FCL_EVAL_DIRECTION };
+enum { FCL_EVAL_STREAM = 0x6576616c, FCL_EVAL_DRAW_FIRST = 0, FCL_EVAL_DRAW_SECOND, FCL_EVAL_DIRECTION, FCL_EVAL_SUBSET };
 
 /* The mean of |F^-1(u) - G^-1(u)|^power over u in (0, 1) for sorted numbers: the cost of the best pairing in
  * one dimension, of any two counts. Power is 1 or 2. */

@@ -93,7 +93,8 @@ static void test_round_trip(void **state)
     assert_ok(fcl_checkpoint_open(scratch_path("good.safetensors"), &checkpoint));
     const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
     fcl_snapshot snapshot = {
-        .options = info->options, .model = info->model, .device = info->device, .step = info->step};
+        .options = info->options, .model = info->model, .device = info->device, .step = info->step,
+        .class_counts = info->class_counts};
     for (fcl_state kind = 0; kind < FCL_STATES; kind++) {
         size_t bytes = fcl_params_bytes(fcl_model_params(info->model));
         assert_ok(fcl_buffer_create(device, bytes, &snapshot.state[kind]));

@@ -126,6 +126,20 @@ static int prepare_subject(evaluation *work, bool limited, eval_subject *subject
 
 /* --- what it is held against --- */
 
+static int refuse_label(evaluation *work, const char *text)
+{
+    int64_t *counts = NULL;
+    int length = snprintf(work->fault, sizeof work->fault, "--label %.40s: %s has no sample of that class", text,
+                          work->data->name);
+    if (work->data->label && fcl_class_counts(work->data, &counts) == FCL_OK) {
+        char *classes = fcl_class_list(work->data->classes, counts, false);
+        snprintf(work->fault + length, sizeof work->fault - (size_t)length, ", it has %s", classes);
+        fcl_free(classes);
+    }
+    fcl_free(counts);
+    return FCL_ERR_ARGUMENT;
+}
+
 /* --label means the class of the samples and so of the data. */
 static int read_label(evaluation *work)
 {
@@ -139,9 +153,7 @@ static int read_label(evaluation *work)
         work->label = (int32_t)number;
     if (work->label >= 0 && fcl_dataset_count(work->data, work->label) > 0)
         return FCL_OK;
-    snprintf(work->fault, sizeof work->fault, "--label %s: %s has no sample of that class", text,
-             work->data->name);
-    return FCL_ERR_ARGUMENT;
+    return refuse_label(work, text);
 }
 
 static int open_data(evaluation *work, const tool_call *call)

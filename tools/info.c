@@ -23,6 +23,14 @@ static bool is_weight(const fcl_checkpoint_tensor *tensor)
     return strncmp(tensor->name, "ema.", 4) && strncmp(tensor->name, "adam.", 5);
 }
 
+static json_t *counts_json(const fcl_checkpoint_info *info)
+{
+    json_t *counts = json_array();
+    for (int k = 0; k < info->classes; k++)
+        json_array_append_new(counts, json_integer(info->class_counts[k]));
+    return counts;
+}
+
 static int print_json(const fcl_checkpoint_info *info)
 {
     json_t *tensors = json_array();
@@ -39,6 +47,8 @@ static int print_json(const fcl_checkpoint_info *info)
     json_object_set_new(object, "parameters", json_integer(info->parameters));
     json_object_set_new(object, "sample_shape", tool_shape_json(info->sample));
     json_object_set_new(object, "classes", json_integer(info->classes));
+    if (info->class_counts)
+        json_object_set_new(object, "class_counts", counts_json(info));
     json_object_set_new(object, "ema", json_boolean(info->has_ema));
     json_object_set_new(object, "pictures", json_boolean(info->pictures));
     json_object_set_new(object, "library", json_string(info->library));
@@ -72,10 +82,12 @@ static void print_text(const fcl_checkpoint_info *info)
     printf("parameters  %" PRId64 "%s\n", info->parameters,
            info->has_ema ? ", with their average (EMA)" : "");
     tool_shape_text(info->sample, shape);
-    printf("samples     %s%s", shape, info->pictures ? ", pictures" : "");
-    if (info->classes)
-        printf(", %d classes", info->classes);
-    printf("\nwritten by  flowcl %s on %s\n\nOptions:\n", info->library, info->device);
+    printf("samples     %s%s\n", shape, info->pictures ? ", pictures" : "");
+    if (info->classes) {
+        fputs("labels      ", stdout);
+        tool_print_classes(stdout, info->classes, info->class_counts);
+    }
+    printf("written by  flowcl %s on %s\n\nOptions:\n", info->library, info->device);
     print_config(info->config);
     puts("\nWeights:");
     for (int i = 0; i < info->tensor_count; i++) {

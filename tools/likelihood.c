@@ -226,7 +226,7 @@ static int check_data(work *w)
     else if (w->info->classes && !w->settings->sample.label && !w->data->label)
         snprintf(w->fault, sizeof w->fault,
                  "%s has no labels, and the density of this model is that of one of %d classes: give --label",
-                 w->data->name, w->info->classes);
+                 w->data->name, fcl_class_existing(w->info->classes, w->info->class_counts));
     return w->fault[0] ? FCL_ERR_ARGUMENT : FCL_OK;
 }
 

@@ -175,7 +175,7 @@ static int check_start(sampling *work)
     else if (work->info->classes && !work->settings->sample.label && !data->label)
         snprintf(work->fault, sizeof work->fault,
                  "%s has no labels, and the model has %d classes: give --label", data->name,
-                 work->info->classes);
+                 fcl_class_existing(work->info->classes, work->info->class_counts));
     return work->fault[0] ? FCL_ERR_ARGUMENT : FCL_OK;
 }
 

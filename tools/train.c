@@ -57,6 +57,10 @@ static void print_start(const fcl_train_start *start)
         fprintf(stderr, "warning %s\n", device->tuning);
     fprintf(stderr, "data    %s: %" PRId64 " samples of %s, on the %s\n", start->data->name,
             start->data->count, shape, start->data_on_device ? "device" : "host");
+    if (start->class_counts) {
+        fputs("labels  ", stderr);
+        tool_print_classes(stderr, start->data->classes, start->class_counts);
+    }
     fprintf(stderr, "model   %s, %d x %d, %s: %" PRId64 " parameters\n", model->model, model->depth,
             model->width, model->activation, start->parameters);
     if (start->options->out)

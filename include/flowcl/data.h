@@ -90,6 +90,21 @@ FCL_API int fcl_dataset_draw(const fcl_dataset *dataset, int32_t label, int64_t 
 /* How many samples of the class there are, of all where `label` is below 0. */
 FCL_API int64_t fcl_dataset_count(const fcl_dataset *dataset, int32_t label);
 
+/* --- classes ---
+ * Labels are the numbers of classes, from 0 to `classes` - 1; not each of them need have samples (EMNIST's letters
+ * begin with 1). counts (classes) below are the samples of each, NULL: as many of each. */
+
+/* *counts (classes), to be released by fcl_free, or NULL where the set has no labels. FCL_ERR_ARGUMENT where a label is
+ * none of its classes. */
+FCL_API int fcl_class_counts(const fcl_dataset *dataset, int64_t **counts);
+/* How many classes have samples. */
+FCL_API int fcl_class_existing(int classes, const int64_t *counts);
+/* The classes that have samples, or those that have none, in words: "0 to 4, 6". Released by fcl_free. */
+FCL_API char *fcl_class_list(int classes, const int64_t *counts, bool empty);
+/* label (n): classes in the shares of `counts`, at least one of which is not 0. After any number of them each class
+ * has what its share makes of that number, rounded up or down (Tijdeman 1980); equal shares make each class in turn. */
+FCL_API void fcl_class_draw(int classes, const int64_t *counts, int64_t n, int32_t *label);
+
 /* The built-in sets by index, in the order of a help text; NULL past the last one. */
 typedef struct fcl_dataset_builtin {
     const char *name;

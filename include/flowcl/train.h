@@ -90,6 +90,7 @@ FCL_API const char *fcl_schedule_name(int index); /* NULL past the last */
 typedef struct fcl_train_start {
     const fcl_device_info *device;
     const fcl_dataset *data;
+    const int64_t *class_counts; /* (data->classes) samples of each; NULL: without labels */
     int64_t parameters;
     int64_t first_step; /* 0, or where a resumed run goes on */
     int64_t steps;
@@ -176,7 +177,7 @@ FCL_API fcl_buffer *fcl_trainer_ema(fcl_trainer *trainer); /* NULL where it is o
  * Weights stand under their plain names, so that PyTorch loads them by
  * model.load_state_dict(safetensors.torch.load_file(path), strict=False); beside them "ema.NAME",
  * "adam.m.NAME" and "adam.v.NAME". The metadata holds the whole configuration as JSON, step, seed, sample
- * shape, classes, the versions of format and library, and the device. */
+ * shape, classes and how many samples each had, the versions of format and library, and the device. */
 typedef struct fcl_checkpoint fcl_checkpoint;
 
 typedef struct fcl_checkpoint_tensor {
@@ -191,6 +192,7 @@ typedef struct fcl_checkpoint_info {
     int64_t parameters; /* trained numbers */
     fcl_shape sample;   /* shape of one sample */
     int classes;        /* 0: no labels */
+    const int64_t *class_counts; /* (classes) samples of each in the training's data; NULL: not known, taken as equal */
     bool has_ema;
     bool pictures;       /* samples are pictures in [-1, 1] */
     const char *config;  /* JSON object of fcl_train_options */
@@ -224,7 +226,8 @@ typedef struct fcl_sample_options {
     uint64_t seed;
     const char *source; /* of x0, see fcl_train_options; NULL: as the model was trained */
     fcl_toggle ema;    /* use the averaged weights; default: where there are any */
-    const char *label; /* class of every sample, as a number from 0; NULL: each class in turn */
+    const char *label; /* class of every sample, as its number; NULL: classes in the shares of the data that the model
+                          was trained on, see fcl_class_draw */
     int batch;         /* samples at once; 0: as memory allows */
     const char *times; /* keep the samples at these times, see fcl_times_read, or "steps": at each of the grid, a
                           whole trajectory. NULL: at the end only. No row of the table */
@@ -255,6 +258,10 @@ typedef struct fcl_sample_stats {
  * them, and *samples and stats are there all the same. */
 FCL_API int fcl_sample(fcl_device *device, const fcl_checkpoint *checkpoint,
                        const fcl_sample_options *options, fcl_array **samples, fcl_sample_stats *stats);
+/* The classes of the samples that fcl_sample draws with the same options: *label (n), to be released by fcl_free, or
+ * NULL of a model without classes. Errors as fcl_sample. */
+FCL_API int fcl_sample_labels(const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
+                              int32_t **label);
 /* The energy of the paths that fcl_sample takes with the same options (see fcl_energy_velocity in flow.h):
  * *energy (n, 2), of each path int |v|^2 dt and int |v - (x1 - x0)|^2 dt, how far it is from straight; *start
  * (n, sample shape), their x0. options->times is not used. */

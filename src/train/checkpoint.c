@@ -23,6 +23,7 @@ struct fcl_checkpoint {
     fcl_options *bound; /* owns the texts of `options` */
     fcl_train_options options;
     fcl_model *model;
+    int64_t *class_counts;
     fcl_checkpoint_tensor *tensors;
 };
 
@@ -62,6 +63,28 @@ static int read_sample(fcl_checkpoint *checkpoint)
                   bytes > 0 && bytes <= checkpoint->size;
     json_decref(json);
     return usable ? FCL_OK : missing(checkpoint->path, "sample");
+}
+
+/* How many samples each class had. Checkpoints that do not know go on being read. */
+static int read_class_counts(fcl_checkpoint *checkpoint)
+{
+    const char *text = fcl_safetensors_metadata(&checkpoint->file, "class_counts");
+    int classes = checkpoint->info.classes;
+    if (!text)
+        return FCL_OK;
+    json_t *list = fcl_json_read(text, strlen(text), NULL);
+    bool usable = classes > 0 && json_array_size(list) == (size_t)classes;
+    checkpoint->class_counts = fcl_zalloc((size_t)(usable ? classes : 1) * sizeof(int64_t));
+    for (int k = 0; k < classes && usable; k++) {
+        const json_t *count = json_array_get(list, (size_t)k);
+        checkpoint->class_counts[k] = json_integer_value(count);
+        usable = json_is_integer(count) && checkpoint->class_counts[k] >= 0 && checkpoint->class_counts[k] <= INT32_MAX;
+    }
+    json_decref(list);
+    checkpoint->info.class_counts = checkpoint->class_counts;
+    return usable && fcl_class_existing(classes, checkpoint->class_counts)
+               ? FCL_OK
+               : missing(checkpoint->path, "class_counts");
 }
 
 static int read_config(fcl_checkpoint *checkpoint)
@@ -115,6 +138,7 @@ static int read_metadata(fcl_checkpoint *checkpoint)
     info->step = (int64_t)step;
     info->classes = (int)classes;
     FCL_TRY(read_sample(checkpoint));
+    FCL_TRY(read_class_counts(checkpoint));
     info->pictures = fcl_shape_is_picture(info->sample);
     return read_config(checkpoint);
 }
@@ -259,6 +283,7 @@ void fcl_checkpoint_close(fcl_checkpoint **checkpoint)
     fcl_model_destroy(&closing->model);
     fcl_options_destroy(&closing->bound);
     fcl_safetensors_free(&closing->file);
+    free(closing->class_counts);
     free(closing->tensors);
     free(closing->bytes);
     free(closing->path);

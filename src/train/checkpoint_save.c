@@ -121,15 +121,15 @@ static void set_number(json_t *metadata, const char *key, unsigned long long val
     json_object_set_new(metadata, key, json_string(text));
 }
 
-static void set_sample(json_t *metadata, fcl_shape shape)
+static void set_list(json_t *metadata, const char *key, int count, const int64_t *numbers)
 {
-    json_t *dimensions = json_array();
-    for (int i = 0; i < shape.rank; i++)
-        json_array_append_new(dimensions, json_integer(shape.dim[i]));
-    char *text = fcl_json_text(dimensions, 0);
-    json_object_set_new(metadata, "sample", json_string(text));
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(list, json_integer(numbers[i]));
+    char *text = fcl_json_text(list, 0);
+    json_object_set_new(metadata, key, json_string(text));
     free(text);
-    json_decref(dimensions);
+    json_decref(list);
 }
 
 fcl_sum_text fcl_checkpoint_sum(uint32_t data_sum, json_t *metadata)
@@ -162,7 +162,10 @@ static json_t *describe(const fcl_snapshot *snapshot, uint32_t data_sum)
     set_number(metadata, "step", (unsigned long long)snapshot->step);
     set_number(metadata, "seed", snapshot->options->seed);
     set_number(metadata, "classes", (unsigned long long)fcl_model_classes(snapshot->model));
-    set_sample(metadata, fcl_model_sample(snapshot->model));
+    fcl_shape sample = fcl_model_sample(snapshot->model);
+    set_list(metadata, "sample", sample.rank, sample.dim);
+    if (snapshot->class_counts)
+        set_list(metadata, "class_counts", fcl_model_classes(snapshot->model), snapshot->class_counts);
     json_object_set_new(metadata, "crc32", json_string(fcl_checkpoint_sum(data_sum, metadata).text));
     fcl_free(config);
     return metadata;

@@ -80,6 +80,20 @@ static int64_t sample_count(const loop *run)
     return wanted <= most ? wanted : most > 1 ? most : 1;
 }
 
+/* Moves the noise `x` of n samples, of classes as often as the data has them. */
+static int run_sampler(loop *run, int64_t n, float *x)
+{
+    const fcl_trainer *trainer = run->trainer;
+    int32_t *label = NULL;
+    if (trainer->class_counts) {
+        label = fcl_zalloc((size_t)n * sizeof *label);
+        fcl_class_draw(fcl_model_classes(trainer->model), trainer->class_counts, n, label);
+    }
+    int status = fcl_sampler_run(run->sampler, x, label, n, NULL, NULL);
+    free(label);
+    return status;
+}
+
 static int draw(loop *run, fcl_array *samples)
 {
     fcl_trainer *trainer = run->trainer;
@@ -91,7 +105,7 @@ static int draw(loop *run, fcl_array *samples)
                                    &(fcl_sample_options){0}, 0, n, &run->sampler));
     fcl_source_draw(trainer->source_data, trainer->options.seed, n, fcl_shape_size(trainer->data->shape),
                     samples->data);
-    FCL_TRY(fcl_sampler_run(run->sampler, samples->data, NULL, n, NULL, NULL));
+    FCL_TRY(run_sampler(run, n, samples->data));
     return run->hooks->sampled(run->hooks->data, trainer->step, samples);
 }
 

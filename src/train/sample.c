@@ -28,7 +28,7 @@ const fcl_option fcl_sample_table[] = {
     {"seed", ROW(seed), .help = "of the noise"},
     {"source", ROW(source), .placeholder = "SOURCE", .help = "begin with samples of this set or file, or \"normal\"; default: as it was trained"},
     {"ema", ROW(ema), .fallback = "yes", .help = "use the averaged weights, where there are any"},
-    {"label", ROW(label), .placeholder = "CLASS", .help = "class of every sample, from 0; without it each class in turn"},
+    {"label", ROW(label), .placeholder = "CLASS", .help = "class of every sample, by its number; without it classes in the shares of the training's data"},
     {"batch", ROW(batch), .minimum = 0, .maximum = 1e6, .help = "samples at once; 0: as memory allows"},
     {0},
 };
@@ -135,11 +135,15 @@ int fcl_sample_run(fcl_device *device, const fcl_checkpoint *checkpoint, const f
                    fcl_sample_stats *stats)
 {
     fcl_buffer *weights = NULL;
-    const fcl_params *params = fcl_model_params(fcl_checkpoint_describe(checkpoint)->model);
-    int status = fcl_buffer_create(device, fcl_params_bytes(params), &weights);
+    const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
+    int32_t *labels;
+    int status = fcl_sample_make_labels(info, options, label, (*x)->shape.dim[0], &labels);
     if (status == FCL_OK)
-        status = run_with(device, checkpoint, weights, options, label, flags, x, density, stats);
+        status = fcl_buffer_create(device, fcl_params_bytes(fcl_model_params(info->model)), &weights);
+    if (status == FCL_OK)
+        status = run_with(device, checkpoint, weights, options, labels, flags, x, density, stats);
     fcl_buffer_destroy(&weights);
+    free(labels);
     if (status != FCL_OK && status != FCL_ERR_NUMERIC)
         fcl_array_destroy(x);
     return status;
@@ -248,24 +252,13 @@ int fcl_sample_energy(fcl_device *device, const fcl_checkpoint *checkpoint, cons
     return status;
 }
 
-static int check_labels(const fcl_checkpoint_info *info, const int32_t *label, int64_t n)
-{
-    for (int64_t i = 0; label && i < n; i++)
-        if (label[i] < 0 || label[i] >= info->classes)
-            return fcl_fail(FCL_ERR_ARGUMENT, "label %d of sample %lld is not one of the model's %d classes",
-                            label[i], (long long)i, info->classes);
-    return FCL_OK;
-}
-
-int fcl_sample_take(const fcl_checkpoint_info *info, const fcl_array *x, const int32_t *label,
-                    fcl_array **copy)
+int fcl_sample_take(const fcl_checkpoint_info *info, const fcl_array *x, fcl_array **copy)
 {
     int64_t n = x->shape.rank ? x->shape.dim[0] : 0, size = fcl_shape_size(info->sample);
     if (n < 1 || fcl_shape_size(x->shape) != n * size)
         return fcl_fail(FCL_ERR_SHAPE,
                         "%lld numbers in %lld rows are no samples of the model, which have %lld each",
                         (long long)fcl_shape_size(x->shape), (long long)n, (long long)size);
-    FCL_TRY(check_labels(info, label, n));
     FCL_TRY(fcl_samples_create(info->sample, n, copy));
     memcpy((*copy)->data, x->data, (size_t)(n * size) * sizeof(float));
     return FCL_OK;
@@ -280,7 +273,7 @@ int fcl_transport(fcl_device *device, const fcl_checkpoint *checkpoint, const fc
     fcl_options_defaults(fcl_sample_table, &filled);
     FCL_TRY(fcl_sample_check(&filled));
     FCL_TRY(check_score(fcl_checkpoint_describe(checkpoint), &filled));
-    FCL_TRY(fcl_sample_take(fcl_checkpoint_describe(checkpoint), x, label, result));
+    FCL_TRY(fcl_sample_take(fcl_checkpoint_describe(checkpoint), x, result));
     return fcl_sample_run(device, checkpoint, &filled, label, backward ? FCL_SAMPLER_BACKWARD : 0, result,
                           NULL, stats);
 }

@@ -35,21 +35,23 @@ void fcl_sampler_collect(fcl_sampler *sampler, float *density);
 int fcl_sampler_times(const fcl_sampler *sampler);
 
 /* Moves x (n, D), or (n, D + 1) with energy, in place, and keeps the samples at each time in x_times (T, n,
- * D). `label` (n), or NULL: as the options say. `stats` may be NULL. FCL_ERR_NUMERIC: see fcl_sample. */
+ * D). `label` (n), looked at where the model has classes. `stats` may be NULL. FCL_ERR_NUMERIC: see fcl_sample. */
 int fcl_sampler_run(fcl_sampler *sampler, float *x, const int32_t *label, int64_t n, float *x_times,
                     fcl_sample_stats *stats);
 
 /* Moves the samples x of a checkpoint in place, by options that are checked, or puts those at all times
- * there; with FCL_SAMPLER_DENSITY into `density` (n, 2), too. On failure x is destroyed, unless samples are
+ * there; with FCL_SAMPLER_DENSITY into `density` (n, 2), too. `label` (n), or NULL: as the options say. On failure x is destroyed, unless samples are
  * only unfinished. */
 int fcl_sample_run(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
                    const int32_t *label, unsigned flags, fcl_array **x, fcl_array *density,
                    fcl_sample_stats *stats);
 /* x0 (n, D) of the source that the options name, else of the one that the model was trained with. */
 int fcl_sample_start(const fcl_checkpoint_info *info, const fcl_sample_options *options, float *x);
-/* A copy of x and its labels checked to be samples of the model. */
-int fcl_sample_take(const fcl_checkpoint_info *info, const fcl_array *x, const int32_t *label,
-                    fcl_array **copy);
+/* *label (n), released by free: those that are given, checked, or as the options say; NULL without classes. */
+int fcl_sample_make_labels(const fcl_checkpoint_info *info, const fcl_sample_options *options,
+                           const int32_t *given, int64_t n, int32_t **label);
+/* A copy of x, checked to be samples of the model. */
+int fcl_sample_take(const fcl_checkpoint_info *info, const fcl_array *x, fcl_array **copy);
 
 /* Zeros, (n, sample shape). */
 int fcl_samples_create(fcl_shape sample, int64_t n, fcl_array **array);

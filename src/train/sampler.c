@@ -19,7 +19,6 @@ struct fcl_sampler {
     double *times;
     float *part_times; /* (times, rows, size) */
     int32_t *part_labels;
-    int32_t label;  /* of every sample; -1: each class in turn */
     uint64_t seed;  /* of a stochastic solver's noise */
     double created; /* when its making began */
     void (*progress)(void *data, int64_t done, int64_t n);
@@ -73,23 +72,6 @@ static int64_t part_rows(const fcl_sample_options *options, int64_t size, int64_
         limit = NUMBERS / size < 1 ? 1 : NUMBERS / size > MOST_ROWS ? MOST_ROWS : NUMBERS / size;
     int64_t parts = (most + limit - 1) / limit;
     return (most + parts - 1) / parts;
-}
-
-static int read_label(const fcl_sample_options *options, int classes, int32_t *label)
-{
-    *label = -1;
-    if (!options->label)
-        return FCL_OK;
-    if (!classes)
-        return fcl_fail(FCL_ERR_ARGUMENT, "the model was trained without labels: it takes no label '%s'",
-                        options->label);
-    char *end;
-    long number = strtol(options->label, &end, 10);
-    if (*end || end == options->label || number < 0 || number >= classes)
-        return fcl_fail(FCL_ERR_ARGUMENT, "label '%s' is not one of the model's classes, 0 to %d",
-                        options->label, classes - 1);
-    *label = (int32_t)number;
-    return FCL_OK;
 }
 
 /* While the solver is built: the path of the training, that of the sampling, and the velocity along it. */
@@ -182,9 +164,7 @@ static int create_solver(fcl_device *device, const fcl_sample_options *options, 
 static int create(fcl_device *device, fcl_buffer *weights, const fcl_cfm_options *objective,
                   const fcl_sample_options *options, unsigned flags, fcl_sampler *sampler)
 {
-    int classes = fcl_model_classes(sampler->model);
-    FCL_TRY(read_label(options, classes, &sampler->label));
-    if (classes)
+    if (fcl_model_classes(sampler->model))
         FCL_TRY(fcl_buffer_create(device, (size_t)sampler->rows * sizeof(int32_t), &sampler->labels));
     fcl_solver_options how = fcl_sampler_solver(options, flags);
     call to = {.sampler = sampler, .weights = weights};
@@ -256,13 +236,8 @@ static int write_labels(fcl_sampler *sampler, const int32_t *label, int64_t firs
 {
     if (!sampler->labels)
         return FCL_OK;
-    int classes = fcl_model_classes(sampler->model);
-    for (int64_t row = 0; row < sampler->rows; row++) {
-        int64_t i = first + (row < count ? row : count - 1);
-        sampler->part_labels[row] = label                 ? label[i]
-                                    : sampler->label >= 0 ? sampler->label
-                                                          : (int32_t)(i % classes);
-    }
+    for (int64_t row = 0; row < sampler->rows; row++)
+        sampler->part_labels[row] = label[first + (row < count ? row : count - 1)];
     return fcl_buffer_write(sampler->labels, 0, (size_t)sampler->rows * sizeof(int32_t),
                             sampler->part_labels);
 }

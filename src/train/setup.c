@@ -21,7 +21,7 @@ static fcl_tensor *velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_ten
     return fcl_model_velocity(to->model, to->weights, x, t, to->label);
 }
 
-static int check_data(const fcl_trainer *trainer)
+static int check_data(fcl_trainer *trainer)
 {
     const fcl_dataset *data = trainer->data;
     if (data->count < 1 || !data->values == !data->bytes)
@@ -32,7 +32,7 @@ static int check_data(const fcl_trainer *trainer)
                         (long long)data->count, INT32_MAX);
     if (trainer->options.labels && !data->label)
         return fcl_fail(FCL_ERR_ARGUMENT, "%s has no labels; train without them", data->name);
-    return FCL_OK;
+    return trainer->options.labels ? fcl_class_counts(data, &trainer->class_counts) : FCL_OK;
 }
 
 static int create_buffers(fcl_trainer *trainer)

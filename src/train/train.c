@@ -37,6 +37,7 @@ static int tell_start(fcl_trainer *trainer, const char *resumed, const fcl_train
     fcl_train_start start = {
         .device = device,
         .data = trainer->data,
+        .class_counts = trainer->class_counts,
         .parameters = fcl_params_numbers(fcl_model_params(trainer->model)),
         .first_step = trainer->step,
         .steps = trainer->options.steps,

@@ -43,6 +43,7 @@ void fcl_trainer_destroy(fcl_trainer **trainer)
     for (int i = 0; i < FCL_STATES; i++)
         fcl_buffer_destroy(&dying->state[i]);
     fcl_model_destroy(&dying->model);
+    fcl_free(dying->class_counts);
     fcl_arena_free(&dying->strings);
     free(dying);
     *trainer = NULL;
@@ -156,6 +157,7 @@ int fcl_trainer_save(fcl_trainer *trainer, const char *path)
         .model = trainer->model,
         .device = fcl_device_describe(trainer->device)->name,
         .step = trainer->step,
+        .class_counts = trainer->class_counts,
     };
     memcpy(snapshot.state, trainer->state, sizeof snapshot.state);
     return fcl_checkpoint_save(path, &snapshot);

@@ -14,6 +14,7 @@ struct fcl_trainer {
     fcl_arena strings;
     fcl_train_options options; /* filled in; texts in `strings` */
     fcl_model *model;
+    int64_t *class_counts; /* samples of each class; NULL: without labels */
     const char *came_from; /* the device of the checkpoint that it was resumed from; NULL: of none */
 
     /* flat buffers; the gradients' has the loss behind it */

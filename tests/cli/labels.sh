@@ -1,0 +1,74 @@
+#!/bin/sh
+# Classes: those without samples are named and left out, the others are drawn as often as the data has them.
+. "$(dirname "$0")/lib.sh"
+
+# Three clusters in the plane, of classes 1, 2 and 4, with 75, 20 and 5 % of the points.
+cat >clusters.py <<'END'
+import random, struct, zipfile
+def npy(kind, shape, packed):
+    head = "{'descr': '%s', 'fortran_order': False, 'shape': %s, }" % (kind, shape)
+    head += " " * (63 - (len(head) + 10) % 64) + "\n"
+    return b"\x93NUMPY\1\0" + struct.pack("<H", len(head)) + head.encode() + packed
+def npz(name, arrays):
+    with zipfile.ZipFile(name, "w") as file:
+        for array, content in arrays.items():
+            file.writestr(array + ".npy", content)
+centre = {1: (-4, 0), 2: (4, 0), 4: (0, 6)}
+END
+cat >data.py <<'END'
+from clusters import *
+labels = [1] * 750 + [2] * 200 + [4] * 50
+random.shuffle(labels)
+points = [c + random.gauss(0, 0.3) for k in labels for c in centre[k]]
+npz("data.npz", {"x": npy("<f4", (1000, 2), struct.pack("<2000f", *points)),
+                 "y": npy("<i8", (1000,), struct.pack("<1000q", *labels))})
+only = [centre[4][0], centre[4][1]] * 10
+npz("none.npz", {"x": npy("<f4", (10, 2), struct.pack("<20f", *only)), "y": npy("<i8", (10,), struct.pack("<10q", *[3] * 10))})
+npz("four.npz", {"x": npy("<f4", (10, 2), struct.pack("<20f", *only)), "y": npy("<i8", (10,), struct.pack("<10q", *[4] * 10))})
+END
+python3 data.py || fail "no data"
+
+expect 0 train data.npz --labels --out run --steps 600 --width 64 --depth 2 --batch 256 --lr 0.005 --samples-every off
+says "3 classes, 1 to 2, 4, with 5 to 75 % of the samples each" "without samples, and left out: 0, 3"
+
+# How many of n samples lie at each centre.
+counted() { # counted FILE N1 N2 N4
+    python3 - "$@" <<'END' || fail "$1: the classes' shares are not those of the data"
+import sys
+from clusters import centre
+rows = [tuple(map(float, line.split(","))) for line in open(sys.argv[1])]
+near = lambda p: min(centre, key=lambda k: sum((a - b) ** 2 for a, b in zip(p, centre[k])))
+found = {k: sum(near(p) == k for p in rows) for k in centre}
+print(found)
+wanted = dict(zip(centre, map(int, sys.argv[2:])))
+assert all(abs(found[k] - wanted[k]) <= 2 + len(rows) // 100 for k in centre)
+END
+}
+expect 0 sample run --n 400 --out all.csv
+counted all.csv 300 80 20
+expect 0 sample run --n 400 --out parts.csv --batch 57
+python3 - <<'END' || fail "the size of the parts changes the samples"
+read = lambda name: [tuple(map(float, line.split(","))) for line in open(name)]
+assert max(abs(a - b) for p, q in zip(read("all.csv"), read("parts.csv")) for a, b in zip(p, q)) < 1e-4
+END
+expect 0 sample run --n 40 --out four.csv --label 4
+counted four.csv 0 0 40
+
+# Equal shares would be 5.5 away: a third and not 75 % at the first centre.
+expect 0 eval run data.npz --n 1000 --metrics w2 --json --floor no
+json 'o["metrics"]["w2"]["value"] < 1.5'
+
+expect 0 info run
+printed "3 classes, 1 to 2, 4, with 5 to 75 % of the samples each; without samples, and left out: 0, 3"
+expect 0 info run --json
+json 'o["classes"] == 5 and o["class_counts"] == [0, 750, 200, 0, 50]'
+
+for label in 0 3 5 -1 one; do
+    refused 1 "label '$label' is not one of the model's classes, 1 to 2, 4" sample run --n 4 --out no.csv --label=$label
+done
+refused 1 "label 3 of sample 0 is not one of the model's classes, 1 to 2, 4" likelihood run none.npz
+refused 1 "label 3 of sample 0 is not one of the model's classes, 1 to 2, 4" sample run --encode none.npz --out no.csv
+refused 1 "--label 3: data.npz has no sample of that class, it has 1 to 2, 4" eval run data.npz --label 3
+[ ! -e no.csv ] || fail "a refused call wrote a file"
+expect 0 likelihood run four.npz --solver rk4 --steps 8
+exit 0

@@ -1,0 +1,32 @@
+/* The classes of a model or of data, for people. */
+#include "tool.h"
+
+#include <inttypes.h>
+
+static void print_shares(FILE *stream, int classes, const int64_t *counts)
+{
+    int64_t least = INT64_MAX, most = 0, all = 0;
+    for (int k = 0; k < classes; k++) {
+        all += counts[k];
+        least = counts[k] > 0 && counts[k] < least ? counts[k] : least;
+        most = counts[k] > most ? counts[k] : most;
+    }
+    fprintf(stream, ", with %.3g", 100.0 * (double)least / (double)all);
+    if (least < most)
+        fprintf(stream, " to %.3g", 100.0 * (double)most / (double)all);
+    fputs(" % of the samples each", stream);
+}
+
+void tool_print_classes(FILE *stream, int classes, const int64_t *counts)
+{
+    int existing = fcl_class_existing(classes, counts);
+    char *there = fcl_class_list(classes, counts, false), *empty = fcl_class_list(classes, counts, true);
+    fprintf(stream, "%d class%s, %s", existing, existing == 1 ? "" : "es", there);
+    if (counts && existing > 1)
+        print_shares(stream, classes, counts);
+    if (existing < classes)
+        fprintf(stream, "; without samples, and left out: %s", empty);
+    fputc('\n', stream);
+    fcl_free(there);
+    fcl_free(empty);
+}

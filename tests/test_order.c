@@ -151,10 +151,10 @@ static void fixed_solvers_have_their_order_on_the_device(void **state)
     int64_t count = rows(*state, 20);
     for (int row = 0; fcl_solver_name(row); row++) {
         const fcl_tableau *tableau = fcl_tableau_find(fcl_solver_name(row));
+        if (tableau->b_error) /* it chooses its steps, and has an order beyond those below */
+            continue;
         int steps =
             tableau->adams ? 16 << (4 - tableau->adams) : (const int[]){0, 32, 32, 12, 4}[tableau->order];
-        if (tableau->b_error)
-            continue;
         double coarse = device_error(*state, tableau, steps, count);
         double fine = device_error(*state, tableau, 2 * steps, count);
         if (count == 20) /* a simulator's few rows show no order; they have met the reference */

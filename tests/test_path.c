@@ -290,7 +290,7 @@ static void a_changed_path_has_its_own_velocity(void **state)
     enum { PAIRS = 6, ROWS = 41 };
     static const char *const pairs[PAIRS][2] = {{"linear", "linear"},        {"linear", "cosine"},
                                                 {"cosine", "polynomial(2)"}, {"polynomial(1.5)", "linear"},
-                                                {"linear", "linear-vp"},     {"cosine", smooth[6]}};
+                                                {"linear", "linear-vp"},     {"cosine", "alpha = t^2, sigma = 1 - t^2"}};
     fcl_graph *graph = fcl_graph_create();
     fcl_tensor *x = fcl_input(graph, "x", FCL_F32, FCL_SHAPE(ROWS, 1)), *found[PAIRS];
     fcl_tensor *t = fcl_input(graph, "t", FCL_F32, FCL_SHAPE(ROWS, 1));

@@ -130,13 +130,13 @@ static void stages_stand_at_their_times(void **state)
         assert_true(tableau->stages <= FCL_MAX_STAGES);
         assert_true(fcl_solver_is_adaptive(tableau->name) == (tableau->b_error != NULL));
         for (int i = 0; i < tableau->stages; i++) {
-            const double *a = tableau->a + i * (i - 1) / 2;
+            int row_begin = i * (i - 1) / 2;
             double sum = 0;
             for (int j = 0; j < i; j++)
-                sum += a[j];
+                sum += tableau->a[row_begin + j];
             assert_true(fabs(sum - tableau->c[i]) < 2e-15);
             if (tableau->fsal && i == tableau->stages - 1) /* the last stage stands at x_new */
-                assert_memory_equal(a, tableau->b, sizeof *a * (size_t)i);
+                assert_memory_equal(tableau->a + row_begin, tableau->b, sizeof *tableau->b * (size_t)i);
         }
         assert_true(!tableau->fsal || tableau->b[tableau->stages - 1] == 0);
     }

@@ -144,9 +144,11 @@ int fcl_graph_repeat(fcl_graph *graph, int count, int scalars, fcl_tensor *const
     int status = FCL_OK;
     for (int done = 0; done < count && status == FCL_OK;) {
         int now = count - done < most ? count - done : most;
-        for (int i = 0; i < now; i++)
-            fill_row(plan, scalars, scalar, values + (size_t)(done + i) * (size_t)scalars,
-                     rows + (size_t)i * (size_t)plan->table_scalars);
+        for (int i = 0; i < now; i++) {
+            fill_row(plan, scalars, scalar, values, rows + (size_t)i * (size_t)plan->table_scalars);
+            if (scalars > 0)
+                values += scalars;
+        }
         status = plan->table_index >= 0 ? run_table(plan, now, rows) : run_actions(plan);
         done += now;
     }

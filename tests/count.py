@@ -1,10 +1,12 @@
-"""Counts the results in meson's test log; prints "N passed, N failed, N skipped" and fails if none passed."""
+"""Counts the results in meson's test logs; prints "N passed, N failed, N skipped" and fails if none passed."""
 import collections
 import json
 import sys
 
-with open(sys.argv[1], encoding="utf-8") as log:
-    results = collections.Counter(json.loads(line)["result"] for line in log)
+results = collections.Counter()
+for path in sys.argv[1:]:
+    with open(path, encoding="utf-8") as log:
+        results.update(json.loads(line)["result"] for line in log)
 passed = results["OK"] + results["EXPECTEDFAIL"]
 skipped = results["SKIP"]
 failed = sum(results.values()) - passed - skipped

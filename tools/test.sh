@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs, builds and runs every test, with each OpenCL driver that can be installed here. The last line counts.
+# Installs, builds and runs every test, with each OpenCL driver that can be installed here, and those that need none once
+# more under sanitizers. The last line counts.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -8,5 +9,6 @@ meson configure build -Dtests=enabled >/dev/null
 ninja -C build
 status=0
 meson test -C build --no-rebuild --print-errorlogs || status=$?
-python3 tests/count.py build/meson-logs/testlog.json || status=1
+tools/sanitize.sh || status=$?
+python3 tests/count.py build/meson-logs/testlog.json build-sanitize/meson-logs/testlog.json || status=1
 exit "$status"

@@ -1,4 +1,4 @@
-/* Throws bytes at the reader of checkpoints. Built as dataset.c says; begin with a real, small checkpoint in
+/* Throws bytes at the reader of checkpoints. Built as dataset.c is; begin with a real, small checkpoint in
  * the folder of inputs (flowcl train moons --width 2 --depth 1 --steps 1). */
 #include "train/checkpoint.h"
 

@@ -1,9 +1,7 @@
 /* Throws bytes at the readers of data files: .npy, .npz, IDX plain and gzipped, and, where the first byte
- * says so, .csv. Built by an own set-up, with clang:
+ * says so, .csv. tools/sanitize.sh builds it, and runs it for a moment; for longer:
  *
- *     CC=clang meson setup build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false
- *     ninja -C build-fuzz tests/fuzz_dataset
- *     build-fuzz/tests/fuzz_dataset -max_total_time=60 -max_len=4096 CORPUS
+ *     build-sanitize/tests/fuzz_dataset -max_total_time=60 -max_len=4096 CORPUS
  *
  * CORPUS is a folder, at best with a small file of each format in it. */
 #include <flowcl/data.h>

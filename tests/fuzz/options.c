@@ -1,7 +1,7 @@
 /* Throws bytes at the readers of options: as a YAML file, as JSON, and as the text of every option. Whatever
- * was taken must come back the same from what is written. Built as fuzz/dataset.c tells:
+ * was taken must come back the same from what is written. Built as fuzz/dataset.c is:
  *
- *     build-fuzz/tests/fuzz_options -max_total_time=60 -max_len=200 CORPUS */
+ *     build-sanitize/tests/fuzz_options -max_total_time=60 -max_len=200 CORPUS */
 #include <flowcl/options.h>
 #include <stdio.h>
 #include <stdlib.h>

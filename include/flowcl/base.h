@@ -63,9 +63,18 @@ typedef struct fcl_shape {
 } fcl_shape;
 
 /* FCL_SHAPE(256, 64) is a shape literal of rank 2. */
+#ifndef __cplusplus
 #define FCL_SHAPE(...)                                                                                      \
     ((fcl_shape){.rank = (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), .dim = {__VA_ARGS__}})
 #define FCL_SCALAR ((fcl_shape){.rank = 0})
+#else
+extern "C++" template <class... extent> constexpr fcl_shape fcl_shape_of(extent... dim)
+{
+    return fcl_shape{(int)sizeof...(dim), {(int64_t)dim...}};
+}
+#define FCL_SHAPE(...) fcl_shape_of(__VA_ARGS__)
+#define FCL_SCALAR     fcl_shape_of()
+#endif
 
 /* The number of elements: the product of the dimensions, 1 for a scalar. */
 static inline int64_t fcl_shape_size(fcl_shape shape)

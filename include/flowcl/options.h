@@ -87,6 +87,7 @@ typedef struct fcl_option {
 } fcl_option;
 
 /* A row's type and offset, from the struct's member, so that they cannot disagree with it. */
+#ifndef __cplusplus
 #define FCL_OPTION(structure, member)                                                                        \
     _Generic(((structure *)0)->member,                                                                      \
         int: FCL_OPTION_INT,                                                                                \
@@ -98,6 +99,20 @@ typedef struct fcl_option {
         fcl_toggle: FCL_OPTION_TOGGLE,                                                                      \
         const char *: FCL_OPTION_STRING),                                                                   \
         offsetof(structure, member)
+#else
+#define FCL_OPTION(structure, member)                                                                        \
+    fcl_option_type_of((decltype(((structure *)0)->member) *)0), offsetof(structure, member)
+extern "C++" {
+constexpr fcl_option_type fcl_option_type_of(int *) { return FCL_OPTION_INT; }
+constexpr fcl_option_type fcl_option_type_of(int64_t *) { return FCL_OPTION_INT64; }
+constexpr fcl_option_type fcl_option_type_of(uint64_t *) { return FCL_OPTION_UINT64; }
+constexpr fcl_option_type fcl_option_type_of(float *) { return FCL_OPTION_FLOAT; }
+constexpr fcl_option_type fcl_option_type_of(double *) { return FCL_OPTION_DOUBLE; }
+constexpr fcl_option_type fcl_option_type_of(bool *) { return FCL_OPTION_BOOL; }
+constexpr fcl_option_type fcl_option_type_of(fcl_toggle *) { return FCL_OPTION_TOGGLE; }
+constexpr fcl_option_type fcl_option_type_of(const char **) { return FCL_OPTION_STRING; }
+}
+#endif
 
 /* --- a table and a struct: for functions that take options --- */
 

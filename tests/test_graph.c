@@ -89,6 +89,19 @@ static fcl_tensor *random_product(const pool *p, fcl_tensor *a)
     return random_unary(a);
 }
 
+/* The loss of rows, or its derivative to them. */
+static fcl_tensor *random_loss(const pool *p, fcl_tensor *a)
+{
+    fcl_tensor *b = fitting(p, a), *loss, *da;
+    if (a->shape.rank != 2 || !fcl_shape_equal(a->shape, b->shape))
+        return random_unary(a);
+    loss = fcl_cfm_loss(a, b);
+    if (trial_int(0, 1))
+        return loss;
+    fcl_vjp(trial_int(0, 1) ? fcl_mean(loss) : loss, NULL, 1, &a, &da);
+    return da;
+}
+
 static fcl_tensor *random_shape(const pool *p, fcl_tensor *a)
 {
     if (a->shape.rank != 2)
@@ -119,10 +132,11 @@ static void grow(pool *p, int nodes)
 {
     for (int i = 0; i < nodes && p->count < POOL; i++) {
         fcl_tensor *a = any(p), *b;
-        int kind = trial_int(0, 9);
+        int kind = trial_int(0, 10);
         b = kind < 3   ? random_unary(a)
             : kind < 7 ? random_binary(p, a)
             : kind < 8 ? random_product(p, a)
+            : kind < 9 ? random_loss(p, a)
                        : random_shape(p, a);
         if (fcl_shape_size(b->shape) <= 4096)
             p->tensor[p->count++] = b;
@@ -135,9 +149,9 @@ typedef struct random_graph {
     int outputs, targets;
 } random_graph;
 
-static void make_leaves(random_graph *g, pool *p)
+static void make_leaves(random_graph *g, pool *p, int largest)
 {
-    int b = trial_int(1, trial_tiny() ? 5 : 40), d = trial_int(1, trial_tiny() ? 5 : 40);
+    int b = trial_int(1, largest), d = trial_int(1, largest);
     const fcl_shape shapes[] = {FCL_SHAPE(b, d), FCL_SHAPE(b, d), FCL_SHAPE(b, 1), FCL_SHAPE(d),
                                 FCL_SCALAR,      FCL_SHAPE(d, d), FCL_SHAPE(b, d)};
     for (int i = 0; i < 7; i++)
@@ -148,11 +162,11 @@ static void make_leaves(random_graph *g, pool *p)
 }
 
 /* Outputs, a derivative among them, and assignments to leaves; some leaves are read afterwards by others. */
-static random_graph make_random_graph(void)
+static random_graph make_random_graph(int largest)
 {
     random_graph g = {.t = trial_create()};
     pool p = {.graph = g.t->graph};
-    make_leaves(&g, &p);
+    make_leaves(&g, &p, largest);
     grow(&p, trial_tiny() ? 25 : trial_int(10, 80));
     fcl_tensor *dx;
     fcl_vjp(fcl_mean(p.tensor[p.count - 1]), NULL, 1, &p.tensor[0], &dx);
@@ -213,11 +227,11 @@ static bool run_agrees(random_graph *g, const char *what, double tolerance)
     return right;
 }
 
-static bool random_graph_agrees(fcl_device *device, uint64_t seed, bool no_fusion)
+static bool random_graph_agrees(fcl_device *device, uint64_t seed, int largest, bool no_fusion)
 {
     char what[80];
     trial_return(seed);
-    random_graph g = make_random_graph();
+    random_graph g = make_random_graph(largest);
     trial_fill(g.t);
     snprintf(what, sizeof what, "random graph %llu, %s", (unsigned long long)seed,
              no_fusion ? "not fused" : "fused");
@@ -233,15 +247,26 @@ static bool random_graph_agrees(fcl_device *device, uint64_t seed, bool no_fusio
     return right;
 }
 
-static void random_graphs_agree_with_the_reference(void **state)
+static void check_random_graphs(fcl_device *device, int rounds, int largest)
 {
-    int rounds = trial_tiny() ? 2 : 8, wrong = 0;
+    int wrong = 0;
     for (int i = 0; i < rounds; i++) {
         uint64_t seed = trial_mark();
-        wrong += !random_graph_agrees(*state, seed, false);
-        wrong += !random_graph_agrees(*state, seed, true);
+        wrong += !random_graph_agrees(device, seed, largest, false);
+        wrong += !random_graph_agrees(device, seed, largest, true);
     }
     assert_int_equal(wrong, 0);
+}
+
+static void random_graphs_agree_with_the_reference(void **state)
+{
+    check_random_graphs(*state, trial_tiny() ? 2 : 8, trial_tiny() ? 5 : 40);
+}
+
+/* Where rows, columns and single numbers have the same shape. */
+static void random_graphs_of_few_rows_agree(void **state)
+{
+    check_random_graphs(*state, 2, 2);
 }
 
 /* --- fusion, pruning, memory --- */
@@ -823,6 +848,69 @@ static void a_block_sums_over_its_rows(void **state)
     check_block_of_sums(*state, trial_int(1, 100), trial_int(1, 128), trial_int(1, 128));
 }
 
+/* A step of training, whose shapes coincide where sizes are one. */
+static void check_small_step(fcl_device *device, int rows, int in, int width, int out)
+{
+    char what[64];
+    trial *t = trial_create();
+    fcl_tensor *x = trial_input(t, FCL_SHAPE(rows, in), SMOOTH, 0);
+    fcl_tensor *w[] = {
+        trial_input(t, FCL_SHAPE(width, in), SMOOTH, 0), trial_input(t, FCL_SHAPE(width), SMOOTH, 0),
+        trial_input(t, FCL_SHAPE(out, width), SMOOTH, 0), trial_input(t, FCL_SHAPE(out), SMOOTH, 0)}, *dw[4];
+    fcl_tensor *v = fcl_linear(fcl_tanh(fcl_linear(x, w[0], w[1])), w[2], w[3]);
+    fcl_tensor *loss = fcl_mean(fcl_cfm_loss(v, trial_input(t, FCL_SHAPE(rows, out), SMOOTH, 0)));
+    fcl_vjp(loss, NULL, 4, w, dw);
+    for (int i = 0; i < 4; i++)
+        fcl_output(dw[i]);
+    fcl_output(loss);
+    trial_fill(t);
+    trial_evaluate(t, 0, 0, NULL, NULL);
+    assert_ok(fcl_graph_compile(t->graph, device, NULL));
+    assert_ok(trial_run(t));
+    snprintf(what, sizeof what, "a step of %d rows, %d x %d x %d", rows, in, width, out);
+    assert_true(trial_agrees(t, loss, 2e-5, what));
+    for (int i = 0; i < 4; i++)
+        assert_true(trial_agrees(t, dw[i], 2e-5, what));
+    trial_destroy(&t);
+}
+
+static void steps_of_size_one(void **state)
+{
+    check_small_step(*state, 1, 1, 1, 1);
+    check_small_step(*state, 1, trial_int(1, 3), trial_int(2, 8), trial_int(1, 3));
+    check_small_step(*state, 2, 1, trial_int(1, 3), 1);
+}
+
+/* A block's only row may be a number that stands in no memory of its own, or another view of what the block makes. */
+static void a_blocks_row_may_be_a_literal(void **state)
+{
+    trial *t = trial_create();
+    fcl_tensor *x = trial_input(t, FCL_SHAPE(1, 1), SMOOTH, 0), *weight = trial_input(t, FCL_SHAPE(1, 1), SMOOTH, 0);
+    fcl_tensor *constant = fcl_reshape(fcl_constant(t->graph, 0.75f), FCL_SHAPE(1, 1)), *scalar, *dh;
+    scalar = fcl_reshape(fcl_scalar(t->graph, "s"), FCL_SHAPE(1, 1));
+    fcl_scalar_set(fcl_node_root(scalar), -1.5f);
+    fcl_tensor *product = fcl_matmul(x, weight, false, true), *h = fcl_tanh(product);
+    fcl_vjp(fcl_cfm_loss(h, constant), scalar, 1, &h, &dh);
+    fcl_tensor *outputs[] = {dh,
+                             fcl_cfm_loss(scalar, h),
+                             fcl_concat(3, (fcl_tensor *[]){scalar, h, constant}, 1),
+                             fcl_matmul(constant, weight, false, false),
+                             fcl_matmul(h, scalar, false, false),
+                             fcl_matmul(scalar, h, true, false),
+                             fcl_add(product, fcl_reshape(product, FCL_SHAPE(1))),
+                             fcl_sub(h, fcl_reshape(product, FCL_SCALAR))};
+    enum { OUTPUTS = sizeof outputs / sizeof *outputs };
+    for (int i = 0; i < OUTPUTS; i++)
+        fcl_output(outputs[i]);
+    trial_fill(t);
+    trial_evaluate(t, 0, 0, NULL, NULL);
+    assert_ok(fcl_graph_compile(t->graph, *state, NULL));
+    assert_ok(trial_run(t));
+    for (int i = 0; i < OUTPUTS; i++)
+        assert_true(trial_agrees(t, outputs[i], 2e-5, "a block of one number"));
+    trial_destroy(&t);
+}
+
 /* Beyond a block's widths the sum joins the product that reads the same rows; not where the product needs the sum. */
 static void a_product_sums_the_rows_it_reads(void **state)
 {
@@ -1000,6 +1088,7 @@ int main(void)
     trial_seed();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_graphs_agree_with_the_reference),
+        cmocka_unit_test(random_graphs_of_few_rows_agree),
         cmocka_unit_test(a_chain_is_one_launch),
         cmocka_unit_test(what_nobody_reads_launches_nothing),
         cmocka_unit_test(a_long_chain_needs_little_memory),
@@ -1022,6 +1111,8 @@ int main(void)
         cmocka_unit_test(a_block_draws_and_gathers_its_rows),
         cmocka_unit_test(a_block_chooses_between_its_rows),
         cmocka_unit_test(a_block_sums_over_its_rows),
+        cmocka_unit_test(steps_of_size_one),
+        cmocka_unit_test(a_blocks_row_may_be_a_literal),
         cmocka_unit_test(a_product_sums_the_rows_it_reads),
         cmocka_unit_test(a_product_of_a_sum_does_not_take_it),
         cmocka_unit_test(many_layers_are_no_block),

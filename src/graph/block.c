@@ -237,7 +237,7 @@ static bool fits_kernels(const blocker *b, int first)
             const fcl_tensor *node = fcl_step_node(&plan->steps[s], i);
             for (int k = 0; k < node->inputs && reads <= FCL_MAX_ARGUMENTS; k++)
                 if (step_of(b, node->input[k]) != first &&
-                    fcl_node_root(node->input[k])->op->leaf != FCL_LEAF_CONSTANT)
+                    !(node->op->expression && fcl_node_root(node->input[k])->op->leaf == FCL_LEAF_CONSTANT))
                     fcl_generate_slot(read, &reads, fcl_node_root(node->input[k]));
             bool stored = node->in_memory || is_read_outside(b, node, first);
             *(fcl_block_sums(node) ? &sums : &stores) += stored;

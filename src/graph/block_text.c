@@ -1,6 +1,7 @@
 /* The text of row blocks. */
 #include "graph/block_writer.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,8 @@ static void add_operand(void *context, const fcl_tensor *node, fcl_tensor *input
     fcl_generated *g = c->w->g;
     fcl_tensor *root = fcl_node_root(input);
     int member = fcl_step_member(c->step, root);
+    if (root == c->step->product) /* of a single row also by a view, without the row or as a number */
+        input = root;
     if (root->op->leaf > FCL_LEAF_MEMORY)
         fcl_generate_literal(g, root);
     else if (member >= 0)
@@ -45,6 +48,7 @@ static void write_members(fcl_block_writer *w, const fcl_step *step)
         fcl_generate_member(g, step->member[i], i, add_operand, &context);
     for (int i = 0; i < step->members; i++) {
         const fcl_block_value *v = fcl_block_find(w, step->member[i], (int)step->shape.dim[1]);
+        assert(v);
         if (v->place >= 0)
             fcl_text_format(&g->body, "        tile[(%d + column) * BLOCK_VECTORS + s] = v%d;\n", v->place,
                             i);
@@ -240,6 +244,13 @@ static int own_text(const fcl_tensor *node)
     return -1;
 }
 
+static void write_own(fcl_block_writer *w, const fcl_tensor *node)
+{
+    int i = own_text(node);
+    assert(i >= 0);
+    own_texts[i].write(w, node);
+}
+
 bool fcl_block_has_text(const fcl_tensor *node, bool repeats)
 {
     int i = own_text(node);
@@ -325,7 +336,7 @@ void fcl_block_generate(const fcl_step *block, fcl_generated *g)
         if (step->product)
             write_product(&w, step->product);
         if (step->own)
-            own_texts[own_text(step->own)].write(&w, step->own);
+            write_own(&w, step->own);
         write_members(&w, step);
         write_stores(&w, step);
     }

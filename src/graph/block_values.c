@@ -1,6 +1,7 @@
 /* The values of a row block and their places in its tile. */
 #include "graph/block_writer.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 fcl_block_value *fcl_block_find(const fcl_block_writer *w, const fcl_tensor *root, int columns)
@@ -23,12 +24,13 @@ bool fcl_block_is_rows(const fcl_block_writer *w, const fcl_tensor *input)
     return input->shape.rank == 2 && input->shape.dim[0] == w->block->rows;
 }
 
-/* What the inner step reads: rows from outside are loaded, values of earlier steps stay alive. */
+/* What the inner step reads: rows from outside are loaded, values of earlier steps stay alive. Elementwise
+ * nodes have literals in their text; the others read them from memory, as any value. */
 static void use_inputs(fcl_block_writer *w, const fcl_tensor *node, int step)
 {
     for (int k = 0; k < node->inputs; k++) {
         fcl_tensor *input = node->input[k], *root = fcl_node_root(input);
-        bool literal = root->op->leaf > FCL_LEAF_MEMORY;
+        bool literal = node->op->expression && root->op->leaf > FCL_LEAF_MEMORY;
         if (literal || fcl_block_reads_all(node, k) || !fcl_block_is_rows(w, input))
             continue;
         int columns = (int)input->shape.dim[1];
@@ -108,5 +110,8 @@ int fcl_block_place(fcl_block_writer *w)
 
 int fcl_block_place_of(const fcl_block_writer *w, const fcl_tensor *input)
 {
-    return fcl_block_find(w, fcl_node_root((fcl_tensor *)input), (int)input->shape.dim[1])->place;
+    const fcl_block_value *value =
+        fcl_block_find(w, fcl_node_root((fcl_tensor *)input), (int)input->shape.dim[1]);
+    assert(value && value->place >= 0);
+    return value->place;
 }

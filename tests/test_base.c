@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "scratch.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,6 +87,95 @@ static void file_keeps_links_and_special_files(void **state)
     assert_int_equal(fcl_file_commit(&file), FCL_OK);
     assert_int_equal(stat("/dev/null", &info), 0);
     assert_true(S_ISCHR(info.st_mode));
+}
+
+static void replaced_file_keeps_its_mode_and_owner(void **state)
+{
+    (void)state;
+    const char *path = scratch_write("modes", "old", 3);
+    static const mode_t modes[] = {0600, 0640, 0664, 0444, 0755};
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        struct stat before, after;
+        assert_int_equal(chmod(path, modes[i]), 0);
+        if (geteuid() == 0)
+            assert_int_equal(chown(path, 4000 + (uid_t)i, 5000), 0);
+        assert_int_equal(stat(path, &before), 0);
+        assert_int_equal(fcl_file_replace(path, "newer", 5), FCL_OK);
+        assert_int_equal(stat(path, &after), 0);
+        assert_int_equal(after.st_size, 5);
+        assert_int_equal(after.st_mode & 07777, modes[i]);
+        assert_int_equal(after.st_uid, before.st_uid);
+        assert_int_equal(after.st_gid, before.st_gid);
+    }
+    mode_t mask = umask(027); /* a new one has what the process gives */
+    assert_int_equal(fcl_file_replace(scratch_path("masked"), "x", 1), FCL_OK);
+    umask(mask);
+    struct stat info;
+    assert_int_equal(stat(scratch_path("masked"), &info), 0);
+    assert_int_equal(info.st_mode & 07777, 0640);
+}
+
+/* A chain of links to what is not there yet, relative ones from where they stand. */
+static void links_to_nothing_stay(void **state)
+{
+    (void)state;
+    struct stat info;
+    char *chain = strdup(scratch_path("chain")), *below = strdup(scratch_path("below"));
+    assert_int_equal(mkdir(below, 0777), 0);
+    assert_int_equal(symlink("below/second", chain), 0);
+    assert_int_equal(symlink("../reached", scratch_path("below/second")), 0);
+    assert_int_equal(fcl_file_replace(chain, "new", 3), FCL_OK);
+    assert_int_equal(lstat(chain, &info), 0);
+    assert_true(S_ISLNK(info.st_mode));
+    assert_int_equal(lstat(scratch_path("below/second"), &info), 0);
+    assert_true(S_ISLNK(info.st_mode));
+    assert_int_equal(lstat(scratch_path("reached"), &info), 0);
+    assert_true(S_ISREG(info.st_mode));
+    assert_int_equal(symlink("round", scratch_path("round")), 0);
+    assert_int_equal(fcl_file_replace(scratch_path("round"), "new", 3), FCL_ERR_FILE);
+    assert_says("symbolic links");
+    free(chain);
+    free(below);
+}
+
+/* As /dev/stdout after `>> file`: what is there stays, what is written stands behind it. */
+static void open_descriptor_is_written_to(void **state)
+{
+    (void)state;
+    char name[64], link[600];
+    uint8_t *content;
+    size_t size;
+    int descriptor = open(scratch_write("log", "first ", 6), O_WRONLY | O_APPEND);
+    assert_true(descriptor >= 0);
+    for (int i = 0; i < 2; i++) {
+        snprintf(name, sizeof name, i ? "/dev/fd/%d" : "/proc/self/fd/%d", descriptor);
+        snprintf(link, sizeof link, "%s%d", scratch_path("to-log"), i);
+        assert_int_equal(symlink(name, link), 0);
+        assert_int_equal(fcl_file_check_place(link), FCL_OK);
+        assert_int_equal(fcl_file_replace(link, i ? "third " : "second ", i ? 6 : 7), FCL_OK);
+    }
+    assert_int_equal(fcl_file_read(scratch_path("log"), &content, &size), FCL_OK);
+    assert_int_equal(size, 19);
+    assert_memory_equal(content, "first second third ", 19);
+    free(content);
+    close(descriptor);
+}
+
+static void names_of_files_aside_are_known(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t length;
+    } rows[] = {{"a.npy.12-0.part", 5}, {"x.1-2.3-4.part", 5}, {"a.12-0.par", 0}, {"a.12-.part", 0}, {"a.-0.part", 0},
+                {".12-0.part", 0},      {"12-0.part", 0},      {"a12-0.part", 0}, {".part", 0},      {"", 0},
+                {"a.1-0part", 0},       {"notes.part", 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_int_equal(fcl_file_aside_of(rows[i].name), rows[i].length);
+    fcl_file file;
+    assert_int_equal(fcl_file_create(scratch_path("whole"), &file), FCL_OK);
+    assert_int_equal(fcl_file_aside_of(file.aside), strlen(scratch_path("whole")));
+    fcl_file_abandon(&file);
 }
 
 static void file_says_why_it_cannot(void **state)
@@ -304,6 +394,10 @@ int main(void)
         cmocka_unit_test(array_is_zero_and_sizes_cannot_overflow),
         cmocka_unit_test(file_appears_only_when_committed),
         cmocka_unit_test(file_keeps_links_and_special_files),
+        cmocka_unit_test(replaced_file_keeps_its_mode_and_owner),
+        cmocka_unit_test(links_to_nothing_stay),
+        cmocka_unit_test(open_descriptor_is_written_to),
+        cmocka_unit_test(names_of_files_aside_are_known),
         cmocka_unit_test(file_says_why_it_cannot),
         cmocka_unit_test(philox_gives_the_published_words),
         cmocka_unit_test(random_numbers_are_counted),

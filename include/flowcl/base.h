@@ -54,6 +54,10 @@ FCL_API const char *fcl_status_text(int status);
 /* Releases memory that a flowcl function allocated and handed over (its comment says so). */
 FCL_API void fcl_free(void *memory);
 
+/* Writes a file as every function here does: whole or not at all, as it is written aside, synced and renamed over the old
+ * one. Of an old one links, mode and owner stay; a device, a pipe or /dev/stdout is written directly. */
+FCL_API int fcl_file_replace(const char *path, const void *bytes, size_t size);
+
 /* A tensor's extent, outermost first: (rows, columns) is {2, {rows, columns}}. Rank 0 is a scalar. */
 #define FCL_MAX_RANK 6
 

@@ -6,12 +6,16 @@
 #include <flowcl/text.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* How the name of a file ends that is not whole yet. */
+#define ASIDE ".part"
 
 static char *folder_of(const char *path)
 {
@@ -38,12 +42,66 @@ static void release(fcl_file *file)
     *file = (fcl_file){0};
 }
 
+/* The descriptor that a path like /proc/self/fd/1 names; -1 for any other. Opened anew, it would begin at the start of
+ * the file that the shell appends to. */
+static int named_descriptor(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    if (!*name || name[strspn(name, "0123456789")])
+        return -1;
+    char *folder = folder_of(path), *real = realpath(folder, NULL), *own = realpath("/proc/self/fd", NULL);
+    bool named = real && own && strcmp(real, own) == 0;
+    free(folder);
+    free(real);
+    free(own);
+    return named ? atoi(name) : -1;
+}
+
+/* Where a chain of links ends, be there a file or not yet; released by free. */
+static char *follow_links(const char *path, int *descriptor)
+{
+    enum { MOST_LINKS = 40 };
+    char *at = fcl_strdup(path), target[PATH_MAX];
+    for (int links = 0; links < MOST_LINKS && (*descriptor = named_descriptor(at)) < 0; links++) {
+        ssize_t length = readlink(at, target, sizeof target);
+        if (length < 0 || length == sizeof target)
+            break;
+        char *folder = folder_of(at);
+        free(at);
+        at = *target == '/' ? fcl_format("%.*s", (int)length, target)
+                            : fcl_format("%s/%.*s", folder, (int)length, target);
+        free(folder);
+    }
+    return at;
+}
+
+/* What a path leads to. */
+typedef struct place {
+    bool exists, in_place;
+    struct stat info; /* where it exists */
+    int descriptor;   /* that is open already; -1: none */
+} place;
+
+static int find_place(const char *path, place *at, fcl_file *file)
+{
+    if (!*path)
+        return fcl_fail(FCL_ERR_ARGUMENT, "the name of the file to write is empty");
+    at->exists = stat(path, &at->info) == 0;
+    if (!at->exists && errno != ENOENT)
+        return cannot_write(path, errno);
+    if (at->exists && S_ISDIR(at->info.st_mode))
+        return fcl_fail(FCL_ERR_FILE, "cannot write %s: it is a folder", path);
+    file->path = follow_links(path, &at->descriptor);
+    at->in_place = at->descriptor >= 0 || (at->exists && !S_ISREG(at->info.st_mode));
+    return FCL_OK;
+}
+
 /* Opens a file that did not exist: a leftover of a killed process, or another thread's, is stepped over. */
-static int open_aside(fcl_file *file)
+static int open_aside(fcl_file *file, mode_t mode)
 {
     for (int attempt = 0; attempt < 1000; attempt++) {
-        file->aside = fcl_format("%s.%ld-%d.part", file->path, (long)getpid(), attempt);
-        int descriptor = open(file->aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        file->aside = fcl_format("%s.%ld-%d" ASIDE, file->path, (long)getpid(), attempt);
+        int descriptor = open(file->aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
         if (descriptor >= 0)
             return descriptor;
         free(file->aside);
@@ -54,19 +112,34 @@ static int open_aside(fcl_file *file)
     return -1;
 }
 
+/* A file that takes another's place takes its mode, and its owner as far as that is allowed; a group that is not the old
+ * one may do no more than everybody. */
+static void keep_mode(int descriptor, const struct stat *old)
+{
+    mode_t mode = old->st_mode & 0777;
+    if (fchown(descriptor, old->st_uid, old->st_gid) != 0 && fchown(descriptor, (uid_t)-1, old->st_gid) != 0)
+        mode &= ~(mode_t)070 | (mode & 07) << 3;
+    fchmod(descriptor, mode);
+}
+
+static int open_place(const char *path, const place *at, fcl_file *file)
+{
+    if (at->descriptor >= 0)
+        return fcntl(at->descriptor, F_DUPFD_CLOEXEC, 0);
+    if (at->in_place)
+        return open(path, O_WRONLY | O_CLOEXEC);
+    int descriptor = open_aside(file, at->exists ? at->info.st_mode & 0777 : 0666);
+    if (descriptor >= 0 && at->exists)
+        keep_mode(descriptor, &at->info);
+    return descriptor;
+}
+
 int fcl_file_create(const char *path, fcl_file *file)
 {
     *file = (fcl_file){0};
-    if (!*path)
-        return fcl_fail(FCL_ERR_ARGUMENT, "the name of the file to write is empty");
-    struct stat info;
-    bool exists = stat(path, &info) == 0;
-    if (exists && S_ISDIR(info.st_mode))
-        return fcl_fail(FCL_ERR_FILE, "cannot write %s: it is a folder", path);
-    char *resolved = exists ? realpath(path, NULL) : NULL; /* a link stays, its target is replaced */
-    file->path = resolved ? resolved : fcl_strdup(path);
-    bool in_place = exists && !S_ISREG(info.st_mode);
-    int descriptor = in_place ? open(path, O_WRONLY | O_CLOEXEC) : open_aside(file);
+    place at = {.descriptor = -1};
+    FCL_TRY(find_place(path, &at, file));
+    int descriptor = open_place(path, &at, file);
     if (descriptor < 0 || !(file->stream = fdopen(descriptor, "wb"))) {
         int error = errno;
         if (descriptor >= 0)
@@ -140,6 +213,31 @@ void fcl_file_abandon(fcl_file *file)
     if (file->aside)
         unlink(file->aside);
     release(file);
+}
+
+int fcl_file_replace(const char *path, const void *bytes, size_t size)
+{
+    fcl_file file;
+    FCL_TRY(fcl_file_create(path, &file));
+    fcl_file_write(&file, bytes, size);
+    return fcl_file_commit(&file);
+}
+
+/* The length of the name without the number at its end and the mark before that; 0 where they are not there. */
+static size_t before_number(const char *name, size_t length, char mark)
+{
+    size_t start = length;
+    while (start && name[start - 1] >= '0' && name[start - 1] <= '9')
+        start--;
+    return start && start < length && name[start - 1] == mark ? start - 1 : 0;
+}
+
+size_t fcl_file_aside_of(const char *name)
+{
+    size_t length = strlen(name), tail = strlen(ASIDE);
+    bool ends = length > tail && strcmp(name + length - tail, ASIDE) == 0;
+    size_t process = ends ? before_number(name, length - tail, '-') : 0;
+    return before_number(name, process, '.');
 }
 
 int fcl_folder_make(const char *path)
@@ -237,12 +335,12 @@ bool fcl_file_ends_with(const char *path, const char *ending)
 
 int fcl_file_check_place(const char *path)
 {
-    struct stat info;
-    fcl_file file;
-    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
-        return fcl_fail(FCL_ERR_FILE, "cannot write %s: it is a folder", path);
-    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
-        return FCL_OK; /* a device or a pipe */
+    fcl_file file = {0};
+    place at = {.descriptor = -1};
+    int status = find_place(path, &at, &file);
+    fcl_file_abandon(&file);
+    if (status != FCL_OK || at.in_place)
+        return status;
     FCL_TRY(fcl_file_create(path, &file));
     fcl_file_abandon(&file);
     return FCL_OK;

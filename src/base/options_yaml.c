@@ -260,10 +260,8 @@ char *fcl_options_to_yaml(const fcl_options *options)
 
 int fcl_options_write_yaml(const fcl_options *options, const char *path)
 {
-    fcl_file file;
-    FCL_TRY(fcl_file_create(path, &file));
     char *text = fcl_options_to_yaml(options);
-    fcl_file_write(&file, text, strlen(text));
+    int status = fcl_file_replace(path, text, strlen(text));
     free(text);
-    return fcl_file_commit(&file);
+    return status;
 }

@@ -3,6 +3,7 @@
 #include "tool.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <signal.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static const subcommand *const commands[] = {
     &devices_command,
@@ -238,8 +240,20 @@ static int dispatch(int argc, char **argv)
     return command ? run(command, argc - 2, argv + 2) : fail_unknown(name);
 }
 
+/* A stream that whoever started the program has closed leaves its number to the next file that is opened, and what is
+ * said on the stream would be written into that file. The null device takes the number first. */
+static bool open_streams(void)
+{
+    for (int number = STDIN_FILENO; number <= STDERR_FILENO; number++)
+        if (fcntl(number, F_GETFD) < 0 && open("/dev/null", O_RDWR) != number)
+            return false;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
+    if (!open_streams())
+        return tool_fail("a standard stream is closed, and /dev/null cannot be opened for it: %s", strerror(errno));
     signal(SIGPIPE, SIG_IGN); /* a reader that has left is an error of the write, not the end of a training */
     int status = dispatch(argc, argv);
     if ((fflush(stdout) || ferror(stdout)) && status == EXIT_DONE)

@@ -14,12 +14,13 @@ static sigset_t watched;
 static void *wait_for_signals(void *unused)
 {
     int number;
-    sigset_t open = watched;
+    sigset_t second = watched;
+    sigdelset(&second, SIGHUP); /* a terminal that closes sends one, and its shell another */
     if (sigwait(&watched, &number) == 0) {
         atomic_store(&asked, true);
-        sigwait(&watched, &number);
+        sigwait(&second, &number);
         signal(number, SIG_DFL);
-        pthread_sigmask(SIG_UNBLOCK, &open, NULL);
+        pthread_sigmask(SIG_UNBLOCK, &watched, NULL);
         raise(number);
     }
     return unused;
@@ -39,6 +40,7 @@ void stop_watch(void)
     sigemptyset(&watched);
     watch(SIGINT);
     watch(SIGTERM);
+    watch(SIGHUP);
     pthread_sigmask(SIG_BLOCK, &watched, NULL);
     if (pthread_create(&thread, NULL, wait_for_signals, NULL))
         pthread_sigmask(SIG_UNBLOCK, &watched, NULL);

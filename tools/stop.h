@@ -1,10 +1,11 @@
-/* Ctrl-C: the first signal asks for a stop, the second one ends the program as it always would. */
+/* Ctrl-C: the first signal asks for a stop, the second one ends the program as it always would. A terminal that closes
+ * asks, too, and never ends. */
 #ifndef STOP_H
 #define STOP_H
 
 #include <stdbool.h>
 
-/* From now on SIGINT and SIGTERM are waited for by a thread of their own. To be called before any other
+/* From now on SIGINT, SIGTERM and SIGHUP are waited for by a thread of their own. To be called before any other
  * thread exists (a driver makes some), and once. */
 void stop_watch(void);
 

@@ -82,6 +82,9 @@ static void test_describes_itself(void **state)
     assert_int_equal(info->options->model.width, 3);
     assert_string_equal(info->options->data, "moons");
     assert_string_equal(info->library, fcl_version());
+    assert_non_null(strstr(info->data_content, "20 samples of (2,), checksum "));
+    assert_null(info->source_content);
+    assert_null(info->condition_content);
     fcl_checkpoint_close(&checkpoint);
 }
 
@@ -92,9 +95,12 @@ static void test_round_trip(void **state)
     fcl_checkpoint *checkpoint;
     assert_ok(fcl_checkpoint_open(scratch_path("good.safetensors"), &checkpoint));
     const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
-    fcl_snapshot snapshot = {
-        .options = info->options, .model = info->model, .device = info->device, .step = info->step,
-        .class_counts = info->class_counts};
+    fcl_snapshot snapshot = {.options = info->options,
+                             .data_content = info->data_content,
+                             .class_counts = info->class_counts,
+                             .model = info->model,
+                             .device = info->device,
+                             .step = info->step};
     for (fcl_state kind = 0; kind < FCL_STATES; kind++) {
         size_t bytes = fcl_params_bytes(fcl_model_params(info->model));
         assert_ok(fcl_buffer_create(device, bytes, &snapshot.state[kind]));

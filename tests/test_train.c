@@ -255,8 +255,6 @@ static void test_resume_refuses(void **state)
     assert_told("resume");
 
     options.resume = true;
-    assert_status(FCL_ERR_ARGUMENT, fcl_train(&options, NULL));
-    assert_told("step 30 of 30");
     fcl_train_options wider = options, other = options, longer = options;
     wider.model.width = 17;
     assert_status(FCL_ERR_ARGUMENT, fcl_train(&wider, NULL));
@@ -349,7 +347,8 @@ static void test_full_disk(void **state)
     int status = fcl_train(&options, &(fcl_train_hooks){.checkpoint = fill_disk});
     setrlimit(RLIMIT_FSIZE, &before);
     assert_int_equal(status, FCL_ERR_FILE);
-    assert_told("checkpoint-0000000020");
+    assert_told("checkpoint-0000000030"); /* the last one must succeed; that of step 20 was tried */
+    assert_told("of step 10");
     fcl_checkpoint *checkpoint;
     assert_ok(fcl_checkpoint_open(scratch_path("full"), &checkpoint));
     assert_int_equal(fcl_checkpoint_describe(checkpoint)->step, 10);

@@ -43,7 +43,9 @@ typedef struct fcl_train_options {
     const char *source; /* of x0: "normal", which is N(0, I); or a set like `data`, in an order of its own */
     const char *out;    /* folder for checkpoints, which holds none yet unless `resume`; NULL: none is written */
     const char *device; /* NULL: see fcl_device_open */
-    bool resume;        /* go on from the newest checkpoint in `out`; without any, begin */
+    bool resume;        /* go on from the newest checkpoint in `out`; without any, begin. Data, source and condition are
+                           known by their content, wherever they lie: others are refused */
+    bool data_changed;  /* unless this is set: the resumed run goes on with other data of the same shape */
     uint64_t seed;
     int64_t steps;
     int batch;      /* samples a step */
@@ -127,10 +129,11 @@ typedef struct fcl_train_metrics {
     fcl_train_plans plans; /* since the last row, of a coupling that draws from an entropic plan */
 } fcl_train_metrics;
 
+/* A hook that returns a status other than FCL_OK ends the training; its state is saved first, where there is a folder. */
 typedef struct fcl_train_hooks {
     void *data;               /* handed to each hook */
     bool (*stop)(void *data); /* asked after each step: true finishes, saves, returns FCL_ERR_STOPPED */
-    int (*start)(void *data, const fcl_train_start *start); /* a status other than FCL_OK ends the training */
+    int (*start)(void *data, const fcl_train_start *start);
     void (*progress)(void *data, const fcl_train_progress *progress);
     int (*metrics)(void *data, const fcl_train_metrics *metrics);
     int (*checkpoint)(void *data, int64_t step, const char *path); /* one was written */
@@ -138,11 +141,20 @@ typedef struct fcl_train_hooks {
      * FCL_SAMPLES_OF_A_PICTURE: as many as make a good picture of this data, 64 pictures or 2000 points. */
     int samples;
 #define FCL_SAMPLES_OF_A_PICTURE (-1)
-    int (*sampled)(void *data, int64_t step, const fcl_array *samples);
+    int (*sampled)(void *data, int64_t step, const fcl_array *samples); /* not all finite where the model fails: told */
+    /* Asked when a run is resumed at a step that has samples: false draws them now, as the run before went down between
+     * its checkpoint and them. NULL: they are there. */
+    bool (*has_samples)(void *data, int64_t step);
+    /* What the caller should know and the training survives: samples that cannot be drawn, a checkpoint that cannot be
+     * written, a file system without locks, a rate that jumps. Each kind once; a checkpoint again after one was written. */
+    void (*warning)(void *data, const char *sentence);
     int (*finish)(void *data, fcl_device *device); /* after the last step, device still open: profile */
 } fcl_train_hooks;
 
-/* Opens device and data, trains, writes checkpoints, closes. `hooks` may be NULL.
+/* Opens device and data, trains, writes checkpoints, closes. `hooks` may be NULL. The folder `out` is locked meanwhile:
+ * FCL_ERR_FILE names the process that trains into it already. A checkpoint that cannot be written (a full disk) leaves
+ * the one before as it is, and the training goes on to the next; the last one must succeed, else FCL_ERR_FILE. A run
+ * that has done its steps already is FCL_OK, and nothing is trained.
  * FCL_ERR_STOPPED: a hook asked for it; the checkpoint is written and the message says so.
  * FCL_ERR_NUMERIC: the loss became NaN or infinite; the message says at which step, and nothing of it is
  * saved. FCL_ERR_ARGUMENT: an option is not usable, or a resumed run differs in what cannot change. */
@@ -158,14 +170,14 @@ FCL_API int fcl_trainer_create(fcl_device *device, const fcl_dataset *data, cons
                                fcl_trainer **trainer);
 FCL_API void fcl_trainer_destroy(fcl_trainer **trainer);
 /* Takes up weights, moments and step of a checkpoint. FCL_ERR_ARGUMENT where its configuration differs in
- * what cannot change (the message names it), or it is finished. */
+ * what cannot change (the message names it). */
 FCL_API int fcl_trainer_resume(fcl_trainer *trainer, const char *path);
 FCL_API int fcl_trainer_step(fcl_trainer *trainer);            /* enqueues one step */
 FCL_API int64_t fcl_trainer_steps(const fcl_trainer *trainer); /* done so far */
 /* Waits; the mean loss of the steps since the last call, FCL_ERR_NUMERIC where one was not finite. */
 FCL_API int fcl_trainer_loss(fcl_trainer *trainer, double *loss);
 FCL_API int fcl_trainer_save(fcl_trainer *trainer, const char *path);
-/* Trains until options.steps, with hooks and checkpoints. */
+/* Trains until options.steps, with hooks and checkpoints; the folder options.out is locked meanwhile, as by fcl_train. */
 FCL_API int fcl_trainer_run(fcl_trainer *trainer, const fcl_train_hooks *hooks);
 FCL_API const fcl_model *fcl_trainer_model(const fcl_trainer *trainer);
 /* The flat buffers, in the layout of the model's fcl_params. */
@@ -198,18 +210,22 @@ typedef struct fcl_checkpoint_info {
     const char *config;  /* JSON object of fcl_train_options */
     const char *library; /* version that wrote it */
     const char *device;  /* that it was trained on */
+    /* What the training's data, source and condition held, "300 samples of (2,), checksum 1a2b3c4d"; NULL where there was
+     * none, and all three in a checkpoint that does not tell, as earlier ones. */
+    const char *data_content, *source_content, *condition_content;
     int tensor_count;    /* all of them: weights, averages, moments */
     const fcl_checkpoint_tensor *tensors;
     const fcl_train_options *options; /* the configuration, read */
     const fcl_model *model;
 } fcl_checkpoint_info;
 
-/* Opens and validates a file, or a folder's newest checkpoint (the one whose name sorts last). FCL_ERR_FILE,
+/* Opens and validates a file, or a folder's newest checkpoint (fcl_checkpoint_newest). FCL_ERR_FILE,
  * FCL_ERR_FORMAT: damaged or of another program, the message says where. */
 FCL_API int fcl_checkpoint_open(const char *path, fcl_checkpoint **checkpoint);
 FCL_API void fcl_checkpoint_close(fcl_checkpoint **checkpoint);
 FCL_API const fcl_checkpoint_info *fcl_checkpoint_describe(const fcl_checkpoint *checkpoint);
-/* Path of a folder's newest checkpoint; *path released by fcl_free. FCL_ERR_FILE where there is none. */
+/* Path of a folder's newest checkpoint: the last by name of those that a run wrote, checkpoint-STEP.safetensors with ten
+ * digits; without any, the last *.safetensors. *path released by fcl_free. FCL_ERR_FILE where there is none. */
 FCL_API int fcl_checkpoint_newest(const char *folder, char **path);
 
 /* --- sampling --- */

@@ -135,6 +135,9 @@ static int read_metadata(fcl_checkpoint *checkpoint)
     FCL_TRY(read_number(checkpoint, "step", INT64_MAX, &step));
     FCL_TRY(read_number(checkpoint, "seed", UINT64_MAX, &info->seed));
     FCL_TRY(read_number(checkpoint, "classes", 1000000, &classes));
+    info->data_content = fcl_safetensors_metadata(&checkpoint->file, "data_content");
+    info->source_content = fcl_safetensors_metadata(&checkpoint->file, "source_content");
+    info->condition_content = fcl_safetensors_metadata(&checkpoint->file, "condition_content");
     info->step = (int64_t)step;
     info->classes = (int)classes;
     FCL_TRY(read_sample(checkpoint));

@@ -28,6 +28,7 @@ bool fcl_shape_is_picture(fcl_shape shape);
 
 typedef struct fcl_snapshot {
     const fcl_train_options *options;
+    const char *data_content, *source_content, *condition_content; /* as fcl_fingerprint tells; or NULL */
     const fcl_model *model;
     const char *device;
     int64_t step;
@@ -44,11 +45,5 @@ int fcl_checkpoint_parse(const uint8_t *bytes, size_t size, fcl_checkpoint **che
 
 /* Writes one of the checkpoint's flat buffers to the device. */
 int fcl_checkpoint_load(const fcl_checkpoint *checkpoint, fcl_state state, fcl_buffer *flat);
-
-/* "FOLDER/checkpoint-0000005000.safetensors"; released by free. */
-char *fcl_checkpoint_path(const char *folder, int64_t step);
-
-/* Removes the oldest checkpoints of the folder until `keep` are left. */
-int fcl_checkpoint_prune(const char *folder, int keep);
 
 #endif

@@ -1,21 +1,17 @@
-/* Writing a checkpoint, and the folder they lie in. */
+/* Writing a checkpoint. */
 #include "train/checkpoint.h"
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "train/options.h"
 #include "train/safetensors.h"
 
 #include <flowcl/flowcl.h>
-#include <dirent.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <zlib.h>
 
 const char *const fcl_state_prefix[FCL_STATES] = {
@@ -150,6 +146,12 @@ fcl_sum_text fcl_checkpoint_sum(uint32_t data_sum, json_t *metadata)
     return result;
 }
 
+static void set_text(json_t *metadata, const char *key, const char *text)
+{
+    if (text)
+        json_object_set_new(metadata, key, json_string(text));
+}
+
 /* Nothing here depends on the time or the place: equal runs write equal files. */
 static json_t *describe(const fcl_snapshot *snapshot, uint32_t data_sum)
 {
@@ -166,6 +168,9 @@ static json_t *describe(const fcl_snapshot *snapshot, uint32_t data_sum)
     set_list(metadata, "sample", sample.rank, sample.dim);
     if (snapshot->class_counts)
         set_list(metadata, "class_counts", fcl_model_classes(snapshot->model), snapshot->class_counts);
+    set_text(metadata, "data_content", snapshot->data_content);
+    set_text(metadata, "source_content", snapshot->source_content);
+    set_text(metadata, "condition_content", snapshot->condition_content);
     json_object_set_new(metadata, "crc32", json_string(fcl_checkpoint_sum(data_sum, metadata).text));
     fcl_free(config);
     return metadata;
@@ -184,74 +189,5 @@ int fcl_checkpoint_save(const char *path, const fcl_snapshot *snapshot)
         json_decref(metadata);
     }
     free_contents(&held);
-    return status;
-}
-
-/* --- the folder --- */
-
-#define ENDING    ".safetensors"
-#define BEGINNING "checkpoint-"
-
-char *fcl_checkpoint_path(const char *folder, int64_t step)
-{
-    return fcl_format("%s/" BEGINNING "%010lld" ENDING, folder, (long long)step);
-}
-
-static int any_checkpoint(const struct dirent *entry)
-{
-    return entry->d_name[0] != '.' && fcl_file_ends_with(entry->d_name, ENDING);
-}
-
-static int own_checkpoint(const struct dirent *entry)
-{
-    return strncmp(entry->d_name, BEGINNING, strlen(BEGINNING)) == 0 && any_checkpoint(entry);
-}
-
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-/* The folder's checkpoints by name; *entries and each of them are released by free. */
-static int list(const char *folder, int (*wanted)(const struct dirent *), struct dirent ***entries,
-                int *count)
-{
-    *count = scandir(folder, entries, wanted, by_name);
-    if (*count < 0)
-        return fcl_fail(FCL_ERR_FILE, "cannot read the folder %s: %s", folder, strerror(errno));
-    return FCL_OK;
-}
-
-static void free_list(struct dirent **entries, int count)
-{
-    for (int i = 0; i < count; i++)
-        free(entries[i]);
-    free(entries);
-}
-
-int fcl_checkpoint_newest(const char *folder, char **path)
-{
-    struct dirent **entries;
-    int count;
-    *path = NULL;
-    FCL_TRY(list(folder, any_checkpoint, &entries, &count));
-    if (count)
-        *path = fcl_format("%s/%s", folder, entries[count - 1]->d_name);
-    free_list(entries, count);
-    return *path ? FCL_OK : fcl_fail(FCL_ERR_FILE, "the folder %s holds no checkpoint (*" ENDING ")", folder);
-}
-
-int fcl_checkpoint_prune(const char *folder, int keep)
-{
-    struct dirent **entries;
-    int count, status = FCL_OK;
-    FCL_TRY(list(folder, own_checkpoint, &entries, &count));
-    for (int i = 0; i < count - keep && status == FCL_OK; i++) {
-        char *path = fcl_format("%s/%s", folder, entries[i]->d_name);
-        if (unlink(path) != 0 && errno != ENOENT)
-            status = fcl_fail(FCL_ERR_FILE, "cannot remove the old checkpoint %s: %s", path, strerror(errno));
-        free(path);
-    }
-    free_list(entries, count);
     return status;
 }

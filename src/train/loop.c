@@ -3,11 +3,15 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "train/folder.h"
 #include "train/options.h"
 #include "train/sample.h"
 #include "train/source.h"
 
 #include <stdlib.h>
+
+/* What goes wrong without ending a training. It is told once, not at each picture. */
+typedef enum warning { WARN_SAMPLES, WARN_SAVE, WARN_PRUNE, WARNINGS } warning;
 
 typedef struct loop {
     fcl_trainer *trainer;
@@ -17,6 +21,8 @@ typedef struct loop {
     double row_began;       /* when the metrics' present row began, and at which step */
     int64_t row_step;
     fcl_sampler *sampler; /* compiled at the first picture */
+    int64_t saved;        /* step of the newest checkpoint; -1: there is none */
+    bool told[WARNINGS];
 } loop;
 
 static double rate(const loop *run, int64_t steps, double seconds)
@@ -25,6 +31,14 @@ static double rate(const loop *run, int64_t steps, double seconds)
 }
 
 /* --- what is told --- */
+
+/* The message of a failure that the training survives. */
+static void warn(loop *run, warning kind)
+{
+    if (run->hooks->warning && !run->told[kind])
+        run->hooks->warning(run->hooks->data, fcl_error());
+    run->told[kind] = true;
+}
 
 /* Reading the losses waits for the device: a few times a second, not each step. */
 static int report_progress(loop *run, bool last)
@@ -49,6 +63,64 @@ static int report_progress(loop *run, bool last)
     return FCL_OK;
 }
 
+/* --- checkpoints --- */
+
+static int saved(loop *run, const char *path)
+{
+    const fcl_train_options *options = &run->trainer->options;
+    run->saved = run->trainer->step;
+    run->told[WARN_SAVE] = false;
+    if (fcl_checkpoint_prune(options->out, options->keep) != FCL_OK)
+        warn(run, WARN_PRUNE);
+    return run->hooks->checkpoint ? run->hooks->checkpoint(run->hooks->data, run->saved, path) : FCL_OK;
+}
+
+/* The checkpoint before is untouched. A disk may have room again when the next one is due; nothing comes
+ * after the last one. */
+static int unsaved(loop *run, bool last)
+{
+    char *newest = run->saved < 0 ? fcl_strdup("none was saved so far")
+                                  : fcl_format("the last one saved is of step %lld", (long long)run->saved);
+    fcl_fail(FCL_ERR_FILE, "%s; %s: make room%s", fcl_error(), newest,
+             !last            ? ", for the training goes on and saves again when the next one is due"
+             : run->saved < 0 ? " and begin again"
+                              : " and go on from it with the option resume");
+    free(newest);
+    if (last)
+        return FCL_ERR_FILE;
+    warn(run, WARN_SAVE);
+    return FCL_OK;
+}
+
+static int save(loop *run, bool last)
+{
+    fcl_trainer *trainer = run->trainer;
+    if (!trainer->options.out || run->saved == trainer->step)
+        return FCL_OK;
+    char *path = fcl_checkpoint_path(trainer->options.out, trainer->step);
+    int status = fcl_trainer_save(trainer, path);
+    if (status == FCL_OK)
+        status = saved(run, path);
+    else if (status == FCL_ERR_FILE)
+        status = unsaved(run, last);
+    free(path);
+    return status;
+}
+
+/* A hook that ends the training leaves a state to go on from. */
+static int after_hook(loop *run, int status)
+{
+    if (status == FCL_OK || run->saved == run->trainer->step)
+        return status;
+    char *reason = fcl_strdup(fcl_error());
+    if (save(run, true) == FCL_OK)
+        fcl_fail(status, "%s", reason);
+    free(reason);
+    return status;
+}
+
+/* --- metrics and samples --- */
+
 static int report_metrics(loop *run)
 {
     fcl_trainer *trainer = run->trainer;
@@ -67,7 +139,7 @@ static int report_metrics(loop *run)
     trainer->sum_count = 0;
     run->row_began = time;
     run->row_step = trainer->step;
-    return run->hooks->metrics ? run->hooks->metrics(run->hooks->data, &metrics) : FCL_OK;
+    return run->hooks->metrics ? after_hook(run, run->hooks->metrics(run->hooks->data, &metrics)) : FCL_OK;
 }
 
 static int64_t sample_count(const loop *run)
@@ -105,35 +177,27 @@ static int draw(loop *run, fcl_array *samples)
                                    &(fcl_sample_options){0}, 0, n, &run->sampler));
     fcl_source_draw(trainer->source_data, trainer->options.seed, n, fcl_shape_size(trainer->data->shape),
                     samples->data);
-    FCL_TRY(run_sampler(run, n, samples->data));
-    return run->hooks->sampled(run->hooks->data, trainer->step, samples);
+    return run_sampler(run, n, samples->data);
 }
 
+/* Samples that cannot be had, or are not finite, are told; the training needs none. */
 static int report_samples(loop *run)
 {
+    fcl_trainer *trainer = run->trainer;
     if (!run->hooks->sampled || !run->hooks->samples)
         return FCL_OK;
-    FCL_TRY(fcl_trainer_drain(run->trainer));
-    fcl_array *samples;
-    FCL_TRY(fcl_samples_create(run->trainer->data->shape, sample_count(run), &samples));
-    int status = draw(run, samples);
-    fcl_array_destroy(&samples);
-    return status;
-}
-
-static int save(loop *run)
-{
-    fcl_trainer *trainer = run->trainer;
-    const fcl_train_options *options = &trainer->options;
-    if (!options->out)
-        return FCL_OK;
-    char *path = fcl_checkpoint_path(options->out, trainer->step);
-    int status = fcl_trainer_save(trainer, path);
+    FCL_TRY(fcl_trainer_drain(trainer));
+    fcl_array *samples = NULL;
+    int status = fcl_samples_create(trainer->data->shape, sample_count(run), &samples);
     if (status == FCL_OK)
-        status = fcl_checkpoint_prune(options->out, options->keep);
-    if (status == FCL_OK && run->hooks->checkpoint)
-        status = run->hooks->checkpoint(run->hooks->data, trainer->step, path);
-    free(path);
+        status = draw(run, samples);
+    if (status != FCL_OK) {
+        fcl_fail_within(status, "samples at step %lld", (long long)trainer->step);
+        warn(run, WARN_SAMPLES);
+    }
+    bool there = status == FCL_OK || status == FCL_ERR_NUMERIC;
+    status = there ? after_hook(run, run->hooks->sampled(run->hooks->data, trainer->step, samples)) : FCL_OK;
+    fcl_array_destroy(&samples);
     return status;
 }
 
@@ -149,7 +213,7 @@ static bool wants_stop(const loop *run)
     return run->hooks->stop && run->hooks->stop(run->hooks->data);
 }
 
-/* Who stops a run wants to go: its state is saved, a picture is not drawn. */
+/* Saves before it draws. Who stops a run wants to go: a picture is not drawn. */
 static int after_step(loop *run, bool finished, bool stop)
 {
     const fcl_train_options *options = &run->trainer->options;
@@ -159,7 +223,7 @@ static int after_step(loop *run, bool finished, bool stop)
         FCL_TRY(report_metrics(run));
     FCL_TRY(report_progress(run, last));
     if (due(step, options->checkpoint_every, last))
-        FCL_TRY(save(run));
+        FCL_TRY(save(run, last));
     return !stop && due(step, options->samples_every, finished) ? report_samples(run) : FCL_OK;
 }
 
@@ -189,13 +253,41 @@ static int iterate(loop *run)
     return FCL_OK;
 }
 
+/* The run went down between its checkpoint and the picture of it. */
+static int draw_missing(loop *run)
+{
+    const fcl_trainer *trainer = run->trainer;
+    const fcl_train_hooks *hooks = run->hooks;
+    bool wanted = trainer->came_from && hooks->has_samples &&
+                  due(trainer->step, trainer->options.samples_every, trainer->step >= trainer->options.steps);
+    return wanted && !hooks->has_samples(hooks->data, trainer->step) ? report_samples(run) : FCL_OK;
+}
+
+static void tell_notes(const loop *run)
+{
+    fcl_trainer *trainer = run->trainer;
+    for (int i = 0; run->hooks->warning && i < trainer->note_count; i++)
+        run->hooks->warning(run->hooks->data, trainer->notes[i]);
+    trainer->note_count = 0;
+}
+
 int fcl_trainer_run(fcl_trainer *trainer, const fcl_train_hooks *hooks)
 {
     static const fcl_train_hooks none = {0};
+    fcl_run_lock *lock = NULL;
     loop run = {.trainer = trainer, .hooks = hooks ? hooks : &none, .first_step = trainer->step};
+    if (trainer->options.out && !trainer->locked) {
+        FCL_TRY(fcl_run_lock_take(trainer->options.out, &lock));
+        fcl_trainer_note(trainer, fcl_run_lock_fault(lock));
+    }
     run.row_step = trainer->step;
+    run.saved = trainer->came_from ? trainer->step : -1;
     run.began = run.reported = run.row_began = fcl_clock_seconds();
-    int status = iterate(&run);
+    tell_notes(&run);
+    int status = draw_missing(&run);
+    if (status == FCL_OK)
+        status = iterate(&run);
     fcl_sampler_destroy(&run.sampler);
+    fcl_run_lock_release(&lock);
     return status;
 }

@@ -27,6 +27,7 @@ static const fcl_option train_table[] = {
     {"device", ROW(device), .placeholder = "DEVICE", .help = "P:D, cpu, gpu, or a part of a device's name"},
     {"seed", ROW(seed), .help = "of every random number"},
     {"resume", ROW(resume), .flags = CALL, .help = "go on from the newest checkpoint of the folder"},
+    {"data-changed", ROW(data_changed), .flags = CALL, .help = "with resume: go on although the data are not those of before"},
     {"metrics-every", ROW(metrics_every), .minimum = 1, .maximum = 1e9, .fallback = "50", .help = "steps between rows of metrics"},
     {"samples-every", ROW(samples_every), .minimum = 1, .maximum = 1e9, .fallback = "1000", .flags = OFF,
      .help = "steps between pictures of samples"},
@@ -191,14 +192,15 @@ char *fcl_train_options_json(const fcl_train_options *options)
     return text;
 }
 
-/* A resumed run may be longer, learn at another rate, decay, clip and report differently, and run elsewhere.
- * Anything else would continue what never began. */
+/* A resumed run may be longer, learn at another rate, decay, clip and report differently, run elsewhere, and find its
+ * data elsewhere. Anything else would continue what never began. */
 static bool may_change(const char *key)
 {
     static const char *const free_keys[] = {
         "out",     "device", "resume", "metrics-every", "samples-every", "checkpoint-every", "keep",
         "check",   "steps",  "lr",     "schedule",      "warmup",        "weight-decay",     "clip",
-        "profile", "ema",    "beta1",  "beta2",         "epsilon",       "accumulate",       "stream-data"};
+        "profile", "ema",    "beta1",  "beta2",         "epsilon",       "accumulate",       "stream-data",
+        "data",    "source", "condition", "data-count", "data-changed"};
     for (size_t i = 0; i < sizeof free_keys / sizeof *free_keys; i++)
         if (strcmp(free_keys[i], key) == 0)
             return true;
@@ -217,6 +219,15 @@ static int compare_row(const fcl_option *row, const void *saved, const void *giv
     fcl_free(before);
     fcl_free(now);
     return status;
+}
+
+int fcl_train_options_compare_one(const fcl_train_options *saved, const fcl_train_options *given, const char *key,
+                                  const char *where)
+{
+    for (const fcl_option *row = train_table; row->key; row++)
+        if (strcmp(row->key, key) == 0)
+            return compare_row(row, saved, given, where);
+    return FCL_OK;
 }
 
 int fcl_train_options_compare(const fcl_train_options *saved, const fcl_train_options *given,

@@ -12,10 +12,13 @@ int fcl_train_options_fill(const fcl_train_options *given, fcl_arena *strings, f
 /* The configuration as JSON, for a checkpoint; released by fcl_free. */
 char *fcl_train_options_json(const fcl_train_options *options);
 
-/* FCL_ERR_ARGUMENT names the first option that a resumed run may not change but did: what would make it
- * another model or other data. `where` is the checkpoint's path. */
+/* FCL_ERR_ARGUMENT names the first option that a resumed run may not change but did: what would make it another model.
+ * `where` is the checkpoint's path. Of the data, which are known by their content, nothing is compared. */
 int fcl_train_options_compare(const fcl_train_options *saved, const fcl_train_options *given,
                               const char *where);
+/* The same of one option alone. */
+int fcl_train_options_compare_one(const fcl_train_options *saved, const fcl_train_options *given, const char *key,
+                                  const char *where);
 
 /* Steps of warm-up as the schedule takes them. */
 int64_t fcl_schedule_warmup(const fcl_train_options *options);

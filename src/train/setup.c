@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "flow/flow.h"
+#include "train/fingerprint.h"
 #include "train/options.h"
 #include "train/source.h"
 
@@ -167,6 +168,9 @@ int fcl_trainer_setup(fcl_trainer *trainer)
     FCL_TRY(fcl_model_create(&options->model, data->shape, classes, &trainer->model));
     FCL_TRY(create_buffers(trainer));
     FCL_TRY(create_batches(trainer));
+    trainer->data_content = fcl_fingerprint(data, options->labels, &trainer->strings);
+    trainer->source_content = fcl_fingerprint(trainer->source_data, false, &trainer->strings);
+    trainer->condition_content = fcl_fingerprint(trainer->condition_data, false, &trainer->strings);
     FCL_TRY(create_adamw(trainer));
     trainer->graph = fcl_graph_create();
     build_step(trainer);

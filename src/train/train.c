@@ -5,36 +5,50 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "device/launch.h"
+#include "train/folder.h"
 #include "train/options.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-/* The checkpoint to go on from, or NULL to begin. A run does not mix with another's checkpoints: the newest
- * by name would be the wrong one's. */
-static int find_beginning(const fcl_train_options *options, char **resumed)
+/* What a run holds of its folder. */
+typedef struct run_start {
+    const fcl_train_options *options;
+    const fcl_train_hooks *hooks; /* or NULL */
+    fcl_run_lock *lock;           /* NULL: not taken yet, or there is no folder */
+    char *resumed;                /* the checkpoint to go on from; NULL: it begins */
+} run_start;
+
+/* A run does not mix with another's checkpoints: the newest by name would be the wrong one's. */
+static int find_beginning(run_start *start)
 {
-    *resumed = NULL;
-    if (!options->out)
-        return FCL_OK;
-    bool any = fcl_checkpoint_newest(options->out, resumed) == FCL_OK;
+    const fcl_train_options *options = start->options;
+    bool any = fcl_checkpoint_newest(options->out, &start->resumed) == FCL_OK;
     if (!any || options->resume)
         return FCL_OK;
-    int status = fcl_fail(FCL_ERR_ARGUMENT,
-                          "%s holds a checkpoint already (%s): resume it, or train into another folder",
-                          options->out, strrchr(*resumed, '/') + 1);
-    fcl_free(*resumed);
-    *resumed = NULL;
-    return status;
+    return fcl_fail(
+        FCL_ERR_ARGUMENT,
+        "%s holds a run already (%s): go on with --resume (the option resume), or choose another folder",
+        options->out, strrchr(start->resumed, '/') + 1);
 }
 
-static int tell_start(fcl_trainer *trainer, const char *resumed, const fcl_train_hooks *hooks)
+/* The folder as it is once nobody else writes into it. */
+static int enter(run_start *start)
 {
+    FCL_TRY(fcl_run_lock_take(start->options->out, &start->lock));
+    return find_beginning(start);
+}
+
+static int tell_start(fcl_trainer *trainer, const run_start *start)
+{
+    const fcl_train_hooks *hooks = start->hooks;
     if (!hooks || !hooks->start)
         return FCL_OK;
     const fcl_device_info *device = fcl_device_describe(trainer->device);
-    fcl_train_start start = {
+    const char *resumed = start->resumed;
+    fcl_train_start told = {
         .device = device,
         .data = trainer->data,
         .class_counts = trainer->class_counts,
@@ -46,29 +60,32 @@ static int tell_start(fcl_trainer *trainer, const char *resumed, const fcl_train
         .came_from = resumed && strcmp(trainer->came_from, device->name) != 0 ? trainer->came_from : NULL,
         .options = &trainer->options,
     };
-    return hooks->start(hooks->data, &start);
+    return hooks->start(hooks->data, &told);
 }
 
-static int run(fcl_trainer *trainer, const char *resumed, const fcl_train_hooks *hooks)
+static int run(fcl_trainer *trainer, const run_start *start)
 {
-    if (resumed)
-        FCL_TRY(fcl_trainer_resume(trainer, resumed));
-    FCL_TRY(tell_start(trainer, resumed, hooks));
+    const fcl_train_hooks *hooks = start->hooks;
+    trainer->locked = start->lock != NULL;
+    if (start->lock)
+        fcl_trainer_note(trainer, fcl_run_lock_fault(start->lock));
+    if (start->resumed)
+        FCL_TRY(fcl_trainer_resume(trainer, start->resumed));
+    FCL_TRY(tell_start(trainer, start));
     int status = fcl_trainer_run(trainer, hooks);
     if (status == FCL_OK && hooks && hooks->finish)
         status = hooks->finish(hooks->data, trainer->device);
     return status;
 }
 
-static int run_on(fcl_device *device, const fcl_dataset *data, const fcl_train_options *options,
-                  const char *resumed, const fcl_train_hooks *hooks)
+static int run_on(fcl_device *device, const fcl_dataset *data, run_start *start)
 {
     fcl_trainer *trainer = NULL;
     /* An unwritable folder is found now, not at the first checkpoint; a mistake in the data leaves none. */
-    FCL_TRY(options->out ? fcl_folder_make(options->out) : FCL_OK);
-    int status = fcl_trainer_create(device, data, options, &trainer);
+    FCL_TRY(start->options->out && !start->lock ? enter(start) : FCL_OK);
+    int status = fcl_trainer_create(device, data, start->options, &trainer);
     if (status == FCL_OK)
-        status = run(trainer, resumed, hooks);
+        status = run(trainer, start);
     fcl_trainer_destroy(&trainer);
     return status;
 }
@@ -102,13 +119,13 @@ static int open_device(const fcl_train_options *options, fcl_device **device)
     return fcl_device_program(*device, &program);
 }
 
-static int run_from(const fcl_train_options *options, const char *resumed, const fcl_train_hooks *hooks)
+static int run_from(run_start *start)
 {
     fcl_device *device = NULL;
-    opening work = {.options = options};
+    opening work = {.options = start->options};
     pthread_t thread;
     bool beside = pthread_create(&thread, NULL, open_data, &work) == 0;
-    int status = open_device(options, &device);
+    int status = open_device(start->options, &device);
     if (beside)
         pthread_join(thread, NULL);
     else
@@ -116,7 +133,7 @@ static int run_from(const fcl_train_options *options, const char *resumed, const
     if (status == FCL_OK && work.status != FCL_OK)
         status = fcl_fail(work.status, "%s", work.failure);
     if (status == FCL_OK)
-        status = run_on(device, work.data, options, resumed, hooks);
+        status = run_on(device, work.data, start);
     fcl_device_close(&device);
     fcl_dataset_destroy(&work.data);
     free(work.failure);
@@ -127,14 +144,17 @@ int fcl_train(const fcl_train_options *options, const fcl_train_hooks *hooks)
 {
     fcl_arena strings = {0};
     fcl_train_options filled;
-    char *resumed = NULL;
+    run_start start = {.options = &filled, .hooks = hooks};
     int status = options->data ? fcl_train_options_fill(options, &strings, &filled)
                                : fcl_fail(FCL_ERR_ARGUMENT, "training needs the name of its data");
+    if (status == FCL_OK && filled.data_changed && !filled.resume)
+        status = fcl_fail(FCL_ERR_ARGUMENT, "data-changed has no use without resume");
+    if (status == FCL_OK && filled.out && access(filled.out, F_OK) == 0)
+        status = enter(&start);
     if (status == FCL_OK)
-        status = find_beginning(&filled, &resumed);
-    if (status == FCL_OK)
-        status = run_from(&filled, resumed, hooks);
-    fcl_free(resumed);
+        status = run_from(&start);
+    fcl_run_lock_release(&start.lock);
+    fcl_free(start.resumed);
     fcl_arena_free(&strings);
     return status;
 }

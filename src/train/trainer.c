@@ -147,13 +147,22 @@ int fcl_trainer_loss(fcl_trainer *trainer, double *loss)
     return FCL_OK;
 }
 
-/* --- save and resume --- */
+void fcl_trainer_note(fcl_trainer *trainer, const char *sentence)
+{
+    if (sentence && trainer->note_count < (int)(sizeof trainer->notes / sizeof *trainer->notes))
+        trainer->notes[trainer->note_count++] = fcl_arena_format(&trainer->strings, "%s", sentence);
+}
+
+/* --- saving --- */
 
 int fcl_trainer_save(fcl_trainer *trainer, const char *path)
 {
     FCL_TRY(fcl_trainer_drain(trainer));
     fcl_snapshot snapshot = {
         .options = &trainer->options,
+        .data_content = trainer->data_content,
+        .source_content = trainer->source_content,
+        .condition_content = trainer->condition_content,
         .model = trainer->model,
         .device = fcl_device_describe(trainer->device)->name,
         .step = trainer->step,
@@ -161,47 +170,6 @@ int fcl_trainer_save(fcl_trainer *trainer, const char *path)
     };
     memcpy(snapshot.state, trainer->state, sizeof snapshot.state);
     return fcl_checkpoint_save(path, &snapshot);
-}
-
-static int check_resume(const fcl_trainer *trainer, const fcl_checkpoint_info *info)
-{
-    FCL_TRY(fcl_train_options_compare(info->options, &trainer->options, info->path));
-    fcl_shape here = fcl_model_sample(trainer->model), there = info->sample;
-    if (here.rank != there.rank || memcmp(here.dim, there.dim, (size_t)here.rank * sizeof *here.dim) != 0 ||
-        fcl_model_classes(trainer->model) != info->classes)
-        return fcl_fail(FCL_ERR_ARGUMENT,
-                        "cannot resume from %s: %s now has samples of another shape or other classes",
-                        info->path, trainer->data->name);
-    if (info->step >= trainer->options.steps)
-        return fcl_fail(FCL_ERR_ARGUMENT,
-                        "nothing to resume: %s is at step %lld of %lld; give more steps to go on", info->path,
-                        (long long)info->step, (long long)trainer->options.steps);
-    return FCL_OK;
-}
-
-static int load(fcl_trainer *trainer, const fcl_checkpoint *checkpoint)
-{
-    const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
-    FCL_TRY(check_resume(trainer, info));
-    for (fcl_state state = 0; state < FCL_STATES; state++) {
-        /* An average that begins now begins with the weights. */
-        bool begins = state == FCL_STATE_EMA && !info->has_ema;
-        if (trainer->state[state])
-            FCL_TRY(
-                fcl_checkpoint_load(checkpoint, begins ? FCL_STATE_WEIGHTS : state, trainer->state[state]));
-    }
-    trainer->step = trainer->read_step = info->step;
-    trainer->came_from = fcl_arena_format(&trainer->strings, "%s", info->device);
-    return FCL_OK;
-}
-
-int fcl_trainer_resume(fcl_trainer *trainer, const char *path)
-{
-    fcl_checkpoint *checkpoint;
-    FCL_TRY(fcl_checkpoint_open(path, &checkpoint));
-    int status = load(trainer, checkpoint);
-    fcl_checkpoint_close(&checkpoint);
-    return status;
 }
 
 const fcl_model *fcl_trainer_model(const fcl_trainer *trainer)

@@ -1,4 +1,5 @@
-/* A training run on a device: the step (trainer.c) and its graph and buffers (setup.c). */
+/* A training run on a device: the step (trainer.c), its graph and buffers (setup.c), going on from a checkpoint
+ * (resume.c), and the loop around it (loop.c). */
 #ifndef TRAIN_TRAINER_H
 #define TRAIN_TRAINER_H
 
@@ -16,6 +17,9 @@ struct fcl_trainer {
     fcl_model *model;
     int64_t *class_counts; /* samples of each class; NULL: without labels */
     const char *came_from; /* the device of the checkpoint that it was resumed from; NULL: of none */
+    bool locked;           /* the caller holds the lock of options.out */
+    const char *notes[5];  /* sentences of what is to be told before the first step */
+    int note_count;
 
     /* flat buffers; the gradients' has the loss behind it */
     fcl_buffer *state[FCL_STATES], *gradients, *loss;
@@ -24,6 +28,7 @@ struct fcl_trainer {
     fcl_batch source;         /* and where it comes from */
     fcl_dataset *condition_data; /* of each sample; NULL: none */
     fcl_batch condition;
+    const char *data_content, *source_content, *condition_content; /* see fcl_fingerprint; NULL: none */
     fcl_matcher *matcher;     /* NULL: x0 and x1 are paired as they come */
     int64_t pool_steps; /* steps whose rows are paired at once, and whose random numbers are of one step */
     fcl_graph *graph;   /* one part of a step: writes, or adds to, gradients and loss */
@@ -39,6 +44,9 @@ struct fcl_trainer {
 
 /* Makes model, buffers, graph and optimiser of trainer->options. */
 int fcl_trainer_setup(fcl_trainer *trainer);
+
+/* Has a sentence told before the first step; NULL: none. It is copied. */
+void fcl_trainer_note(fcl_trainer *trainer, const char *sentence);
 
 /* Reads the rows of the ring that were not read yet. FCL_ERR_NUMERIC names the first step that was not
  * finite. */

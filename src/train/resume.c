@@ -1,0 +1,122 @@
+/* Going on from a checkpoint: whether this is the same run, and what is different about it. */
+#include "train/trainer.h"
+
+#include "base/error.h"
+#include "train/options.h"
+
+#include <math.h>
+#include <string.h>
+
+/* A set that the checkpoint was trained with, and the one that takes its place. */
+typedef struct set_pair {
+    const char *key;                /* its option */
+    const char *before_name, *name; /* what the option says */
+    const char *before, *now;       /* their contents; NULL: there is none */
+} set_pair;
+
+static int fail_content(const set_pair *pair, const char *where)
+{
+    bool elsewhere = strcmp(pair->before_name, pair->name) != 0;
+    return fcl_fail(FCL_ERR_ARGUMENT,
+                    "cannot resume from %s: it was trained with %s %s%s%s: %s before, %s now; give those of "
+                    "before, or go on with these by --data-changed (the option data-changed)",
+                    where, pair->key, pair->before_name, elsewhere ? ", not " : "", elsewhere ? pair->name : "",
+                    pair->before, pair->now);
+}
+
+static int check_content(fcl_trainer *trainer, const fcl_checkpoint_info *info, const set_pair *pair)
+{
+    if (!pair->before || !pair->now) /* noise in place of a set is another model, whatever changed */
+        return !pair->before == !pair->now
+                   ? FCL_OK
+                   : fcl_train_options_compare_one(info->options, &trainer->options, pair->key, info->path);
+    if (strcmp(pair->before, pair->now) == 0)
+        return FCL_OK;
+    if (!trainer->options.data_changed)
+        return fail_content(pair, info->path);
+    char *sentence = fcl_format("the %s changed: %s before, %s now", pair->key, pair->before, pair->now);
+    fcl_trainer_note(trainer, sentence);
+    fcl_free(sentence);
+    return FCL_OK;
+}
+
+/* A checkpoint that does not tell what its data were: their names must do. */
+static int check_names(const fcl_trainer *trainer, const fcl_checkpoint_info *info)
+{
+    static const char *const keys[] = {"data", "data-count", "source", "condition"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys && !trainer->options.data_changed; i++)
+        FCL_TRY(fcl_train_options_compare_one(info->options, &trainer->options, keys[i], info->path));
+    return FCL_OK;
+}
+
+static int check_sets(fcl_trainer *trainer, const fcl_checkpoint_info *info)
+{
+    const fcl_train_options *options = &trainer->options;
+    const fcl_train_options *before = info->options;
+    const set_pair pairs[] = {
+        {"data", before->data, options->data, info->data_content, trainer->data_content},
+        {"source", before->source, options->source, info->source_content, trainer->source_content},
+        {"condition", before->condition, options->condition, info->condition_content,
+         trainer->condition_content},
+    };
+    if (!info->data_content)
+        return check_names(trainer, info);
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+        FCL_TRY(check_content(trainer, info, &pairs[i]));
+    return FCL_OK;
+}
+
+static int check(fcl_trainer *trainer, const fcl_checkpoint_info *info)
+{
+    FCL_TRY(fcl_train_options_compare(info->options, &trainer->options, info->path));
+    fcl_shape here = fcl_model_sample(trainer->model), there = info->sample;
+    if (here.rank != there.rank || memcmp(here.dim, there.dim, (size_t)here.rank * sizeof *here.dim) != 0 ||
+        fcl_model_classes(trainer->model) != info->classes)
+        return fcl_fail(FCL_ERR_ARGUMENT,
+                        "cannot resume from %s: %s now has samples of another shape or other classes",
+                        info->path, trainer->data->name);
+    return check_sets(trainer, info);
+}
+
+/* Schedules are drawn over all steps: a run that is made longer is elsewhere on its curve. */
+static void note_rate(fcl_trainer *trainer, const fcl_checkpoint_info *info)
+{
+    const fcl_train_options *now = &trainer->options, *before = info->options;
+    int64_t step = info->step, planned = step < before->steps ? step : before->steps - 1;
+    double expected = fcl_schedule_rate(before, planned), rate = fcl_schedule_rate(now, step);
+    if (step >= now->steps || fabs(rate - expected) <= 1e-6 * fmax(rate, expected))
+        return;
+    char *sentence = fcl_format(
+        "the learning rate goes on with %.3g, and was %.3g at step %lld: the schedule %s runs over "
+        "%lld steps, and did over %lld",
+        rate, fcl_schedule_rate(before, step > 0 ? step - 1 : 0), (long long)step, now->schedule,
+        (long long)now->steps, (long long)before->steps);
+    fcl_trainer_note(trainer, sentence);
+    fcl_free(sentence);
+}
+
+static int load(fcl_trainer *trainer, const fcl_checkpoint *checkpoint)
+{
+    const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
+    FCL_TRY(check(trainer, info));
+    for (fcl_state state = 0; state < FCL_STATES; state++) {
+        /* An average that begins now begins with the weights. */
+        bool begins = state == FCL_STATE_EMA && !info->has_ema;
+        if (trainer->state[state])
+            FCL_TRY(
+                fcl_checkpoint_load(checkpoint, begins ? FCL_STATE_WEIGHTS : state, trainer->state[state]));
+    }
+    trainer->step = trainer->read_step = info->step;
+    trainer->came_from = fcl_arena_format(&trainer->strings, "%s", info->device);
+    note_rate(trainer, info);
+    return FCL_OK;
+}
+
+int fcl_trainer_resume(fcl_trainer *trainer, const char *path)
+{
+    fcl_checkpoint *checkpoint;
+    FCL_TRY(fcl_checkpoint_open(path, &checkpoint));
+    int status = load(trainer, checkpoint);
+    fcl_checkpoint_close(&checkpoint);
+    return status;
+}

@@ -1,11 +1,14 @@
 #include "run_folder.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static bool fail(run_folder *folder, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -33,10 +36,41 @@ static char *file_in(const run_folder *folder, const char *name)
     return path;
 }
 
-bool run_folder_write_config(run_folder *folder, const fcl_options *options)
+/* --- the configuration --- */
+
+static bool is_same_file(const char *a, const char *b)
 {
-    char *path = file_in(folder, "config.yaml");
-    int status = fcl_options_write_yaml(options, path);
+    struct stat left, right;
+    return stat(a, &left) == 0 && stat(b, &right) == 0 && left.st_dev == right.st_dev &&
+           left.st_ino == right.st_ino;
+}
+
+/* A text file whole, "" where none is there; released by free. */
+static char *read_text(const char *path)
+{
+    struct stat info;
+    FILE *file = stat(path, &info) == 0 && S_ISREG(info.st_mode) ? fopen(path, "re") : NULL;
+    char *text = NULL;
+    size_t room = 0;
+    if (file && getdelim(&text, &room, 0, file) < 0 && text)
+        *text = 0;
+    if (file)
+        fclose(file);
+    return text ? text : calloc(1, 1);
+}
+
+bool run_folder_write_config(run_folder *folder, const fcl_options *options, const char *config, bool *kept)
+{
+    char *path = file_in(folder, "config.yaml"), *text = fcl_options_to_yaml(options),
+         *there = read_text(path);
+    if (!there)
+        abort();
+    bool foreign =
+        *there && strncmp(there, text, strcspn(text, "\n") + 1) != 0; /* ours begins with a heading */
+    *kept = foreign || (config && is_same_file(path, config));
+    int status = *kept || strcmp(there, text) == 0 ? FCL_OK : fcl_file_replace(path, text, strlen(text));
+    free(there);
+    fcl_free(text);
     free(path);
     return status == FCL_OK || fail_library(folder);
 }
@@ -55,51 +89,71 @@ static void remember(run_folder *folder, double step, double loss)
     folder->loss[folder->count++] = loss;
 }
 
-/* Copies the rows up to `first_step`. A row that is cut short (the machine went down) is dropped. */
-static void keep_rows(run_folder *folder, FILE *from, FILE *to, int64_t first_step)
+/* The step of a whole row; -1 of one that was cut short, as the machine went down. */
+static int64_t read_row(const char *line, size_t length, double *loss)
+{
+    json_t *row = json_loadb(line, length, 0, NULL);
+    const json_t *step = json_object_get(row, "step"), *number = json_object_get(row, "loss");
+    int64_t at = json_is_integer(step) ? json_integer_value(step) : -1;
+    *loss = json_is_number(number) ? json_number_value(number) : NAN;
+    json_decref(row);
+    return at;
+}
+
+/* Copies the whole rows up to `first_step`, each with the end of its line. Returns whether that is all there
+ * is. */
+static bool keep_rows(run_folder *folder, FILE *from, FILE *to, int64_t first_step)
 {
     char *line = NULL;
     size_t room = 0;
-    while (getline(&line, &room, from) > 0) {
-        json_t *row = json_loads(line, 0, NULL);
-        const json_t *step = json_object_get(row, "step"), *loss = json_object_get(row, "loss");
-        if (json_is_integer(step) && json_integer_value(step) <= first_step) {
-            fputs(line, to);
-            if (json_is_number(loss))
-                remember(folder, (double)json_integer_value(step), json_number_value(loss));
-        }
-        json_decref(row);
+    bool all = true;
+    for (ssize_t length; (length = getline(&line, &room, from)) > 0;) {
+        double loss;
+        bool ended = line[length - 1] == '\n';
+        int64_t step = read_row(line, (size_t)(length - ended), &loss);
+        bool kept = step >= 0 && step <= first_step;
+        all &= kept && ended;
+        if (!kept)
+            continue;
+        fprintf(to, "%.*s\n", (int)(length - ended), line);
+        if (!isnan(loss))
+            remember(folder, (double)step, loss);
     }
     free(line);
+    return all;
 }
 
-static bool begin_metrics(run_folder *folder, const char *path, const char *aside, int64_t first_step)
+/* Takes away what is not to be kept of an earlier part of the run. */
+static bool trim_metrics(run_folder *folder, const char *path, int64_t first_step)
 {
-    FILE *old = first_step > 0 ? fopen(path, "r") : NULL;
-    folder->metrics = fopen(aside, "w");
-    if (!folder->metrics) {
-        int error = errno;
-        if (old)
-            fclose(old);
-        return fail(folder, "cannot write %s: %s", aside, strerror(error));
-    }
-    if (old) {
-        keep_rows(folder, old, folder->metrics, first_step);
-        fclose(old);
-    }
-    if (fflush(folder->metrics) || ferror(folder->metrics) || rename(aside, path))
-        return fail(folder, "cannot write %s: %s", path, strerror(errno));
-    return true;
+    struct stat info;
+    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode))
+        return true;
+    FILE *from = fopen(path, "re");
+    if (!from)
+        return fail(folder, "cannot read %s: %s", path, strerror(errno));
+    char *text = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&text, &size);
+    if (!to)
+        abort();
+    bool all = keep_rows(folder, from, to, first_step);
+    fclose(from);
+    fclose(to);
+    bool trimmed = all || fcl_file_replace(path, text, size) == FCL_OK || fail_library(folder);
+    free(text);
+    return trimmed;
 }
 
 bool run_folder_begin(run_folder *folder, int64_t first_step)
 {
-    char *path = file_in(folder, "metrics.jsonl"), *aside = file_in(folder, "metrics.part");
-    bool begun = begin_metrics(folder, path, aside, first_step);
-    if (!begun)
-        unlink(aside);
+    char *path = file_in(folder, "metrics.jsonl");
+    bool begun = trim_metrics(folder, path, first_step > 0 ? first_step : -1);
+    if (begun) {
+        folder->metrics = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+        begun = folder->metrics >= 0 || fail(folder, "cannot write %s: %s", path, strerror(errno));
+    }
     free(path);
-    free(aside);
     return begun;
 }
 
@@ -119,7 +173,7 @@ static json_t *plans_json(const fcl_train_plans *plans)
     return object;
 }
 
-bool run_folder_add_metrics(run_folder *folder, const fcl_train_metrics *metrics)
+static char *row_text(const fcl_train_metrics *metrics)
 {
     json_t *row = json_object();
     json_object_set_new(row, "step", json_integer(metrics->step));
@@ -130,44 +184,105 @@ bool run_folder_add_metrics(run_folder *folder, const fcl_train_metrics *metrics
     json_object_set_new(row, "seconds", number_or_null(metrics->seconds));
     if (metrics->plans.count)
         json_object_set_new(row, "coupling", plans_json(&metrics->plans));
-    bool failed = json_dumpf(row, folder->metrics, JSON_COMPACT | JSON_REAL_PRECISION(9)) ||
-                  fputc('\n', folder->metrics) == EOF || fflush(folder->metrics);
+    char *text = json_dumps(row, JSON_COMPACT | JSON_REAL_PRECISION(9));
     json_decref(row);
-    if (failed)
-        return fail(folder, "cannot write %s/metrics.jsonl: %s", folder->path, strerror(errno));
-    remember(folder, (double)metrics->step, metrics->loss);
+    if (!text)
+        abort();
+    return text;
+}
+
+static void add_row(run_folder *folder, const char *text)
+{
+    size_t length = strlen(text);
+    folder->rows = realloc(folder->rows, folder->rows_size + length + 1);
+    if (!folder->rows)
+        abort();
+    memcpy(folder->rows + folder->rows_size, text, length);
+    folder->rows[folder->rows_size + length] = '\n';
+    folder->rows_size += length + 1;
+}
+
+/* All rows or none of them: a part of one would spoil the next as well. */
+static bool write_rows(run_folder *folder)
+{
+    off_t end = lseek(folder->metrics, 0, SEEK_END);
+    for (size_t done = 0; done < folder->rows_size;) {
+        ssize_t written = write(folder->metrics, folder->rows + done, folder->rows_size - done);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0) {
+            int error = errno;
+            if (done && ftruncate(folder->metrics, end) != 0)
+                error = errno;
+            return fail(folder, "cannot write %s/metrics.jsonl: %s; its rows wait until there is room",
+                        folder->path, strerror(error));
+        }
+        done += (size_t)written;
+    }
+    folder->rows_size = 0;
     return true;
+}
+
+bool run_folder_add_metrics(run_folder *folder, const fcl_train_metrics *metrics)
+{
+    char *text = row_text(metrics);
+    add_row(folder, text);
+    free(text);
+    remember(folder, (double)metrics->step, metrics->loss);
+    return write_rows(folder);
 }
 
 /* --- pictures --- */
 
-static int write_samples(const run_folder *folder, int64_t step, const char *ending, const fcl_array *samples,
-                         const fcl_picture_options *options)
+static char *samples_path(const run_folder *folder, int64_t step, const char *ending)
 {
     char name[64];
     snprintf(name, sizeof name, "samples-%010lld%s", (long long)step, ending);
-    char *path = file_in(folder, name);
-    int status = fcl_samples_write(path, samples, options);
-    free(path);
-    return status;
+    return file_in(folder, name);
+}
+
+/* In place of a picture, the failure of which is told. */
+static void write_numbers(run_folder *folder, const char *path, const fcl_array *samples)
+{
+    char reason[sizeof folder->failure / 2];
+    snprintf(reason, sizeof reason, "%s", fcl_error());
+    if (fcl_samples_write(path, samples, NULL) == FCL_OK)
+        fail(folder, "%s; the numbers are in %s", reason, path);
+    else
+        fail(folder, "%s; nor can the numbers be written: %s", reason, fcl_error());
 }
 
 bool run_folder_add_samples(run_folder *folder, int64_t step, const fcl_array *samples,
                             const fcl_array *reference)
 {
-    fcl_picture_options options = {.reference = reference};
-    int status = write_samples(folder, step, ".png", samples, &options);
-    if (status == FCL_ERR_SHAPE || status == FCL_ERR_NUMERIC) /* no picture of these: the numbers then */
-        status = write_samples(folder, step, ".npy", samples, NULL);
-    return status == FCL_OK || fail_library(folder);
+    char *picture = samples_path(folder, step, ".png"), *numbers = samples_path(folder, step, ".npy");
+    bool drawn =
+        fcl_samples_write(picture, samples, &(fcl_picture_options){.reference = reference}) == FCL_OK;
+    if (!drawn)
+        write_numbers(folder, numbers, samples);
+    free(picture);
+    free(numbers);
+    return drawn;
+}
+
+bool run_folder_has_samples(const run_folder *folder, int64_t step)
+{
+    char *picture = samples_path(folder, step, ".png"), *numbers = samples_path(folder, step, ".npy");
+    bool there = access(picture, F_OK) == 0 || access(numbers, F_OK) == 0;
+    free(picture);
+    free(numbers);
+    return there;
 }
 
 bool run_folder_draw_loss(run_folder *folder)
 {
+    if (folder->drawn == folder->count)
+        return true;
     fcl_loss_chart chart = {.step = folder->step, .loss = folder->loss, .count = folder->count};
     char *path = file_in(folder, "loss.png");
     int status = folder->count > 0 ? fcl_loss_chart_write(path, &chart) : FCL_ERR_NUMERIC;
     free(path);
+    folder->drawn = folder->count;
     /* No chart without cairo, nor of losses that have no place on a logarithmic scale. */
     return status == FCL_OK || status == FCL_ERR_UNSUPPORTED || status == FCL_ERR_NUMERIC ||
            fail_library(folder);
@@ -175,8 +290,9 @@ bool run_folder_draw_loss(run_folder *folder)
 
 void run_folder_close(run_folder *folder)
 {
-    if (folder->metrics)
-        fclose(folder->metrics);
+    if (folder->metrics > 0)
+        close(folder->metrics);
+    free(folder->rows);
     free(folder->step);
     free(folder->loss);
 }

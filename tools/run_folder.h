@@ -1,30 +1,41 @@
 /* The folder of a training: what the program writes into it beside the library's checkpoints.
  *
  *     config.yaml             the effective configuration
- *     metrics.jsonl           a JSON object a line: step, loss, gradient_norm, lr, samples_per_second,
- * seconds samples-0000001000.png    samples of the model at that step (.npy where they cannot be drawn)
- *     loss.png                the loss over the steps, where charts are built in */
+ *     metrics.jsonl           a JSON object a line: step, loss, gradient_norm, lr, samples_per_second, seconds
+ *     samples-0000001000.png  samples of the model at that step (.npy where they cannot be drawn)
+ *     loss.png                the loss over the steps, where charts are built in
+ *
+ * The library has locked it. A function that returns false leaves the sentence in `failure`; the training need not end
+ * by it. */
 #ifndef RUN_FOLDER_H
 #define RUN_FOLDER_H
 
 #include <flowcl/flowcl.h>
-#include <stdio.h>
 
 typedef struct run_folder {
     const char *path; /* made by the library before the first step */
-    FILE *metrics;
+    int metrics;      /* descriptor; 0: not open */
+    char *rows;       /* of the metrics that are not written yet, as the disk was full */
+    size_t rows_size;
     double *step, *loss; /* every row of the metrics, for the chart */
-    int64_t count;
-    char failure[1024]; /* the sentence, where a function returned false */
+    int64_t count, drawn; /* rows; in the last chart */
+    char failure[4096]; /* the sentence, where a function returned false */
 } run_folder;
 
-bool run_folder_write_config(run_folder *folder, const fcl_options *options);
-/* Opens the metrics; of an earlier part of the run, the rows up to `first_step` stay. */
+/* A config.yaml that flowcl did not write, or that was read as `config` (NULL: none was), is the person's: it stays, and
+ * *kept is true. */
+bool run_folder_write_config(run_folder *folder, const fcl_options *options, const char *config, bool *kept);
+/* Opens the metrics; of an earlier part of the run, the whole rows up to `first_step` stay. */
 bool run_folder_begin(run_folder *folder, int64_t first_step);
+/* A row that cannot be written is written with the next one. */
 bool run_folder_add_metrics(run_folder *folder, const fcl_train_metrics *metrics);
-/* `reference`: points of the data under the picture, or NULL. */
+/* `reference`: points of the data under the picture, or NULL. False where there is no picture; the sentence says whether
+ * the numbers are there. */
 bool run_folder_add_samples(run_folder *folder, int64_t step, const fcl_array *samples,
                             const fcl_array *reference);
+/* Whether samples of that step are there, drawn or as numbers. */
+bool run_folder_has_samples(const run_folder *folder, int64_t step);
+/* Draws the chart where rows have come since the last one. */
 bool run_folder_draw_loss(run_folder *folder);
 void run_folder_close(run_folder *folder);
 

@@ -28,21 +28,42 @@ static int bind(fcl_options *options, void *values)
 
 /* --- while it trains --- */
 
+/* What a training goes on without. */
+typedef enum trouble { TROUBLE_METRICS, TROUBLE_PICTURE, TROUBLE_CHART, TROUBLES } trouble;
+
 typedef struct training {
     const fcl_options *options; /* all of them, for config.yaml */
+    const char *config;         /* the --config, or NULL */
     run_folder folder;
     progress bar;
     progress_state state;
-    bool stop_told, plans_told;
+    bool stop_told, plans_told, told[TROUBLES];
+    bool finished;        /* it had done its steps already */
     char *saved;          /* path of the newest checkpoint */
     fcl_array *reference; /* some points of the data, drawn under the samples; NULL for pictures */
 } training;
 
 enum { REFERENCE_POINTS = 2000 };
 
+/* Before the first step, when a person is still there, a failure ends the training. */
 static int status_of(bool succeeded)
 {
     return succeeded ? FCL_OK : FCL_ERR_FILE; /* the sentence is in folder.failure */
+}
+
+/* Later on it is told, once of its kind. */
+static void survive(training *run, trouble kind, bool succeeded)
+{
+    if (!succeeded && !run->told[kind])
+        progress_say(&run->bar, "warning %s", run->folder.failure);
+    run->told[kind] |= !succeeded;
+    run->folder.failure[0] = 0;
+}
+
+static void on_warning(void *data, const char *sentence)
+{
+    training *run = data;
+    progress_say(&run->bar, "warning %s", sentence);
 }
 
 static void print_start(const fcl_train_start *start)
@@ -72,6 +93,20 @@ static void print_start(const fcl_train_start *start)
                 start->came_from);
 }
 
+/* Writes what the folder holds from the first step on. */
+static int begin_folder(training *run, const fcl_train_start *start)
+{
+    bool kept = false;
+    bool begun = (run->finished || run_folder_write_config(&run->folder, run->options, run->config, &kept)) &&
+                 run_folder_begin(&run->folder, start->first_step);
+    if (kept)
+        fprintf(stderr, "note    %s/config.yaml is yours and stays as it is; flowcl info tells every option in effect\n",
+                run->folder.path);
+    if (begun && run->finished)
+        fprintf(stderr, "note    all %" PRId64 " steps are done already; more --steps go on\n", start->steps);
+    return status_of(begun);
+}
+
 static int on_start(void *data, const fcl_train_start *start)
 {
     training *run = data;
@@ -84,8 +119,8 @@ static int on_start(void *data, const fcl_train_start *start)
     progress_start(&run->bar, start->first_step, start->steps);
     print_start(start);
     run->state.step = start->first_step;
-    return status_of(run_folder_write_config(&run->folder, run->options) &&
-                     run_folder_begin(&run->folder, start->first_step));
+    run->finished = start->first_step >= start->steps;
+    return begin_folder(run, start);
 }
 
 static bool on_stop(void *data)
@@ -127,14 +162,22 @@ static int on_metrics(void *data, const fcl_train_metrics *metrics)
 {
     training *run = data;
     warn_of_plans(run, metrics);
-    return status_of(run_folder_add_metrics(&run->folder, metrics));
+    survive(run, TROUBLE_METRICS, run_folder_add_metrics(&run->folder, metrics));
+    return FCL_OK;
 }
 
 static int on_samples(void *data, int64_t step, const fcl_array *samples)
 {
     training *run = data;
-    return status_of(run_folder_add_samples(&run->folder, step, samples, run->reference) &&
-                     run_folder_draw_loss(&run->folder));
+    survive(run, TROUBLE_PICTURE, run_folder_add_samples(&run->folder, step, samples, run->reference));
+    survive(run, TROUBLE_CHART, run_folder_draw_loss(&run->folder));
+    return FCL_OK;
+}
+
+static bool has_samples(void *data, int64_t step)
+{
+    const training *run = data;
+    return run_folder_has_samples(&run->folder, step);
 }
 
 static int on_checkpoint(void *data, int64_t step, const char *path)
@@ -143,6 +186,7 @@ static int on_checkpoint(void *data, int64_t step, const char *path)
     (void)step;
     free(run->saved);
     run->saved = strdup(path);
+    survive(run, TROUBLE_CHART, run_folder_draw_loss(&run->folder));
     return FCL_OK;
 }
 
@@ -151,7 +195,9 @@ static int on_finish(void *data, fcl_device *device)
     training *run = data;
     fcl_profile_line *lines;
     int count;
-    progress_finish(&run->bar, &run->state);
+    if (!run->finished)
+        progress_finish(&run->bar, &run->state);
+    survive(run, TROUBLE_CHART, run_folder_draw_loss(&run->folder));
     int status = fcl_device_profile(device, &lines, &count);
     if (status != FCL_OK)
         return status;
@@ -188,10 +234,12 @@ static int read_earlier_run(const tool_call *call)
     char *newest = NULL;
     if (fcl_checkpoint_newest(train->out, &newest) != FCL_OK)
         return EXIT_DONE;
-    int status = train->resume ? read_checkpoint_options(call, newest)
-                               : tool_fail("%s holds a run already (%s): go on with --resume, or choose "
-                                           "another folder with --out",
-                                           train->out, newest);
+    int status = EXIT_DONE; /* without --resume, what is wrong with the folder is the library's to say */
+    if (train->resume)
+        status = read_checkpoint_options(call, newest);
+    else if (!train->data)
+        status = tool_fail("%s holds a run already (%s): go on with --resume, or choose another folder with --out",
+                           train->out, newest);
     fcl_free(newest);
     return status;
 }
@@ -228,8 +276,6 @@ static int report(training *run, int status)
         return tool_fail("%s", run->folder.failure);
     if (status != FCL_OK && status != FCL_ERR_STOPPED)
         return tool_fail_library();
-    if (!run_folder_draw_loss(&run->folder))
-        return tool_fail("%s", run->folder.failure);
     if (run->saved)
         fprintf(stderr, "saved %s\n", run->saved);
     if (status == FCL_ERR_STOPPED)
@@ -244,7 +290,8 @@ static int run(const tool_call *call)
     int status = read_options(call);
     if (status != EXIT_DONE)
         return status;
-    training run = {.options = call->options, .folder = {.path = settings->train.out}};
+    training run = {
+        .options = call->options, .config = settings->config, .folder = {.path = settings->train.out}};
     fcl_train_hooks hooks = {.data = &run,
                              .stop = on_stop,
                              .start = on_start,
@@ -253,6 +300,8 @@ static int run(const tool_call *call)
                              .checkpoint = on_checkpoint,
                              .samples = FCL_SAMPLES_OF_A_PICTURE,
                              .sampled = on_samples,
+                             .has_samples = has_samples,
+                             .warning = on_warning,
                              .finish = on_finish};
     stop_watch();
     progress_announce(&run.bar, "preparing data, device and kernels");
@@ -277,6 +326,8 @@ const subcommand train_command = {
     .summary = "train a model on data, and write checkpoints and pictures into a folder",
     .about = "DATA is a built-in set's name, or the path of a .npy, .npz, .csv or IDX file.\n"
              "Ctrl-C finishes the step and saves; --resume goes on from there, bit for bit.\n"
+             "A picture or a checkpoint that cannot be written, as on a full disk, is told and\n"
+             "does not end the training; only the last checkpoint must succeed.\n"
              "The folder gets config.yaml, metrics.jsonl, samples-*.png, loss.png and\n"
              "checkpoint-*.safetensors, the checkpoints.",
     .appendix = print_data_sets,

@@ -2,7 +2,14 @@
 set -u
 case $1 in /*) flowcl=$1 ;; *) flowcl=$PWD/$1 ;; esac
 folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+process= # that was started in the background
+mounts=  # that were made
+leave() {
+    [ -z "$process" ] || kill -KILL "$process"
+    for mount in $mounts; do umount "$mount"; done
+    rm -rf "$folder"
+}
+trap leave EXIT
 cd "$folder" || exit 1
 
 fail() {
@@ -49,4 +56,33 @@ json() {
 o = json.load(open("out"))
 assert isinstance(o, dict)
 assert eval(sys.argv[1]), sys.argv[1]' "$1" || fail "not so: $1"
+}
+
+# begin OUT ARGUMENTS...: a training in the background, the number of which is in `process`; back once it is under way.
+begin() {
+    out=$1
+    shift
+    "$flowcl" train moons --out "$out" --steps 100000000 $small "$@" >began.out 2>began.err </dev/null &
+    process=$!
+    while [ ! -s "$out/metrics.jsonl" ] && kill -0 $process 2>/dev/null; do sleep 0.1; done
+    kill -0 $process 2>/dev/null || { cat began.err >&2; fail "the training in $out ended"; }
+}
+
+# ended: waits for the background process; its status.
+ended() {
+    wait "$process"
+    set -- $?
+    process=
+    return "$1"
+}
+
+# rows FILE STEPS...: metrics of these steps, whole lines of JSON, and nothing else.
+rows() {
+    python3 - "$@" <<'END' || fail "$1 is not as promised"
+import json, sys
+text = open(sys.argv[1]).read()
+assert text.endswith("\n")
+steps = [json.loads(line)["step"] for line in text.splitlines()]
+assert steps == [int(s) for s in sys.argv[2:]], steps
+END
 }

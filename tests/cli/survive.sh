@@ -1,0 +1,90 @@
+#!/bin/sh
+# What a training survives: pictures that cannot be drawn, a full disk; and what it draws when it is resumed.
+. "$(dirname "$0")/lib.sh"
+
+small="--width 8 --depth 1 --batch 16 --metrics-every 10"
+
+# --- a run that is done ---
+expect 0 train moons --out done --steps 40 $small
+cp done/samples-0000000040.png first.png
+cp done/checkpoint-0000000040.safetensors first.safetensors
+expect 0 train --out done --resume
+says "all 40 steps are done already"
+rm done/samples-0000000040.png done/loss.png # as if it had gone down before
+expect 0 train --out done --resume
+cmp first.png done/samples-0000000040.png || fail "what is drawn late is not what would have been drawn"
+[ -s done/loss.png ] || fail "the chart of the loss is not drawn again"
+cmp first.safetensors done/checkpoint-0000000040.safetensors || fail "a run that was done was trained"
+
+# --- pictures that cannot be drawn ---
+python3 - <<'END'
+import os
+head = "{'descr': '|u1', 'fortran_order': False, 'shape': (70, 1, 4200), }"
+head += " " * (117 - len(head)) + "\n"
+open("wide.npy", "wb").write(b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head.encode() + os.urandom(70 * 4200))
+END
+expect 0 train wide.npy --out wide --steps 6 --samples-every 2 $small
+says "warning cannot draw wide/samples-0000000002.png" "the numbers are in wide/samples-0000000002.npy"
+[ "$(grep -c '^warning' err)" -eq 1 ] || fail "a picture that cannot be drawn is told more than once"
+for step in 2 4 6; do
+    head -c 128 wide/samples-000000000$step.npy | grep -qaF '(64, 1, 1, 4200)' || fail "there are no numbers of step $step"
+    [ "$(wc -c <wide/samples-000000000$step.npy)" -eq $((128 + 4 * 64 * 4200)) ] || fail "not all numbers of step $step"
+done
+[ -s wide/checkpoint-0000000006.safetensors ] || fail "a picture that cannot be drawn hindered the checkpoint"
+mkdir blocked blocked/samples-0000000002.png # a folder stands where the picture goes
+expect 0 train moons --out blocked --steps 4 --samples-every 2 $small
+says "it is a folder"
+[ -s blocked/samples-0000000002.npy ] && [ -s blocked/samples-0000000004.png ] || fail "one picture hindered the next"
+
+# --- a full disk ---
+# fill_until TEXT: the disk is full, also of what a file that was given up has left, until the training says TEXT.
+fill_until() {
+    while ! grep -q "$1" began.err; do
+        kill -0 $process 2>/dev/null || { cat began.err >&2; fail "a full disk ended a training"; }
+        head -c 1000000 /dev/zero >>disk/filler 2>/dev/null
+        sleep 0.1
+    done
+}
+
+mkdir disk
+if mount -t tmpfs -o size=512k tmpfs disk 2>/dev/null; then
+    mounts=disk
+    begin disk/run --samples-every 20 --checkpoint-every 20 --keep 1
+    fill_until "warning cannot write disk/run/checkpoint-.*No space left on device"
+    fill_until "warning cannot write disk/run/metrics.jsonl: No space left on device"
+    fill_until "warning cannot write disk/run/samples-.*No space left on device"
+    before=$(ls disk/run/checkpoint-*.safetensors)
+    expect 0 info $before
+    rm disk/filler
+    while [ "$(ls disk/run/checkpoint-*.safetensors)" = "$before" ]; do
+        kill -0 $process 2>/dev/null || fail "a full disk ended a training"
+        sleep 0.1
+    done
+    kill -TERM $process
+    ended || { cat began.err >&2; fail "a disk that has room again is no failure"; }
+    expect 0 info disk/run
+    [ "$(grep -c '^warning cannot write disk/run/samples' began.err)" -eq 1 ] || fail "each picture is told"
+    python3 - disk/run/metrics.jsonl <<'END' || fail "a full disk cost rows of the metrics"
+import json, sys
+steps = [json.loads(line)["step"] for line in open(sys.argv[1])]
+assert steps[:-1] == list(range(10, 10 * len(steps), 10)), steps
+END
+    # Where even the last checkpoint finds none: the one before stays, the sentence says what to do.
+    begin disk/last --samples-every off --checkpoint-every 20
+    while ! ls disk/last/checkpoint-* >/dev/null 2>&1; do sleep 0.1; done
+    fill_until "warning cannot write disk/last/checkpoint-"
+    kill -TERM $process
+    ended && fail "a checkpoint that could not be written is no failure"
+    cp began.err err
+    says "flowcl: cannot write disk/last/checkpoint-" "No space left on device; the last one saved is of step" \
+        "make room and go on from it"
+    step=$(ls disk/last/checkpoint-*.safetensors | tail -n 1 | tr -dc 0-9 | sed 's/^0*//')
+    expect 1 train --out disk/last --resume --steps $((step + 10))
+    says "flowcl: cannot write disk/last/config.yaml: No space left on device"
+    rm disk/filler
+    expect 0 train --out disk/last --resume --steps $((step + 10))
+    [ -z "$(find disk -name '*.part')" ] || fail "a full disk left a file that was written aside"
+else
+    echo "no tmpfs can be mounted here: a full disk is not tried" >&2
+fi
+exit 0

@@ -183,10 +183,10 @@ static bool has_samples(void *data, int64_t step)
 static int on_checkpoint(void *data, int64_t step, const char *path)
 {
     training *run = data;
-    (void)step;
     free(run->saved);
     run->saved = strdup(path);
-    survive(run, TROUBLE_CHART, run_folder_draw_loss(&run->folder));
+    if (run->stop_told || step == run->bar.total) /* the last one, with the folder still locked */
+        survive(run, TROUBLE_CHART, run_folder_draw_loss(&run->folder));
     return FCL_OK;
 }
 

@@ -11,9 +11,9 @@ static void print_shares(FILE *stream, int classes, const int64_t *counts)
         least = counts[k] > 0 && counts[k] < least ? counts[k] : least;
         most = counts[k] > most ? counts[k] : most;
     }
-    fprintf(stream, ", with %.3g", 100.0 * (double)least / (double)all);
+    fcl_fprintf(stream, ", with %.3g", 100.0 * (double)least / (double)all);
     if (least < most)
-        fprintf(stream, " to %.3g", 100.0 * (double)most / (double)all);
+        fcl_fprintf(stream, " to %.3g", 100.0 * (double)most / (double)all);
     fputs(" % of the samples each", stream);
 }
 

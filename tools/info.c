@@ -31,6 +31,12 @@ static json_t *counts_json(const fcl_checkpoint_info *info)
     return counts;
 }
 
+static void add_text(json_t *object, const char *key, const char *text)
+{
+    if (text)
+        json_object_set_new(object, key, json_string(text));
+}
+
 static int print_json(const fcl_checkpoint_info *info)
 {
     json_t *tensors = json_array();
@@ -49,6 +55,9 @@ static int print_json(const fcl_checkpoint_info *info)
     json_object_set_new(object, "classes", json_integer(info->classes));
     if (info->class_counts)
         json_object_set_new(object, "class_counts", counts_json(info));
+    add_text(object, "data_content", info->data_content);
+    add_text(object, "source_content", info->source_content);
+    add_text(object, "condition_content", info->condition_content);
     json_object_set_new(object, "ema", json_boolean(info->has_ema));
     json_object_set_new(object, "pictures", json_boolean(info->pictures));
     json_object_set_new(object, "library", json_string(info->library));
@@ -74,6 +83,12 @@ static void print_config(const char *config)
     json_decref(object);
 }
 
+static void print_line(const char *what, const char *text)
+{
+    if (text)
+        printf("%-11s %s\n", what, text);
+}
+
 static void print_text(const fcl_checkpoint_info *info)
 {
     char shape[TOOL_SHAPE_TEXT];
@@ -87,6 +102,9 @@ static void print_text(const fcl_checkpoint_info *info)
         fputs("labels      ", stdout);
         tool_print_classes(stdout, info->classes, info->class_counts);
     }
+    print_line("data", info->data_content);
+    print_line("source", info->source_content);
+    print_line("condition", info->condition_content);
     printf("written by  flowcl %s on %s\n\nOptions:\n", info->library, info->device);
     print_config(info->config);
     puts("\nWeights:");

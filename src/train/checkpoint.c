@@ -124,6 +124,16 @@ static int check_sum(fcl_checkpoint *checkpoint)
     return FCL_OK;
 }
 
+/* What a set held, of a checkpoint that tells it: a sentence repeats it, so it is plain text. */
+static int read_content(fcl_checkpoint *checkpoint, const char *key, const char **text)
+{
+    *text = fcl_safetensors_metadata(&checkpoint->file, key);
+    for (const char *c = *text; c && *c; c++)
+        if (*c < ' ' || *c > '~')
+            return missing(checkpoint->path, key);
+    return FCL_OK;
+}
+
 static int read_metadata(fcl_checkpoint *checkpoint)
 {
     fcl_checkpoint_info *info = &checkpoint->info;
@@ -135,9 +145,9 @@ static int read_metadata(fcl_checkpoint *checkpoint)
     FCL_TRY(read_number(checkpoint, "step", INT64_MAX, &step));
     FCL_TRY(read_number(checkpoint, "seed", UINT64_MAX, &info->seed));
     FCL_TRY(read_number(checkpoint, "classes", 1000000, &classes));
-    info->data_content = fcl_safetensors_metadata(&checkpoint->file, "data_content");
-    info->source_content = fcl_safetensors_metadata(&checkpoint->file, "source_content");
-    info->condition_content = fcl_safetensors_metadata(&checkpoint->file, "condition_content");
+    FCL_TRY(read_content(checkpoint, "data_content", &info->data_content));
+    FCL_TRY(read_content(checkpoint, "source_content", &info->source_content));
+    FCL_TRY(read_content(checkpoint, "condition_content", &info->condition_content));
     info->step = (int64_t)step;
     info->classes = (int)classes;
     FCL_TRY(read_sample(checkpoint));

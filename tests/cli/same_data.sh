@@ -17,6 +17,13 @@ mkdir elsewhere
 cp data.csv elsewhere/moved.csv
 expect 0 train data.csv --out run --steps 4 --schedule constant $small
 
+# What is kept of them: how many, and CRC-32 of the numbers as they lie in memory.
+expect 0 info run --json
+json '(lambda x: o["data_content"] == "50 samples of (2,), checksum %08x" % __import__("zlib").crc32(__import__("struct").pack("<100f", *x)))(
+    [float(v) for v in open("data.csv").read().replace(",", " ").split()])'
+expect 0 info run
+printed "data        50 samples of (2,), checksum "
+
 # The same data, and the folder from somewhere else.
 expect 0 train "$folder/data.csv" --out run --resume --steps 6
 expect 0 train elsewhere/moved.csv --out run --resume --steps 8

@@ -241,6 +241,14 @@ static char *samples_path(const run_folder *folder, int64_t step, const char *en
     return file_in(folder, name);
 }
 
+static bool are_finite(const fcl_array *samples)
+{
+    for (int64_t i = 0; i < fcl_shape_size(samples->shape); i++)
+        if (!isfinite(samples->data[i]))
+            return false;
+    return true;
+}
+
 /* In place of a picture, the failure of which is told. */
 static void write_numbers(run_folder *folder, const char *path, const fcl_array *samples)
 {
@@ -260,6 +268,8 @@ bool run_folder_add_samples(run_folder *folder, int64_t step, const fcl_array *s
         fcl_samples_write(picture, samples, &(fcl_picture_options){.reference = reference}) == FCL_OK;
     if (!drawn)
         write_numbers(folder, numbers, samples);
+    else if (!are_finite(samples)) /* what is not finite does not show in a picture */
+        drawn = fcl_samples_write(numbers, samples, NULL) == FCL_OK || fail_library(folder);
     free(picture);
     free(numbers);
     return drawn;

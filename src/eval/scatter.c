@@ -76,10 +76,12 @@ int fcl_scatter_write(const char *path, const fcl_array *points, const fcl_pictu
         return fcl_fail(FCL_ERR_SHAPE, "cannot draw %s: the reference is not a set of points (N, D)", path);
     fcl_frame frame = {MARGIN_LEFT, MARGIN_TOP, SIDE, SIDE};
     fcl_canvas canvas;
-    FCL_TRY(fcl_scatter_fit(2, (const fcl_array *const[]){points, reference}, &frame));
+    int status = fcl_scatter_fit(2, (const fcl_array *const[]){points, reference}, &frame);
+    if (status != FCL_OK)
+        return fcl_fail_within(status, "cannot draw %s", path);
     FCL_TRY(fcl_canvas_create(MARGIN_LEFT + SIDE + MARGIN_RIGHT, MARGIN_TOP + SIDE + MARGIN_BOTTOM, WHITE,
                               &canvas));
-    int status = fcl_canvas_axes(&canvas, &frame, options->title); /* first: its lines lie under the points */
+    status = fcl_canvas_axes(&canvas, &frame, options->title); /* first: its lines lie under the points */
     if (status == FCL_OK && reference)
         status = fcl_scatter_draw(&canvas, &frame, reference, GREY);
     if (status == FCL_OK)

@@ -84,7 +84,7 @@ static int unsaved(loop *run, bool last)
     fcl_fail(FCL_ERR_FILE, "%s; %s: make room%s", fcl_error(), newest,
              !last            ? ", for the training goes on and saves again when the next one is due"
              : run->saved < 0 ? " and begin again"
-                              : " and go on from it with the option resume");
+                              : " and go on from it with --resume (the option resume)");
     free(newest);
     if (last)
         return FCL_ERR_FILE;

@@ -31,6 +31,19 @@ for step in 2 4 6; do
     [ "$(wc -c <wide/samples-000000000$step.npy)" -eq $((128 + 4 * 64 * 4200)) ] || fail "not all numbers of step $step"
 done
 [ -s wide/checkpoint-0000000006.safetensors ] || fail "a picture that cannot be drawn hindered the checkpoint"
+# Weights so large that samples overflow: of points there is no picture, of pictures one does not show it.
+python3 - <<'END'
+import os
+head = "{'descr': '|u1', 'fortran_order': False, 'shape': (70, 2, 2), }"
+head += " " * (117 - len(head)) + "\n"
+open("tiny.npy", "wb").write(b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head.encode() + os.urandom(280))
+END
+for data in moons tiny.npy; do
+    expect 0 train $data --out overflow-$data --steps 1 --width 16 --depth 3 --batch 16 --ema off --clip off \
+        --schedule constant --lr 1e4
+    says "warning samples at step 1:" "saved overflow-$data/checkpoint-0000000001.safetensors"
+    [ -s overflow-$data/samples-0000000001.npy ] || fail "there are no numbers of samples that are not finite"
+done
 mkdir blocked blocked/samples-0000000002.png # a folder stands where the picture goes
 expect 0 train moons --out blocked --steps 4 --samples-every 2 $small
 says "it is a folder"

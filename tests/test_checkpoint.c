@@ -98,6 +98,7 @@ static void test_round_trip(void **state)
     fcl_snapshot snapshot = {.options = info->options,
                              .data_content = info->data_content,
                              .class_counts = info->class_counts,
+                             .normalisation = info->normalisation,
                              .model = info->model,
                              .device = info->device,
                              .step = info->step};

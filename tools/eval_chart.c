@@ -27,6 +27,18 @@ static int draw_paths(evaluation *work, const eval_subject *subject, fcl_array *
     return fcl_sample(work->device, subject->checkpoint, &options, paths, NULL);
 }
 
+/* Black and white: the model's, or those of the data. */
+static int find_range(const evaluation *work, const eval_subject *subject, fcl_flow_picture *picture)
+{
+    fcl_normalisation *own = NULL;
+    int status = subject->info ? FCL_OK : fcl_normalisation_create(work->data, NULL, NULL, &own);
+    const fcl_normalisation *by = subject->info ? subject->info->normalisation : own;
+    picture->low = by ? by->low : 0;
+    picture->high = by ? by->high : 0;
+    fcl_normalisation_destroy(&own);
+    return status;
+}
+
 /* Beside pictures stand the nearest of all the data, not only of what was drawn of it. */
 int eval_draw_chart(evaluation *work, const eval_subject *subject)
 {
@@ -40,6 +52,8 @@ int eval_draw_chart(evaluation *work, const eval_subject *subject)
         status = draw_paths(work, subject, &paths);
     fcl_flow_picture picture = {
         .data = all ? all : work->reference, .samples = subject->samples, .paths = paths};
+    if (status == FCL_OK && all)
+        status = find_range(work, subject, &picture);
     if (status == FCL_OK)
         status = fcl_flow_picture_write(work->settings->chart, &picture);
     fcl_array_destroy(&all);

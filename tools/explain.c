@@ -6,6 +6,7 @@
 typedef struct explain_settings {
     fcl_train_options train;
     fcl_solver_options solver;
+    fcl_checkpoint *checkpoint; /* that is explained; NULL: options alone are */
 } explain_settings;
 
 /* clang-format off */
@@ -39,12 +40,11 @@ static bool is_yaml(const char *path)
 
 static int read_checkpoint(const tool_call *call)
 {
-    fcl_checkpoint *checkpoint;
-    int status = fcl_checkpoint_open(call->positional[0], &checkpoint);
-    if (status == FCL_OK)
-        status = fcl_options_read_json(call->options, fcl_checkpoint_describe(checkpoint)->config);
-    fcl_checkpoint_close(&checkpoint);
-    return status;
+    fcl_checkpoint **checkpoint = &((explain_settings *)call->settings)->checkpoint;
+    int status = fcl_checkpoint_open(call->positional[0], checkpoint);
+    return status == FCL_OK
+               ? fcl_options_read_json(call->options, fcl_checkpoint_describe(*checkpoint)->config)
+               : status;
 }
 
 /* Formulas need no data, but training does: its name is not asked for here. */
@@ -64,7 +64,26 @@ static int read_configuration(const tool_call *call)
     return EXIT_DONE;
 }
 
-static int run(const tool_call *call)
+/* What the formulas' x are: of a checkpoint the numbers, else the rule. */
+static void print_normalisation(const explain_settings *settings)
+{
+    const char *how = settings->train.normalise;
+    printf("%-12s%s", "normalise", how);
+    for (int i = 0; fcl_normalise_name(i); i++)
+        if (!strcmp(fcl_normalise_name(i), how))
+            printf(": %s", fcl_normalise_help(i));
+    putchar('\n');
+    if (!settings->checkpoint)
+        return;
+    const fcl_checkpoint_info *info = fcl_checkpoint_describe(settings->checkpoint);
+    tool_print_normalisation(stdout, "            ", info->normalisation);
+    if (info->classes) {
+        printf("%-12s", "labels");
+        tool_print_classes(stdout, info->classes, info->class_counts);
+    }
+}
+
+static int explain(const tool_call *call)
 {
     explain_settings *settings = call->settings;
     char *training = NULL, *sampling = NULL;
@@ -77,13 +96,23 @@ static int run(const tool_call *call)
     int status = fcl_cfm_explain(&settings->train.objective, &training);
     if (status == FCL_OK)
         status = fcl_solver_explain(solver, &sampling);
-    if (status == FCL_OK)
-        printf("%s%-12s%s\n%s", training, "source", settings->train.source, sampling);
+    if (status == FCL_OK) {
+        printf("%s%-12s%s\n", training, "source", settings->train.source);
+        print_normalisation(settings);
+        fputs(sampling, stdout);
+    }
     fcl_free(training);
     fcl_free(sampling);
     if (status == FCL_ERR_ARGUMENT)
         return tool_fail_usage(&explain_command, "%s", fcl_error());
     return status == FCL_OK ? EXIT_DONE : tool_fail_library();
+}
+
+static int run(const tool_call *call)
+{
+    int status = explain(call);
+    fcl_checkpoint_close(&((explain_settings *)call->settings)->checkpoint);
+    return status;
 }
 
 const subcommand explain_command = {

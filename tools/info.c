@@ -23,6 +23,24 @@ static bool is_weight(const fcl_checkpoint_tensor *tensor)
     return strncmp(tensor->name, "ema.", 4) && strncmp(tensor->name, "adam.", 5);
 }
 
+static json_t *numbers_json(int64_t count, const double *numbers)
+{
+    json_t *list = json_array();
+    for (int64_t k = 0; k < count; k++)
+        json_array_append_new(list, json_real(numbers[k]));
+    return list;
+}
+
+static json_t *normalisation_json(const fcl_normalisation *by)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "centre", numbers_json(by->count, by->centre));
+    json_object_set_new(object, "scale", numbers_json(by->count, by->scale));
+    if (by->low < by->high)
+        json_object_set_new(object, "range", json_pack("[ff]", by->low, by->high));
+    return object;
+}
+
 static json_t *counts_json(const fcl_checkpoint_info *info)
 {
     json_t *counts = json_array();
@@ -58,6 +76,7 @@ static int print_json(const fcl_checkpoint_info *info)
     add_text(object, "data_content", info->data_content);
     add_text(object, "source_content", info->source_content);
     add_text(object, "condition_content", info->condition_content);
+    json_object_set_new(object, "normalisation", normalisation_json(info->normalisation));
     json_object_set_new(object, "ema", json_boolean(info->has_ema));
     json_object_set_new(object, "pictures", json_boolean(info->pictures));
     json_object_set_new(object, "library", json_string(info->library));
@@ -98,6 +117,7 @@ static void print_text(const fcl_checkpoint_info *info)
            info->has_ema ? ", with their average (EMA)" : "");
     tool_shape_text(info->sample, shape);
     printf("samples     %s%s\n", shape, info->pictures ? ", pictures" : "");
+    tool_print_normalisation(stdout, "scale       ", info->normalisation);
     if (info->classes) {
         fputs("labels      ", stdout);
         tool_print_classes(stdout, info->classes, info->class_counts);

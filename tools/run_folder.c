@@ -261,16 +261,15 @@ static void write_numbers(run_folder *folder, const char *path, const fcl_array 
 }
 
 bool run_folder_add_samples(run_folder *folder, int64_t step, const fcl_array *samples,
-                            const fcl_array *reference)
+                            const fcl_picture_options *picture)
 {
-    char *picture = samples_path(folder, step, ".png"), *numbers = samples_path(folder, step, ".npy");
-    bool drawn =
-        fcl_samples_write(picture, samples, &(fcl_picture_options){.reference = reference}) == FCL_OK;
+    char *drawing = samples_path(folder, step, ".png"), *numbers = samples_path(folder, step, ".npy");
+    bool drawn = fcl_samples_write(drawing, samples, picture) == FCL_OK;
     if (!drawn)
         write_numbers(folder, numbers, samples);
     else if (!are_finite(samples)) /* what is not finite does not show in a picture */
         drawn = fcl_samples_write(numbers, samples, NULL) == FCL_OK || fail_library(folder);
-    free(picture);
+    free(drawing);
     free(numbers);
     return drawn;
 }

@@ -29,10 +29,10 @@ bool run_folder_write_config(run_folder *folder, const fcl_options *options, con
 bool run_folder_begin(run_folder *folder, int64_t first_step);
 /* A row that cannot be written is written with the next one. */
 bool run_folder_add_metrics(run_folder *folder, const fcl_train_metrics *metrics);
-/* `reference`: points of the data under the picture, or NULL. Numbers that are not finite are written beside the picture.
- * False where there is no picture; the sentence says whether the numbers are there. */
+/* Numbers that are not finite are written beside the picture. False where there is no picture; the sentence says
+ * whether the numbers are there. */
 bool run_folder_add_samples(run_folder *folder, int64_t step, const fcl_array *samples,
-                            const fcl_array *reference);
+                            const fcl_picture_options *picture);
 /* Whether samples of that step are there, drawn or as numbers. */
 bool run_folder_has_samples(const run_folder *folder, int64_t step);
 /* Draws the chart where rows have come since the last one. */

@@ -191,12 +191,26 @@ static int draw(sampling *work)
     return fcl_sample(work->device, work->checkpoint, &settings->sample, &work->samples, &work->stats);
 }
 
+static bool holds_arrays(const char *path)
+{
+    const char *ending = strrchr(path, '.');
+    return ending && (!strcasecmp(ending, ".npy") || !strcasecmp(ending, ".npz"));
+}
+
+static bool holds_numbers(const char *path)
+{
+    const char *ending = strrchr(path, '.');
+    return holds_arrays(path) || (ending && !strcasecmp(ending, ".csv"));
+}
+
 /* Beside the samples: logp, and logw with an energy. */
 static int write_samples(sampling *work)
 {
     const sample_settings *settings = work->settings;
+    const fcl_normalisation *by = work->info->normalisation;
+    fcl_picture_options picture = {.low = by->low, .high = by->high};
     if (!work->density)
-        return fcl_samples_write(settings->out, work->samples, NULL);
+        return fcl_samples_write(settings->out, work->samples, &picture);
     fcl_array *logp;
     int64_t n = work->density->shape.dim[0];
     int status = fcl_array_create(FCL_SHAPE(n), &logp);
@@ -205,6 +219,8 @@ static int write_samples(sampling *work)
     if (status == FCL_OK) {
         const fcl_column columns[] = {{"logp", logp->data}, {"logw", work->weights.column}};
         status = fcl_columns_write(settings->out, n, work->samples, settings->energy ? 2 : 1, columns);
+        if (status == FCL_OK && !holds_numbers(settings->out)) /* the picture in its own range */
+            status = fcl_samples_write(settings->out, work->samples, &picture);
     }
     fcl_array_destroy(&logp);
     return status;
@@ -237,12 +253,6 @@ static int compute(sampling *work, const char *checkpoint)
     if (status == FCL_OK && settings->energy)
         status = weights_compute(&work->weights, settings->energy, work->samples, work->density);
     return status == FCL_OK ? write_samples(work) : status;
-}
-
-static bool holds_arrays(const char *path)
-{
-    const char *ending = strrchr(path, '.');
-    return ending && (!strcasecmp(ending, ".npy") || !strcasecmp(ending, ".npz"));
 }
 
 static int check_density(const tool_call *call)

@@ -55,6 +55,9 @@ json_t *tool_shape_json(fcl_shape shape);
 enum { TOOL_SHAPE_TEXT = 160 };
 void tool_shape_text(fcl_shape shape, char text[TOOL_SHAPE_TEXT]);
 
+/* A line, where there is something to tell: what numbers are normalised by, and the range of pictures. */
+void tool_print_normalisation(FILE *stream, const char *heading, const fcl_normalisation *by);
+
 /* A line: which classes there are, their shares of the samples, and which have none; counts: see fcl_class_counts. */
 void tool_print_classes(FILE *stream, int classes, const int64_t *counts);
 

@@ -41,6 +41,7 @@ typedef struct training {
     bool finished;        /* it had done its steps already */
     char *saved;          /* path of the newest checkpoint */
     fcl_array *reference; /* some points of the data, drawn under the samples; NULL for pictures */
+    double low, high;     /* of pictures */
 } training;
 
 enum { REFERENCE_POINTS = 2000 };
@@ -78,6 +79,7 @@ static void print_start(const fcl_train_start *start)
         fprintf(stderr, "warning %s\n", device->tuning);
     fprintf(stderr, "data    %s: %" PRId64 " samples of %s, on the %s\n", start->data->name,
             start->data->count, shape, start->data_on_device ? "device" : "host");
+    tool_print_normalisation(stderr, "scale   ", start->normalisation);
     if (start->class_counts) {
         fputs("labels  ", stderr);
         tool_print_classes(stderr, start->data->classes, start->class_counts);
@@ -116,6 +118,8 @@ static int on_start(void *data, const fcl_train_start *start)
         if (status != FCL_OK)
             return status;
     }
+    run->low = start->normalisation->low;
+    run->high = start->normalisation->high;
     progress_start(&run->bar, start->first_step, start->steps);
     print_start(start);
     run->state.step = start->first_step;
@@ -169,7 +173,8 @@ static int on_metrics(void *data, const fcl_train_metrics *metrics)
 static int on_samples(void *data, int64_t step, const fcl_array *samples)
 {
     training *run = data;
-    survive(run, TROUBLE_PICTURE, run_folder_add_samples(&run->folder, step, samples, run->reference));
+    fcl_picture_options picture = {.reference = run->reference, .low = run->low, .high = run->high};
+    survive(run, TROUBLE_PICTURE, run_folder_add_samples(&run->folder, step, samples, &picture));
     survive(run, TROUBLE_CHART, run_folder_draw_loss(&run->folder));
     return FCL_OK;
 }

@@ -27,6 +27,7 @@ typedef struct fcl_dataset {
     int32_t *label;     /* (count), each in [0, classes), or NULL */
     int classes;        /* 0 without labels */
     char **class_name;  /* (classes) what they are called, or NULL: by their numbers */
+    bool builtin;       /* known by its name: never normalised (normalise.h) */
     bool generated;     /* by fcl_dataset_options.seed; else it comes from a file or from memory */
 } fcl_dataset;
 
@@ -112,6 +113,8 @@ typedef struct fcl_dataset_builtin {
 } fcl_dataset_builtin;
 
 FCL_API const fcl_dataset_builtin *fcl_dataset_builtin_at(int index);
+/* Whether fcl_dataset_open takes the text for a built-in set's name, and not for a path. */
+FCL_API bool fcl_dataset_is_builtin(const char *name_or_path);
 
 #ifdef __cplusplus
 }

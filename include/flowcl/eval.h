@@ -16,12 +16,13 @@ extern "C" {
 typedef struct fcl_picture_options {
     const fcl_array *reference; /* points (M, D) drawn in grey underneath, such as the data; NULL for none */
     const char *title;          /* above a scatter picture, where charts are built in; NULL for none */
+    double low, high;           /* of pictures: what is drawn black and white; both 0: -1 and 1 */
 } fcl_picture_options;
 
 /* Writes samples (N, ...) in the format that the path's ending names:
  *     .npy .npz   float32; the .npz holds one array, "x"
  *     .csv        a sample a line
- *     .png        pictures (N, C, H, W) with C 1 or 3, or (N, H, W), values from -1 to 1: a grid of the first
+ *     .png        pictures (N, C, H, W) with C 1 or 3, or (N, H, W), values from low to high: a grid of the first
  *                 1024; points (N, D) with D at least 2: a scatter picture of the first two numbers of each.
  *                 The frame holds all but the outermost 0.2 % of the points on each side.
  * `options` may be NULL; they concern pictures only. FCL_ERR_ARGUMENT for another ending, FCL_ERR_SHAPE for
@@ -43,6 +44,7 @@ typedef struct fcl_flow_picture {
     const fcl_array *data;    /* (N, ...) */
     const fcl_array *samples; /* (M, ...) of the same sample shape */
     const fcl_array *paths;   /* (T, K, ...): K samples at T times, in order; NULL for none */
+    double low, high;         /* of pictures: what is drawn black and white; both 0: -1 and 1 */
 } fcl_flow_picture;
 
 /* Writes it as .png.

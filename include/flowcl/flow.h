@@ -260,6 +260,7 @@ FCL_API bool fcl_solver_arrived(const fcl_solver *solver, const float *x, int64_
 typedef struct fcl_energy_flow {
     fcl_velocity velocity;
     void *data;
+    fcl_buffer *weight; /* (D), or NULL; the energy is that of weight * v, number by number */
 } fcl_energy_flow;
 
 /* The velocity of states (B, D + 1) whose first D numbers move by the velocity of `energy_flow`, a

@@ -12,6 +12,7 @@
 #include <flowcl/graph.h>
 #include <flowcl/measure.h>
 #include <flowcl/nn.h>
+#include <flowcl/normalise.h>
 #include <flowcl/options.h>
 #include <flowcl/text.h>
 #include <flowcl/train.h>

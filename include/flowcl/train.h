@@ -21,6 +21,7 @@
 #include <flowcl/data.h>
 #include <flowcl/flow.h>
 #include <flowcl/nn.h>
+#include <flowcl/normalise.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -40,6 +41,8 @@ typedef struct fcl_train_options {
     const char *data;   /* a built-in data set's name, or a path; required by fcl_train. Where data are handed over
                            (fcl_trainer_create), their name for the checkpoint; NULL: fcl_dataset.name */
     int64_t data_count; /* samples to use; 0: all of a file, FCL_TOY_COUNT of a generated set */
+    const char *normalise; /* what the model sees of the data's numbers: see normalise.h; NULL: "auto" */
+    const char *range;     /* of pictures, black and white: "0,255"; NULL: as they are recognised */
     const char *source; /* of x0: "normal", which is N(0, I); or a set like `data`, in an order of its own */
     const char *out;    /* folder for checkpoints, which holds none yet unless `resume`; NULL: none is written */
     const char *device; /* NULL: see fcl_device_open */
@@ -56,7 +59,8 @@ typedef struct fcl_train_options {
     fcl_cfm_options objective; /* path, coupling, time law, loss, sigma: see flow.h */
     /* Of couplings that pair by cost. With labels, pairs do not cross classes; `condition`, or NULL, is a set of as many
      * samples as the data, and condition_weight (0: 1) times the squared distance of two of them is added to a pair's
-     * cost (Cheng et al. 2025). FCL_OFF: pairs may cross classes. The model is not told the conditions. */
+     * cost (Cheng et al. 2025). FCL_OFF: pairs may cross classes. The model is not told the conditions, and
+     * they are not normalised. */
     const char *condition;
     float condition_weight;
     int coupling_batch; /* rows that are paired at once, a multiple of batch; 0: batch */
@@ -93,6 +97,7 @@ typedef struct fcl_train_start {
     const fcl_device_info *device;
     const fcl_dataset *data;
     const int64_t *class_counts; /* (data->classes) samples of each; NULL: without labels */
+    const fcl_normalisation *normalisation;
     int64_t parameters;
     int64_t first_step; /* 0, or where a resumed run goes on */
     int64_t steps;
@@ -179,6 +184,7 @@ FCL_API int fcl_trainer_loss(fcl_trainer *trainer, double *loss);
 FCL_API int fcl_trainer_save(fcl_trainer *trainer, const char *path);
 /* Trains until options.steps, with hooks and checkpoints; the folder options.out is locked meanwhile, as by fcl_train. */
 FCL_API int fcl_trainer_run(fcl_trainer *trainer, const fcl_train_hooks *hooks);
+/* The network, which sees normalised numbers. */
 FCL_API const fcl_model *fcl_trainer_model(const fcl_trainer *trainer);
 /* The flat buffers, in the layout of the model's fcl_params. */
 FCL_API fcl_buffer *fcl_trainer_weights(fcl_trainer *trainer);
@@ -189,7 +195,7 @@ FCL_API fcl_buffer *fcl_trainer_ema(fcl_trainer *trainer); /* NULL where it is o
  * Weights stand under their plain names, so that PyTorch loads them by
  * model.load_state_dict(safetensors.torch.load_file(path), strict=False); beside them "ema.NAME",
  * "adam.m.NAME" and "adam.v.NAME". The metadata holds the whole configuration as JSON, step, seed, sample
- * shape, classes and how many samples each had, the versions of format and library, and the device. */
+ * shape, classes and how many samples each had, what the data were normalised by, the versions of format and library, and the device. */
 typedef struct fcl_checkpoint fcl_checkpoint;
 
 typedef struct fcl_checkpoint_tensor {
@@ -205,8 +211,9 @@ typedef struct fcl_checkpoint_info {
     fcl_shape sample;   /* shape of one sample */
     int classes;        /* 0: no labels */
     const int64_t *class_counts; /* (classes) samples of each in the training's data; NULL: not known, taken as equal */
+    const fcl_normalisation *normalisation; /* of the training's data; none in checkpoints that do not know it */
     bool has_ema;
-    bool pictures;       /* samples are pictures in [-1, 1] */
+    bool pictures;       /* samples have the shape of pictures; normalisation says what is black and white */
     const char *config;  /* JSON object of fcl_train_options */
     const char *library; /* version that wrote it */
     const char *device;  /* that it was trained on */
@@ -216,7 +223,7 @@ typedef struct fcl_checkpoint_info {
     int tensor_count;    /* all of them: weights, averages, moments */
     const fcl_checkpoint_tensor *tensors;
     const fcl_train_options *options; /* the configuration, read */
-    const fcl_model *model;
+    const fcl_model *model; /* sees normalised numbers */
 } fcl_checkpoint_info;
 
 /* Opens and validates a file, or a folder's newest checkpoint (fcl_checkpoint_newest). FCL_ERR_FILE,
@@ -228,7 +235,11 @@ FCL_API const fcl_checkpoint_info *fcl_checkpoint_describe(const fcl_checkpoint 
  * digits; without any, the last *.safetensors. *path released by fcl_free. FCL_ERR_FILE where there is none. */
 FCL_API int fcl_checkpoint_newest(const char *folder, char **path);
 
-/* --- sampling --- */
+/* --- sampling ---
+ * Numbers that go in and come out are in the data's units (normalise.h), at all times of a path, and so are log densities
+ * and energies. Only noise, where a path begins, is N(0, I) itself, or in the units of a built-in source: what
+ * fcl_transport begins with, and what it ends on backward without options->times. Tolerances and options->w are those of
+ * normalised numbers. */
 
 typedef struct fcl_sample_options {
     int64_t n;
@@ -280,7 +291,7 @@ FCL_API int fcl_sample_labels(const fcl_checkpoint *checkpoint, const fcl_sample
                               int32_t **label);
 /* The energy of the paths that fcl_sample takes with the same options (see fcl_energy_velocity in flow.h):
  * *energy (n, 2), of each path int |v|^2 dt and int |v - (x1 - x0)|^2 dt, how far it is from straight; *start
- * (n, sample shape), their x0. options->times is not used. */
+ * (n, sample shape), their x0, here in the data's units, too. options->times is not used. */
 FCL_API int fcl_sample_energy(fcl_device *device, const fcl_checkpoint *checkpoint,
                               const fcl_sample_options *options, fcl_array **start, fcl_array **energy);
 /* fcl_sample from given noise `x` (n, sample shape), or with `backward` from data to noise, t from 1 to 0.

@@ -21,6 +21,11 @@ bool fcl_shape_bytes(fcl_shape shape, size_t item, size_t *bytes)
     return fits;
 }
 
+bool fcl_shape_is_picture(fcl_shape sample)
+{
+    return sample.rank == 2 || (sample.rank == 3 && (sample.dim[0] == 1 || sample.dim[0] == 3));
+}
+
 const char *fcl_shape_format(fcl_shape shape, char text[FCL_SHAPE_TEXT])
 {
     int used = snprintf(text, FCL_SHAPE_TEXT, "(");

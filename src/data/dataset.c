@@ -154,6 +154,7 @@ static int open_path(const char *path, const fcl_dataset_options *options, fcl_d
 
 static int open_builtin(const builtin *row, const fcl_dataset_options *options, fcl_dataset *dataset)
 {
+    dataset->builtin = true;
     if (row->toy)
         return make_toy(row, options, dataset);
     if (access(row->path, F_OK) != 0)
@@ -183,12 +184,25 @@ static int unknown_name(const char *name)
     return status;
 }
 
-static int open_any(const char *name, const fcl_dataset_options *options, fcl_dataset *dataset)
+static const builtin *find_builtin(const char *name)
 {
     for (int i = 0; i < BUILTINS; i++) {
         if (strcmp(name, builtins[i].about.name) == 0)
-            return open_builtin(&builtins[i], options, dataset);
+            return &builtins[i];
     }
+    return NULL;
+}
+
+bool fcl_dataset_is_builtin(const char *name)
+{
+    return find_builtin(name) != NULL;
+}
+
+static int open_any(const char *name, const fcl_dataset_options *options, fcl_dataset *dataset)
+{
+    const builtin *row = find_builtin(name);
+    if (row)
+        return open_builtin(row, options, dataset);
     if (access(name, F_OK) != 0 && !strpbrk(name, "/."))
         return unknown_name(name);
     return open_path(name, options, dataset);

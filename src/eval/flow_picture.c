@@ -183,7 +183,7 @@ static void arrange(const fcl_flow_picture *picture, int64_t shown, int64_t side
 {
     int64_t columns = 2 * side + 1, size = fcl_shape_size(grid->shape) / grid->shape.dim[0];
     for (int64_t i = 0; i < fcl_shape_size(grid->shape); i++)
-        grid->data[i] = 1;
+        grid->data[i] = picture->low < picture->high ? (float)picture->high : 1;
     for (int64_t i = 0; i < shown; i++) {
         const float *sample = picture->samples->data + i * size;
         float *to = grid->data + (i / side * columns + i % side) * size;
@@ -202,7 +202,7 @@ static int write_pictures(const char *path, const fcl_flow_picture *picture)
     shape.dim[0] = rows * (2 * side + 1);
     FCL_TRY(fcl_array_create(shape, &grid));
     arrange(picture, shown, side, grid);
-    int status = fcl_grid_write(path, grid, 2 * side + 1);
+    int status = fcl_grid_write(path, grid, 2 * side + 1, picture->low, picture->high);
     fcl_array_destroy(&grid);
     return status;
 }

@@ -13,6 +13,7 @@ typedef struct grid {
     int64_t count, channels, height, width; /* of the pictures */
     int64_t columns, rows, scale;
     int64_t pixel_width, pixel_height; /* of the whole */
+    double low, high;
 } grid;
 
 static void plan(const fcl_array *pictures, int64_t columns, grid *g)
@@ -30,11 +31,11 @@ static void plan(const fcl_array *pictures, int64_t columns, grid *g)
     g->pixel_height = g->rows * (g->height * g->scale + GAP) + GAP;
 }
 
-/* [-1, 1] to a byte; what lies outside is cut off, NaN is black. */
-static uint8_t byte_of(float value)
+/* [low, high] to a byte; what lies outside is cut off, NaN is black. */
+static uint8_t byte_of(const grid *g, float value)
 {
-    float scaled = (value + 1) * 127.5f;
-    return scaled >= 255 ? 255 : scaled > 0 ? (uint8_t)lrintf(scaled) : 0;
+    double scaled = ((double)value - g->low) * 255 / (g->high - g->low);
+    return scaled >= 255 ? 255 : scaled > 0 ? (uint8_t)lrint(scaled) : 0;
 }
 
 static void draw_picture(const grid *g, const float *picture, uint8_t *corner)
@@ -44,14 +45,15 @@ static void draw_picture(const grid *g, const float *picture, uint8_t *corner)
         const float *row = picture + y / g->scale * g->width;
         for (int64_t x = 0; x < g->width * g->scale; x++) {
             for (int64_t c = 0; c < g->channels; c++)
-                *out++ = byte_of(row[c * g->height * g->width + x / g->scale]);
+                *out++ = byte_of(g, row[c * g->height * g->width + x / g->scale]);
         }
     }
 }
 
-int fcl_grid_write(const char *path, const fcl_array *pictures, int64_t columns)
+int fcl_grid_write(const char *path, const fcl_array *pictures, int64_t columns, double low, double high)
 {
-    grid g;
+    bool given = low < high;
+    grid g = {.low = given ? low : -1, .high = given ? high : 1};
     plan(pictures, columns, &g);
     if (g.pixel_width > LARGEST_SIDE || g.pixel_height > LARGEST_SIDE)
         return fcl_fail(FCL_ERR_UNSUPPORTED, "cannot draw %s: a grid of %lld by %lld pixels is too large",

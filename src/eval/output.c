@@ -37,7 +37,7 @@ static bool are_points(fcl_shape sample)
 
 bool fcl_samples_are_pictures(fcl_shape sample)
 {
-    return sample.rank == 2 || (sample.rank == 3 && (sample.dim[0] == 1 || sample.dim[0] == 3));
+    return fcl_shape_is_picture(sample);
 }
 
 static int fail_shape(const char *path, fcl_shape sample)
@@ -61,7 +61,7 @@ static int write_png(const char *path, const fcl_array *samples, const fcl_pictu
     const fcl_shape sample = fcl_sample_shape(samples->shape);
     if (are_points(sample))
         return fcl_scatter_write(path, samples, options);
-    return fcl_samples_are_pictures(sample) ? fcl_grid_write(path, samples, 0) : fail_shape(path, sample);
+    return fcl_samples_are_pictures(sample) ? fcl_grid_write(path, samples, 0, options->low, options->high) : fail_shape(path, sample);
 }
 
 static const struct {

@@ -20,8 +20,8 @@ int fcl_scatter_fit(int count, const fcl_array *const *sets, fcl_frame *frame);
 int fcl_scatter_draw(fcl_canvas *canvas, const fcl_frame *frame, const fcl_array *points, uint32_t color);
 
 /* Pictures (N, C, H, W) with C 1 or 3, or (N, H, W). `columns` of two grids beside each other; 0: of
- * one, about as many as rows. */
-int fcl_grid_write(const char *path, const fcl_array *pictures, int64_t columns);
+ * one, about as many as rows. From `low`, black, to `high`, white; both 0: -1 and 1. */
+int fcl_grid_write(const char *path, const fcl_array *pictures, int64_t columns, double low, double high);
 
 /* What is drawn of points (N, ...) that are not in the plane: their coordinates along the two principal axes
  * of the data. FCL_ERR_MEMORY. */

@@ -4,8 +4,10 @@ fcl_tensor *fcl_energy_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl
 {
     const fcl_energy_flow *flow = data;
     int64_t size = fcl_tensor_shape(x).dim[1] - 1;
-    (void)graph;
     fcl_tensor *v = fcl_velocity_build(flow->velocity, flow->data, fcl_slice(x, 1, 0, size), t); /* (B, D) */
-    fcl_tensor *power = fcl_sum_axes(fcl_square(v), 1u << 1);                                    /* (B, 1) */
+    fcl_tensor *weighed = v;
+    if (flow->weight)
+        weighed = fcl_mul(v, fcl_leaf(graph, "weight", FCL_F32, FCL_SHAPE(size), flow->weight, 0));
+    fcl_tensor *power = fcl_sum_axes(fcl_square(weighed), 1u << 1); /* (B, 1) */
     return fcl_concat(2, (fcl_tensor *[]){v, power}, 1);
 }

@@ -1,6 +1,7 @@
 #include "train/batch.h"
 
 #include "base/error.h"
+#include "base/memory.h"
 
 #include "cl/philox.h"
 #include "cl/permute.h"
@@ -67,9 +68,35 @@ static int create_part(fcl_device *device, fcl_batch *batch)
     return fcl_reader_create(batch, batch->options.labels, &batch->reader);
 }
 
+static int send(fcl_device *device, int64_t count, const float *numbers, fcl_buffer **buffer)
+{
+    FCL_TRY(fcl_buffer_create(device, (size_t)count * sizeof *numbers, buffer));
+    return fcl_buffer_write(*buffer, 0, (size_t)count * sizeof *numbers, numbers);
+}
+
+static int create_normalisation(fcl_device *device, fcl_batch *batch)
+{
+    const fcl_normalisation *by = batch->options.normalisation;
+    if (!by || !by->count)
+        return FCL_OK;
+    float *centre = fcl_zalloc((size_t)by->count * sizeof *centre);
+    float *factor = fcl_zalloc((size_t)by->count * sizeof *factor);
+    for (int64_t k = 0; k < by->count; k++) {
+        centre[k] = (float)by->centre[k];
+        factor[k] = (float)(1 / by->scale[k]);
+    }
+    int status = send(device, by->count, centre, &batch->centre);
+    if (status == FCL_OK)
+        status = send(device, by->count, factor, &batch->factor);
+    free(centre);
+    free(factor);
+    return status;
+}
+
 static int create(fcl_device *device, bool whole, fcl_batch *batch)
 {
     size_t pool = (size_t)batch->options.pool * sizeof(int32_t);
+    FCL_TRY(create_normalisation(device, batch));
     FCL_TRY(whole ? create_whole(device, batch) : create_part(device, batch));
     if (!whole || pool)
         FCL_TRY(create_index(device, batch));
@@ -92,6 +119,8 @@ int fcl_batch_create(fcl_device *device, const fcl_dataset *data, const fcl_batc
 void fcl_batch_destroy(fcl_batch *batch)
 {
     fcl_reader_destroy(&batch->reader);
+    fcl_buffer_destroy(&batch->centre);
+    fcl_buffer_destroy(&batch->factor);
     fcl_buffer_destroy(&batch->order);
     fcl_buffer_destroy(&batch->natural);
     fcl_buffer_destroy(&batch->index);
@@ -101,13 +130,23 @@ void fcl_batch_destroy(fcl_batch *batch)
 
 /* --- the nodes --- */
 
+/* (x - centre) factor, where there are any */
+static fcl_tensor *normalise(const fcl_batch *batch, fcl_graph *graph, fcl_tensor *x)
+{
+    if (!batch->centre)
+        return x;
+    fcl_shape shape = FCL_SHAPE(batch->options.normalisation->count); /* 1 or D */
+    fcl_tensor *centre = fcl_leaf(graph, "centre", FCL_F32, shape, batch->centre, 0);
+    return fcl_mul(fcl_sub(x, centre), fcl_leaf(graph, "factor", FCL_F32, shape, batch->factor, 0));
+}
+
 static fcl_tensor *gather(const fcl_batch *batch, fcl_graph *graph, fcl_tensor *index)
 {
     const fcl_dataset *data = batch->data;
     fcl_shape shape = FCL_SHAPE(table_rows(batch, !batch->reader), fcl_shape_size(data->shape));
     fcl_tensor *table = fcl_leaf(graph, "data", data->bytes ? FCL_U8 : FCL_F32, shape, batch->table, 0);
     float scale = data->bytes ? data->scale : 1, shift = data->bytes ? data->shift : 0;
-    return fcl_gather_rows(table, index, scale, shift);
+    return normalise(batch, graph, fcl_gather_rows(table, index, scale, shift));
 }
 
 fcl_tensor *fcl_batch_build(const fcl_batch *batch, fcl_graph *graph, fcl_tensor **label)

@@ -19,12 +19,14 @@ typedef struct fcl_batch_options {
     int64_t pool;     /* rows of a pool, a multiple of total; 0: none */
     bool labels;      /* also the labels */
     bool stream_data; /* from the host even where it fits */
+    const fcl_normalisation *normalisation; /* of the samples; NULL: they stay as they are */
 } fcl_batch_options;
 
 typedef struct fcl_batch {
     const fcl_dataset *data;
     fcl_batch_options options;
     fcl_buffer *table, *labels; /* of the whole set; or the rows alone: of a part, or of two pools by turns */
+    fcl_buffer *centre, *factor; /* of the normalisation; NULL without */
     fcl_buffer *index;          /* (rows) of the part in the table; NULL: drawn in the graph */
     fcl_buffer *natural;        /* (pool) in the table, as they come; NULL without a pool */
     fcl_buffer *order;          /* (pool) in the table, as they are taken */

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "train/normalised.h"
 #include "train/safetensors.h"
 
 #include <errno.h>
@@ -24,6 +25,7 @@ struct fcl_checkpoint {
     fcl_train_options options;
     fcl_model *model;
     int64_t *class_counts;
+    fcl_normalisation *normalisation;
     fcl_checkpoint_tensor *tensors;
 };
 
@@ -152,6 +154,10 @@ static int read_metadata(fcl_checkpoint *checkpoint)
     info->classes = (int)classes;
     FCL_TRY(read_sample(checkpoint));
     FCL_TRY(read_class_counts(checkpoint));
+    bool usable = fcl_normalised_read(&checkpoint->file, fcl_shape_size(info->sample), &checkpoint->normalisation);
+    info->normalisation = checkpoint->normalisation;
+    if (!usable)
+        return missing(checkpoint->path, "normalisation");
     info->pictures = fcl_shape_is_picture(info->sample);
     return read_config(checkpoint);
 }
@@ -297,6 +303,7 @@ void fcl_checkpoint_close(fcl_checkpoint **checkpoint)
     fcl_options_destroy(&closing->bound);
     fcl_safetensors_free(&closing->file);
     free(closing->class_counts);
+    fcl_normalisation_destroy(&closing->normalisation);
     free(closing->tensors);
     free(closing->bytes);
     free(closing->path);

@@ -23,9 +23,6 @@ typedef struct fcl_sum_text {
 } fcl_sum_text;
 fcl_sum_text fcl_checkpoint_sum(uint32_t data_sum, json_t *metadata);
 
-/* (1, H, W) or (3, H, W) */
-bool fcl_shape_is_picture(fcl_shape shape);
-
 typedef struct fcl_snapshot {
     const fcl_train_options *options;
     const char *data_content, *source_content, *condition_content; /* as fcl_fingerprint tells; or NULL */
@@ -33,6 +30,7 @@ typedef struct fcl_snapshot {
     const char *device;
     int64_t step;
     const int64_t *class_counts; /* of each of the model's classes; NULL: not known */
+    const fcl_normalisation *normalisation; /* of the data; NULL: not known */
     fcl_buffer *state[FCL_STATES]; /* the EMA may be NULL */
 } fcl_snapshot;
 

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "train/normalised.h"
 #include "train/options.h"
 #include "train/safetensors.h"
 
@@ -24,11 +25,6 @@ const char *const fcl_state_prefix[FCL_STATES] = {
 int fcl_state_slices(const fcl_params *params, fcl_state state)
 {
     return state == FCL_STATE_WEIGHTS ? fcl_params_count(params) : fcl_params_trained(params);
-}
-
-bool fcl_shape_is_picture(fcl_shape shape)
-{
-    return shape.rank == 3 && (shape.dim[0] == 1 || shape.dim[0] == 3);
 }
 
 /* --- one file --- */
@@ -171,6 +167,8 @@ static json_t *describe(const fcl_snapshot *snapshot, uint32_t data_sum)
     set_text(metadata, "data_content", snapshot->data_content);
     set_text(metadata, "source_content", snapshot->source_content);
     set_text(metadata, "condition_content", snapshot->condition_content);
+    if (snapshot->normalisation)
+        fcl_normalised_write(snapshot->normalisation, metadata);
     json_object_set_new(metadata, "crc32", json_string(fcl_checkpoint_sum(data_sum, metadata).text));
     fcl_free(config);
     return metadata;

@@ -37,11 +37,6 @@ static int fill_options(const fcl_checkpoint_info *info, const fcl_sample_option
     return check_source(info, filled);
 }
 
-static bool is_there(int status)
-{
-    return status == FCL_OK || status == FCL_ERR_NUMERIC;
-}
-
 static int solve(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
                  const int32_t *label, unsigned flags, fcl_array **x, fcl_array **density,
                  fcl_sample_stats *stats)
@@ -52,7 +47,7 @@ static int solve(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl
     else
         status = fcl_sample_run(device, checkpoint, options, label, flags | FCL_SAMPLER_DENSITY, x, *density,
                                 stats);
-    if (!is_there(status))
+    if (!fcl_sample_is_there(status))
         fcl_array_destroy(density);
     return status;
 }

@@ -1,6 +1,7 @@
 /* The loop around the step: hooks, intervals, checkpoints. */
 #include "train/trainer.h"
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "train/folder.h"
@@ -170,14 +171,19 @@ static int draw(loop *run, fcl_array *samples)
 {
     fcl_trainer *trainer = run->trainer;
     fcl_buffer *ema = trainer->state[FCL_STATE_EMA];
-    int64_t n = samples->shape.dim[0];
+    const fcl_normalisation *by = trainer->normalisation;
+    int64_t n = samples->shape.dim[0], size = fcl_shape_size(trainer->data->shape);
+    const fcl_sampled of = {.model = trainer->model,
+                            .weights = ema ? ema : trainer->state[FCL_STATE_WEIGHTS],
+                            .objective = &trainer->options.objective};
     if (!run->sampler)
-        FCL_TRY(fcl_sampler_create(trainer->device, trainer->model,
-                                   ema ? ema : trainer->state[FCL_STATE_WEIGHTS], &trainer->options.objective,
-                                   &(fcl_sample_options){0}, 0, n, &run->sampler));
-    fcl_source_draw(trainer->source_data, trainer->options.seed, n, fcl_shape_size(trainer->data->shape),
-                    samples->data);
-    return run_sampler(run, n, samples->data);
+        FCL_TRY(fcl_sampler_create(trainer->device, &of, &(fcl_sample_options){0}, 0, n, &run->sampler));
+    fcl_source_draw(trainer->source_data, trainer->options.seed, n, size, samples->data);
+    if (fcl_source_is_moved(trainer->options.source))
+        fcl_normalisation_apply(by, n, size, samples->data);
+    int status = run_sampler(run, n, samples->data);
+    fcl_normalisation_undo(by, n, size, samples->data);
+    return status;
 }
 
 /* Samples that cannot be had, or are not finite, are told; the training needs none. */

@@ -18,6 +18,10 @@ static const fcl_option train_table[] = {
     {"data", ROW(data), .flags = FCL_OPTION_REQUIRED, .placeholder = "DATA", .group = "Data",
      .help = "name of a built-in data set, or a file"},
     {"data-count", ROW(data_count), .minimum = 0, .maximum = 1e12, .help = "samples to use; 0: all of a file, 100000 of a generated set"},
+    {"normalise", ROW(normalise), .fallback = "auto", .flags = FORMULA, .choice = fcl_normalise_name,
+     .choice_help = fcl_normalise_help, .placeholder = "HOW",
+     .help = "how numbers of the data are moved, and samples back: a name, or centre and scale as 1000,50, or a pair for each number"},
+    {"range", ROW(range), .placeholder = "LOW,HIGH", .help = "black and white of pictures; without it 0,1, -1,1, 0,255 or whole numbers are recognised"},
     {"source", ROW(source), .fallback = "normal", .placeholder = "SOURCE",
      .help = "what the flow begins with: \"normal\" noise, a built-in data set, or a file"},
     {"labels", ROW(labels), .help = "tell the model each sample's class"},
@@ -151,6 +155,7 @@ static int check_together(const fcl_train_options *options)
     if (fcl_schedule_warmup(options) > options->steps)
         return fcl_fail(FCL_ERR_ARGUMENT, "a warm-up of %lld steps is longer than the run of %lld",
                         (long long)options->warmup, (long long)options->steps);
+    FCL_TRY(fcl_normalise_check(options->normalise, options->range));
     FCL_TRY(fcl_cfm_check(&options->objective));
     if (strcmp(options->source, FCL_SOURCE_NORMAL) != 0)
         FCL_TRY(fcl_cfm_check_source(&options->objective));

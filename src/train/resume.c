@@ -2,6 +2,7 @@
 #include "train/trainer.h"
 
 #include "base/error.h"
+#include "train/normalised.h"
 #include "train/options.h"
 
 #include <math.h>
@@ -95,10 +96,24 @@ static void note_rate(fcl_trainer *trainer, const fcl_checkpoint_info *info)
     fcl_free(sentence);
 }
 
+/* A run goes on with the numbers that it began with, whatever the data's would be now. */
+static int keep_normalisation(fcl_trainer *trainer, const fcl_normalisation *by)
+{
+    trainer->normalisation->low = by->low;
+    trainer->normalisation->high = by->high;
+    if (fcl_normalised_alike(by, trainer->normalisation))
+        return FCL_OK;
+    fcl_trainer_dismantle(trainer);
+    fcl_normalisation_destroy(&trainer->normalisation);
+    trainer->normalisation = fcl_normalised_copy(by);
+    return fcl_trainer_build(trainer);
+}
+
 static int load(fcl_trainer *trainer, const fcl_checkpoint *checkpoint)
 {
     const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
     FCL_TRY(check(trainer, info));
+    FCL_TRY(keep_normalisation(trainer, info->normalisation));
     for (fcl_state state = 0; state < FCL_STATES; state++) {
         /* An average that begins now begins with the weights. */
         bool begins = state == FCL_STATE_EMA && !info->has_ema;

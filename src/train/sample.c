@@ -96,6 +96,30 @@ static int make_times(const fcl_sampler *sampler, const fcl_array *x, fcl_array 
     return fcl_array_create(shape, times);
 }
 
+/* Energies are in the data's units: of each number's velocity times its scale, here over the largest, so that the
+ * solver's error control sees what it sees of normalised numbers. */
+static double largest_scale(const fcl_normalisation *by)
+{
+    double largest = by->count ? 0 : 1;
+    for (int64_t k = 0; k < by->count; k++)
+        largest = fmax(largest, by->scale[k]);
+    return largest;
+}
+
+static int create_energy_weight(fcl_device *device, const fcl_normalisation *by, fcl_buffer **weight)
+{
+    if (by->count <= 1)
+        return FCL_OK;
+    float *relative = fcl_zalloc((size_t)by->count * sizeof *relative);
+    for (int64_t k = 0; k < by->count; k++)
+        relative[k] = (float)(by->scale[k] / largest_scale(by));
+    int status = fcl_buffer_create(device, (size_t)by->count * sizeof *relative, weight);
+    if (status == FCL_OK)
+        status = fcl_buffer_write(*weight, 0, (size_t)by->count * sizeof *relative, relative);
+    free(relative);
+    return status;
+}
+
 static int move(fcl_sampler *sampler, const int32_t *label, fcl_array **x, fcl_sample_stats *stats)
 {
     fcl_array *times = NULL;
@@ -109,17 +133,16 @@ static int move(fcl_sampler *sampler, const int32_t *label, fcl_array **x, fcl_s
     return status;
 }
 
-static int run_with(fcl_device *device, const fcl_checkpoint *checkpoint, fcl_buffer *weights,
+static int run_with(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sampled *of,
                     const fcl_sample_options *options, const int32_t *label, unsigned flags, fcl_array **x,
                     fcl_array *density, fcl_sample_stats *stats)
 {
     const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
     fcl_state state = options->ema != FCL_OFF && info->has_ema ? FCL_STATE_EMA : FCL_STATE_WEIGHTS;
-    FCL_TRY(fcl_checkpoint_load(checkpoint, state, weights));
+    FCL_TRY(fcl_checkpoint_load(checkpoint, state, of->weights));
     fcl_sampler *sampler;
     double seconds = 0;
-    FCL_TRY(fcl_sampler_create(device, info->model, weights, &info->options->objective, options, flags,
-                               (*x)->shape.dim[0], &sampler));
+    FCL_TRY(fcl_sampler_create(device, of, options, flags, (*x)->shape.dim[0], &sampler));
     fcl_sampler_collect(sampler, density ? density->data : NULL);
     int status = stats ? fcl_sampler_prepare(sampler, &seconds) : FCL_OK;
     if (status == FCL_OK)
@@ -130,22 +153,48 @@ static int run_with(fcl_device *device, const fcl_checkpoint *checkpoint, fcl_bu
     return status;
 }
 
+/* In normalised numbers. */
+static int run(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
+               const int32_t *label, unsigned flags, fcl_array **x, fcl_array *density, fcl_sample_stats *stats)
+{
+    const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
+    fcl_sampled of = {.model = info->model, .objective = &info->options->objective};
+    int32_t *labels;
+    int status = fcl_sample_make_labels(info, options, label, (*x)->shape.dim[0], &labels);
+    if (status == FCL_OK)
+        status = fcl_buffer_create(device, fcl_params_bytes(fcl_model_params(info->model)), &of.weights);
+    if (status == FCL_OK && flags & FCL_SAMPLER_ENERGY)
+        status = create_energy_weight(device, info->normalisation, &of.energy_weight);
+    if (status == FCL_OK)
+        status = run_with(device, checkpoint, &of, options, labels, flags, x, density, stats);
+    fcl_buffer_destroy(&of.energy_weight);
+    fcl_buffer_destroy(&of.weights);
+    free(labels);
+    if (!fcl_sample_is_there(status))
+        fcl_array_destroy(x);
+    return status;
+}
+
+static bool begins_moved(const fcl_checkpoint_info *info, const fcl_sample_options *options)
+{
+    return fcl_source_is_moved(options->source ? options->source : info->options->source);
+}
+
 int fcl_sample_run(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
                    const int32_t *label, unsigned flags, fcl_array **x, fcl_array *density,
                    fcl_sample_stats *stats)
 {
-    fcl_buffer *weights = NULL;
     const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
-    int32_t *labels;
-    int status = fcl_sample_make_labels(info, options, label, (*x)->shape.dim[0], &labels);
-    if (status == FCL_OK)
-        status = fcl_buffer_create(device, fcl_params_bytes(fcl_model_params(info->model)), &weights);
-    if (status == FCL_OK)
-        status = run_with(device, checkpoint, weights, options, labels, flags, x, density, stats);
-    fcl_buffer_destroy(&weights);
-    free(labels);
-    if (status != FCL_OK && status != FCL_ERR_NUMERIC)
-        fcl_array_destroy(x);
+    const fcl_normalisation *by = info->normalisation;
+    int64_t size = fcl_shape_size(info->sample);
+    bool backward = flags & FCL_SAMPLER_BACKWARD, moved = begins_moved(info, options);
+    if (backward || moved)
+        fcl_normalisation_apply(by, (*x)->shape.dim[0], size, (*x)->data);
+    int status = run(device, checkpoint, options, label, flags, x, density, stats);
+    if (fcl_sample_is_there(status) && (!backward || moved || options->times))
+        fcl_normalisation_undo(by, fcl_shape_size((*x)->shape) / size, size, (*x)->data);
+    for (int64_t i = 0; density && i < density->shape.dim[0]; i++)
+        density->data[2 * i] -= (float)fcl_normalisation_log_scale(by, size);
     return status;
 }
 
@@ -198,18 +247,19 @@ int fcl_sample(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_s
                             : status;
 }
 
-/* From (n, D + 1) ends with their energies and the starts to energy and what it has beyond the straight way.
+/* From (n, D + 1) ends with their energies and the starts, normalised, to energy and what it has beyond the straight way.
  */
-static void set_energy(const fcl_array *start, const fcl_array *end, fcl_array *energy)
+static void set_energy(const fcl_normalisation *by, const fcl_array *start, const fcl_array *end, fcl_array *energy)
 {
     int64_t n = end->shape.dim[0], size = end->shape.dim[1] - 1;
+    double unit = largest_scale(by);
     for (int64_t i = 0; i < n; i++) {
         const float *x0 = start->data + i * size, *x1 = end->data + i * (size + 1);
-        double way = 0;
+        double way = 0, all = x1[size] * unit * unit;
         for (int64_t d = 0; d < size; d++)
-            way += ((double)x1[d] - x0[d]) * ((double)x1[d] - x0[d]);
-        energy->data[2 * i] = x1[size];
-        energy->data[2 * i + 1] = (float)fmax(x1[size] - way, 0);
+            way += pow(((double)x1[d] - x0[d]) * (by->count ? by->scale[d % by->count] : 1), 2);
+        energy->data[2 * i] = (float)all;
+        energy->data[2 * i + 1] = (float)fmax(all - way, 0);
     }
 }
 
@@ -237,12 +287,15 @@ int fcl_sample_energy(fcl_device *device, const fcl_checkpoint *checkpoint, cons
     if (status == FCL_OK)
         status = fcl_sample_start(info, &filled, x0->data);
     if (status == FCL_OK) {
+        if (begins_moved(info, &filled))
+            fcl_normalisation_apply(info->normalisation, filled.n, size, x0->data);
         for (int64_t i = 0; i < filled.n; i++)
             memcpy(x->data + i * (size + 1), x0->data + i * size, (size_t)size * sizeof(float));
-        status = fcl_sample_run(device, checkpoint, &filled, NULL, FCL_SAMPLER_ENERGY, &x, NULL, NULL);
+        status = run(device, checkpoint, &filled, NULL, FCL_SAMPLER_ENERGY, &x, NULL, NULL);
     }
     if (status == FCL_OK) {
-        set_energy(x0, x, *energy);
+        set_energy(info->normalisation, x0, x, *energy);
+        fcl_normalisation_undo(info->normalisation, filled.n, size, x0->data);
         *start = x0;
     } else {
         fcl_array_destroy(&x0);

@@ -13,10 +13,16 @@ enum {
     FCL_SAMPLER_DENSITY = 4 /* see fcl_sampler_collect; with neither energy nor times */
 };
 
-/* `weights` has the layout of the model's parameters and outlives the sampler; its content may change. `most`
- * is how many rows will be asked for: the sampler takes them in equal parts. */
-int fcl_sampler_create(fcl_device *device, const fcl_model *model, fcl_buffer *weights,
-                       const fcl_cfm_options *objective, const fcl_sample_options *options, unsigned flags,
+/* What is sampled. The buffers outlive the sampler; their content may change. */
+typedef struct fcl_sampled {
+    const fcl_model *model;
+    fcl_buffer *weights; /* in the layout of the model's parameters */
+    const fcl_cfm_options *objective;
+    fcl_buffer *energy_weight; /* (D) of fcl_energy_flow, or NULL */
+} fcl_sampled;
+
+/* `most` is how many rows will be asked for: the sampler takes them in equal parts. Its samples are normalised ones. */
+int fcl_sampler_create(fcl_device *device, const fcl_sampled *of, const fcl_sample_options *options, unsigned flags,
                        int64_t most, fcl_sampler **sampler);
 void fcl_sampler_destroy(fcl_sampler **sampler);
 
@@ -52,6 +58,12 @@ int fcl_sample_make_labels(const fcl_checkpoint_info *info, const fcl_sample_opt
                            const int32_t *given, int64_t n, int32_t **label);
 /* A copy of x, checked to be samples of the model. */
 int fcl_sample_take(const fcl_checkpoint_info *info, const fcl_array *x, fcl_array **copy);
+
+/* Whether there are samples: all of them, or some unfinished. */
+static inline bool fcl_sample_is_there(int status)
+{
+    return status == FCL_OK || status == FCL_ERR_NUMERIC;
+}
 
 /* Zeros, (n, sample shape). */
 int fcl_samples_create(fcl_shape sample, int64_t n, fcl_array **array);

@@ -149,10 +149,11 @@ static int create_likelihood(fcl_device *device, const fcl_sample_options *optio
     return FCL_OK;
 }
 
-static int create_solver(fcl_device *device, const fcl_sample_options *options, const fcl_solver_options *how,
-                         unsigned flags, fcl_predictor *predictor, fcl_sampler *sampler)
+static int create_solver(fcl_device *device, const fcl_sampled *of, const fcl_sample_options *options,
+                         const fcl_solver_options *how, unsigned flags, fcl_predictor *predictor,
+                         fcl_sampler *sampler)
 {
-    fcl_energy_flow with_energy = {fcl_predictor_velocity, predictor};
+    fcl_energy_flow with_energy = {fcl_predictor_velocity, predictor, of->energy_weight};
     bool energy = flags & FCL_SAMPLER_ENERGY;
     if (flags & FCL_SAMPLER_DENSITY)
         return create_likelihood(device, options, how, predictor, sampler);
@@ -161,13 +162,14 @@ static int create_solver(fcl_device *device, const fcl_sample_options *options, 
                              &sampler->solver);
 }
 
-static int create(fcl_device *device, fcl_buffer *weights, const fcl_cfm_options *objective,
-                  const fcl_sample_options *options, unsigned flags, fcl_sampler *sampler)
+static int create(fcl_device *device, const fcl_sampled *of, const fcl_sample_options *options, unsigned flags,
+                  fcl_sampler *sampler)
 {
+    const fcl_cfm_options *objective = of->objective;
     if (fcl_model_classes(sampler->model))
         FCL_TRY(fcl_buffer_create(device, (size_t)sampler->rows * sizeof(int32_t), &sampler->labels));
     fcl_solver_options how = fcl_sampler_solver(options, flags);
-    call to = {.sampler = sampler, .weights = weights};
+    call to = {.sampler = sampler, .weights = of->weights};
     paths along = {0};
     int status = create_predictor(objective, options, &to, &along);
     if (status == FCL_OK && fcl_solver_is_stochastic(options->solver)) {
@@ -176,28 +178,27 @@ static int create(fcl_device *device, fcl_buffer *weights, const fcl_cfm_options
         fcl_predictor_range(along.predictor, &how.v_from, &how.v_until);
     }
     if (status == FCL_OK)
-        status = create_solver(device, options, &how, flags, along.predictor, sampler);
+        status = create_solver(device, of, options, &how, flags, along.predictor, sampler);
     destroy_predictor(&along);
     fcl_free(to.leaves);
     return status == FCL_OK ? read_times(options, &how, sampler) : status;
 }
 
-int fcl_sampler_create(fcl_device *device, const fcl_model *model, fcl_buffer *weights,
-                       const fcl_cfm_options *objective, const fcl_sample_options *options, unsigned flags,
+int fcl_sampler_create(fcl_device *device, const fcl_sampled *of, const fcl_sample_options *options, unsigned flags,
                        int64_t most, fcl_sampler **sampler)
 {
     fcl_sampler *created = fcl_zalloc(sizeof *created);
     created->created = fcl_clock_seconds();
-    created->model = model;
+    created->model = of->model;
     created->seed = options->seed;
-    created->size = fcl_shape_size(fcl_model_sample(model)) + (flags & FCL_SAMPLER_ENERGY ? 1 : 0);
+    created->size = fcl_shape_size(fcl_model_sample(of->model)) + (flags & FCL_SAMPLER_ENERGY ? 1 : 0);
     created->rows = part_rows(options, row_numbers(options, created->size, flags), most);
     created->progress = options->progress;
     created->progress_data = options->progress_data;
     created->part = fcl_zalloc((size_t)(created->rows * created->size) * sizeof(float));
     created->part_labels = fcl_zalloc((size_t)created->rows * sizeof(int32_t));
     *sampler = created;
-    int status = create(device, weights, objective, options, flags, created);
+    int status = create(device, of, options, flags, created);
     if (status != FCL_OK)
         fcl_sampler_destroy(sampler);
     return status;

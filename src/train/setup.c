@@ -33,7 +33,10 @@ static int check_data(fcl_trainer *trainer)
                         (long long)data->count, INT32_MAX);
     if (trainer->options.labels && !data->label)
         return fcl_fail(FCL_ERR_ARGUMENT, "%s has no labels; train without them", data->name);
-    return trainer->options.labels ? fcl_class_counts(data, &trainer->class_counts) : FCL_OK;
+    if (trainer->options.labels)
+        FCL_TRY(fcl_class_counts(data, &trainer->class_counts));
+    return fcl_normalisation_create(data, trainer->options.normalise, trainer->options.range,
+                                    &trainer->normalisation);
 }
 
 static int create_buffers(fcl_trainer *trainer)
@@ -140,13 +143,17 @@ static int create_batches(fcl_trainer *trainer)
         .pool = paired ? pool : 0,
         .labels = options->labels,
         .stream_data = options->stream_data,
+        .normalisation = trainer->normalisation,
     };
     FCL_TRY(fcl_batch_create(trainer->device, trainer->data, &rows, &trainer->batch));
     FCL_TRY(fcl_source_open(options->source, options->seed, trainer->data->shape, &trainer->source_data));
     rows.stream = FCL_STREAM_SOURCE_BATCH;
     rows.labels = false;
+    if (!fcl_source_is_moved(options->source))
+        rows.normalisation = NULL;
     if (trainer->source_data)
         FCL_TRY(fcl_batch_create(trainer->device, trainer->source_data, &rows, &trainer->source));
+    rows.normalisation = NULL;
     rows.stream = FCL_STREAM_BATCH; /* conditions come in the order of the data */
     FCL_TRY(open_condition(trainer));
     if (trainer->condition_data)
@@ -159,22 +166,37 @@ static int create_batches(fcl_trainer *trainer)
     return fcl_matcher_create(trainer->device, &matched, options, &trainer->matcher);
 }
 
-int fcl_trainer_setup(fcl_trainer *trainer)
+int fcl_trainer_build(fcl_trainer *trainer)
 {
-    const fcl_dataset *data = trainer->data;
-    const fcl_train_options *options = &trainer->options;
-    FCL_TRY(check_data(trainer));
-    int classes = options->labels ? data->classes : 0;
-    FCL_TRY(fcl_model_create(&options->model, data->shape, classes, &trainer->model));
-    FCL_TRY(create_buffers(trainer));
     FCL_TRY(create_batches(trainer));
-    trainer->data_content = fcl_fingerprint(data, options->labels, &trainer->strings);
-    trainer->source_content = fcl_fingerprint(trainer->source_data, false, &trainer->strings);
-    trainer->condition_content = fcl_fingerprint(trainer->condition_data, false, &trainer->strings);
-    FCL_TRY(create_adamw(trainer));
     trainer->graph = fcl_graph_create();
     build_step(trainer);
-    FCL_TRY(
-        fcl_graph_compile(trainer->graph, trainer->device, &(fcl_graph_options){.check = options->check}));
+    return fcl_graph_compile(trainer->graph, trainer->device,
+                             &(fcl_graph_options){.check = trainer->options.check});
+}
+
+void fcl_trainer_dismantle(fcl_trainer *trainer)
+{
+    fcl_graph_destroy(&trainer->graph);
+    fcl_matcher_destroy(&trainer->matcher);
+    fcl_batch_destroy(&trainer->batch);
+    fcl_batch_destroy(&trainer->source);
+    fcl_dataset_destroy(&trainer->source_data);
+    fcl_batch_destroy(&trainer->condition);
+    fcl_dataset_destroy(&trainer->condition_data);
+}
+
+int fcl_trainer_setup(fcl_trainer *trainer)
+{
+    const fcl_train_options *options = &trainer->options;
+    FCL_TRY(check_data(trainer));
+    int classes = options->labels ? trainer->data->classes : 0;
+    FCL_TRY(fcl_model_create(&options->model, trainer->data->shape, classes, &trainer->model));
+    FCL_TRY(create_buffers(trainer));
+    FCL_TRY(create_adamw(trainer));
+    FCL_TRY(fcl_trainer_build(trainer));
+    trainer->data_content = fcl_fingerprint(trainer->data, options->labels, &trainer->strings);
+    trainer->source_content = fcl_fingerprint(trainer->source_data, false, &trainer->strings);
+    trainer->condition_content = fcl_fingerprint(trainer->condition_data, false, &trainer->strings);
     return initialise(trainer); /* last, for it waits until the device has zeroed the buffers */
 }

@@ -28,6 +28,11 @@ int fcl_source_open(const char *source, uint64_t seed, fcl_shape sample, fcl_dat
                     source, count, INT32_MAX);
 }
 
+bool fcl_source_is_moved(const char *source)
+{
+    return source && strcmp(source, FCL_SOURCE_NORMAL) != 0 && !fcl_dataset_is_builtin(source);
+}
+
 static void draw_normal(uint64_t seed, int64_t count, float *x)
 {
     fcl_random key = {.seed = seed, .stream = FCL_STREAM_SAMPLE};

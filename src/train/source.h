@@ -11,6 +11,9 @@
  * samples have not as many numbers; else as fcl_dataset_open. */
 int fcl_source_open(const char *source, uint64_t seed, fcl_shape sample, fcl_dataset **set);
 
+/* Whether its numbers are in the data's units, and so normalised as these are: a file's. Noise and built-in sets are not. */
+bool fcl_source_is_moved(const char *source);
+
 /* x0 (n, size) for sampling, of the set or, where it is NULL, of N(0, I). Row i is the same whatever else is
  * drawn. */
 void fcl_source_draw(const fcl_dataset *set, uint64_t seed, int64_t n, int64_t size, float *x);

@@ -52,6 +52,7 @@ static int tell_start(fcl_trainer *trainer, const run_start *start)
         .device = device,
         .data = trainer->data,
         .class_counts = trainer->class_counts,
+        .normalisation = trainer->normalisation,
         .parameters = fcl_params_numbers(fcl_model_params(trainer->model)),
         .first_step = trainer->step,
         .steps = trainer->options.steps,

@@ -30,20 +30,15 @@ void fcl_trainer_destroy(fcl_trainer **trainer)
     fcl_trainer *dying = *trainer;
     if (!dying)
         return;
-    fcl_graph_destroy(&dying->graph);
+    fcl_trainer_dismantle(dying);
     fcl_adamw_destroy(&dying->adamw);
-    fcl_matcher_destroy(&dying->matcher);
-    fcl_batch_destroy(&dying->batch);
-    fcl_batch_destroy(&dying->source);
-    fcl_dataset_destroy(&dying->source_data);
-    fcl_batch_destroy(&dying->condition);
-    fcl_dataset_destroy(&dying->condition_data);
     fcl_buffer_destroy(&dying->loss);
     fcl_buffer_destroy(&dying->gradients);
     for (int i = 0; i < FCL_STATES; i++)
         fcl_buffer_destroy(&dying->state[i]);
     fcl_model_destroy(&dying->model);
     fcl_free(dying->class_counts);
+    fcl_normalisation_destroy(&dying->normalisation);
     fcl_arena_free(&dying->strings);
     free(dying);
     *trainer = NULL;
@@ -167,6 +162,7 @@ int fcl_trainer_save(fcl_trainer *trainer, const char *path)
         .device = fcl_device_describe(trainer->device)->name,
         .step = trainer->step,
         .class_counts = trainer->class_counts,
+        .normalisation = trainer->normalisation,
     };
     memcpy(snapshot.state, trainer->state, sizeof snapshot.state);
     return fcl_checkpoint_save(path, &snapshot);

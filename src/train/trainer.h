@@ -16,6 +16,7 @@ struct fcl_trainer {
     fcl_train_options options; /* filled in; texts in `strings` */
     fcl_model *model;
     int64_t *class_counts; /* samples of each class; NULL: without labels */
+    fcl_normalisation *normalisation; /* of the data */
     const char *came_from; /* the device of the checkpoint that it was resumed from; NULL: of none */
     bool locked;           /* the caller holds the lock of options.out */
     const char *notes[5];  /* sentences of what is to be told before the first step */
@@ -44,6 +45,9 @@ struct fcl_trainer {
 
 /* Makes model, buffers, graph and optimiser of trainer->options. */
 int fcl_trainer_setup(fcl_trainer *trainer);
+/* Of these, what depends on how data are normalised: where rows come from, who pairs them, the graph. */
+int fcl_trainer_build(fcl_trainer *trainer);
+void fcl_trainer_dismantle(fcl_trainer *trainer);
 
 /* Has a sentence told before the first step; NULL: none. It is copied. */
 void fcl_trainer_note(fcl_trainer *trainer, const char *sentence);

@@ -254,7 +254,9 @@ int main(int argc, char **argv)
 {
     if (!open_streams())
         return tool_fail("a standard stream is closed, and /dev/null cannot be opened for it: %s", strerror(errno));
-    signal(SIGPIPE, SIG_IGN); /* a reader that has left is an error of the write, not the end of a training */
+    /* A reader that has left, or a limit of a file's size, is an error of the write, not the end of a training. */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     int status = dispatch(argc, argv);
     if ((fflush(stdout) || ferror(stdout)) && status == EXIT_DONE)
         status =

@@ -59,6 +59,15 @@ fill_until() {
     done
 }
 
+# A limit of a file's size (2 MB) that four times 300 000 numbers are above of, and what the driver writes is not.
+large="--width 384 --depth 3 --batch 16 --metrics-every 10 --samples-every off"
+(ulimit -f 4096 && exec "$flowcl" train moons --out limited --steps 30 --checkpoint-every 10 $large) >out 2>err </dev/null
+[ $? -eq 1 ] || fail "a checkpoint that could not be written is no failure"
+says "warning cannot write limited/checkpoint-0000000010.safetensors: File too large; none was saved so far" \
+    "flowcl: cannot write limited/checkpoint-0000000030.safetensors: File too large; none was saved so far: make room and begin"
+[ "$(grep -c '^warning' err)" -eq 1 ] || fail "each checkpoint is told"
+rows limited/metrics.jsonl 10 20 30
+
 mkdir disk
 if mount -t tmpfs -o size=512k tmpfs disk 2>/dev/null; then
     mounts=disk

@@ -81,12 +81,14 @@ typedef struct fcl_cfm_options {
     int64_t batch_total;    /* samples of the whole step, where a batch is a part of it; 0: the batch is all */
 
     /* Of the couplings that draw from an entropic plan (see fcl_sinkhorn); 0: the default. The cost of a pair is
-     * |x0 - x1|^2. A number that the coupling does not look at is refused. */
-    float reg;               /* the entropy's weight; default: a twentieth of a batch's mean cost */
+     * |x0 - x1|^2; the mean cost is a batch's, over all its pairs, and where marginals are kept (sinkhorn, bridge) of
+     * both sets moved to one mean, which moves no pair: so it is the sum of their variances. Nothing depends on where
+     * both sets are, nor, by default, on their scale. A number that the coupling does not look at is refused. */
+    float reg;               /* the entropy's weight; default: a twentieth of the mean cost */
     float relaxation;        /* unbalanced: what the marginals' relative entropy costs; default: the mean cost */
     float mass;              /* partial: the share of samples that is paired, up to 1; default 0.9 */
     int coupling_iterations; /* at most; default 100 */
-    float coupling_tolerance; /* the relative error of a row's mass at which they end; default 0.01 */
+    float coupling_tolerance; /* the share of the mass in the wrong place at which they end; default 0.001 */
 } fcl_cfm_options;
 
 /* Whether an objective can be built of these options. FCL_ERR_ARGUMENT with a sentence, which names the
@@ -118,8 +120,9 @@ FCL_API fcl_tensor *fcl_cfm_objective_of(fcl_graph *graph, const fcl_cfm_options
 /* The exact coupling of a batch, on the host: x0 of row i goes with x1 of row partner[i], a permutation for which
  * the sum of |x0 - x1|^2 is least (Tong et al. 2024). x0, x1 (count, size). label (count), of x1 and of the x0
  * that was drawn with it, or NULL: rows are paired inside each class only. Conditions that are numbers stand
- * beside both, times the root of their weight (Cheng et al. 2025). Takes count^2 floats of memory; 5 ms at 512,
- * a second at 4096. Entropic couplings are drawn in a graph: fcl_sinkhorn, fcl_transport_draw.
+ * beside both, times the root of their weight (Cheng et al. 2025). Exact to single precision of the distances from the
+ * sets' (with labels, the classes') means, wherever these are. Takes count (count + 2 size) floats of memory; 5 ms at
+ * 512, a second at 4096. Entropic couplings are drawn in a graph: fcl_sinkhorn, fcl_transport_draw.
  * FCL_ERR_MEMORY; FCL_ERR_ARGUMENT: less than 1 or more than 2^20 rows; FCL_ERR_NUMERIC: a distance is not finite. */
 FCL_API int fcl_couple(int64_t count, int64_t size, const float *x0, const float *x1, const int32_t *label,
                        int32_t *partner);

@@ -139,7 +139,7 @@ static int find_spread(const problem *p, float *spread)
             if (!(cost[j] > -limit && cost[j] < limit))
                 return fcl_fail(FCL_ERR_NUMERIC,
                                 "the cost of row %d with column %d is %g; costs are finite and below %g", i,
-                                j, (double)cost[j], (double)limit);
+                                j, isnan(cost[j]) ? (double)NAN : (double)cost[j], (double)limit);
             low = cost[j] < low ? cost[j] : low;
             high = cost[j] > high ? cost[j] : high;
         }

@@ -408,48 +408,84 @@ static void log_means(const evaluation *e, bool turned, const double *potential,
     }
 }
 
-/* Returns the sum of the changes. */
-static double new_potential(const evaluation *e, int64_t count, const double *sum, double *potential, double *report)
+/* The lambda for which the mean of min(1, exp(s_i + lambda)) is `mass`, by halving. */
+static double level(int64_t count, const double *sum, double mass)
 {
-    double mass = (double)e->node->attributes.sinkhorn.mass, before = report[FCL_TRANSPORT_LAMBDA], change = 0;
-    double total = 0;
-    for (int64_t i = 0; i < count; i++) {
-        double next = mass > 0 ? fmin(0, -sum[i] - before) : -e->in[2][0] * sum[i];
-        change += fabs(next - potential[i]) / (double)count;
-        potential[i] = next;
-        total += exp(next + sum[i]) / (double)count;
+    double low = -1e4, high = 1e4;
+    for (int k = 0; k < 100; k++) {
+        double middle = (low + high) / 2, total = 0;
+        for (int64_t i = 0; i < count; i++)
+            total += exp(fmin(0, sum[i] + middle)) / (double)count;
+        *(total < mass ? &low : &high) = middle;
     }
-    double lambda = report[FCL_TRANSPORT_LAMBDA] = mass > 0 ? log(mass / total) : 0;
-    report[FCL_TRANSPORT_MASS] = total * exp(lambda);
-    return change + fabs(lambda - before);
+    return low;
 }
 
+/* The dual's gain by a step d of a potential p whose row has the mass exp(log_mass). */
+static double gain(double p, double d, double log_mass, double relax)
+{
+    double q = (1 - relax) / relax, own = q > 0 ? (exp(-q * p) - exp(-q * (p + d))) / q : d;
+    return own - exp(log_mass + d) + exp(log_mass);
+}
+
+/* One side's step, `stretch` times as far as its target where the dual does not fall; the plan's error before. */
+static double new_potential(const evaluation *e, int64_t count, const double *sum, double stretch, double *potential,
+                            double *report)
+{
+    double mass = (double)e->node->attributes.sinkhorn.mass, before = report[FCL_TRANSPORT_LAMBDA];
+    double relax = e->in[2][0], total = 0, moved = 0, all = 0, lambda = mass > 0 ? level(count, sum, mass) : 0;
+    for (int64_t i = 0; i < count; i++) {
+        double target = mass > 0 ? fmin(0, -sum[i] - lambda) : -relax * sum[i];
+        double far = potential[i] + stretch * (target - potential[i]);
+        double now = exp(potential[i] + sum[i] + before), then = exp(target + sum[i] + lambda);
+        moved += fabs(then - now);
+        all += fmax(then, now);
+        if (mass > 0)
+            far = fmin(0, far);
+        bool fits = gain(potential[i], far - potential[i], potential[i] + sum[i] + lambda, mass > 0 ? 1 : relax) >= 0;
+        potential[i] = stretch > 0 && fits ? far : stretch > 0 ? target : potential[i];
+        total += exp(potential[i] + sum[i]) / (double)count;
+    }
+    if (stretch > 0)
+        report[FCL_TRANSPORT_LAMBDA] = mass > 0 ? log(mass / total) : 0;
+    report[FCL_TRANSPORT_MASS] = total * exp(report[FCL_TRANSPORT_LAMBDA]);
+    return moved / all;
+}
+
+/* Ends where the error is small twice in a row, the columns being exact the second time. */
 static void eval_sinkhorn(const evaluation *e)
 {
     const fcl_sinkhorn_control *control = &e->node->attributes.sinkhorn;
     int64_t rows = e->node->input[0]->shape.dim[0], columns = e->node->input[0]->shape.dim[1];
     double *f = e->out, *g = part_of(e, 0), *sum = part_of(e, 1), *report = part_of(e, 2);
-    double *turned_sum = calloc((size_t)columns, sizeof *turned_sum);
+    double *turned_sum = calloc((size_t)columns, sizeof *turned_sum), tolerance = (double)control->tolerance;
+    bool exact = false;
     memset(f, 0, (size_t)rows * sizeof *f);
     memset(g, 0, (size_t)columns * sizeof *g);
     memset(report, 0, FCL_TRANSPORT_REPORT * sizeof *report);
-    report[FCL_TRANSPORT_OPEN] = 1;
-    while (report[FCL_TRANSPORT_OPEN] != 0 && report[FCL_TRANSPORT_ITERATIONS] < control->iterations) {
+    for (int k = 0; k < control->iterations; k++) {
+        double stretch = k < 5 ? 1 : k < 40 ? 1.5 : 1.8;
         log_means(e, false, g, sum);
-        report[FCL_TRANSPORT_CHANGE] = new_potential(e, rows, sum, f, report);
+        bool near = new_potential(e, rows, sum, 0, f, report) < tolerance;
+        if (near && exact)
+            break;
+        exact = near;
+        new_potential(e, rows, sum, near ? 1 : stretch, f, report);
         log_means(e, true, f, turned_sum);
-        new_potential(e, columns, turned_sum, g, report);
+        bool plain = near || k == control->iterations - 1;
+        new_potential(e, columns, turned_sum, plain ? 1 : stretch, g, report);
         report[FCL_TRANSPORT_ITERATIONS]++;
-        report[FCL_TRANSPORT_OPEN] = !(report[FCL_TRANSPORT_CHANGE] < (double)control->tolerance);
     }
     log_means(e, false, g, sum);
+    report[FCL_TRANSPORT_CHANGE] = new_potential(e, rows, sum, 0, f, report);
+    report[FCL_TRANSPORT_OPEN] = !(report[FCL_TRANSPORT_CHANGE] < tolerance);
     free(turned_sum);
 }
 
 static void eval_transport_draw(const evaluation *e)
 {
     int64_t rows = e->node->input[0]->shape.dim[0], columns = e->node->input[0]->shape.dim[1];
-    const double *cost = e->in[0], *f = e->in[1], *g = e->in[2], *sum = e->in[3], *u = e->in[5];
+    const double *cost = e->in[0], *f = e->in[1], *g = e->in[2], *sum = e->in[3], *u = e->in[4];
     double *row_out = part_of(e, 0), total = 0;
     for (int64_t i = 0; i < rows; i++)
         total += exp(f[i] + sum[i]);

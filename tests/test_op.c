@@ -282,14 +282,14 @@ static int build_sinkhorn(fcl_graph *graph, fcl_tensor **x, const setting *s, fc
 }
 
 /* p: each row. Rows have one column that costs nothing and others that nobody draws. */
-#define PLAN(m, n) S(m, n), S(m), S(n), S(m), S(5), S(m, 2)
+#define PLAN(m, n) S(m, n), S(m), S(n), S(m), S(m, 2)
 static const setting plan_draws[] = {{{PLAN(3, 5)}, {1}}, {{PLAN(65, 37)}, {1}}, {{PLAN(17, 64)}, {0}}};
 
 static int build_transport_draw(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
 {
     (void)graph;
-    fcl_sinkhorn_plan plan = {x[0], x[1], x[2], x[3], x[4]};
-    fcl_transport_pairs pairs = fcl_transport_draw(&plan, x[5], s->p[0]);
+    fcl_sinkhorn_plan plan = {.cost = x[0], .f = x[1], .g = x[2], .sum = x[3]};
+    fcl_transport_pairs pairs = fcl_transport_draw(&plan, x[4], s->p[0]);
     y[0] = pairs.row, y[1] = pairs.column;
     return 2;
 }
@@ -303,8 +303,8 @@ static void prepare_transport_draw(trial *t, fcl_tensor **x, const setting *s)
             trial_leaf_of(t, x[0])->value[i * columns + j] = j == own ? 0 : 64;
         trial_leaf_of(t, x[1])->value[i] = i % 2 ? -64 : 0; /* every second row has no mass */
         trial_leaf_of(t, x[3])->value[i] = (double)(float)-log((double)columns);
-        trial_leaf_of(t, x[5])->value[2 * i] = 0.0625 * trial_int(1, 15);
-        trial_leaf_of(t, x[5])->value[2 * i + 1] = 0.0625 * trial_int(1, 15);
+        trial_leaf_of(t, x[4])->value[2 * i] = 0.0625 * trial_int(1, 15);
+        trial_leaf_of(t, x[4])->value[2 * i + 1] = 0.0625 * trial_int(1, 15);
     }
 }
 
@@ -382,7 +382,7 @@ static const row_case cases[] = {
     {"cfm_loss", 2, {SMOOTH, SMOOTH}, .binary = fcl_cfm_loss, SETTINGS(losses)},
     {"cfm_loss_grad", 3, {SMOOTH, SMOOTH, SMOOTH}, .build = build_cfm_loss_grad, SETTINGS(losses)},
     {"sinkhorn", 1, {SMOOTH}, .build = build_sinkhorn, SETTINGS(plans), .loose = 10},
-    {"transport_draw", 6, {PREPARED, PREPARED, PREPARED, PREPARED, PREPARED, PREPARED}, .build = build_transport_draw,
+    {"transport_draw", 5, {PREPARED, PREPARED, PREPARED, PREPARED, PREPARED}, .build = build_transport_draw,
      .prepare = prepare_transport_draw, SETTINGS(plan_draws)},
     {"ode_advance", 6, {SMOOTH, SMOOTH, PREPARED, SMOOTH, SMOOTH, PREPARED}, .build = build_ode_advance,
      .prepare = prepare_ode_advance, SETTINGS(solvers)},

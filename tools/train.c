@@ -158,7 +158,7 @@ static void warn_of_plans(training *run, const fcl_train_metrics *metrics)
     progress_erase(&run->bar);
     fcl_fprintf(stderr,
                 "warning %" PRId64 " of %" PRId64 " plans of the coupling had not converged by step %" PRId64
-                " (a row's mass is wrong by %.2g): more --coupling-iterations or a larger --reg may help\n",
+                " (%.2g of their mass is in the wrong place): more --coupling-iterations or a larger --reg may help\n",
                 plans->open, plans->count, metrics->step, plans->change);
 }
 

@@ -168,18 +168,19 @@ FCL_API fcl_tensor *fcl_cfm_loss(fcl_tensor *v, fcl_tensor *u);
  * with K the costs over the entropy's weight ("reg"). relax 1: rows have the mass 1 / M, columns 1 / N (Cuturi
  * 2013). relax rho / (rho + reg), below 1: a difference from these marginals costs rho / reg times its relative
  * entropy (Chizat et al. 2018). mass m: rows and columns have at most these masses, all of the plan has m
- * (Benamou et al. 2015). All of it in logarithms: no reg is too small for single precision, small ones take many
- * iterations. */
+ * (Benamou et al. 2015). All of it in logarithms: no K overflows. Iterations are over-relaxed, and end by the plan's
+ * error: the share of the rows' mass that making them exact would change, columns being exact; 0 to 1. Where marginals
+ * are kept it is the mean relative error of a row's mass. Single precision of K lets it fall to about 1e-7 times the
+ * largest |K| on pairs that have mass: where that, or so many iterations, are not enough, the report says so. */
 typedef struct fcl_sinkhorn_control {
     int iterations;  /* at most; each updates rows and columns */
-    float tolerance; /* they end when the rows' potential changes less, in the mean: about the relative error of
-                        a row's mass. 0: all iterations are done */
+    float tolerance; /* they end when the error is less; 0: all iterations are done */
     float mass;      /* 0: not partial */
 } fcl_sinkhorn_control;
 
 enum fcl_transport_report { /* numbers of the report */
     FCL_TRANSPORT_ITERATIONS,
-    FCL_TRANSPORT_CHANGE, /* in the last iteration */
+    FCL_TRANSPORT_CHANGE, /* the plan's error, as above */
     FCL_TRANSPORT_MASS,   /* of the plan */
     FCL_TRANSPORT_OPEN,   /* 1: not converged */
     FCL_TRANSPORT_LAMBDA,

@@ -120,7 +120,7 @@ typedef struct fcl_train_plans {
     int64_t count;
     int64_t open;      /* of them, those that did not converge within coupling-iterations */
     double iterations;
-    double change;     /* in the last iteration: the relative error of a row's mass */
+    double change;     /* their error (see fcl_sinkhorn): the share of the mass in the wrong place */
     double mass;       /* of the plan: 1 where nothing is left out */
 } fcl_train_plans;
 

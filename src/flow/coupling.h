@@ -4,16 +4,24 @@
 
 #include "flow/flow.h"
 
-/* |x0_i - x1_j|^2 of x0, x1 (M, D) -> (M, M). */
+/* What the exact coupling compares, of x0, x1 (M, D) -> (M, M): |x0_i - x1_j|^2 over a number, without what is
+ * the same for a whole row or a whole column. */
 fcl_tensor *fcl_coupling_cost(fcl_tensor *x0, fcl_tensor *x1);
 
 /* Pairs of rows of x0 and of x1 (M) of FCL_I32, drawn from the plan of options->coupling, of the kind
- * FCL_COUPLING_PLAN; and the report of the plan (FCL_TRANSPORT_REPORT). forbidden (M, M): not 0 where a pair may
- * not be; NULL: all may. */
+ * FCL_COUPLING_PLAN, between x0 and x1 (M, D); and the report of the plan (FCL_TRANSPORT_REPORT), whose mass is
+ * that of the whole cost, where the plan's own leaves out what all pairs have in common. forbidden (M, M): not 0
+ * where a pair may not be; NULL: all may. */
 typedef struct fcl_coupling_pairs {
     fcl_tensor *x0_row, *x1_row, *report;
+    fcl_sinkhorn_plan plan;
 } fcl_coupling_pairs;
-fcl_coupling_pairs fcl_coupling_draw(const fcl_cfm_options *options, fcl_tensor *cost, fcl_tensor *forbidden);
+fcl_coupling_pairs fcl_coupling_draw(const fcl_cfm_options *options, fcl_tensor *x0, fcl_tensor *x1,
+                                     fcl_tensor *forbidden);
+enum { FCL_COUPLING_ITERATIONS = 100 }; /* where options->coupling_iterations is 0 */
+
+/* The rate s of the options' Brownian bridge, whose tube is s/2 at its middle; 0: the path is none. */
+double fcl_coupling_bridge_width(const fcl_cfm_options *options);
 
 /* What single options cannot say; the coupling's name is good. */
 int fcl_coupling_check(const fcl_cfm_options *options);

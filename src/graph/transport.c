@@ -7,9 +7,22 @@
  *
  * relax 1 keeps the marginals, relax rho / (rho + reg) charges a difference from them rho times its relative
  * entropy (Chizat et al. 2018). Where only a part of the mass is moved, rows and columns give at most what
- * they have, and a number lambda common to all keeps the total (the dual of Benamou et al. 2015, section 3.2):
+ * they have, and a number lambda common to all keeps the total (the dual of Benamou et al. 2015,
+ * section 3.2):
  *
- *     f_i = min(0, -s_i - lambda),    lambda = log mass - log mean_i exp(f_i + s_i) */
+ *     f_i = min(0, -s_i - lambda),    mean_i exp(f_i + s_i + lambda) = mass
+ *
+ * both at once, which is Bregman's projection on all that is asked of the rows; lambda by itself, after f,
+ * took two to ten times as many iterations.
+ *
+ * Steps are longer than that by a factor (Thibault, Chizat, Dossal, Papadakis, "Overrelaxed Sinkhorn-Knopp
+ * algorithm for regularized optimal transport", 2021), except for potentials whose own term of the dual would
+ * fall: the dual is a sum over rows for given g, so it never falls. With the entropy's weight a twentieth of
+ * the mean cost that takes 10 to 35 iterations to an error of 1e-3 where plain ones take 15 to 65, with a
+ * hundredth 60 to 150 where they take 200 to 600.
+ *
+ * The masses exp(f_i + s_i + lambda) are summed as they are, with what rounding loses of f + g - K: they tell
+ * the plan's error, which a potential that has stopped moving in single precision does not. */
 #include "graph/rules.h"
 
 enum { COST, TURNED, RELAX, INPUTS };   /* the turned costs are (N, M), so that both ways go along rows */
@@ -54,51 +67,86 @@ fcl_shape fcl_sinkhorn_shape(fcl_tensor *node)
 typedef struct solve {
     fcl_lowering *lowering;
     fcl_tensor *node;
-    fcl_buffer *f, *g, *sum, *turned_sum, *report;
+    fcl_buffer *f, *g, *mass, *turned_mass, *report;
     int rows, columns;
 } solve;
 
-static void lower_sums(const solve *s, bool turned, bool fresh, bool always)
+static void lower_start(const solve *s)
+{
+    int most = s->rows > s->columns ? s->rows : s->columns;
+    fcl_launch *launch = fcl_lower_kernel(s->lowering, s->node, "transport_start");
+    fcl_launch_int(launch, 0, s->rows);
+    fcl_launch_int(launch, 1, s->columns);
+    fcl_launch_buffer(launch, 2, s->f);
+    fcl_launch_buffer(launch, 3, s->g);
+    fcl_launch_buffer(launch, 4, s->report);
+    fcl_launch_range_1d(launch, (size_t)most, 64);
+}
+
+static void lower_masses(const solve *s, bool turned)
 {
     size_t group = fcl_row_group(fcl_lower_device(s->lowering));
     fcl_launch *launch = fcl_lower_kernel(s->lowering, s->node, "transport_rows");
     fcl_launch_buffer(launch, 0, s->node->input[turned ? TURNED : COST]->buffer);
-    fcl_launch_buffer(launch, 1, turned ? s->f : s->g);
-    fcl_launch_buffer(launch, 2, s->report);
-    fcl_launch_int(launch, 3, turned ? s->rows : s->columns);
-    fcl_launch_int(launch, 4, fresh);
-    fcl_launch_int(launch, 5, always);
-    fcl_launch_buffer(launch, 6, turned ? s->turned_sum : s->sum);
+    fcl_launch_buffer(launch, 1, turned ? s->g : s->f);
+    fcl_launch_buffer(launch, 2, turned ? s->f : s->g);
+    fcl_launch_buffer(launch, 3, s->report);
+    fcl_launch_int(launch, 4, turned ? s->rows : s->columns);
+    fcl_launch_buffer(launch, 5, turned ? s->turned_mass : s->mass);
     fcl_launch_range_1d(launch, (size_t)(turned ? s->columns : s->rows) * group, group);
 }
 
-static void lower_update(const solve *s, bool turned, bool fresh)
+/* The arguments that update and finish begin with. */
+static fcl_launch *lower_one_group(const solve *s, const char *kernel, bool turned)
 {
     size_t group = fcl_row_group(fcl_lower_device(s->lowering));
     const fcl_sinkhorn_control *control = &s->node->attributes.sinkhorn;
-    fcl_launch *launch = fcl_lower_kernel(s->lowering, s->node, "transport_update");
-    fcl_launch_buffer(launch, 0, turned ? s->turned_sum : s->sum);
+    fcl_launch *launch = fcl_lower_kernel(s->lowering, s->node, kernel);
+    fcl_launch_buffer(launch, 0, turned ? s->turned_mass : s->mass);
     fcl_launch_buffer(launch, 1, s->node->input[RELAX]->buffer);
     fcl_launch_int(launch, 2, turned ? s->columns : s->rows);
     fcl_launch_float(launch, 3, control->mass);
     fcl_launch_float(launch, 4, control->tolerance);
-    fcl_launch_int(launch, 5, fresh);
+    fcl_launch_range_1d(launch, group, group);
+    return launch;
+}
+
+static void lower_update(const solve *s, bool turned, float stretch)
+{
+    fcl_launch *launch = lower_one_group(s, "transport_update", turned);
+    fcl_launch_float(launch, 5, stretch);
     fcl_launch_int(launch, 6, !turned);
     fcl_launch_buffer(launch, 7, turned ? s->g : s->f);
     fcl_launch_buffer(launch, 8, s->report);
-    fcl_launch_range_1d(launch, group, group);
 }
 
-/* Rows are summed once more with the last potential of the columns: what draws from the plan need. */
+static void lower_finish(const solve *s)
+{
+    fcl_launch *launch = lower_one_group(s, "transport_finish", false);
+    fcl_launch_buffer(launch, 5, s->f);
+    fcl_launch_buffer(launch, 6, s->report);
+}
+
+/* How much longer an iteration's steps are: not before the potentials are roughly right; more where it goes
+ * on for long, as the best factor is nearer to two the slower the plain iterations are. */
+static float stretch_of(int iteration)
+{
+    return iteration < 5 ? 1.0f : iteration < 40 ? 1.5f : 1.8f;
+}
+
+/* The last columns are exact, so that the error of the rows is the plan's. */
 static void lower_iterations(const solve *s)
 {
-    for (int i = 0; i < s->node->attributes.sinkhorn.iterations; i++) {
-        lower_sums(s, false, i == 0, false);
-        lower_update(s, false, i == 0);
-        lower_sums(s, true, false, false);
-        lower_update(s, true, i == 0);
+    int iterations = s->node->attributes.sinkhorn.iterations;
+    lower_start(s);
+    for (int i = 0; i < iterations; i++) {
+        lower_masses(s, false);
+        lower_update(s, false, stretch_of(i));
+        lower_masses(s, true);
+        lower_update(s, true, i == iterations - 1 ? 1.0f : stretch_of(i));
     }
-    lower_sums(s, false, false, true);
+    lower_masses(s, false);
+    lower_finish(s);
 }
 
 size_t fcl_sinkhorn_scratch(const fcl_tensor *node, const fcl_device *device)
@@ -114,8 +162,8 @@ int fcl_sinkhorn_lower(fcl_lowering *lowering, fcl_tensor *node)
         .node = node,
         .f = node->buffer,
         .g = node->part[G_PART]->buffer,
-        .sum = node->part[SUM_PART]->buffer,
-        .turned_sum = fcl_lower_scratch(lowering),
+        .mass = node->part[SUM_PART]->buffer,
+        .turned_mass = fcl_lower_scratch(lowering),
         .report = node->part[REPORT_PART]->buffer,
         .rows = (int)node->input[COST]->shape.dim[0],
         .columns = (int)node->input[COST]->shape.dim[1],
@@ -126,11 +174,11 @@ int fcl_sinkhorn_lower(fcl_lowering *lowering, fcl_tensor *node)
 
 /* --- pairs --- */
 
-enum { D_COST, D_F, D_G, D_SUM, D_REPORT, D_U, D_INPUTS }; /* the node is the columns, its part the rows */
+enum { D_COST, D_F, D_G, D_SUM, D_U, D_INPUTS }; /* the node is the columns, its part the rows */
 
 fcl_transport_pairs fcl_transport_draw(const fcl_sinkhorn_plan *plan, fcl_tensor *u, bool each_row)
 {
-    fcl_tensor *inputs[] = {plan->cost, plan->f, plan->g, plan->sum, plan->report, u};
+    fcl_tensor *inputs[] = {plan->cost, plan->f, plan->g, plan->sum, u};
     fcl_tensor *node =
         fcl_node(plan->cost->graph, "transport_draw", D_INPUTS, inputs, &(fcl_attributes){.count = each_row});
     node->type = FCL_I32;
@@ -162,15 +210,14 @@ int fcl_transport_draw_lower(fcl_lowering *lowering, fcl_tensor *node)
         fcl_launch *masses = fcl_lower_kernel(lowering, node, "transport_masses");
         fcl_launch_buffer(masses, 0, node->input[D_F]->buffer);
         fcl_launch_buffer(masses, 1, node->input[D_SUM]->buffer);
-        fcl_launch_buffer(masses, 2, node->input[D_REPORT]->buffer);
-        fcl_launch_int(masses, 3, rows);
-        fcl_launch_buffer(masses, 4, cumulative);
+        fcl_launch_int(masses, 2, rows);
+        fcl_launch_buffer(masses, 3, cumulative);
         fcl_launch_range_1d(masses, 1, 1);
     }
     fcl_launch *launch = fcl_lower_kernel(lowering, node, "transport_draw");
     fcl_launch_buffer(launch, 0, node->input[D_COST]->buffer);
-    fcl_launch_buffer(launch, 1, node->input[D_G]->buffer);
-    fcl_launch_buffer(launch, 2, node->input[D_SUM]->buffer);
+    fcl_launch_buffer(launch, 1, node->input[D_F]->buffer);
+    fcl_launch_buffer(launch, 2, node->input[D_G]->buffer);
     fcl_launch_buffer(launch, 3, node->input[D_U]->buffer);
     fcl_launch_buffer(launch, 4, each_row ? NULL : cumulative);
     fcl_launch_int(launch, 5, rows);

@@ -62,11 +62,9 @@ static fcl_tensor *beside(const fcl_matcher *matcher, fcl_tensor *x, fcl_tensor 
     return condition ? fcl_concat(2, parts, 1) : x;
 }
 
-static fcl_tensor *build_cost(const fcl_matcher *matcher, fcl_tensor *x0, fcl_tensor *x1)
+static fcl_tensor *build_condition(const fcl_matcher *matcher, fcl_graph *graph)
 {
-    fcl_tensor *c =
-        matcher->of.condition ? fcl_batch_build_pool(matcher->of.condition, fcl_tensor_graph(x1)) : NULL;
-    return fcl_coupling_cost(beside(matcher, x0, c), beside(matcher, x1, c)); /* (pool, pool) */
+    return matcher->of.condition ? fcl_batch_build_pool(matcher->of.condition, graph) : NULL;
 }
 
 /* (pool, pool): 1 where the labels differ. */
@@ -92,10 +90,11 @@ static void assign_order(const fcl_matcher *matcher, const fcl_batch *batch, fcl
     fcl_assign(order_leaf(matcher, batch->order), fcl_gather_rows(natural, row, 1, 0));
 }
 
-static void build_plan(const fcl_matcher *matcher, fcl_tensor *x0, fcl_tensor *cost)
+static void build_plan(const fcl_matcher *matcher, fcl_tensor *x0, fcl_tensor *x0_with, fcl_tensor *x1_with)
 {
     fcl_graph *graph = matcher->graph;
-    fcl_coupling_pairs pairs = fcl_coupling_draw(matcher->objective, cost, build_forbidden(matcher));
+    fcl_coupling_pairs pairs =
+        fcl_coupling_draw(matcher->objective, x0_with, x1_with, build_forbidden(matcher));
     fcl_tensor *sums =
         fcl_leaf(graph, "report", FCL_F32, FCL_SHAPE(FCL_TRANSPORT_REPORT), matcher->report, 0);
     fcl_assign(sums, fcl_add(sums, pairs.report));
@@ -114,11 +113,12 @@ static int build(fcl_matcher *matcher, fcl_device *device)
     fcl_tensor *x1 = fcl_batch_build_pool(matcher->of.data, graph);
     fcl_tensor *x0 = matcher->of.source ? fcl_batch_build_pool(matcher->of.source, graph)
                                         : fcl_normal(graph, fcl_tensor_shape(x1), FCL_STREAM_SOURCE);
-    fcl_tensor *cost = build_cost(matcher, x0, x1);
+    fcl_tensor *condition = build_condition(matcher, graph);
+    fcl_tensor *x0_with = beside(matcher, x0, condition), *x1_with = beside(matcher, x1, condition);
     if (matcher->planned)
-        build_plan(matcher, x0, cost);
+        build_plan(matcher, x0, x0_with, x1_with);
     else
-        matcher->cost = fcl_output(cost);
+        matcher->cost = fcl_output(fcl_coupling_cost(x0_with, x1_with)); /* (pool, pool) */
     return fcl_graph_compile(graph, device, NULL);
 }
 

@@ -63,7 +63,7 @@ static const fcl_option train_table[] = {
     {"coupling-iterations", ROW(objective.coupling_iterations), .minimum = 0, .maximum = 100000,
      .help = "of an entropic coupling, at most; 0: 100"},
     {"coupling-tolerance", ROW(objective.coupling_tolerance), .minimum = 0, .maximum = 1,
-     .help = "relative error at which they end; 0: 0.01"},
+     .help = "share of the mass in the wrong place at which they end; 0: 0.001"},
     {"condition", ROW(condition), .placeholder = "FILE", .help = "a row of numbers for each sample; pairs of unlike rows cost more"},
     {"condition-weight", ROW(condition_weight), .minimum = 0, .maximum = 1e9, .fallback = "1", .flags = OFF,
      .help = "of their distance in a pair's cost; off: pairs may cross classes"},

@@ -45,3 +45,9 @@ near data 0.75 --path linear
 expect 0 train moons --out noise --steps 1200 $small --lr 0.004 --path cosine --prediction eps --time-draw antithetic
 near noise 0.75 --path "alpha=sin(pi*t/2)^2, sigma=1-sin(pi*t/2)^2"
 refused 1 "has a tube, 0.1 wide" sample data --out a.npy --path "linear(0.1)"
+
+# A plan that single precision cannot make is told, with numbers.
+expect 0 train moons --out tiny --coupling sinkhorn --reg 1e-30 --steps 2 --metrics-every 2 --batch 32 --samples-every off
+says "2 of 2 plans of the coupling had not converged"
+grep -q '"not_converged":2' tiny/metrics.jsonl || fail "a plan without entropy is called converged"
+if grep -q 'null' tiny/metrics.jsonl; then fail "the metrics of a plan without entropy are no numbers"; fi

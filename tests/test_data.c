@@ -259,7 +259,9 @@ static void bad_arrays_are_refused(void **state)
     assert_refused(write_npy("scalar.npy", "<f4", "()", nan_at_3, 4), FCL_ERR_FORMAT, "single number");
     assert_refused(scratch_write("no.npy", "\x93NU", 3), FCL_ERR_FORMAT, "no.npy is not a .npy array");
     assert_refused(scratch_write("zero.npy", "", 0), FCL_ERR_FORMAT, "is empty");
-    assert_refused(scratch_write("text.txt", "hello world", 11), FCL_ERR_FORMAT, "none of the formats");
+    assert_refused(scratch_write("text.md", "hello world", 11), FCL_ERR_FORMAT, "none of the formats");
+    assert_refused(write_npy("text.npy", "<U2", "(1,)", nan_at_3, 8), FCL_ERR_FORMAT, "holds text");
+    assert_refused(write_npy("object.npy", "|O", "(1,)", nan_at_3, 8), FCL_ERR_FORMAT, "elements of type '|O'");
     assert_refused(scratch_path("missing.npy"), FCL_ERR_FILE, "No such file");
     assert_refused(scratch_path(""), FCL_ERR_FILE, "folder");
 }
@@ -306,6 +308,125 @@ static void npz_finds_samples_and_labels(void **state)
     fcl_array_destroy(&z);
 }
 
+/* What is in the archives of others: which array holds the samples, which the labels. */
+static void npz_knows_the_usual_names(void **state)
+{
+    (void)state;
+    static const int32_t y[] = {1, 0, 2};
+    static const struct {
+        const char *names[4]; /* of arrays: x is (3, 2), y labels (3), z (4, 4), float f (3) */
+        const char *kinds, *ask;
+        char taken;
+        const char *labels;
+    } rows[] = {
+        {{"x_train", "y_train", "x_test"}, "xyz", NULL, 'x', "y_train"},
+        {{"x_test", "x_train", "y_train"}, "zxy", NULL, 'x', "y_train"},
+        {{"train_images", "train_labels", "test_images", "val_images"}, "xyzz", NULL, 'x', "train_labels"},
+        {{"y", "X"}, "yx", NULL, 'x', "y"},
+        {{"target", "data"}, "yx", NULL, 'x', "target"},
+        {{"labels", "images"}, "yx", NULL, 'x', "labels"},
+        {{"arr_0", "arr_1"}, "xy", NULL, 'x', "arr_1"},
+        {{"arr_0", "arr_1"}, "xf", NULL, 'x', NULL}, /* numbers of another kind */
+        {{"arr_0", "arr_1"}, "xz", NULL, 'x', NULL},
+        {{"arr_0"}, "x", NULL, 'x', NULL},
+        {{"targets", "whatever"}, "yx", NULL, 'x', "targets"},
+        {{"x_train", "y_train", "x_test", "y_test"}, "zzxy", "x_test", 'x', "y_test"},
+        {{"x", "y", "more"}, "xyz", "more", 'z', NULL}, /* y is of x */
+        {{"x", "y"}, "xy", "y", 'y', NULL},
+    };
+    fcl_array *x = array_of(FCL_SHAPE(3, 2), 0.5f), *z = array_of(FCL_SHAPE(4, 4), 1), *f = array_of(FCL_SHAPE(3), 0.1f);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fcl_npz_entry entries[4] = {{0}};
+        int count = (int)strlen(rows[i].kinds);
+        char path[4096], note[100];
+        for (int k = 0; k < count; k++)
+            entries[k] = rows[i].kinds[k] == 'y' ? (fcl_npz_entry){rows[i].names[k], NULL, 3, y, NULL}
+                                                 : (fcl_npz_entry){rows[i].names[k], .array = rows[i].kinds[k] == 'x'   ? x
+                                                                                             : rows[i].kinds[k] == 'z' ? z
+                                                                                                                       : f};
+        assert_int_equal(fcl_npz_write(scratch_path("usual.npz"), entries, count), FCL_OK);
+        snprintf(path, sizeof path, "%s%s%s", scratch_path("usual.npz"), rows[i].ask ? ":" : "", rows[i].ask ? rows[i].ask : "");
+        fcl_dataset *data = open_ok(path, NULL);
+        snprintf(note, sizeof note, rows[i].labels ? ", the labels %s" : "%s", rows[i].labels ? rows[i].labels : "the samples are array ");
+        if (!strstr(data->note, note) || !data->label != !rows[i].labels)
+            fail_msg("row %d: %s", (int)i, data->note);
+        if (data->label)
+            assert_memory_equal(data->label, y, sizeof y);
+        assert_int_equal(data->count, rows[i].taken == 'z' ? 4 : 3);
+        assert_int_equal(data->shape.dim[0], rows[i].taken == 'z' ? 4 : rows[i].taken == 'x' ? 2 : 1);
+        fcl_dataset_destroy(&data);
+    }
+    fcl_array_destroy(&x);
+    fcl_array_destroy(&z);
+    fcl_array_destroy(&f);
+}
+
+static void npz_takes_the_array_that_is_named(void **state)
+{
+    (void)state;
+    static const int32_t y[] = {1, 0, 1}, minus[] = {1, -1, 1};
+    static const char *const word[] = {"no", "yes"};
+    char path[4096];
+    fcl_array *x = array_of(FCL_SHAPE(3, 2), 0.5f);
+    fcl_npz_entry entries[] = {{"x", x}, {"answer", NULL, 3, y, word}, {"sign", NULL, 3, minus, NULL}};
+    assert_int_equal(fcl_npz_write(scratch_path("named.npz"), entries, 3), FCL_OK);
+    snprintf(path, sizeof path, "%s:ansver", scratch_path("named.npz"));
+    assert_refused(path, FCL_ERR_ARGUMENT, "holds no array 'ansver'; did you mean 'answer'?");
+    snprintf(path, sizeof path, "%s:qqqqqqq", scratch_path("named.npz"));
+    assert_refused(path, FCL_ERR_ARGUMENT, "its arrays are x, answer, sign");
+    snprintf(path, sizeof path, "%s:answer", scratch_path("named.npz"));
+    assert_refused(path, FCL_ERR_FORMAT, "array answer holds text");
+    fcl_dataset *data = open_ok(scratch_path("named.npz"), &(fcl_dataset_options){.label_column = "answer"});
+    assert_string_equal(data->class_name[1], "yes");
+    assert_memory_equal(data->label, y, sizeof y);
+    fcl_dataset_destroy(&data);
+    data = open_ok(scratch_path("named.npz"), &(fcl_dataset_options){.label_guess = "sign"});
+    assert_int_equal(data->classes, 2); /* -1 and 1, in this order */
+    assert_string_equal(data->class_name[0], "-1");
+    assert_memory_equal(data->label, y, sizeof y);
+    fcl_dataset_destroy(&data);
+    assert_int_equal(fcl_dataset_open(scratch_path("named.npz"), &(fcl_dataset_options){.label_column = "x"}, &data),
+                     FCL_ERR_ARGUMENT);
+    assert_says("both samples and labels");
+    snprintf(path, sizeof path, "%s:x", write_npy("named.npy", "<f4", "(1,)", y, 4));
+    assert_refused(path, FCL_ERR_FILE, "named.npy:x"); /* no archive: the whole is a name */
+    write_npy("false.npz", "<f4", "(1,)", y, 4);
+    snprintf(path, sizeof path, "%s:x", scratch_path("false.npz"));
+    assert_refused(path, FCL_ERR_ARGUMENT, "no .npz archive");
+    fcl_array_destroy(&x);
+}
+
+static void arrays_and_tables_may_be_gzipped(void **state)
+{
+    (void)state;
+    static const float values[] = {1, 2, 3};
+    uint8_t *bytes;
+    size_t size;
+    assert_int_equal(fcl_file_read(write_npy("g.npy", "<f4", "(3,)", values, sizeof values), &bytes, &size), FCL_OK);
+    fcl_dataset *data = open_ok(write_gzip("g.npy.gz", bytes, size), NULL);
+    assert_int_equal(data->count, 3);
+    assert_true(data->values[2] == 3);
+    fcl_dataset_destroy(&data);
+    data = open_ok(write_gzip("named_anything", bytes, size), NULL); /* the content tells */
+    assert_int_equal(data->count, 3);
+    fcl_dataset_destroy(&data);
+    free(bytes);
+    data = open_ok(write_gzip("g.CSV.gz", "1;2\n3;4\n", 8), NULL);
+    assert_int_equal(data->count, 2);
+    assert_true(data->values[3] == 4);
+    fcl_dataset_destroy(&data);
+    assert_int_equal(fcl_file_read(scratch_path("g.CSV.gz"), &bytes, &size), FCL_OK);
+    for (size_t cut = 2; cut < size; cut++)
+        assert_refused(scratch_write("cut.csv.gz", bytes, cut), FCL_ERR_FORMAT, "cut.csv.gz");
+    free(bytes);
+    fcl_array *x = array_of(FCL_SHAPE(3, 2), 0.5f);
+    assert_int_equal(fcl_npz_write(scratch_path("g.npz"), &(fcl_npz_entry){"x", x}, 1), FCL_OK);
+    assert_int_equal(fcl_file_read(scratch_path("g.npz"), &bytes, &size), FCL_OK);
+    assert_refused(write_gzip("g.npz.gz", bytes, size), FCL_ERR_FORMAT, "packed once more");
+    free(bytes);
+    fcl_array_destroy(&x);
+}
+
 static void csv_is_a_row_a_sample(void **state)
 {
     (void)state;
@@ -313,8 +434,117 @@ static void csv_is_a_row_a_sample(void **state)
     assert_int_equal(data->count, 2);
     assert_int_equal(data->shape.dim[0], 2);
     assert_true(data->values[3] == 4);
+    assert_null(data->note);
     fcl_dataset_destroy(&data);
-    assert_refused(scratch_write("b.csv", "1,nan\n", 6), FCL_ERR_NUMERIC, "sample 0 holds NaN");
+    data = open_ok(scratch_write("a.tsv", "x\ty\n1\t2\n3\t4\n", 12), NULL);
+    assert_int_equal(data->shape.dim[0], 2);
+    assert_string_equal(data->note, "tabs between columns");
+    fcl_dataset_destroy(&data);
+    assert_refused(scratch_write("b.csv", "1,nan\n", 6), FCL_ERR_NUMERIC, "missing in row 1 ('nan')");
+}
+
+/* --- labels in tables --- */
+
+typedef struct label_case {
+    const char *text, *column;
+    int classes;
+    int32_t label[4];
+    const char *names[4]; /* NULL: classes are numbers */
+} label_case;
+
+/* Of the order of names, not of their coming; numbers by their order, and those from 0 as they are. */
+static void labels_get_numbers_in_order(void **state)
+{
+    (void)state;
+    static const label_case rows[] = {
+        {"x,y,species\n1,2,b\n3,4,a\n5,6,c\n7,8,a\n", "species", 3, {1, 0, 2, 0}, {"a", "b", "c"}},
+        {"species,x,y\nb,1,2\nB,3,4\n\xc3\xa9,5,6\nb,7,8\n", "species", 3, {1, 0, 2, 1}, {"B", "b", "\xc3\xa9"}},
+        {"1,2,b\n3,4,a\n5,6,a\n7,8,a\n", "3", 2, {1, 0, 0, 0}, {"a", "b"}},
+        {"x,y,n\n1,2,10\n3,4,9\n5,6,2\n7,8,9\n", "n", 11, {10, 9, 2, 9}, {NULL}},
+        {"x,y,n\n1,2,1.0\n3,4,0.0\n5,6,1\n7,8,0\n", "n", 2, {1, 0, 1, 0}, {NULL}},
+        {"x,y,n\n1,2,10\n3,4,-9\n5,6,-10\n7,8,10\n", "n", 3, {2, 1, 0, 2}, {"-10", "-9", "10"}},
+        {"x,y,n\n1,2,True\n3,4,False\n5,6,False\n7,8,True\n", "n", 2, {1, 0, 0, 1}, {"False", "True"}},
+        {"x;y;n\n1;2;\"a;\"\"b\"\"\nc\"\n3;4;0\n5;6;0\n7;8;0\n", "n", 2, {1, 0, 0, 0}, {"0", "a;\"b\"\nc"}},
+        {"x,y,Label\n1,2,b\n3,4,a\n5,6,a\n7,8,a\n", NULL, 2, {1, 0, 0, 0}, {"a", "b"}}, /* known by its name */
+        {",x,y,labels\n0,1,2,1\n1,3,4,0\n2,5,6,0\n3,7,8,1\n", NULL, 2, {1, 0, 0, 1}, {NULL}},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *path = scratch_write("l.csv", rows[i].text, strlen(rows[i].text));
+        fcl_dataset *data = open_ok(path, &(fcl_dataset_options){.label_column = rows[i].column});
+        assert_int_equal(data->shape.dim[0], 2);
+        for (int k = 0; k < 8; k++)
+            assert_true(data->values[k] == (float)k + 1);
+        assert_int_equal(data->classes, rows[i].classes);
+        assert_memory_equal(data->label, rows[i].label, sizeof rows[i].label);
+        assert_int_equal(data->class_name != NULL, rows[i].names[0] != NULL);
+        for (int k = 0; data->class_name && k < data->classes; k++)
+            assert_string_equal(data->class_name[k], rows[i].names[k]);
+        assert_non_null(strstr(data->note, "the label is column"));
+        fcl_dataset_destroy(&data);
+        data = open_ok(path, &(fcl_dataset_options){.label_column = rows[i].column, .unlabeled = true});
+        assert_null(data->label);
+        assert_null(data->class_name);
+        assert_int_equal(data->shape.dim[0], 2);
+        fcl_dataset_destroy(&data);
+    }
+}
+
+static void label_columns_that_are_none_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *column, *says;
+        int status;
+    } rows[] = {
+        {"x,species\n1,a\n", "specis", "has no column 'specis'; did you mean 'species'?", FCL_ERR_ARGUMENT},
+        {"x,species\n1,a\n", "qqqqqqq", "its columns are x, species", FCL_ERR_ARGUMENT},
+        {"x,a,a\n1,2,3\n", "a", "has two columns 'a'", FCL_ERR_ARGUMENT},
+        {"1,2\n3,4\n", "a", "has no names of columns", FCL_ERR_ARGUMENT},
+        {"1,2\n3,4\n", "3", "no number from 1 to 2", FCL_ERR_ARGUMENT},
+        {"x,s\n1,a\n2,\n", "s", "line 3: the value of column 's' is missing in row 2 ('')", FCL_ERR_NUMERIC},
+        {"x,s\n1,0.5\n2,1\n", "s", "a label is 0.5; labels are whole numbers or words", FCL_ERR_FORMAT},
+        {"s\na\nb\n", "s", "no column of numbers", FCL_ERR_FORMAT},
+    };
+    fcl_dataset *data;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *path = scratch_write("m.csv", rows[i].text, strlen(rows[i].text));
+        if (fcl_dataset_open(path, &(fcl_dataset_options){.label_column = rows[i].column}, &data) != rows[i].status)
+            fail_msg("'%s' has another status (%s)", rows[i].text, fcl_error());
+        if (!strstr(fcl_error(), rows[i].says))
+            fail_msg("'%s' does not say '%s'", fcl_error(), rows[i].says);
+    }
+    const fcl_dataset_options none = {.label_column = "none"}, named = {.label_column = "a"};
+    data = open_ok(scratch_write("n.csv", "x,label\n1,2\n", 12), &none);
+    assert_int_equal(data->shape.dim[0], 2);
+    assert_null(data->label);
+    fcl_dataset_destroy(&data);
+    assert_int_equal(fcl_dataset_open("moons", &named, &data), FCL_ERR_ARGUMENT);
+    assert_int_equal(fcl_dataset_open(scratch_write("n.idx", pictures, sizeof pictures), &named, &data), FCL_ERR_ARGUMENT);
+    assert_says("no columns");
+}
+
+static void classes_are_matched_by_name(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"a", "b", "c"};
+    fcl_dataset *data = open_ok(scratch_write("k.csv", "x,label\n1,c\n2,a\n", 16), NULL);
+    assert_int_equal(data->label[0], 1);
+    assert_int_equal(fcl_dataset_match_classes(data, 3, names), FCL_OK);
+    assert_int_equal(data->label[0], 2);
+    assert_int_equal(data->label[1], 0);
+    assert_int_equal(data->classes, 3);
+    assert_string_equal(data->class_name[1], "b");
+    assert_int_equal(fcl_dataset_match_classes(data, 2, names), FCL_ERR_ARGUMENT);
+    assert_says("has the class 'c', and the model's are a, b");
+    assert_int_equal(fcl_dataset_match_classes(data, 2, NULL), FCL_ERR_ARGUMENT);
+    assert_says("the model's classes are numbers");
+    assert_int_equal(data->label[0], 2);
+    fcl_dataset_destroy(&data);
+    assert_int_equal(fcl_class_find(3, names, "b"), 1);
+    assert_int_equal(fcl_class_find(3, names, "2"), 2);
+    assert_int_equal(fcl_class_find(3, names, "3"), -1);
+    assert_int_equal(fcl_class_find(3, names, ""), -1);
+    assert_int_equal(fcl_class_find(3, NULL, "a"), -1);
 }
 
 /* --- from memory --- */
@@ -450,7 +680,13 @@ int main(void)
         cmocka_unit_test(npy_of_one_dimension_is_samples_of_one_number),
         cmocka_unit_test(bad_arrays_are_refused),
         cmocka_unit_test(npz_finds_samples_and_labels),
+        cmocka_unit_test(npz_knows_the_usual_names),
+        cmocka_unit_test(npz_takes_the_array_that_is_named),
+        cmocka_unit_test(arrays_and_tables_may_be_gzipped),
         cmocka_unit_test(csv_is_a_row_a_sample),
+        cmocka_unit_test(labels_get_numbers_in_order),
+        cmocka_unit_test(label_columns_that_are_none_are_refused),
+        cmocka_unit_test(classes_are_matched_by_name),
         cmocka_unit_test(memory_becomes_a_data_set_of_its_own),
         cmocka_unit_test(memory_that_is_no_data_set_is_refused),
         cmocka_unit_test(draws_take_no_sample_twice),

@@ -79,7 +79,7 @@ static void test_equal_shares_take_turns(void **state)
 
 static void assert_list(const char *expected, int classes, const int64_t *counts, bool empty)
 {
-    char *list = fcl_class_list(classes, counts, empty);
+    char *list = fcl_class_list(classes, NULL, counts, empty);
     assert_string_equal(list, expected);
     fcl_free(list);
 }

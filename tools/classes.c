@@ -17,10 +17,17 @@ static void print_shares(FILE *stream, int classes, const int64_t *counts)
     fputs(" % of the samples each", stream);
 }
 
-void tool_print_classes(FILE *stream, int classes, const int64_t *counts)
+void tool_print_note(const char *name, const char *note)
+{
+    if (note)
+        fprintf(stderr, "note: %s: %s\n", name, note);
+}
+
+void tool_print_classes(FILE *stream, int classes, const char *const *names, const int64_t *counts)
 {
     int existing = fcl_class_existing(classes, counts);
-    char *there = fcl_class_list(classes, counts, false), *empty = fcl_class_list(classes, counts, true);
+    char *there = fcl_class_list(classes, names, counts, false);
+    char *empty = fcl_class_list(classes, names, counts, true);
     fprintf(stream, "%d class%s, %s", existing, existing == 1 ? "" : "es", there);
     if (counts && existing > 1)
         print_shares(stream, classes, counts);

@@ -19,6 +19,9 @@ static const fcl_option table[] = {
      .help = "measure each distance between draws of the data, too, at the same number of points"},
     {"floor-draws", ROW(floor_draws), .minimum = 2, .maximum = 1000, .fallback = "5",
      .help = "how many pairs of draws that floor is the mean of"},
+    {"label-column", ROW(label_column), .placeholder = "NAME",
+     .help = "of DATA the column or array that is the label, and of SAMPLES where they have it; without it that of the "
+             "training, or \"label\""},
     {"data-seed", ROW(data_seed), .minimum = 1, .maximum = 1.8e19, .fallback = "1",
      .help = "of a generated data set: another than a model was trained on gives held-out points"},
     {"chart", ROW(chart), .placeholder = "FILE",
@@ -71,13 +74,32 @@ static int open_model(eval_subject *subject)
     return status;
 }
 
-static int read_samples(const eval_settings *settings, bool limited, eval_subject *subject)
+/* Of a file that has labels those of the class alone, where one is judged. */
+static int take_class(evaluation *work, fcl_dataset *file, eval_subject *subject)
+{
+    int status = fcl_dataset_match_classes(file, work->data->classes, (const char *const *)work->data->class_name);
+    int64_t there = fcl_dataset_count(file, work->label);
+    if (status == FCL_OK && there == 0) {
+        snprintf(work->fault, sizeof work->fault, "--label %.40s: %s has no sample of that class",
+                 work->settings->sample.label, subject->name);
+        return FCL_ERR_ARGUMENT;
+    }
+    return status ? status
+                  : fcl_dataset_draw(file, work->label, there, work->settings->sample.seed, &subject->samples, NULL);
+}
+
+static int read_samples(evaluation *work, bool limited, eval_subject *subject)
 {
     fcl_dataset *file;
-    fcl_dataset_options options = {.count = limited ? settings->sample.n : 0, .unlabeled = true};
+    fcl_dataset_options options = {.count = limited ? work->settings->sample.n : 0,
+                                   .unlabeled = work->label < 0,
+                                   .label_guess = work->label_of_samples};
     int status = fcl_dataset_open(subject->name, &options, &file);
-    if (status == FCL_OK)
-        status = fcl_dataset_take(file, 0, file->count, &subject->samples);
+    if (status != FCL_OK)
+        return status;
+    status = file->label ? take_class(work, file, subject)
+                         : fcl_dataset_take(file, 0, file->count, &subject->samples);
+    subject->note = file->note ? strdup(file->note) : NULL;
     fcl_dataset_destroy(&file);
     return status;
 }
@@ -110,8 +132,7 @@ static int check_model(evaluation *work, const eval_subject *subject)
 
 static int prepare_subject(evaluation *work, bool limited, eval_subject *subject)
 {
-    int status =
-        is_model(subject->name) ? open_model(subject) : read_samples(work->settings, limited, subject);
+    int status = subject->info ? FCL_OK : read_samples(work, limited, subject);
     if (status == FCL_OK)
         status = subject->info ? check_model(work, subject) : fit_shape(work, subject, subject->samples);
     if (status == FCL_OK && subject->info && !work->device)
@@ -132,7 +153,7 @@ static int refuse_label(evaluation *work, const char *text)
     int length = snprintf(work->fault, sizeof work->fault, "--label %.40s: %s has no sample of that class", text,
                           work->data->name);
     if (work->data->label && fcl_class_counts(work->data, &counts) == FCL_OK) {
-        char *classes = fcl_class_list(work->data->classes, counts, false);
+        char *classes = fcl_class_list(work->data->classes, (const char *const *)work->data->class_name, counts, false);
         snprintf(work->fault + length, sizeof work->fault - (size_t)length, ", it has %s", classes);
         fcl_free(classes);
     }
@@ -144,28 +165,76 @@ static int refuse_label(evaluation *work, const char *text)
 static int read_label(evaluation *work)
 {
     const char *text = work->settings->sample.label;
-    char *end;
     work->label = -1;
     if (!text)
         return FCL_OK;
-    long number = strtol(text, &end, 10);
-    if (*text && !*end && number >= 0 && number <= INT32_MAX)
-        work->label = (int32_t)number;
+    work->label = fcl_class_find(work->data->classes, (const char *const *)work->data->class_name, text);
     if (work->label >= 0 && fcl_dataset_count(work->data, work->label) > 0)
         return FCL_OK;
     return refuse_label(work, text);
 }
 
+static bool same_names(const fcl_dataset *data, const fcl_checkpoint_info *info)
+{
+    bool same = data->classes == info->classes && !data->class_name == !info->class_names;
+    for (int k = 0; same && data->class_name && k < info->classes; k++)
+        same = strcmp(data->class_name[k], info->class_names[k]) == 0;
+    return same;
+}
+
+/* The data's labels are numbered as the models' classes, which have to be the same ones. */
+static int match_classes(evaluation *work, const eval_subject *subjects, int count)
+{
+    const eval_subject *first = NULL;
+    int status = FCL_OK;
+    for (int k = 0; k < count && status == FCL_OK && work->data->class_name; k++) {
+        const eval_subject *now = &subjects[k];
+        if (!now->info || !now->info->classes)
+            continue;
+        if (!first)
+            status = fcl_dataset_match_classes(work->data, now->info->classes, now->info->class_names);
+        else if (!same_names(work->data, now->info)) {
+            snprintf(work->fault, sizeof work->fault, "the classes of %.100s and %.100s have other names: evaluate each alone",
+                     first->name, now->name);
+            status = FCL_ERR_ARGUMENT;
+        }
+        first = first ? first : now;
+    }
+    return status;
+}
+
+/* What the training's table had as its third column has nothing to do with the third of a table of samples. */
+static bool is_number(const char *text)
+{
+    return *text && strspn(text, "0123456789") == strlen(text);
+}
+
+static int open_models(evaluation *work, eval_subject *subjects, int count)
+{
+    int status = FCL_OK;
+    work->label_guess = work->settings->label_column;
+    for (int k = 0; k < count && status == FCL_OK; k++) {
+        status = is_model(subjects[k].name) ? open_model(&subjects[k]) : FCL_OK;
+        if (status == FCL_OK && subjects[k].info && !work->label_guess)
+            work->label_guess = subjects[k].info->options->label_column;
+    }
+    bool given = work->settings->label_column || (work->label_guess && !is_number(work->label_guess));
+    work->label_of_samples = given ? work->label_guess : NULL;
+    return status;
+}
+
 static int open_data(evaluation *work, const tool_call *call)
 {
-    fcl_dataset_options options = {.seed = work->settings->data_seed};
+    fcl_dataset_options options = {.seed = work->settings->data_seed,
+                                   .label_column = work->settings->label_column,
+                                   .label_guess = work->label_guess};
     int status = fcl_dataset_open(call->positional[call->count - 1], &options, &work->data);
     if (status == FCL_OK && is_given(call, "data-seed") && !work->data->generated) {
         snprintf(work->fault, sizeof work->fault, "--data-seed has no use with %s, which is not generated",
                  work->data->name);
         return FCL_ERR_ARGUMENT;
     }
-    return status == FCL_OK ? read_label(work) : status;
+    return status;
 }
 
 static int64_t least(int64_t a, int64_t b)
@@ -228,7 +297,13 @@ static int compute(evaluation *work, const tool_call *call, eval_subject *subjec
 {
     bool limited = is_given(call, "n");
     int64_t most = 0;
-    int status = open_data(work, call);
+    int status = open_models(work, subjects, results->subjects);
+    if (status == FCL_OK)
+        status = open_data(work, call);
+    if (status == FCL_OK)
+        status = match_classes(work, subjects, results->subjects);
+    if (status == FCL_OK)
+        status = read_label(work);
     for (int k = 0; k < results->subjects && status == FCL_OK; k++) {
         status = prepare_subject(work, limited, &subjects[k]);
         if (status == FCL_OK && subjects[k].samples->shape.dim[0] > most)
@@ -308,6 +383,7 @@ static void destroy(evaluation *work, eval_subject *subjects, int count)
 {
     for (int k = 0; k < count; k++) {
         fcl_checkpoint_close(&subjects[k].checkpoint);
+        free(subjects[k].note);
         fcl_array_destroy(&subjects[k].samples);
         fcl_array_destroy(&subjects[k].start);
         fcl_array_destroy(&subjects[k].energy);
@@ -333,6 +409,10 @@ static int run(const tool_call *call)
     progress_announce(&bar, "sampling and measuring");
     int computed = compute(&work, call, subjects, &results);
     progress_erase(&bar);
+    for (int k = 0; computed == FCL_OK && k < results.subjects; k++)
+        tool_print_note(subjects[k].name, subjects[k].note);
+    if (computed == FCL_OK)
+        tool_print_note(work.data->name, work.data->note);
     if (computed != FCL_OK)
         status = work.fault[0] ? tool_fail("%s", work.fault) : tool_fail_library();
     else if (work.settings->json)

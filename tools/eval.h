@@ -8,7 +8,7 @@
 typedef struct eval_settings {
     fcl_sample_options sample;
     fcl_distance_options distance;
-    const char *metrics, *chart, *device;
+    const char *metrics, *chart, *label_column, *device;
     uint64_t data_seed;
     fcl_toggle floor;
     int floor_draws;
@@ -18,6 +18,7 @@ typedef struct eval_settings {
 /* What is judged: samples, of a model or from a file. */
 typedef struct eval_subject {
     const char *name;
+    char *note;                 /* of a file's reader; NULL: nothing to say */
     fcl_checkpoint *checkpoint; /* NULL: a file */
     const fcl_checkpoint_info *info;
     fcl_array *samples;        /* (n, ...) */
@@ -31,6 +32,8 @@ typedef struct evaluation {
     eval_settings *settings;
     fcl_device *device; /* NULL where no model is judged */
     fcl_dataset *data;
+    const char *label_guess, *label_of_samples; /* what a label's column may be called in DATA and in SAMPLES;
+                                                   NULL: nothing is known */
     int32_t label;        /* the class that is judged; -1: all */
     fcl_array *reference; /* (as many as there are samples, where the data has so many, ...) */
     int32_t *labels;      /* of the reference; NULL: the data has none */

@@ -79,7 +79,7 @@ static void print_normalisation(const explain_settings *settings)
     tool_print_normalisation(stdout, "            ", info->normalisation);
     if (info->classes) {
         printf("%-12s", "labels");
-        tool_print_classes(stdout, info->classes, info->class_counts);
+        tool_print_classes(stdout, info->classes, info->class_names, info->class_counts);
     }
 }
 

@@ -55,6 +55,14 @@ static void add_text(json_t *object, const char *key, const char *text)
         json_object_set_new(object, key, json_string(text));
 }
 
+static json_t *names_json(const fcl_checkpoint_info *info)
+{
+    json_t *names = json_array();
+    for (int k = 0; k < info->classes; k++)
+        json_array_append_new(names, json_string(info->class_names[k]));
+    return names;
+}
+
 static int print_json(const fcl_checkpoint_info *info)
 {
     json_t *tensors = json_array();
@@ -73,6 +81,8 @@ static int print_json(const fcl_checkpoint_info *info)
     json_object_set_new(object, "classes", json_integer(info->classes));
     if (info->class_counts)
         json_object_set_new(object, "class_counts", counts_json(info));
+    if (info->class_names)
+        json_object_set_new(object, "class_names", names_json(info));
     add_text(object, "data_content", info->data_content);
     add_text(object, "source_content", info->source_content);
     add_text(object, "condition_content", info->condition_content);
@@ -120,7 +130,7 @@ static void print_text(const fcl_checkpoint_info *info)
     tool_print_normalisation(stdout, "scale       ", info->normalisation);
     if (info->classes) {
         fputs("labels      ", stdout);
-        tool_print_classes(stdout, info->classes, info->class_counts);
+        tool_print_classes(stdout, info->classes, info->class_names, info->class_counts);
     }
     print_line("data", info->data_content);
     print_line("source", info->source_content);

@@ -11,7 +11,7 @@
 
 typedef struct likelihood_settings {
     fcl_sample_options sample;
-    const char *out, *energy, *device;
+    const char *out, *energy, *label_column, *device;
     uint64_t data_seed;
     bool json;
 } likelihood_settings;
@@ -24,6 +24,8 @@ static const fcl_option table[] = {
      .help = "where each sample's log density goes: .npy, .npz or .csv"},
     {"energy", ROW(energy), .placeholder = "ENERGY",
      .help = "weigh DATA, samples of the model, for the density exp(-ENERGY): a formula in x1, x2, ..., or a file of a number a sample"},
+    {"label-column", ROW(label_column), .placeholder = "NAME",
+     .help = "of DATA the column or array that is the label; without it that of the training, or \"label\""},
     {"data-seed", ROW(data_seed), .minimum = 1, .maximum = 1.8e19, .fallback = "1",
      .help = "of a generated data set: another than a model was trained on gives held-out points"},
     {"device", ROW(device), .placeholder = "D",
@@ -36,7 +38,7 @@ static const sample_change changes[] = {
     {"n", "10000", "the first N samples of DATA, no more than it has", false},
     {"solver", "dopri5", NULL, false},
     {"seed", NULL, "of hutchinson's probes, and of what dequantises bytes", false},
-    {"label", NULL, "class of every sample, from 0; without it DATA's own", false},
+    {"label", NULL, "class of every sample, by its name or number; without it DATA's own", false},
     {"source", .left_out = true}, /* a density needs the normal one */
     {"sde-w", .left_out = true},  /* and no noise on the way */
     {0},
@@ -206,8 +208,12 @@ static int write_samples(const work *w)
 static int read_data(work *w, const char *name)
 {
     const likelihood_settings *settings = w->settings;
-    fcl_dataset_options options = {.seed = settings->data_seed};
+    fcl_dataset_options options = {.seed = settings->data_seed,
+                                   .label_column = settings->label_column,
+                                   .label_guess = w->info->options->label_column};
     int status = fcl_dataset_open(name, &options, &w->data);
+    if (status == FCL_OK && w->info->classes && !settings->sample.label)
+        status = fcl_dataset_match_classes(w->data, w->info->classes, w->info->class_names);
     if (status != FCL_OK)
         return status;
     int64_t n = settings->sample.n < w->data->count ? settings->sample.n : w->data->count;
@@ -304,6 +310,8 @@ static int run(const tool_call *call)
     progress_announce(&w.bar, "preparing");
     int computed = compute(&w, call);
     progress_erase(&w.bar);
+    if (computed == FCL_OK)
+        tool_print_note(w.data->name, w.data->note);
     const char *fault = w.fault[0] ? w.fault : w.weights.fault;
     if (computed != FCL_OK)
         status = fault[0] ? tool_fail("%s", fault) : tool_fail_library();

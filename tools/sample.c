@@ -5,23 +5,27 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 typedef struct sample_settings {
     fcl_sample_options sample;
-    const char *out, *encode, *decode, *energy, *device;
+    const char *out, *encode, *decode, *label_column, *energy, *device;
     bool logp, json;
 } sample_settings;
 
 /* clang-format off */
 static const fcl_option table[] = {
     {"out", FCL_OPTION(sample_settings, out), .flags = FCL_OPTION_REQUIRED, .placeholder = "FILE",
-     .group = "Input and output", .help = "where the samples go: .npy, .npz, .csv or .png"},
+     .group = "Input and output",
+     .help = "where the samples go: .npy, .npz, .csv or .png; of a model with classes .npz and .csv hold them, too, as \"label\""},
     {"encode", FCL_OPTION(sample_settings, encode), .placeholder = "FILE",
      .help = "carry this data to noise, instead of noise to data"},
     {"decode", FCL_OPTION(sample_settings, decode), .placeholder = "FILE",
      .help = "begin with this noise, instead of drawing it"},
+    {"label-column", FCL_OPTION(sample_settings, label_column), .placeholder = "NAME",
+     .help = "of that file the column or array that is the label; without it that of the training, or \"label\""},
     {"times", FCL_OPTION(sample_settings, sample.times), .placeholder = "TIMES",
      .help = "keep the samples at these times, as one array (times, samples, ...): 0,0.5,1, a file of them, how many "
              "evenly spaced, or \"steps\", each step's end"},
@@ -147,22 +151,26 @@ static int print_json(const sampling *work)
 
 /* --- work --- */
 
+/* An explicit --label stands for the whole file; else the file has to know its classes. */
+static const int32_t *start_labels(const sampling *work)
+{
+    return work->info->classes && !work->settings->sample.label ? work->data->label : NULL;
+}
+
 /* The samples that --encode or --decode names: all of them, or as many as --n says. */
 static int read_start(sampling *work)
 {
     const sample_settings *settings = work->settings;
     const char *path = settings->encode ? settings->encode : settings->decode;
-    fcl_dataset_options options = {.count = work->limited ? settings->sample.n : 0};
+    fcl_dataset_options options = {.count = work->limited ? settings->sample.n : 0,
+                                   .label_column = settings->label_column,
+                                   .label_guess = work->info->options->label_column};
     int status = fcl_dataset_open(path, &options, &work->data);
+    if (status == FCL_OK && start_labels(work))
+        status = fcl_dataset_match_classes(work->data, work->info->classes, work->info->class_names);
     if (status == FCL_OK)
         status = fcl_dataset_take(work->data, 0, work->data->count, &work->start);
     return status;
-}
-
-/* An explicit --label stands for the whole file; else the file has to know its classes. */
-static const int32_t *start_labels(const sampling *work)
-{
-    return work->info->classes && !work->settings->sample.label ? work->data->label : NULL;
 }
 
 static int check_start(sampling *work)
@@ -191,37 +199,68 @@ static int draw(sampling *work)
     return fcl_sample(work->device, work->checkpoint, &settings->sample, &work->samples, &work->stats);
 }
 
+static bool has_ending(const char *path, const char *ending)
+{
+    const char *dot = strrchr(path, '.');
+    return dot && !strcasecmp(dot, ending);
+}
+
 static bool holds_arrays(const char *path)
 {
-    const char *ending = strrchr(path, '.');
-    return ending && (!strcasecmp(ending, ".npy") || !strcasecmp(ending, ".npz"));
+    return has_ending(path, ".npy") || has_ending(path, ".npz");
 }
 
-static bool holds_numbers(const char *path)
+/* The class of each sample, where the file has a place for it; else NULL. */
+static int make_labels(const sampling *work, int32_t **labels)
 {
-    const char *ending = strrchr(path, '.');
-    return holds_arrays(path) || (ending && !strcasecmp(ending, ".csv"));
+    const sample_settings *settings = work->settings;
+    const int32_t *given = work->start ? start_labels(work) : NULL;
+    fcl_sample_options drawn = settings->sample;
+    *labels = NULL;
+    drawn.n = sample_count(work);
+    if (!work->info->classes || settings->sample.times ||
+        !(has_ending(settings->out, ".npz") || has_ending(settings->out, ".csv")))
+        return FCL_OK;
+    int status = given ? FCL_OK : fcl_sample_labels(work->checkpoint, &drawn, labels);
+    if (given && (*labels = calloc((size_t)drawn.n, sizeof **labels)))
+        memcpy(*labels, given, (size_t)drawn.n * sizeof **labels);
+    return given && !*labels ? FCL_ERR_MEMORY : status;
 }
 
-/* Beside the samples: logp, and logw with an energy. */
+static int make_logp(const sampling *work, fcl_array **logp)
+{
+    int64_t n = work->density ? work->density->shape.dim[0] : 0;
+    *logp = NULL;
+    int status = n ? fcl_array_create(FCL_SHAPE(n), logp) : FCL_OK;
+    for (int64_t i = 0; i < n && status == FCL_OK; i++)
+        (*logp)->data[i] = work->density->data[2 * i];
+    return status;
+}
+
+/* Beside the samples: logp, logw with an energy, and the labels. */
 static int write_samples(sampling *work)
 {
     const sample_settings *settings = work->settings;
+    fcl_array *logp;
+    int32_t *labels = NULL;
     const fcl_normalisation *by = work->info->normalisation;
     fcl_picture_options picture = {.low = by->low, .high = by->high};
-    if (!work->density)
-        return fcl_samples_write(settings->out, work->samples, &picture);
-    fcl_array *logp;
-    int64_t n = work->density->shape.dim[0];
-    int status = fcl_array_create(FCL_SHAPE(n), &logp);
-    for (int64_t i = 0; i < n && status == FCL_OK; i++)
-        logp->data[i] = work->density->data[2 * i];
-    if (status == FCL_OK) {
-        const fcl_column columns[] = {{"logp", logp->data}, {"logw", work->weights.column}};
-        status = fcl_columns_write(settings->out, n, work->samples, settings->energy ? 2 : 1, columns);
-        if (status == FCL_OK && !holds_numbers(settings->out)) /* the picture in its own range */
-            status = fcl_samples_write(settings->out, work->samples, &picture);
-    }
+    bool numbers = holds_arrays(settings->out) || has_ending(settings->out, ".csv");
+    fcl_column columns[3];
+    int count = 0, status = make_logp(work, &logp);
+    if (status == FCL_OK)
+        status = make_labels(work, &labels);
+    if (logp)
+        columns[count++] = (fcl_column){"logp", logp->data};
+    if (logp && settings->energy)
+        columns[count++] = (fcl_column){"logw", work->weights.column};
+    if (labels)
+        columns[count++] = (fcl_column){"label", .label = labels, .class_names = work->info->class_names};
+    if (status == FCL_OK && count)
+        status = fcl_columns_write(settings->out, sample_count(work), work->samples, count, columns);
+    if (status == FCL_OK && !(count && numbers)) /* a picture in its own range */
+        status = fcl_samples_write(settings->out, work->samples, &picture);
+    fcl_free(labels);
     fcl_array_destroy(&logp);
     return status;
 }
@@ -279,6 +318,8 @@ static int check_usage(const tool_call *call)
     const sample_settings *settings = call->settings;
     if (check_density(call) != EXIT_DONE)
         return EXIT_USAGE;
+    if (settings->label_column && !settings->encode && !settings->decode)
+        return tool_fail_usage(&sample_command, "--label-column has no use without --encode or --decode");
     if (settings->encode && settings->decode)
         return tool_fail_usage(&sample_command, "--encode and --decode exclude each other");
     if ((settings->encode || settings->decode) && settings->sample.source)
@@ -313,6 +354,8 @@ static int run(const tool_call *call)
     progress_announce(&bar, "preparing and sampling");
     int computed = compute(&work, call->positional[0]);
     progress_erase(&bar);
+    if (computed == FCL_OK && work.data)
+        tool_print_note(work.data->name, work.data->note);
     const char *fault = work.fault[0] ? work.fault : work.weights.fault;
     if (computed != FCL_OK)
         status = fault[0] ? tool_fail("%s", fault) : tool_fail_library();

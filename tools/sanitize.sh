@@ -7,7 +7,6 @@ cd "$(dirname "$0")/.."
 tools/packages.sh clang libclang-rt-dev
 [ -f build-sanitize/build.ninja ] ||
     CC=clang CXX=clang++ meson setup build-sanitize -Db_sanitize=address,undefined -Db_lundef=false -Dfuzz=true -Dtests=enabled
-rm -f build-sanitize/meson-logs/testlog.json # of an earlier run
 [ $# -gt 0 ] || set -- none
 for suite; do
     shift

@@ -59,6 +59,9 @@ void tool_shape_text(fcl_shape shape, char text[TOOL_SHAPE_TEXT]);
 void tool_print_normalisation(FILE *stream, const char *heading, const fcl_normalisation *by);
 
 /* A line: which classes there are, their shares of the samples, and which have none; counts: see fcl_class_counts. */
-void tool_print_classes(FILE *stream, int classes, const int64_t *counts);
+void tool_print_classes(FILE *stream, int classes, const char *const *names, const int64_t *counts);
+
+/* A line on standard error of what was made of a file beyond the plain (fcl_dataset.note); nothing for NULL. */
+void tool_print_note(const char *name, const char *note);
 
 #endif

@@ -79,10 +79,13 @@ static void print_start(const fcl_train_start *start)
         fprintf(stderr, "warning %s\n", device->tuning);
     fprintf(stderr, "data    %s: %" PRId64 " samples of %s, on the %s\n", start->data->name,
             start->data->count, shape, start->data_on_device ? "device" : "host");
+    if (start->data->note)
+        fprintf(stderr, "        %s\n", start->data->note);
     tool_print_normalisation(stderr, "scale   ", start->normalisation);
     if (start->class_counts) {
         fputs("labels  ", stderr);
-        tool_print_classes(stderr, start->data->classes, start->class_counts);
+        tool_print_classes(stderr, start->data->classes, (const char *const *)start->data->class_name,
+                           start->class_counts);
     }
     fprintf(stderr, "model   %s, %d x %d, %s: %" PRId64 " parameters\n", model->model, model->depth,
             model->width, model->activation, start->parameters);
@@ -329,7 +332,8 @@ const subcommand train_command = {
     .name = "train",
     .usage = "DATA --out DIR [options]",
     .summary = "train a model on data, and write checkpoints and pictures into a folder",
-    .about = "DATA is a built-in set's name, or the path of a .npy, .npz, .csv or IDX file.\n"
+    .about = "DATA is a built-in set's name, or the path of a .npy, .npz, .csv or IDX file;\n"
+             "FILE.npz:NAME is one array of an archive. --label-column names a table's label.\n"
              "Ctrl-C finishes the step and saves; --resume goes on from there, bit for bit.\n"
              "A picture or a checkpoint that cannot be written, as on a full disk, is told and\n"
              "does not end the training; only the last checkpoint must succeed.\n"

@@ -7,7 +7,7 @@ static int read_energy(weights *of, const char *path, int64_t n)
 {
     fcl_dataset *file = NULL;
     fcl_array *values = NULL;
-    int status = fcl_dataset_open(path, &(fcl_dataset_options){.unlabeled = true}, &file);
+    int status = fcl_dataset_open(path, &(fcl_dataset_options){.label_column = "none"}, &file);
     if (status == FCL_OK && (file->count < n || fcl_shape_size(file->shape) != 1)) {
         snprintf(of->fault, sizeof of->fault,
                  "--energy %s: %lld rows of %lld numbers; it takes one number for each of %lld samples", path,

@@ -29,30 +29,41 @@ typedef struct fcl_dataset {
     char **class_name;  /* (classes) what they are called, or NULL: by their numbers */
     bool builtin;       /* known by its name: never normalised (normalise.h) */
     bool generated;     /* by fcl_dataset_options.seed; else it comes from a file or from memory */
+    char *note;         /* what was made of a file beyond the plain, in a few words, for people; NULL: nothing */
 } fcl_dataset;
 
 typedef struct fcl_dataset_options {
     int64_t count;  /* samples, no more than a file has; 0: FCL_TOY_COUNT of a generated set, all of a file */
     uint64_t seed;  /* of a generated set */
     bool unlabeled; /* leave labels away, where there are any */
+    const char *label_column; /* of a table of text the label's column, by its name or by its number from 1; of an .npz
+                                 the labels' array; "none": there is none. NULL: see below */
+    const char *label_guess;  /* the same, where there is one of that name, and for "none"; NULL: none is known */
 } fcl_dataset_options;
 
 #define FCL_TOY_COUNT 100000
 
 /* Opens a built-in set by its name (fcl_dataset_builtin_at tells them), else the file of that path. Files are
- * told apart by their content:
+ * told apart by their content, tables of text by their ending; all but .npz may be gzipped:
  *     .npy    (count, ...) of floats of 2, 4 or 8 bytes, integers or booleans; one dimension alone is samples
  *             of one number each
- *     .npz    the same, from the array "x" or "data", else the first one that is no label; labels, whole
- *             numbers from 0, from "y", "labels" or "label" where there are any
- *     IDX     MNIST's format, plain or gzipped; beside "...-images-idx3-..." the labels are read from
- *             "...-labels-idx1-..." where that exists
- *     .csv    a row a sample; known by the ending
+ *     .npz    the same of one of its arrays, with labels where another is known to hold them, by the names that are
+ *             usual: "x" and "y", "x_train" and "y_train", "data" and "target", "images" and "labels", "arr_0" and their
+ *             like; else the first that is no label. "FILE.npz:NAME" names the array. `note` says which were taken
+ *     IDX     MNIST's format; beside "...-images-idx3-..." the labels are read from "...-labels-idx1-..." where that
+ *             exists
+ *     .csv, .tsv, .txt, .dat    a row a sample, one column of them the label if label_column says so, or label_guess,
+ *             or its name is "label" or "labels". Columns stand between commas, semicolons, tabs or spaces, numbers have
+ *             a decimal point or comma, as the whole file tells; what can be read in two ways is refused. A first line
+ *             of words is a heading; lines that begin with # are passed over; a first column without a name that
+ *             numbers or names the rows, as pandas and R write it, is left out
  * Bytes of rank 3 or 4 are pictures: (count, height, width), (count, channels, height, width) or
  * (count, height, width, channels) with 1 or 3 channels.
+ * Labels that are whole numbers from 0 are themselves. Other whole numbers, in their order, and words, in the order of
+ * their bytes, are numbered from 0, and class_name keeps them.
  * A generated set is the same for the same seed and count, and any stretch of it is spread over the whole.
- * `options` may be NULL. FCL_ERR_FILE, FCL_ERR_FORMAT, FCL_ERR_NUMERIC (a value is NaN or infinite),
- * FCL_ERR_ARGUMENT (no such name, not so many samples), FCL_ERR_MEMORY. */
+ * `options` may be NULL. FCL_ERR_FILE, FCL_ERR_FORMAT, FCL_ERR_NUMERIC (a value is missing, NaN or infinite),
+ * FCL_ERR_ARGUMENT (no such name, array or column, not so many samples), FCL_ERR_MEMORY. */
 FCL_API int fcl_dataset_open(const char *name_or_path, const fcl_dataset_options *options,
                              fcl_dataset **dataset);
 FCL_API void fcl_dataset_destroy(fcl_dataset **dataset);
@@ -100,8 +111,14 @@ FCL_API int64_t fcl_dataset_count(const fcl_dataset *dataset, int32_t label);
 FCL_API int fcl_class_counts(const fcl_dataset *dataset, int64_t **counts);
 /* How many classes have samples. */
 FCL_API int fcl_class_existing(int classes, const int64_t *counts);
-/* The classes that have samples, or those that have none, in words: "0 to 4, 6". Released by fcl_free. */
-FCL_API char *fcl_class_list(int classes, const int64_t *counts, bool empty);
+/* The classes that have samples, or those that have none, in words: "0 to 4, 6", or by the names that they have in
+ * `names` (NULL: none). Released by fcl_free. */
+FCL_API char *fcl_class_list(int classes, const char *const *names, const int64_t *counts, bool empty);
+/* The class of that name, or else of that number; -1: none. */
+FCL_API int32_t fcl_class_find(int classes, const char *const *names, const char *text);
+/* Numbers a set's labels as those classes are: by their names where both have them. FCL_ERR_ARGUMENT: a label's name is
+ * none of these, or only one of both has names. Nothing happens where there are no labels. */
+FCL_API int fcl_dataset_match_classes(fcl_dataset *dataset, int classes, const char *const *names);
 /* label (n): classes in the shares of `counts`, at least one of which is not 0. After any number of them each class
  * has what its share makes of that number, rounded up or down (Tijdeman 1980); equal shares make each class in turn. */
 FCL_API void fcl_class_draw(int classes, const int64_t *counts, int64_t n, int32_t *label);

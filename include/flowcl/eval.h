@@ -56,17 +56,20 @@ typedef struct fcl_flow_picture {
  * FCL_ERR_SHAPE where shapes do not fit, else as fcl_samples_write. */
 FCL_API int fcl_flow_picture_write(const char *path, const fcl_flow_picture *picture);
 
-/* A number of each sample: its log density, its weight. */
+/* A number of each sample: its log density, its weight; or its class. */
 typedef struct fcl_column {
     const char *name;
-    const float *values; /* n */
+    const float *values;            /* n; NULL: classes */
+    const int32_t *label;           /* n, where `values` is NULL */
+    const char *const *class_names; /* of these, by label; NULL: numbers are written */
 } fcl_column;
 
 /* Writes columns beside samples (n, ...), or alone where these are NULL:
- *     .npz   the samples as "x", each column as an array (n) of its name
- *     .csv   a heading x1, x2, ..., NAME, ..., then a sample a line with its columns last
+ *     .npz   the samples as "x", each column as an array (n) of its name; classes are whole numbers or text
+ *     .csv   a heading x1, x2, ..., NAME, ..., then a sample a line with its columns last, classes behind numbers
  *     .npy   alone: (n, count); else, as .png, the samples alone, and each column in a file beside it,
  *            "samples.NAME.npy" for "samples.npy"
+ * Classes in a column "label" are read back as labels by fcl_dataset_open. At most one column is of classes.
  * Errors as fcl_samples_write. */
 FCL_API int fcl_columns_write(const char *path, int64_t n, const fcl_array *samples, int count,
                               const fcl_column *columns);

@@ -55,6 +55,7 @@ typedef struct fcl_train_options {
     int accumulate; /* in so many parts, one after the other: less memory, the same numbers up to rounding */
     fcl_model_options model;
     bool labels; /* the model is told each sample's class */
+    const char *label_column; /* of the data, see fcl_dataset_options */
 
     fcl_cfm_options objective; /* path, coupling, time law, loss, sigma: see flow.h */
     /* Of couplings that pair by cost. With labels, pairs do not cross classes; `condition`, or NULL, is a set of as many
@@ -195,7 +196,8 @@ FCL_API fcl_buffer *fcl_trainer_ema(fcl_trainer *trainer); /* NULL where it is o
  * Weights stand under their plain names, so that PyTorch loads them by
  * model.load_state_dict(safetensors.torch.load_file(path), strict=False); beside them "ema.NAME",
  * "adam.m.NAME" and "adam.v.NAME". The metadata holds the whole configuration as JSON, step, seed, sample
- * shape, classes and how many samples each had, what the data were normalised by, the versions of format and library, and the device. */
+ * shape, classes, their names and how many samples each had, what the data were normalised by, the versions of format
+ * and library, and the device. */
 typedef struct fcl_checkpoint fcl_checkpoint;
 
 typedef struct fcl_checkpoint_tensor {
@@ -210,6 +212,7 @@ typedef struct fcl_checkpoint_info {
     int64_t parameters; /* trained numbers */
     fcl_shape sample;   /* shape of one sample */
     int classes;        /* 0: no labels */
+    const char *const *class_names; /* (classes) what they are called in the training's data; NULL: by their numbers */
     const int64_t *class_counts; /* (classes) samples of each in the training's data; NULL: not known, taken as equal */
     const fcl_normalisation *normalisation; /* of the training's data; none in checkpoints that do not know it */
     bool has_ema;
@@ -253,7 +256,7 @@ typedef struct fcl_sample_options {
     uint64_t seed;
     const char *source; /* of x0, see fcl_train_options; NULL: as the model was trained */
     fcl_toggle ema;    /* use the averaged weights; default: where there are any */
-    const char *label; /* class of every sample, as its number; NULL: classes in the shares of the data that the model
+    const char *label; /* class of every sample, by its name or number; NULL: classes in the shares of the data that the model
                           was trained on, see fcl_class_draw */
     int batch;         /* samples at once; 0: as memory allows */
     const char *times; /* keep the samples at these times, see fcl_times_read, or "steps": at each of the grid, a

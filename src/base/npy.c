@@ -124,19 +124,33 @@ static bool take_header(cursor *c, header *h)
     return h->seen == SEEN_ALL;
 }
 
+enum { MOST_LETTERS = 4096 };
+
 /* The element types that are read: kind and size, as in '<f4'. */
 static const char *const types[] = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"};
+
+/* "U12": 12 letters of 4 bytes each; "S12": 12 bytes. */
+static bool text_type_parse(const char *type, fcl_npy *npy)
+{
+    char *end;
+    long letters = strtol(type + 1, &end, 10);
+    npy->kind = *type;
+    npy->item_size = *type == 'U' ? 4 * (int)letters : (int)letters;
+    return isdigit((unsigned char)type[1]) && !*end && letters >= 1 && letters <= MOST_LETTERS;
+}
 
 static bool type_parse(const char *descr, fcl_npy *npy)
 {
     char order = *descr;
     if (!order || !strchr("<>=|", order))
         return false;
+    npy->big_endian = order == '>' || (order == '=' && BIG_ENDIAN_HOST);
+    if (descr[1] == 'U' || descr[1] == 'S')
+        return text_type_parse(descr + 1, npy);
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (strcmp(descr + 1, types[i]) == 0) {
             npy->kind = types[i][0];
             npy->item_size = types[i][1] - '0';
-            npy->big_endian = order == '>' || (order == '=' && BIG_ENDIAN_HOST);
             return true;
         }
     }
@@ -191,10 +205,10 @@ int fcl_npy_parse(const uint8_t *bytes, size_t size, const char *where, fcl_npy 
                         where);
     *npy = (fcl_npy){.fortran = h.fortran, .shape = h.shape, .data = (const uint8_t *)text.end};
     if (!type_parse(h.descr, npy))
-        return fcl_fail(
-            FCL_ERR_FORMAT,
-            "%s has elements of type '%s'; floats of 2, 4 or 8 bytes, integers and booleans are read", where,
-            h.descr);
+        return fcl_fail(FCL_ERR_FORMAT,
+                        "%s has elements of type '%s'; floats of 2, 4 or 8 bytes, integers, booleans and, as "
+                        "labels, text are read",
+                        where, h.descr);
     if (h.shape.rank > FCL_MAX_RANK)
         return fcl_fail(FCL_ERR_FORMAT, "%s has %d dimensions; at most %d are read", where, h.shape.rank,
                         FCL_MAX_RANK);
@@ -280,6 +294,9 @@ void fcl_npy_copy(const fcl_npy *npy, void *destination)
 
 int fcl_npy_floats(const fcl_npy *npy, const char *where, fcl_array **array)
 {
+    *array = NULL;
+    if (npy->kind == 'U' || npy->kind == 'S')
+        return fcl_fail(FCL_ERR_FORMAT, "%s holds text, and numbers are wanted", where);
     if (fcl_array_create(npy->shape, array) != FCL_OK)
         return fcl_fail_within(FCL_ERR_MEMORY, "%s", where);
     if (npy->kind == 'f' && npy->item_size == 4 && npy->big_endian == BIG_ENDIAN_HOST) {
@@ -293,13 +310,13 @@ int fcl_npy_floats(const fcl_npy *npy, const char *where, fcl_array **array)
     return FCL_OK;
 }
 
-size_t fcl_npy_header(fcl_shape shape, char header_text[FCL_NPY_HEADER_SIZE])
+size_t fcl_npy_header(char kind, int size, fcl_shape shape, char header_text[FCL_NPY_HEADER_SIZE])
 {
     char dims[FCL_SHAPE_TEXT];
     char *text = header_text + 10;
     int used =
-        snprintf(text, FCL_NPY_HEADER_SIZE - 10, "{'descr': '%cf4', 'fortran_order': False, 'shape': %s, }",
-                 BIG_ENDIAN_HOST ? '>' : '<', fcl_shape_format(shape, dims));
+        snprintf(text, FCL_NPY_HEADER_SIZE - 10, "{'descr': '%c%c%d', 'fortran_order': False, 'shape': %s, }",
+                 BIG_ENDIAN_HOST ? '>' : '<', kind, size, fcl_shape_format(shape, dims));
     size_t total = (10 + (size_t)used + 1 + 63) / 64 * 64;
     memset(text + used, ' ', total - 10 - (size_t)used);
     header_text[total - 1] = '\n';
@@ -314,7 +331,7 @@ int fcl_npy_write(const char *path, const fcl_array *array)
     char text[FCL_NPY_HEADER_SIZE];
     fcl_file file;
     FCL_TRY(fcl_file_create(path, &file));
-    fcl_file_write(&file, text, fcl_npy_header(array->shape, text));
+    fcl_file_write(&file, text, fcl_npy_header('f', 4, array->shape, text));
     fcl_file_write(&file, array->data, (size_t)fcl_shape_size(array->shape) * sizeof(float));
     return fcl_file_commit(&file);
 }

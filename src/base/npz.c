@@ -17,18 +17,36 @@ struct fcl_npz {
     int count;
 };
 
+static int index_of(const fcl_npz *npz, const char *name)
+{
+    for (int i = 0; i < npz->count; i++) {
+        if (strcmp(npz->names[i], name) == 0)
+            return i;
+    }
+    return -1;
+}
+
+/* The arrays among the entries. libzip finds by a name the first entry that has it; NumPy takes the last. */
 static void list_arrays(fcl_npz *npz)
 {
     int64_t total = zip_get_num_entries(npz->archive, 0);
     npz->names = fcl_zalloc((size_t)total * sizeof *npz->names);
     npz->entries = fcl_zalloc((size_t)total * sizeof *npz->entries);
+    int *place = fcl_zalloc((size_t)total * sizeof *place); /* of an entry among the arrays */
     for (int64_t i = 0; i < total; i++) {
         const char *name = zip_get_name(npz->archive, (zip_uint64_t)i, 0);
         if (!name || !fcl_file_ends_with(name, ".npy"))
             continue;
+        int64_t first = zip_name_locate(npz->archive, name, 0);
+        if (first >= 0 && first < i) {
+            npz->entries[place[first]] = i;
+            continue;
+        }
+        place[i] = npz->count;
         npz->names[npz->count] = fcl_format("%.*s", (int)(strlen(name) - 4), name);
         npz->entries[npz->count++] = i;
     }
+    free(place);
 }
 
 int fcl_npz_open(const char *path, fcl_npz **npz)
@@ -70,34 +88,14 @@ void fcl_npz_close(fcl_npz **npz)
     *npz = NULL;
 }
 
-static int index_of(const fcl_npz *npz, const char *name)
+const char *fcl_npz_name_at(const fcl_npz *npz, int index)
 {
-    for (int i = 0; i < npz->count; i++) {
-        if (strcmp(npz->names[i], name) == 0)
-            return i;
-    }
-    return -1;
+    return index < npz->count ? npz->names[index] : NULL;
 }
 
-const char *fcl_npz_find(const fcl_npz *npz, const char *const *names)
+bool fcl_npz_holds(const fcl_npz *npz, const char *name)
 {
-    for (; *names; names++) {
-        if (index_of(npz, *names) >= 0)
-            return *names;
-    }
-    return NULL;
-}
-
-const char *fcl_npz_first_but(const fcl_npz *npz, const char *const *names)
-{
-    for (int i = 0; i < npz->count; i++) {
-        const char *const *other = names;
-        while (*other && strcmp(npz->names[i], *other) != 0)
-            other++;
-        if (!*other)
-            return npz->names[i];
-    }
-    return NULL;
+    return index_of(npz, name) >= 0;
 }
 
 /* Reads an entry of `size` bytes as its directory claims; the end of the entry checks its CRC. */
@@ -119,10 +117,21 @@ static int read_entry(const fcl_npz *npz, int64_t entry, const char *where, uint
     return status;
 }
 
-/* No deflated byte becomes more than 1032, so a larger claim is a lie that is not worth its memory. */
+/* How many bytes a packed one becomes at most: a larger claim is a lie that is not worth its memory. Deflate
+ * makes 258 of two bits; bzip2 makes 46 MB of zeros into 37 bytes, and nothing else goes further. */
+static zip_uint64_t most_of_a_byte(const zip_stat_t *stat)
+{
+    bool known = stat->valid & ZIP_STAT_COMP_METHOD;
+    return known && stat->comp_method == ZIP_CM_STORE     ? 1
+           : known && stat->comp_method == ZIP_CM_DEFLATE ? 1032
+                                                          : 1 << 21;
+}
+
 static bool size_believable(const fcl_npz *npz, const zip_stat_t *stat)
 {
-    return (stat->valid & ZIP_STAT_SIZE) && stat->size / 1032 <= (zip_uint64_t)npz->file_size;
+    const zip_uint64_t needed = ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE;
+    return (stat->valid & needed) == needed && stat->comp_size <= (zip_uint64_t)npz->file_size &&
+           stat->size / most_of_a_byte(stat) <= stat->comp_size && stat->size < PTRDIFF_MAX;
 }
 
 int fcl_npz_load(const fcl_npz *npz, const char *name, fcl_npy *npy, uint8_t **bytes)
@@ -146,17 +155,28 @@ int fcl_npz_load(const fcl_npz *npz, const char *name, fcl_npy *npy, uint8_t **b
     return status;
 }
 
+static int encode(const fcl_npz_entry *entry, uint8_t **bytes, size_t *size)
+{
+    if (!entry->array)
+        return fcl_npy_encode_labels(entry->count, entry->number, entry->word, bytes, size);
+    char text[FCL_NPY_HEADER_SIZE];
+    size_t head = fcl_npy_header('f', 4, entry->array->shape, text);
+    size_t numbers = (size_t)fcl_shape_size(entry->array->shape) * sizeof(float);
+    *size = head + numbers;
+    *bytes = malloc(*size);
+    if (!*bytes)
+        return FCL_ERR_MEMORY;
+    memcpy(*bytes, text, head);
+    memcpy(*bytes + head, entry->array->data, numbers);
+    return FCL_OK;
+}
+
 static int add_entry(zip_t *archive, const fcl_npz_entry *entry)
 {
-    char text[FCL_NPY_HEADER_SIZE];
-    size_t head = fcl_npy_header(entry->array->shape, text);
-    size_t size = (size_t)fcl_shape_size(entry->array->shape) * sizeof(float);
-    uint8_t *bytes = malloc(head + size);
-    if (!bytes)
-        return FCL_ERR_MEMORY;
-    memcpy(bytes, text, head);
-    memcpy(bytes + head, entry->array->data, size);
-    zip_source_t *source = zip_source_buffer(archive, bytes, head + size, 1); /* owns bytes from here on */
+    uint8_t *bytes;
+    size_t size;
+    FCL_TRY(encode(entry, &bytes, &size));
+    zip_source_t *source = zip_source_buffer(archive, bytes, size, 1); /* owns bytes from here on */
     if (!source) {
         free(bytes);
         return FCL_ERR_MEMORY;

@@ -3,6 +3,7 @@
 #include "base/array.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/gzip.h"
 #include "base/memory.h"
 #include "base/nearest.h"
 #include "data/reader.h"
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 /* A built-in set is made by a function or lies in a file that a package brings. */
@@ -40,7 +42,7 @@ static const builtin builtins[] = {
 /* clang-format on */
 enum { BUILTINS = sizeof builtins / sizeof *builtins };
 
-/* A file's format shows in its first bytes, or, where these are damaged, in its name. */
+/* A file's format shows in its first bytes, unpacked, or, where these are damaged or text, in its name. */
 typedef struct format {
     const char *ending;
     bool (*recognises)(const uint8_t head[4]);
@@ -62,11 +64,6 @@ static bool is_idx(const uint8_t head[4])
     return head[0] == 0 && head[1] == 0 && head[2] >= 8 && head[2] <= 14 && head[3] > 0;
 }
 
-static bool is_gzip(const uint8_t head[4])
-{
-    return head[0] == 0x1f && head[1] == 0x8b;
-}
-
 static bool is_none(const uint8_t head[4])
 {
     (void)head;
@@ -75,8 +72,9 @@ static bool is_none(const uint8_t head[4])
 
 static const format formats[] = {
     {".npy", is_npy, fcl_dataset_read_npy},   {".npz", is_zip, fcl_dataset_read_npz},
-    {"-ubyte", is_idx, fcl_dataset_read_idx}, {".gz", is_gzip, fcl_dataset_read_idx},
-    {".idx", is_none, fcl_dataset_read_idx},  {".csv", is_none, fcl_dataset_read_csv},
+    {"-ubyte", is_idx, fcl_dataset_read_idx}, {".idx", is_none, fcl_dataset_read_idx},
+    {".csv", is_none, fcl_dataset_read_csv},  {".tsv", is_none, fcl_dataset_read_csv},
+    {".txt", is_none, fcl_dataset_read_csv},  {".dat", is_none, fcl_dataset_read_csv},
 };
 enum { FORMATS = sizeof formats / sizeof *formats };
 
@@ -86,29 +84,53 @@ static const format *find_format(const char *path, const uint8_t head[4])
         if (formats[i].recognises(head))
             return &formats[i];
     }
-    for (int i = 0; i < FORMATS; i++) {
-        if (fcl_file_ends_with(path, formats[i].ending))
-            return &formats[i];
-    }
-    return NULL;
+    bool packed = fcl_file_ends_with(path, ".gz");
+    char *plain = fcl_format("%.*s", (int)(strlen(path) - (packed ? 3 : 0)), path);
+    const format *found = NULL;
+    for (int i = 0; i < FORMATS && !found; i++)
+        found = fcl_file_ends_with(plain, formats[i].ending) ? &formats[i] : NULL;
+    free(plain);
+    return found;
 }
 
-static int read_file(const char *path, bool unlabeled, fcl_dataset *dataset)
+static int read_head(const char *path, uint8_t head[4], bool *packed)
 {
-    FCL_TRY(fcl_file_check(path));
+    fcl_gzip *stream;
+    size_t got = 0;
+    FCL_TRY(fcl_gzip_open(path, &stream));
+    int status = fcl_gzip_read(stream, head, 4, &got);
+    *packed = fcl_gzip_is_packed(stream);
+    if (status == FCL_OK && got == 0)
+        status = fcl_gzip_check_end(stream);
+    fcl_gzip_close(&stream);
+    return status == FCL_OK && got == 0 ? fcl_fail(FCL_ERR_FORMAT, "%s is empty", path) : status;
+}
+
+static int read_file(const fcl_reading *reading, fcl_dataset *dataset)
+{
+    const char *path = reading->path;
     uint8_t head[4] = {0};
-    FILE *file = fopen(path, "rb");
-    size_t got = file ? fread(head, 1, sizeof head, file) : 0;
-    if (file)
-        fclose(file);
-    if (got == 0)
-        return fcl_fail(FCL_ERR_FORMAT, "%s is empty", path);
+    bool packed;
+    FCL_TRY(read_head(path, head, &packed));
     const format *found = find_format(path, head);
     if (!found)
         return fcl_fail(
             FCL_ERR_FORMAT,
-            "%s is of none of the formats that are read: .npy, .npz, IDX (plain or gzipped), .csv", path);
-    return found->read(path, unlabeled, dataset);
+            "%s is of none of the formats that are read: .npy, .npz, IDX, and tables of text: .csv, .tsv, "
+            ".txt, .dat",
+            path);
+    if (reading->array && found->read != fcl_dataset_read_npz)
+        return fcl_fail(FCL_ERR_ARGUMENT, "%s is no .npz archive: it has no array '%s'", path,
+                        reading->array);
+    if (packed && found->read == fcl_dataset_read_npz)
+        return fcl_fail(FCL_ERR_FORMAT, "%s is an archive that was packed once more: unpack it by gunzip",
+                        path);
+    const char *label = reading->options->label_column;
+    bool named = found->read == fcl_dataset_read_npz || found->read == fcl_dataset_read_csv;
+    if (label && !named && strcmp(label, FCL_NO_LABEL) != 0)
+        return fcl_fail(FCL_ERR_ARGUMENT, "%s has no columns with names: the label cannot be '%s'", path,
+                        label);
+    return found->read(reading, dataset);
 }
 
 static int make_toy(const builtin *row, const fcl_dataset_options *options, fcl_dataset *dataset)
@@ -117,7 +139,8 @@ static int make_toy(const builtin *row, const fcl_dataset_options *options, fcl_
     if (count > INT32_MAX)
         return fcl_fail(FCL_ERR_ARGUMENT, "%s is made of at most %d samples, not %lld", row->about.name,
                         INT32_MAX, (long long)count);
-    bool labeled = row->classes > 0 && !options->unlabeled;
+    bool labeled = row->classes > 0 && !options->unlabeled && !options->label_column;
+    snprintf(dataset->name, sizeof dataset->name, "%s", row->about.name);
     dataset->generated = true;
     dataset->count = count;
     dataset->shape = FCL_SHAPE(2);
@@ -146,15 +169,33 @@ static int shorten(fcl_dataset *dataset, int64_t count, const char *path)
     return FCL_OK;
 }
 
+/* "FILE.npz:NAME", unless there is a file of that name: where NAME begins, else NULL. */
+static const char *array_of(const char *path)
+{
+    const char *colon = strrchr(path, ':');
+    bool archive = colon && colon - path > 4 && strncasecmp(colon - 4, ".npz", 4) == 0;
+    return archive && colon[1] && access(path, F_OK) != 0 ? colon + 1 : NULL;
+}
+
 static int open_path(const char *path, const fcl_dataset_options *options, fcl_dataset *dataset)
 {
-    FCL_TRY(read_file(path, options->unlabeled, dataset));
-    return shorten(dataset, options->count, path);
+    const char *array = array_of(path);
+    char *file = fcl_format("%.*s", (int)(array ? array - path - 1 : (long)strlen(path)), path);
+    const char *slash = strrchr(file, '/');
+    snprintf(dataset->name, sizeof dataset->name, "%s", slash ? path + (slash - file) + 1 : path);
+    int status = read_file(&(fcl_reading){file, array, options}, dataset);
+    if (status == FCL_OK)
+        status = shorten(dataset, options->count, path);
+    free(file);
+    return status;
 }
 
 static int open_builtin(const builtin *row, const fcl_dataset_options *options, fcl_dataset *dataset)
 {
     dataset->builtin = true;
+    if (options->label_column && strcmp(options->label_column, FCL_NO_LABEL) != 0)
+        return fcl_fail(FCL_ERR_ARGUMENT, "%s has no columns with names: the label cannot be '%s'",
+                        row->about.name, options->label_column);
     if (row->toy)
         return make_toy(row, options, dataset);
     if (access(row->path, F_OK) != 0)
@@ -163,7 +204,9 @@ static int open_builtin(const builtin *row, const fcl_dataset_options *options, 
             "%s is not installed (%s is missing): install the package %s (apt-get install %s), or give "
             "a path",
             row->about.name, row->path, row->package, row->package);
-    return open_path(row->path, options, dataset);
+    FCL_TRY(open_path(row->path, options, dataset));
+    snprintf(dataset->name, sizeof dataset->name, "%s", row->about.name);
+    return FCL_OK;
 }
 
 static int unknown_name(const char *name)
@@ -217,9 +260,11 @@ int fcl_dataset_open(const char *name, const fcl_dataset_options *options, fcl_d
     if (options->count < 0)
         return fcl_fail(FCL_ERR_ARGUMENT, "a data set cannot have %lld samples", (long long)options->count);
     fcl_dataset *fresh = fcl_zalloc(sizeof *fresh);
-    const char *slash = strrchr(name, '/');
-    snprintf(fresh->name, sizeof fresh->name, "%s", slash ? slash + 1 : name);
-    int status = open_any(name, options, fresh);
+    fcl_dataset_options given = *options;
+    bool none = given.label_guess && strcmp(given.label_guess, FCL_NO_LABEL) == 0;
+    if (none && !given.label_column)
+        given.label_column = given.label_guess;
+    int status = open_any(name, &given, fresh);
     if (status != FCL_OK)
         fcl_dataset_destroy(&fresh);
     *dataset = fresh;
@@ -236,6 +281,7 @@ void fcl_dataset_destroy(fcl_dataset **dataset)
     for (int c = 0; (*dataset)->class_name && c < (*dataset)->classes; c++)
         free((*dataset)->class_name[c]);
     free((*dataset)->class_name);
+    free((*dataset)->note);
     free(*dataset);
     *dataset = NULL;
 }

@@ -4,13 +4,12 @@
 
 #include "base/array.h"
 #include "base/error.h"
-#include "base/file.h"
+#include "base/gzip.h"
 #include "base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <zlib.h>
 
 /* clang-format off */
 static const struct {
@@ -24,33 +23,14 @@ static const struct {
 
 typedef struct idx {
     const char *path;
-    gzFile file;
+    fcl_gzip *stream;
     fcl_npy array;
 } idx;
-
-/* Reads `size` bytes and tells how many came; fewer is not a failure, even where a gzip stream breaks off
- * (Z_BUF_ERROR), but a damaged stream is. */
-static int read_bytes(idx *x, void *to, size_t size, size_t *got)
-{
-    *got = 0;
-    while (*got < size) {
-        size_t part = size - *got < 1 << 20 ? size - *got : 1 << 20;
-        int n = gzread(x->file, (uint8_t *)to + *got, (unsigned)part);
-        int code = Z_OK;
-        const char *message = gzerror(x->file, &code);
-        if (n < 0 || (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR))
-            return fcl_fail(FCL_ERR_FORMAT, "%s cannot be read as gzip: %s", x->path, message);
-        if (n == 0)
-            return FCL_OK;
-        *got += (size_t)n;
-    }
-    return FCL_OK;
-}
 
 static int read_header_part(idx *x, uint8_t *to, size_t size)
 {
     size_t got;
-    FCL_TRY(read_bytes(x, to, size, &got));
+    FCL_TRY(fcl_gzip_read(x->stream, to, size, &got));
     if (got < size)
         return fcl_fail(FCL_ERR_FORMAT, "%s is cut off inside its IDX header", x->path);
     return FCL_OK;
@@ -88,26 +68,6 @@ static int read_header(idx *x)
     return FCL_OK;
 }
 
-/* Memory grows with what has really come. */
-static int read_elements(idx *x, size_t size, size_t *got)
-{
-    size_t capacity = 0;
-    *got = 0;
-    do {
-        capacity = capacity ? 2 * capacity : 1 << 20;
-        if (capacity > size)
-            capacity = size;
-        uint8_t *grown = realloc(x->array.whole, capacity ? capacity : 1);
-        if (!grown)
-            return fcl_fail(FCL_ERR_MEMORY, "%s: no memory for its %zu bytes", x->path, size);
-        x->array.whole = grown;
-        size_t part;
-        FCL_TRY(read_bytes(x, grown + *got, capacity - *got, &part));
-        *got += part;
-    } while (*got == capacity && capacity < size);
-    return FCL_OK;
-}
-
 static int read_array(idx *x)
 {
     char text[FCL_SHAPE_TEXT];
@@ -116,33 +76,28 @@ static int read_array(idx *x)
     if (!fcl_shape_bytes(x->array.shape, (size_t)x->array.item_size, &size))
         return fcl_fail(FCL_ERR_FORMAT, "%s claims the dimensions %s, which no memory can hold", x->path,
                         fcl_shape_format(x->array.shape, text));
-    FCL_TRY(read_elements(x, size, &got));
+    FCL_TRY(fcl_gzip_read_up_to(x->stream, size, &x->array.whole, &got));
     if (got < size)
         return fcl_fail(FCL_ERR_FORMAT,
                         "%s is cut off: its dimensions %s need %zu bytes of data, %zu are there", x->path,
                         fcl_shape_format(x->array.shape, text), size, got);
     uint8_t spare;
-    FCL_TRY(read_bytes(x, &spare, 1, &more)); /* comes to the end of a gzip stream and so to its checksum */
+    FCL_TRY(fcl_gzip_read(x->stream, &spare, 1,
+                          &more)); /* comes to the end of a gzip stream and so to its checksum */
     if (more)
         return fcl_fail(FCL_ERR_FORMAT, "%s is damaged: bytes follow the %zu that its dimensions %s need",
                         x->path, size, fcl_shape_format(x->array.shape, text));
-    int code = Z_OK;
-    gzerror(x->file, &code);
-    if (code == Z_BUF_ERROR)
-        return fcl_fail(FCL_ERR_FORMAT, "%s is cut off before the end of its gzip stream", x->path);
+    FCL_TRY(fcl_gzip_check_end(x->stream));
     x->array.data = x->array.whole;
     return FCL_OK;
 }
 
 static int set_from(const char *path, fcl_dataset_setter *set, fcl_dataset *dataset)
 {
-    FCL_TRY(fcl_file_check(path));
-    idx x = {.path = path, .file = gzopen(path, "rb")};
-    if (!x.file)
-        return fcl_fail(FCL_ERR_FILE, "cannot read %s", path);
-    gzbuffer(x.file, 1 << 17);
+    idx x = {.path = path};
+    FCL_TRY(fcl_gzip_open(path, &x.stream));
     int status = read_array(&x);
-    gzclose(x.file);
+    fcl_gzip_close(&x.stream);
     if (status == FCL_OK)
         status = set(dataset, &x.array, path);
     free(x.array.whole);
@@ -161,10 +116,10 @@ static char *labels_path(const char *path)
                       images + 6, rank + 4);
 }
 
-int fcl_dataset_read_idx(const char *path, bool unlabeled, fcl_dataset *dataset)
+int fcl_dataset_read_idx(const fcl_reading *reading, fcl_dataset *dataset)
 {
-    FCL_TRY(set_from(path, fcl_dataset_set_samples, dataset));
-    char *labels = unlabeled ? NULL : labels_path(path);
+    FCL_TRY(set_from(reading->path, fcl_dataset_set_samples, dataset));
+    char *labels = reading->options->unlabeled ? NULL : labels_path(reading->path);
     int status = FCL_OK;
     if (labels && access(labels, F_OK) == 0)
         status = set_from(labels, fcl_dataset_set_labels, dataset);

@@ -1,17 +1,26 @@
-/* Readers of data files. Each fills `values` or `bytes`, `shape`, `count` and, unless `unlabeled`, `label`.
- */
+/* Readers of data files. Each fills `values` or `bytes`, `shape`, `count`, `note` and, unless
+ * options->unlabeled, `label`. */
 #ifndef DATA_READER_H
 #define DATA_READER_H
 
 #include <flowcl/data.h>
 #include "base/npy.h"
 
-typedef int fcl_dataset_reader(const char *path, bool unlabeled, fcl_dataset *dataset);
+typedef struct fcl_reading {
+    const char *path;
+    const char *array; /* that is asked for of an .npz; NULL: none is */
+    const fcl_dataset_options *options;
+} fcl_reading;
+
+typedef int fcl_dataset_reader(const fcl_reading *reading, fcl_dataset *dataset);
 
 fcl_dataset_reader fcl_dataset_read_npy;
 fcl_dataset_reader fcl_dataset_read_npz;
 fcl_dataset_reader fcl_dataset_read_csv;
 fcl_dataset_reader fcl_dataset_read_idx;
+
+/* What options.label_column says where no column is the label. */
+#define FCL_NO_LABEL "none"
 
 /* Takes an array of a file into the data set, and may take over array->whole; `where` names it in messages.
  */
@@ -22,6 +31,8 @@ fcl_dataset_setter fcl_dataset_set_samples;
 
 /* The labels of the samples that are there already. */
 fcl_dataset_setter fcl_dataset_set_labels;
+/* The same of words, a copy each. */
+int fcl_dataset_set_words(fcl_dataset *dataset, const fcl_words *words, const char *where);
 
 /* A label is a number below this. */
 enum { FCL_LABEL_LIMIT = 65536 };

@@ -98,33 +98,3 @@ int fcl_dataset_set_samples(fcl_dataset *dataset, fcl_npy *array, const char *wh
     bool pictures = bytes && (array->shape.rank == 3 || array->shape.rank == 4);
     return pictures ? set_pictures(dataset, array, where) : set_floats(dataset, array, where);
 }
-
-static int take_labels(fcl_dataset *dataset, const float *values, const char *where)
-{
-    dataset->label = malloc((size_t)dataset->count * sizeof *dataset->label);
-    if (!dataset->label)
-        return fcl_fail(FCL_ERR_MEMORY, "%s: no memory for %lld labels", where, (long long)dataset->count);
-    for (int64_t i = 0; i < dataset->count; i++) {
-        if (!(values[i] >= 0 && values[i] < FCL_LABEL_LIMIT && values[i] == floorf(values[i])))
-            return fcl_fail(FCL_ERR_FORMAT,
-                            "%s: the label of sample %lld is %g; labels are whole numbers from 0 to %d",
-                            where, (long long)i, values[i], FCL_LABEL_LIMIT - 1);
-        dataset->label[i] = (int32_t)values[i];
-        if (dataset->label[i] >= dataset->classes)
-            dataset->classes = dataset->label[i] + 1;
-    }
-    return FCL_OK;
-}
-
-int fcl_dataset_set_labels(fcl_dataset *dataset, fcl_npy *array, const char *where)
-{
-    int64_t count = fcl_shape_size(array->shape);
-    if (count != dataset->count)
-        return fcl_fail(FCL_ERR_FORMAT, "%s holds %lld labels for %lld samples", where, (long long)count,
-                        (long long)dataset->count);
-    fcl_array *values;
-    FCL_TRY(fcl_npy_floats(array, where, &values));
-    int status = take_labels(dataset, values->data, where);
-    fcl_array_destroy(&values);
-    return status;
-}

@@ -21,7 +21,7 @@ static int write_npy(const char *path, const fcl_array *samples, const fcl_pictu
 static int write_npz(const char *path, const fcl_array *samples, const fcl_picture_options *options)
 {
     (void)options;
-    return fcl_npz_write(path, &(fcl_npz_entry){"x", samples}, 1);
+    return fcl_npz_write(path, &(fcl_npz_entry){"x", .array = samples}, 1);
 }
 
 static int write_csv(const char *path, const fcl_array *samples, const fcl_picture_options *options)

@@ -26,6 +26,8 @@ struct fcl_checkpoint {
     fcl_model *model;
     int64_t *class_counts;
     fcl_normalisation *normalisation;
+    json_t *class_names; /* holds the texts that info.class_names points to */
+    const char **class_name;
     fcl_checkpoint_tensor *tensors;
 };
 
@@ -87,6 +89,24 @@ static int read_class_counts(fcl_checkpoint *checkpoint)
     return usable && fcl_class_existing(classes, checkpoint->class_counts)
                ? FCL_OK
                : missing(checkpoint->path, "class_counts");
+}
+
+/* What the classes are called, where they are not called by their numbers. */
+static int read_class_names(fcl_checkpoint *checkpoint)
+{
+    const char *text = fcl_safetensors_metadata(&checkpoint->file, "class_names");
+    int classes = checkpoint->info.classes;
+    if (!text)
+        return FCL_OK;
+    checkpoint->class_names = fcl_json_read(text, strlen(text), NULL);
+    bool usable = classes > 0 && json_array_size(checkpoint->class_names) == (size_t)classes;
+    checkpoint->class_name = fcl_zalloc((size_t)(usable ? classes : 1) * sizeof *checkpoint->class_name);
+    for (int k = 0; k < classes && usable; k++) {
+        checkpoint->class_name[k] = json_string_value(json_array_get(checkpoint->class_names, (size_t)k));
+        usable = checkpoint->class_name[k] && *checkpoint->class_name[k];
+    }
+    checkpoint->info.class_names = checkpoint->class_name;
+    return usable ? FCL_OK : missing(checkpoint->path, "class_names");
 }
 
 static int read_config(fcl_checkpoint *checkpoint)
@@ -154,6 +174,7 @@ static int read_metadata(fcl_checkpoint *checkpoint)
     info->classes = (int)classes;
     FCL_TRY(read_sample(checkpoint));
     FCL_TRY(read_class_counts(checkpoint));
+    FCL_TRY(read_class_names(checkpoint));
     bool usable = fcl_normalised_read(&checkpoint->file, fcl_shape_size(info->sample), &checkpoint->normalisation);
     info->normalisation = checkpoint->normalisation;
     if (!usable)
@@ -304,6 +325,8 @@ void fcl_checkpoint_close(fcl_checkpoint **checkpoint)
     fcl_safetensors_free(&closing->file);
     free(closing->class_counts);
     fcl_normalisation_destroy(&closing->normalisation);
+    json_decref(closing->class_names);
+    free(closing->class_name);
     free(closing->tensors);
     free(closing->bytes);
     free(closing->path);

@@ -29,7 +29,8 @@ typedef struct fcl_snapshot {
     const fcl_model *model;
     const char *device;
     int64_t step;
-    const int64_t *class_counts; /* of each of the model's classes; NULL: not known */
+    const int64_t *class_counts;            /* of each of the model's classes; NULL: not known */
+    const char *const *class_names;         /* of the same; NULL: they are numbers */
     const fcl_normalisation *normalisation; /* of the data; NULL: not known */
     fcl_buffer *state[FCL_STATES]; /* the EMA may be NULL */
 } fcl_snapshot;

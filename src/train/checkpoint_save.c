@@ -124,6 +124,17 @@ static void set_list(json_t *metadata, const char *key, int count, const int64_t
     json_decref(list);
 }
 
+static void set_names(json_t *metadata, const char *key, int count, const char *const *names)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(list, json_string(names[i]));
+    char *text = fcl_json_text(list, 0);
+    json_object_set_new(metadata, key, json_string(text));
+    free(text);
+    json_decref(list);
+}
+
 fcl_sum_text fcl_checkpoint_sum(uint32_t data_sum, json_t *metadata)
 {
     uLong sum = data_sum;
@@ -169,6 +180,8 @@ static json_t *describe(const fcl_snapshot *snapshot, uint32_t data_sum)
     set_text(metadata, "condition_content", snapshot->condition_content);
     if (snapshot->normalisation)
         fcl_normalised_write(snapshot->normalisation, metadata);
+    if (snapshot->class_names)
+        set_names(metadata, "class_names", fcl_model_classes(snapshot->model), snapshot->class_names);
     json_object_set_new(metadata, "crc32", json_string(fcl_checkpoint_sum(data_sum, metadata).text));
     fcl_free(config);
     return metadata;

@@ -14,7 +14,7 @@ static bool is_class(const fcl_checkpoint_info *info, long label)
 
 static int refuse(const fcl_checkpoint_info *info, const char *what)
 {
-    char *classes = fcl_class_list(info->classes, info->class_counts, false);
+    char *classes = fcl_class_list(info->classes, info->class_names, info->class_counts, false);
     int status = fcl_fail(FCL_ERR_ARGUMENT, "%s is not one of the model's classes, %s", what, classes);
     fcl_free(classes);
     return status;
@@ -22,13 +22,10 @@ static int refuse(const fcl_checkpoint_info *info, const char *what)
 
 static int read_label(const fcl_checkpoint_info *info, const char *text, int32_t *label)
 {
-    char *end, what[64];
-    long number = strtol(text, &end, 10);
+    char what[64];
     snprintf(what, sizeof what, "label '%.40s'", text);
-    if (*end || end == text || !is_class(info, number))
-        return refuse(info, what);
-    *label = (int32_t)number;
-    return FCL_OK;
+    *label = fcl_class_find(info->classes, info->class_names, text);
+    return is_class(info, *label) ? FCL_OK : refuse(info, what);
 }
 
 /* As the options say. */

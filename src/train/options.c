@@ -25,6 +25,8 @@ static const fcl_option train_table[] = {
     {"source", ROW(source), .fallback = "normal", .placeholder = "SOURCE",
      .help = "what the flow begins with: \"normal\" noise, a built-in data set, or a file"},
     {"labels", ROW(labels), .help = "tell the model each sample's class"},
+    {"label-column", ROW(label_column), .placeholder = "NAME",
+     .help = "the column of a table, or the array of an .npz, that is the label and no data; \"none\": there is none; without it the one called \"label\""},
     {"stream-data", ROW(stream_data), .help = "keep the data on the host even where it fits on the device"},
     {"out", ROW(out), .flags = CALL, .placeholder = "DIR", .group = "Run",
      .help = "folder of the run: checkpoints, metrics, pictures"},
@@ -205,7 +207,7 @@ static bool may_change(const char *key)
         "out",     "device", "resume", "metrics-every", "samples-every", "checkpoint-every", "keep",
         "check",   "steps",  "lr",     "schedule",      "warmup",        "weight-decay",     "clip",
         "profile", "ema",    "beta1",  "beta2",         "epsilon",       "accumulate",       "stream-data",
-        "data",    "source", "condition", "data-count", "data-changed"};
+        "data",    "source", "condition", "data-count", "data-changed", "label-column"};
     for (size_t i = 0; i < sizeof free_keys / sizeof *free_keys; i++)
         if (strcmp(free_keys[i], key) == 0)
             return true;

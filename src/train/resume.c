@@ -67,6 +67,21 @@ static int check_sets(fcl_trainer *trainer, const fcl_checkpoint_info *info)
     return FCL_OK;
 }
 
+/* The numbers of classes that have names follow from these. */
+static int check_class_names(const fcl_trainer *trainer, const fcl_checkpoint_info *info)
+{
+    const fcl_dataset *data = trainer->data;
+    for (int k = 0; k < info->classes; k++) {
+        const char *before = info->class_names ? info->class_names[k] : NULL;
+        const char *now = data->class_name ? data->class_name[k] : NULL;
+        if (!before != !now || (now && strcmp(before, now) != 0))
+            return fcl_fail(FCL_ERR_ARGUMENT,
+                            "cannot resume from %s: its class %d is called '%s', that of %s '%s'", info->path, k,
+                            before ? before : "", data->name, now ? now : "");
+    }
+    return FCL_OK;
+}
+
 static int check(fcl_trainer *trainer, const fcl_checkpoint_info *info)
 {
     FCL_TRY(fcl_train_options_compare(info->options, &trainer->options, info->path));
@@ -76,6 +91,7 @@ static int check(fcl_trainer *trainer, const fcl_checkpoint_info *info)
         return fcl_fail(FCL_ERR_ARGUMENT,
                         "cannot resume from %s: %s now has samples of another shape or other classes",
                         info->path, trainer->data->name);
+    FCL_TRY(check_class_names(trainer, info));
     return check_sets(trainer, info);
 }
 

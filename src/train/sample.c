@@ -28,7 +28,7 @@ const fcl_option fcl_sample_table[] = {
     {"seed", ROW(seed), .help = "of the noise"},
     {"source", ROW(source), .placeholder = "SOURCE", .help = "begin with samples of this set or file, or \"normal\"; default: as it was trained"},
     {"ema", ROW(ema), .fallback = "yes", .help = "use the averaged weights, where there are any"},
-    {"label", ROW(label), .placeholder = "CLASS", .help = "class of every sample, by its number; without it classes in the shares of the training's data"},
+    {"label", ROW(label), .placeholder = "CLASS", .help = "class of every sample, by its name or number; without it classes in the shares of the training's data"},
     {"batch", ROW(batch), .minimum = 0, .maximum = 1e6, .help = "samples at once; 0: as memory allows"},
     {0},
 };
@@ -202,7 +202,7 @@ int fcl_sample_start(const fcl_checkpoint_info *info, const fcl_sample_options *
 {
     const char *source = options->source ? options->source : info->options->source;
     fcl_dataset *set;
-    FCL_TRY(fcl_source_open(source, options->seed, info->sample, &set));
+    FCL_TRY(fcl_source_open(info->options, source, options->seed, info->sample, &set));
     fcl_source_draw(set, options->seed, options->n, fcl_shape_size(info->sample), x);
     fcl_dataset_destroy(&set);
     return FCL_OK;

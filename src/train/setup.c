@@ -118,7 +118,7 @@ static int open_condition(fcl_trainer *trainer)
     const fcl_train_options *options = &trainer->options;
     if (!options->condition)
         return FCL_OK;
-    fcl_dataset_options which = {.count = options->data_count, .unlabeled = true};
+    fcl_dataset_options which = {.count = options->data_count, .label_column = "none"};
     int status = fcl_dataset_open(options->condition, &which, &trainer->condition_data);
     if (status != FCL_OK)
         return fcl_fail_within(status, "the conditions");
@@ -146,7 +146,7 @@ static int create_batches(fcl_trainer *trainer)
         .normalisation = trainer->normalisation,
     };
     FCL_TRY(fcl_batch_create(trainer->device, trainer->data, &rows, &trainer->batch));
-    FCL_TRY(fcl_source_open(options->source, options->seed, trainer->data->shape, &trainer->source_data));
+    FCL_TRY(fcl_source_open(options, options->source, options->seed, trainer->data->shape, &trainer->source_data));
     rows.stream = FCL_STREAM_SOURCE_BATCH;
     rows.labels = false;
     if (!fcl_source_is_moved(options->source))

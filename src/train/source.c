@@ -8,12 +8,14 @@
 
 #include <string.h>
 
-int fcl_source_open(const char *source, uint64_t seed, fcl_shape sample, fcl_dataset **set)
+int fcl_source_open(const fcl_train_options *trained, const char *source, uint64_t seed, fcl_shape sample,
+                    fcl_dataset **set)
 {
     *set = NULL;
     if (strcmp(source, FCL_SOURCE_NORMAL) == 0)
         return FCL_OK;
-    int status = fcl_dataset_open(source, &(fcl_dataset_options){.seed = seed, .unlabeled = true}, set);
+    fcl_dataset_options which = {.seed = seed, .unlabeled = true, .label_guess = trained->label_column};
+    int status = fcl_dataset_open(source, &which, set);
     if (status != FCL_OK)
         return fcl_fail_within(status, "the source");
     long long own = fcl_shape_size((*set)->shape), wanted = fcl_shape_size(sample);

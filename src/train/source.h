@@ -7,9 +7,11 @@
 /* The name of N(0, I) among the sources. */
 #define FCL_SOURCE_NORMAL "normal"
 
-/* The set of that name or path, for samples like `sample`; NULL for the normal source. FCL_ERR_SHAPE: its
+/* The set of that name or path, for samples like `sample`; NULL for the normal source. `trained` says what a label's
+ * column may be called in it. FCL_ERR_SHAPE: its
  * samples have not as many numbers; else as fcl_dataset_open. */
-int fcl_source_open(const char *source, uint64_t seed, fcl_shape sample, fcl_dataset **set);
+int fcl_source_open(const fcl_train_options *trained, const char *source, uint64_t seed, fcl_shape sample,
+                    fcl_dataset **set);
 
 /* Whether its numbers are in the data's units, and so normalised as these are: a file's. Noise and built-in sets are not. */
 bool fcl_source_is_moved(const char *source);

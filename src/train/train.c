@@ -104,8 +104,10 @@ static void *open_data(void *argument)
 {
     opening *work = argument;
     const fcl_train_options *options = work->options;
-    fcl_dataset_options which = {
-        .count = options->data_count, .seed = options->seed, .unlabeled = !options->labels};
+    fcl_dataset_options which = {.count = options->data_count,
+                                 .seed = options->seed,
+                                 .unlabeled = !options->labels,
+                                 .label_column = options->label_column};
     work->status = fcl_dataset_open(options->data, &which, &work->data);
     if (work->status != FCL_OK)
         work->failure = fcl_strdup(fcl_error());

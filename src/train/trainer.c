@@ -163,6 +163,7 @@ int fcl_trainer_save(fcl_trainer *trainer, const char *path)
         .step = trainer->step,
         .class_counts = trainer->class_counts,
         .normalisation = trainer->normalisation,
+        .class_names = trainer->class_counts ? (const char *const *)trainer->data->class_name : NULL,
     };
     memcpy(snapshot.state, trainer->state, sizeof snapshot.state);
     return fcl_checkpoint_save(path, &snapshot);

@@ -117,7 +117,7 @@ refused 1 "missing.csv" eval missing.csv a.csv
 refused 1 "missing.csv" eval a.csv missing.csv
 refused 1 "did you mean 'moons'?" eval a.csv mons
 refused 1 "empty.csv is empty" eval empty.csv a.csv
-refused 1 "nan.csv: sample 1 holds NaN" eval nan.csv a.csv
+refused 1 "nan.csv, line 2: the value of column 2 is missing in row 2" eval nan.csv a.csv
 refused 1 "three.csv: its samples have 3 numbers each, those of a.csv have 2" eval three.csv a.csv
 refused 1 "run: its samples have 2 numbers each, those of three.csv have 3" eval run three.csv
 refused 1 "mmd needs at least 2 points of each set, not 1 and 1" eval one.csv a.csv

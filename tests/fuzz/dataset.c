@@ -1,5 +1,5 @@
-/* Throws bytes at the readers of data files: .npy, .npz, IDX plain and gzipped, and, where the first byte
- * says so, .csv. tools/sanitize.sh builds it, and runs it for a moment; for longer:
+/* Throws bytes at the readers of data files: .npy, .npz, IDX and tables of text, plain and gzipped; tables also
+ * with a column as their label. tools/sanitize.sh builds it, and runs it for a moment; for longer:
  *
  *     build-sanitize/tests/fuzz_dataset -max_total_time=60 -max_len=4096 CORPUS
  *
@@ -7,6 +7,7 @@
 #include <flowcl/data.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static char folder[] = "/dev/shm/flowcl-fuzz-XXXXXX", path[64], table[64]; /* in memory */
@@ -42,21 +43,33 @@ static void check(const fcl_dataset *dataset)
         if (dataset->label[i] < 0 || dataset->label[i] >= dataset->classes)
             abort();
     }
+    for (int k = 0; dataset->class_name && k < dataset->classes; k++) {
+        if (!*dataset->class_name[k])
+            abort();
+    }
     if (size < 1 || sum != sum)
         abort();
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+static void open_as(const char *name, const char *label)
 {
-    const char *name = size > 0 && bytes[0] >= ' ' && bytes[0] < 'P' ? table : path;
-    FILE *file = fopen(name, "wb");
-    if (!file || fwrite(bytes, 1, size, file) != size || fclose(file) != 0)
-        abort();
     fcl_dataset *dataset;
-    if (fcl_dataset_open(name, NULL, &dataset) == FCL_OK)
+    if (fcl_dataset_open(name, &(fcl_dataset_options){.label_column = label}, &dataset) == FCL_OK)
         check(dataset);
     else if (dataset || !*fcl_error())
         abort();
     fcl_dataset_destroy(&dataset);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    bool text = size > 0 && memchr("\x93P\x1f\0", bytes[0], 4) == NULL;
+    const char *name = text ? table : path;
+    FILE *file = fopen(name, "wb");
+    if (!file || fwrite(bytes, 1, size, file) != size || fclose(file) != 0)
+        abort();
+    open_as(name, NULL);
+    if (text)
+        open_as(name, "2");
     return 0;
 }

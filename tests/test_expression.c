@@ -106,7 +106,7 @@ static void excess_is_refused(void **state)
 {
     enum { SIZE = 100000 };
     static char text[SIZE + 1];
-    static const char *const fill[] = {"(", "-", "t^", "1+", "sin("};
+    static const char *const fill[] = {"(", "-", "t^", "1+", "sin(", "exp(t)*", "asinh(t)/", "probit(t)+"};
     (void)state;
     for (size_t i = 0; i < sizeof fill / sizeof *fill; i++) {
         fcl_expression *expression;
@@ -284,6 +284,86 @@ static void nodes_compute_the_values(void **state)
     fcl_graph_destroy(&graph);
 }
 
+enum { FACTORS = 240, SINES = 40 };
+
+/* "t*t*...*t", and "sin(sin(...t...))" */
+static char *product_text(void)
+{
+    char *text = malloc(2 * FACTORS);
+    for (int i = 0; i < FACTORS; i++)
+        memcpy(text + 2 * i, i + 1 < FACTORS ? "t*" : "t", 2);
+    return text;
+}
+
+static char *nest_text(void)
+{
+    char *text = malloc(6 * SINES + 2), *end = text;
+    for (int i = 0; i < SINES; i++)
+        end += sprintf(end, "sin(");
+    end += sprintf(end, "t");
+    for (int i = 0; i < SINES; i++)
+        end += sprintf(end, ")");
+    return text;
+}
+
+static void assert_close(double value, double expected, double bound, const char *what)
+{
+    assert_near(value / expected, 1, bound, what);
+}
+
+/* 240 t^239 at 1, and the nest's slope at `point`. */
+static void check_nodes(fcl_device *device, const fcl_expression *slope, const fcl_expression *deep_slope,
+                        double point, double chain)
+{
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *t = fcl_input(graph, "t", FCL_F32, FCL_SHAPE(2, 1));
+    const float in[] = {(float)point, 1};
+    float out[2], out_deep[2];
+    fcl_tensor *y = fcl_output(fcl_expression_build(slope, graph, &t));
+    fcl_tensor *y_deep = fcl_output(fcl_expression_build(deep_slope, graph, &t));
+    assert_int_equal(fcl_graph_compile(graph, device, NULL), FCL_OK);
+    assert_int_equal(fcl_tensor_write(t, in), FCL_OK);
+    assert_int_equal(fcl_graph_run(graph), FCL_OK);
+    assert_int_equal(fcl_tensor_read(y, out), FCL_OK);
+    assert_int_equal(fcl_tensor_read(y_deep, out_deep), FCL_OK);
+    assert_near((double)out[1], FACTORS, 1e-4 * FACTORS, "slope at 1");
+    assert_near((double)out_deep[0], chain, 1e-5, "nest");
+    fcl_graph_destroy(&graph);
+}
+
+/* What is derived of a formula grows with its length only, and so do the nodes made of it: of 240 factors, and of a
+ * nest, the first derivative is right on the device, and the second in double. */
+static void long_formulas_have_short_derivatives(void **state)
+{
+    const double at[] = {0.5 + 0.5 * trial_uniform(), 0};
+    char *product = product_text(), *nest = nest_text();
+    fcl_expression *first = parsed(product), *slope = fcl_expression_derivative(first, 0);
+    fcl_expression *curve = fcl_expression_derivative(slope, 0);
+    fcl_expression *deep = parsed(nest), *deep_slope = fcl_expression_derivative(deep, 0);
+    assert_true(fcl_expression_terms(first) <= 2 * FACTORS);
+    assert_true(fcl_expression_terms(slope) <= 4 * FACTORS);
+    assert_true(fcl_expression_terms(curve) <= 16 * FACTORS);
+    assert_true(fcl_expression_terms(deep_slope) <= 8 * SINES);
+    assert_close(fcl_expression_value(slope, at), FACTORS * pow(at[0], FACTORS - 1), 1e-12, "slope");
+    assert_close(fcl_expression_value(curve, at), FACTORS * (FACTORS - 1.0) * pow(at[0], FACTORS - 2), 1e-12,
+                 "curve");
+    double x = at[0], chain = 1;
+    for (int i = 0; i < SINES; i++) {
+        chain *= cos(x);
+        x = sin(x);
+    }
+    assert_close(fcl_expression_value(deep_slope, at), chain, 1e-12, "nest");
+    if (!trial_tiny())
+        check_nodes(*state, slope, deep_slope, at[0], chain);
+    fcl_expression_destroy(&first);
+    fcl_expression_destroy(&slope);
+    fcl_expression_destroy(&curve);
+    fcl_expression_destroy(&deep);
+    fcl_expression_destroy(&deep_slope);
+    free(product);
+    free(nest);
+}
+
 /* Beyond single precision's range the limits, and near 0 the small number itself. */
 static void nodes_have_limits(void **state)
 {
@@ -314,6 +394,7 @@ int main(void)
         cmocka_unit_test(derivatives_are_difference_quotients),
         cmocka_unit_test(text_reads_back),
         cmocka_unit_test(nodes_compute_the_values),
+        cmocka_unit_test(long_formulas_have_short_derivatives),
         cmocka_unit_test(nodes_have_limits),
     };
     return cmocka_run_group_tests_name("expression", tests, open_device, close_device);

@@ -71,21 +71,22 @@ static double f_where(const double *x) { return x[0] != 0 ? x[1] : x[2]; }
 static const struct {
     const char *function; /* its name in text, where it is called as one */
     int parts;
+    int weight; /* about what its kernel takes to compile, in sums */
     double (*value)(const double *x);
 } ops[FCL_EXPRESSION_OPS] = {
-    [FCL_EXPRESSION_ADD] = {NULL, 2, f_add},           [FCL_EXPRESSION_SUB] = {NULL, 2, f_sub},
-    [FCL_EXPRESSION_MUL] = {NULL, 2, f_mul},           [FCL_EXPRESSION_DIV] = {NULL, 2, f_div},
-    [FCL_EXPRESSION_POW] = {NULL, 2, f_pow},           [FCL_EXPRESSION_NEG] = {NULL, 1, f_neg},
-    [FCL_EXPRESSION_EXP] = {"exp", 1, f_exp},          [FCL_EXPRESSION_EXPM1] = {"expm1", 1, f_expm1},
-    [FCL_EXPRESSION_LOG] = {"log", 1, f_log},          [FCL_EXPRESSION_LOG1P] = {"log1p", 1, f_log1p},
-    [FCL_EXPRESSION_SQRT] = {"sqrt", 1, f_sqrt},       [FCL_EXPRESSION_SIN] = {"sin", 1, f_sin},
-    [FCL_EXPRESSION_COS] = {"cos", 1, f_cos},          [FCL_EXPRESSION_TAN] = {"tan", 1, f_tan},
-    [FCL_EXPRESSION_SINH] = {"sinh", 1, f_sinh},       [FCL_EXPRESSION_COSH] = {"cosh", 1, f_cosh},
-    [FCL_EXPRESSION_TANH] = {"tanh", 1, f_tanh},       [FCL_EXPRESSION_ASINH] = {"asinh", 1, f_asinh},
-    [FCL_EXPRESSION_SIGMOID] = {"sigmoid", 1, f_sigmoid}, [FCL_EXPRESSION_PROBIT] = {"probit", 1, f_probit},
-    [FCL_EXPRESSION_ABS] = {"abs", 1, f_abs},          [FCL_EXPRESSION_MIN] = {"min", 2, f_min},
-    [FCL_EXPRESSION_MAX] = {"max", 2, f_max},          [FCL_EXPRESSION_GREATER] = {"greater", 2, f_greater},
-    [FCL_EXPRESSION_WHERE] = {"where", 3, f_where},
+    [FCL_EXPRESSION_ADD] = {NULL, 2, 1, f_add}, [FCL_EXPRESSION_SUB] = {NULL, 2, 1, f_sub},
+    [FCL_EXPRESSION_MUL] = {NULL, 2, 1, f_mul}, [FCL_EXPRESSION_DIV] = {NULL, 2, 2, f_div},
+    [FCL_EXPRESSION_POW] = {NULL, 2, 4, f_pow}, [FCL_EXPRESSION_NEG] = {NULL, 1, 1, f_neg},
+    [FCL_EXPRESSION_EXP] = {"exp", 1, 2, f_exp}, [FCL_EXPRESSION_EXPM1] = {"expm1", 1, 2, f_expm1},
+    [FCL_EXPRESSION_LOG] = {"log", 1, 2, f_log}, [FCL_EXPRESSION_LOG1P] = {"log1p", 1, 2, f_log1p},
+    [FCL_EXPRESSION_SQRT] = {"sqrt", 1, 1, f_sqrt}, [FCL_EXPRESSION_SIN] = {"sin", 1, 2, f_sin},
+    [FCL_EXPRESSION_COS] = {"cos", 1, 2, f_cos}, [FCL_EXPRESSION_TAN] = {"tan", 1, 5, f_tan},
+    [FCL_EXPRESSION_SINH] = {"sinh", 1, 5, f_sinh}, [FCL_EXPRESSION_COSH] = {"cosh", 1, 5, f_cosh},
+    [FCL_EXPRESSION_TANH] = {"tanh", 1, 2, f_tanh}, [FCL_EXPRESSION_ASINH] = {"asinh", 1, 12, f_asinh},
+    [FCL_EXPRESSION_SIGMOID] = {"sigmoid", 1, 2, f_sigmoid}, [FCL_EXPRESSION_PROBIT] = {"probit", 1, 30, f_probit},
+    [FCL_EXPRESSION_ABS] = {"abs", 1, 1, f_abs}, [FCL_EXPRESSION_MIN] = {"min", 2, 1, f_min},
+    [FCL_EXPRESSION_MAX] = {"max", 2, 1, f_max}, [FCL_EXPRESSION_GREATER] = {"greater", 2, 1, f_greater},
+    [FCL_EXPRESSION_WHERE] = {"where", 3, 1, f_where},
 };
 /* clang-format on */
 
@@ -99,20 +100,36 @@ int fcl_term_parts(fcl_expression_op op)
     return ops[op].parts;
 }
 
+/* A small whole power is a product or a few. */
+int fcl_term_weight(fcl_expression_op op, const fcl_term *b)
+{
+    bool whole = b && b->op == FCL_EXPRESSION_NUMBER && b->number == nearbyint(b->number);
+    return op == FCL_EXPRESSION_POW && whole ? 1 : ops[op].weight;
+}
+
 /* --- making terms --- */
+
+enum { UNPLACED = -1 }; /* a term that no expression has in its order */
 
 const fcl_term *fcl_term_number(fcl_arena *arena, double number)
 {
     fcl_term *term = fcl_arena_alloc(arena, sizeof *term);
-    *term = (fcl_term){.op = FCL_EXPRESSION_NUMBER, .number = number};
+    *term = (fcl_term){.op = FCL_EXPRESSION_NUMBER, .number = number, .index = UNPLACED};
     return term;
 }
 
 const fcl_term *fcl_term_variable(fcl_arena *arena, int variable)
 {
     fcl_term *term = fcl_arena_alloc(arena, sizeof *term);
-    *term = (fcl_term){.op = FCL_EXPRESSION_VARIABLE, .variable = variable};
+    *term = (fcl_term){.op = FCL_EXPRESSION_VARIABLE, .variable = variable, .index = UNPLACED};
     return term;
+}
+
+const fcl_term *fcl_term_copy(fcl_arena *arena, const fcl_term *term, const fcl_term *const part[3])
+{
+    fcl_term *same = fcl_arena_alloc(arena, sizeof *same);
+    *same = (fcl_term){term->op, term->number, term->variable, UNPLACED, {part[0], part[1], part[2]}};
+    return same;
 }
 
 static bool is_number(const fcl_term *term, double number)
@@ -185,7 +202,7 @@ const fcl_term *fcl_term_make(fcl_arena *arena, fcl_expression_op op, const fcl_
     if (simple)
         return simple;
     fcl_term *term = fcl_arena_alloc(arena, sizeof *term);
-    *term = (fcl_term){.op = op, .part = {a, b, c}};
+    *term = (fcl_term){.op = op, .index = UNPLACED, .part = {a, b, c}};
     return term;
 }
 
@@ -197,27 +214,56 @@ fcl_expression *fcl_expression_create(const char *const *variables)
     while (variables[expression->count])
         expression->count++;
     expression->variables =
-        fcl_arena_alloc(&expression->terms, ((size_t)expression->count + 1) * sizeof(char *));
+        fcl_arena_alloc(&expression->arena, ((size_t)expression->count + 1) * sizeof(char *));
     for (int i = 0; i < expression->count; i++)
-        expression->variables[i] = fcl_arena_format(&expression->terms, "%s", variables[i]);
+        expression->variables[i] = fcl_arena_format(&expression->arena, "%s", variables[i]);
     return expression;
+}
+
+/* The arena's terms are const to all but this: it gives each its place in the order. */
+static void place(fcl_expression *expression, const fcl_term *term)
+{
+    if (term->index != UNPLACED)
+        return;
+    for (int i = 0; i < ops[term->op].parts; i++)
+        place(expression, term->part[i]);
+    expression->term =
+        fcl_grow(expression->term, (size_t)(expression->terms + 1) * sizeof *expression->term);
+    ((fcl_term *)term)->index = expression->terms;
+    expression->term[expression->terms++] = term;
+}
+
+void fcl_expression_finish(fcl_expression *expression, const fcl_term *root)
+{
+    place(expression, root);
 }
 
 void fcl_expression_destroy(fcl_expression **expression)
 {
     if (!*expression)
         return;
-    fcl_arena_free(&(*expression)->terms);
+    free((*expression)->term);
+    fcl_arena_free(&(*expression)->arena);
     free(*expression);
     *expression = NULL;
 }
 
-const fcl_term *fcl_expression_root(const fcl_expression *expression)
+int fcl_expression_terms(const fcl_expression *expression)
 {
-    return expression->root;
+    return expression->terms;
 }
 
-static double value_of(const fcl_term *term, const double *values)
+const fcl_term *fcl_expression_term(const fcl_expression *expression, int index)
+{
+    return expression->term[index];
+}
+
+const fcl_term *fcl_expression_root(const fcl_expression *expression)
+{
+    return expression->term[expression->terms - 1];
+}
+
+static double value_of(const fcl_term *term, const double *values, const double *parts)
 {
     double x[3] = {0};
     if (term->op == FCL_EXPRESSION_NUMBER)
@@ -225,24 +271,27 @@ static double value_of(const fcl_term *term, const double *values)
     if (term->op == FCL_EXPRESSION_VARIABLE)
         return values[term->variable];
     for (int i = 0; i < ops[term->op].parts; i++)
-        x[i] = value_of(term->part[i], values);
+        x[i] = parts[term->part[i]->index];
     return ops[term->op].value(x);
 }
 
 double fcl_expression_value(const fcl_expression *expression, const double *values)
 {
-    return value_of(expression->root, values);
-}
-
-static bool uses(const fcl_term *term, int variable)
-{
-    bool found = term->op == FCL_EXPRESSION_VARIABLE && term->variable == variable;
-    for (int i = 0; i < ops[term->op].parts && !found; i++)
-        found = uses(term->part[i], variable);
-    return found;
+    enum { SMALL = 64 };
+    double few[SMALL];
+    double *all = expression->terms > SMALL ? fcl_zalloc((size_t)expression->terms * sizeof *all) : few;
+    for (int i = 0; i < expression->terms; i++)
+        all[i] = value_of(expression->term[i], values, all);
+    double value = all[expression->terms - 1];
+    if (all != few)
+        free(all);
+    return value;
 }
 
 bool fcl_expression_uses(const fcl_expression *expression, int variable)
 {
-    return uses(expression->root, variable);
+    for (int i = 0; i < expression->terms; i++)
+        if (expression->term[i]->op == FCL_EXPRESSION_VARIABLE && expression->term[i]->variable == variable)
+            return true;
+    return false;
 }

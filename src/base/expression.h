@@ -51,12 +51,15 @@ typedef enum fcl_expression_op {
     FCL_EXPRESSION_OPS
 } fcl_expression_op;
 
-/* A formula is a tree of terms; they never change, and parts of one tree may be parts of another. */
+/* A formula is made of terms, which never change. A term may be part of several others: in a derivative much is,
+ * and followed as a tree a product of 240 factors would be tens of thousands of terms. So what is done for each term
+ * is done in a loop over them, in the order of fcl_expression_term. */
 typedef struct fcl_term fcl_term;
 struct fcl_term {
     fcl_expression_op op;
     double number; /* of a number */
     int variable;  /* index of a variable */
+    int index;     /* in that order */
     const fcl_term *part[3];
 };
 
@@ -85,6 +88,10 @@ fcl_expression *fcl_expression_derivative(const fcl_expression *expression, int 
 bool fcl_expression_uses(const fcl_expression *expression, int variable);
 /* The formula as text that parses back to it, without needless parentheses; released by fcl_free. */
 char *fcl_expression_text(const fcl_expression *expression);
+/* How many different terms there are, and each of them: parts come before what they are part of, so the last one is
+ * the root. */
 const fcl_term *fcl_expression_root(const fcl_expression *expression);
+int fcl_expression_terms(const fcl_expression *expression);
+const fcl_term *fcl_expression_term(const fcl_expression *expression, int index);
 
 #endif

@@ -2,6 +2,7 @@
 #include "base/expression_term.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 /* One derivative being taken: the terms go to `arena`. */
 typedef struct work {
@@ -97,12 +98,10 @@ static const fcl_term *slope(const work *to, const fcl_term *term)
     }
 }
 
-static const fcl_term *derive(const work *to, const fcl_term *term)
+/* `d` are the derivatives of the term's parts. */
+static const fcl_term *derive(const work *to, const fcl_term *term, const fcl_term *const d[3])
 {
     const fcl_term *a = term->part[0], *b = term->part[1];
-    const fcl_term *d[3] = {NULL};
-    for (int i = 0; i < fcl_term_parts(term->op); i++)
-        d[i] = derive(to, term->part[i]);
     switch (term->op) {
     case FCL_EXPRESSION_NUMBER:
     case FCL_EXPRESSION_GREATER:
@@ -132,20 +131,26 @@ static const fcl_term *derive(const work *to, const fcl_term *term)
     }
 }
 
-/* The derivative shares terms with what it is of, so it is made of a copy in its own arena. */
-static const fcl_term *copy(fcl_arena *arena, const fcl_term *term)
-{
-    fcl_term *same = fcl_arena_alloc(arena, sizeof *same);
-    *same = *term;
-    for (int i = 0; i < fcl_term_parts(term->op); i++)
-        same->part[i] = copy(arena, term->part[i]);
-    return same;
-}
-
+/* The derivative shares terms with what it is of, so it is made of a copy in its own arena. Each term is copied and
+ * derived once, however many it is part of. */
 fcl_expression *fcl_expression_derivative(const fcl_expression *expression, int variable)
 {
     fcl_expression *made = fcl_expression_create((const char *const *)expression->variables);
-    const work to = {&made->terms, variable};
-    made->root = derive(&to, copy(&made->terms, expression->root));
+    const work to = {&made->arena, variable};
+    int terms = expression->terms;
+    const fcl_term **copy = fcl_zalloc((size_t)terms * sizeof *copy);
+    const fcl_term **derivative = fcl_zalloc((size_t)terms * sizeof *derivative);
+    for (int i = 0; i < terms; i++) {
+        const fcl_term *term = expression->term[i], *part[3] = {NULL}, *d[3] = {NULL};
+        for (int k = 0; k < fcl_term_parts(term->op); k++) {
+            part[k] = copy[term->part[k]->index];
+            d[k] = derivative[term->part[k]->index];
+        }
+        copy[i] = fcl_term_copy(&made->arena, term, part);
+        derivative[i] = derive(&to, copy[i], d);
+    }
+    fcl_expression_finish(made, derivative[terms - 1]);
+    free(copy);
+    free(derivative);
     return made;
 }

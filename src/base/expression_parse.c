@@ -16,7 +16,7 @@
 
 enum {
     DEEPEST = 64, /* parentheses, signs and powers in one another */
-    MOST_TERMS = 256,
+    HEAVIEST = 256, /* by the weights of its terms: with its derivative about a second to compile */
     MOST_NAMES = 64
 };
 
@@ -25,7 +25,7 @@ typedef struct parser {
     const char *const *variables;
     const fcl_parameter *parameters;
     fcl_arena *arena;
-    int depth, terms;
+    int depth, weight;
     int status; /* of the first mistake; parsing then runs on to nowhere */
 } parser;
 
@@ -77,8 +77,9 @@ static bool take(parser *p, char c)
 static const fcl_term *make3(parser *p, fcl_expression_op op, const fcl_term *a, const fcl_term *b,
                              const fcl_term *c)
 {
-    if (++p->terms > MOST_TERMS)
-        return fail_at(p, p->at, "the formula is too long");
+    p->weight += fcl_term_weight(op, b);
+    if (p->weight > HEAVIEST)
+        return fail_at(p, p->at, "the formula is too long: its kernel would take seconds to compile");
     return p->status ? &nothing : fcl_term_make(p->arena, op, a, b, c);
 }
 
@@ -261,11 +262,13 @@ static const fcl_term *parse_sum(parser *p)
 static fcl_expression *parse_expression(parser *p)
 {
     fcl_expression *made = fcl_expression_create(p->variables);
-    p->arena = &made->terms;
-    p->terms = 0;
-    made->root = parse_sum(p);
+    p->arena = &made->arena;
+    p->weight = 0;
+    const fcl_term *root = parse_sum(p);
     if (p->status)
         fcl_expression_destroy(&made);
+    else
+        fcl_expression_finish(made, root);
     return made;
 }
 

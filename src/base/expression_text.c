@@ -113,6 +113,6 @@ char *fcl_expression_text(const fcl_expression *expression)
 {
     fcl_text text = {0};
     fcl_text_add(&text, "");
-    add_term(&text, expression->variables, expression->root, SUM);
+    add_term(&text, expression->variables, fcl_expression_root(expression), SUM);
     return text.data;
 }

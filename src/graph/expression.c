@@ -1,6 +1,9 @@
 #include "graph/expression.h"
 
+#include "base/memory.h"
+
 #include <math.h>
+#include <stdlib.h>
 
 typedef fcl_tensor *unary_builder(fcl_tensor *a);
 typedef fcl_tensor *binary_builder(fcl_tensor *a, fcl_tensor *b);
@@ -114,7 +117,9 @@ static binary_builder *const binary[FCL_EXPRESSION_OPS] = {
     [FCL_EXPRESSION_GREATER] = fcl_greater,
 };
 
-static fcl_tensor *build(const fcl_term *term, fcl_graph *graph, fcl_tensor *const *variables)
+/* `made` has what the terms before were built as. */
+static fcl_tensor *build(const fcl_term *term, fcl_graph *graph, fcl_tensor *const *variables,
+                         fcl_tensor *const *made)
 {
     fcl_tensor *part[3] = {NULL};
     if (term->op == FCL_EXPRESSION_NUMBER)
@@ -122,7 +127,7 @@ static fcl_tensor *build(const fcl_term *term, fcl_graph *graph, fcl_tensor *con
     if (term->op == FCL_EXPRESSION_VARIABLE)
         return variables[term->variable];
     for (int i = 0; i < 3 && term->part[i]; i++)
-        part[i] = build(term->part[i], graph, variables);
+        part[i] = made[term->part[i]->index];
     if (term->op == FCL_EXPRESSION_POW)
         return power(part[0], term->part[1], part[1]);
     if (term->op == FCL_EXPRESSION_WHERE)
@@ -133,5 +138,11 @@ static fcl_tensor *build(const fcl_term *term, fcl_graph *graph, fcl_tensor *con
 fcl_tensor *fcl_expression_build(const fcl_expression *expression, fcl_graph *graph,
                                  fcl_tensor *const *variables)
 {
-    return build(fcl_expression_root(expression), graph, variables);
+    int terms = fcl_expression_terms(expression);
+    fcl_tensor **made = fcl_zalloc((size_t)terms * sizeof *made);
+    for (int i = 0; i < terms; i++)
+        made[i] = build(fcl_expression_term(expression, i), graph, variables, made);
+    fcl_tensor *result = made[terms - 1];
+    free(made);
+    return result;
 }

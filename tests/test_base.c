@@ -1,4 +1,5 @@
 /* Host arrays, files, random numbers, assignment, the nearest word. */
+#include <flowcl/text.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -388,9 +389,40 @@ static void nearest_word_is_what_was_meant(void **state)
     assert_null(fcl_nearest(endless, words, 6));
 }
 
+static void text_is_made_plain(void **state)
+{
+    static const char *const cases[][2] = {
+        {"", ""},
+        {"moons.csv, 5 %", "moons.csv, 5 %"},
+        {"\xc3\xa9t\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "\xc3\xa9t\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"},
+        {"a\nb\tc\r\033[2J\177", "a\\nb\\tc\\r\\x1b[2J\\x7f"},
+        {"\xc2\x9b" "1m", "\\u009b1m"},                     /* C1 */
+        {"x\xe2\x80\xaey\xe2\x80\xa8", "x\\u202ey\\u2028"}, /* writes backwards; a separator of lines */
+        {"\xff\xfe", "\\xff\\xfe"},
+        {"\xc0\xaf\xe0\x80\x80", "\\xc0\\xaf\\xe0\\x80\\x80"}, /* too long for what they say */
+        {"\xed\xa0\x80", "\\xed\\xa0\\x80"},                  /* half of a pair */
+        {"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"},          /* past the last */
+        {"\xe2\x82", "\\xe2\\x82"},                            /* cut off */
+        {"\x9b", "\\x9b"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *plain = fcl_plain(cases[i][0]), *again = fcl_plain(plain);
+        assert_string_equal(plain, cases[i][1]);
+        assert_string_equal(again, plain);
+        fcl_free(plain);
+        fcl_free(again);
+    }
+    assert_int_equal(fcl_fail(FCL_ERR_FILE, "cannot read %s", "\033\n"), FCL_ERR_FILE);
+    assert_string_equal(fcl_error(), "cannot read \\x1b\\n");
+    fcl_fail(FCL_ERR_BUILD, "log:\n%s", "\033[1m1 error\n");
+    assert_string_equal(fcl_error(), "log:\n\\x1b[1m1 error\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(text_is_made_plain),
         cmocka_unit_test(array_is_zero_and_sizes_cannot_overflow),
         cmocka_unit_test(file_appears_only_when_committed),
         cmocka_unit_test(file_keeps_links_and_special_files),

@@ -69,7 +69,7 @@ static void complete(const work *w, json_t *record)
     const bench_unit *unit = unit_of(run, record);
     if (!unit || !strcmp(bench_text(record, "record"), "device"))
         return;
-    json_object_set_new(record, "name", json_string(unit->name));
+    json_object_set_new(record, "name", tool_text_json(unit->name));
     json_object_set_new(record, "selftest_error", json_real(unit->selftest_error));
     const json_t *first = NULL;
     for (int i = 0; i < run->unit_count && !first; i++)
@@ -90,7 +90,7 @@ static void emit(bench_run *run, json_t *record)
         return; /* it ends the bench, with this sentence */
     progress_erase(&w->bar);
     if (w->settings->json) {
-        json_dumpf(record, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
+        json_dumpf(record, stdout, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9));
         putchar('\n');
     } else {
         bench_report(record, w->baseline ? "of_baseline" : run->unit_count > 1 ? "of_first" : NULL, w->last);

@@ -28,7 +28,7 @@ static several mean_of(const eval_results *results, int metric, size_t offset)
 
 static void print_subject(const eval_results *results, const eval_subject *subject)
 {
-    printf("%" PRId64 " samples of %s", subject->samples->shape.dim[0], subject->name);
+    printf("%" PRId64 " samples of %s", subject->samples->shape.dim[0], tool_plain(subject->name));
     if (subject->info)
         fcl_printf(" (step %" PRId64 ", %s, %.4g evaluations a sample)", subject->info->step,
                    results->work->settings->sample.solver, subject->stats.nfe_mean);
@@ -74,7 +74,7 @@ static void print_head(const eval_results *results)
     for (int i = 0; i < results->subjects; i++)
         print_subject(results, &results->subject[i]);
     printf("against %" PRId64 " of the %" PRId64 " of %s\n", work->reference->shape.dim[0],
-           fcl_dataset_count(work->data, work->label), work->data->name);
+           fcl_dataset_count(work->data, work->label), tool_plain(work->data->name));
     if (has_floor(results))
         print_floors(results);
     putchar('\n');
@@ -172,10 +172,10 @@ static json_t *metric_json(const eval_results *results, int metric)
 static json_t *subject_json(const eval_subject *subject)
 {
     json_t *object = json_object();
-    json_object_set_new(object, "name", json_string(subject->name));
+    json_object_set_new(object, "name", tool_text_json(subject->name));
     json_object_set_new(object, "n", json_integer(subject->samples->shape.dim[0]));
     if (subject->info) {
-        json_object_set_new(object, "checkpoint", json_string(subject->info->path));
+        json_object_set_new(object, "checkpoint", tool_text_json(subject->info->path));
         json_object_set_new(object, "step", json_integer(subject->info->step));
         json_object_set_new(object, "nfe", json_real(subject->stats.nfe_mean));
         json_object_set_new(object, "seconds", json_real(subject->stats.seconds));
@@ -201,7 +201,7 @@ int eval_print_json(const eval_results *results)
     for (int i = 0; i < results->metrics; i++)
         json_object_set_new(metrics, results->metric[i].name, metric_json(results, i));
     json_object_set_new(object, "subjects", subjects);
-    json_object_set_new(object, "data", json_string(work->data->name));
+    json_object_set_new(object, "data", tool_text_json(work->data->name));
     json_object_set_new(object, "reference", json_integer(work->reference->shape.dim[0]));
     json_object_set_new(object, "floor_points", floor_points(results));
     json_object_set_new(object, "floor_draws",
@@ -209,7 +209,7 @@ int eval_print_json(const eval_results *results)
     json_object_set_new(object, "metrics", metrics);
     if (work->device) {
         json_object_set_new(object, "solver", json_string(work->settings->sample.solver));
-        json_object_set_new(object, "device", json_string(fcl_device_describe(work->device)->name));
+        json_object_set_new(object, "device", tool_text_json(fcl_device_describe(work->device)->name));
     }
     return tool_print_json(object);
 }

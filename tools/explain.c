@@ -97,7 +97,7 @@ static int explain(const tool_call *call)
     if (status == FCL_OK)
         status = fcl_solver_explain(solver, &sampling);
     if (status == FCL_OK) {
-        printf("%s%-12s%s\n", training, "source", settings->train.source);
+        printf("%s%-12s%s\n", training, "source", tool_plain(settings->train.source));
         print_normalisation(settings);
         fputs(sampling, stdout);
     }

@@ -33,10 +33,10 @@ enum { COMMANDS = sizeof commands / sizeof *commands, LINE_WIDEST = 110 };
 
 static void complain(const char *format, va_list args)
 {
+    char sentence[4096];
+    fcl_vsnprintf(sentence, sizeof sentence, format, args);
     fflush(stdout);
-    fputs("flowcl: ", stderr);
-    fcl_vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    fprintf(stderr, "flowcl: %s\n", tool_plain(sentence));
 }
 
 int tool_fail(const char *format, ...)
@@ -48,9 +48,21 @@ int tool_fail(const char *format, ...)
     return EXIT_FAILED;
 }
 
+/* The library's sentences are plain, and may hold the lines of a compiler's log. */
 int tool_fail_library(void)
 {
-    return tool_fail("%s", fcl_error());
+    fflush(stdout);
+    fprintf(stderr, "flowcl: %s\n", fcl_error());
+    return EXIT_FAILED;
+}
+
+const char *tool_plain(const char *text)
+{
+    static char *kept[8];
+    static int next;
+    next = (next + 1) % 8;
+    fcl_free(kept[next]);
+    return kept[next] = fcl_plain(text);
 }
 
 int tool_fail_usage(const subcommand *command, const char *format, ...)
@@ -72,9 +84,15 @@ double tool_now(void)
 
 int tool_print_json(json_t *object)
 {
-    int status = json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) || putchar('\n') == EOF;
+    int status = json_dumpf(object, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15)) || putchar('\n') == EOF;
     json_decref(object);
     return status ? tool_fail("cannot write to standard output: %s", strerror(errno)) : EXIT_DONE;
+}
+
+json_t *tool_text_json(const char *text)
+{
+    json_t *string = text ? json_string(text) : json_null();
+    return string ? string : json_string(tool_plain(text));
 }
 
 json_t *tool_real_json(double value)

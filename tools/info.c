@@ -52,7 +52,7 @@ static json_t *counts_json(const fcl_checkpoint_info *info)
 static void add_text(json_t *object, const char *key, const char *text)
 {
     if (text)
-        json_object_set_new(object, key, json_string(text));
+        json_object_set_new(object, key, tool_text_json(text));
 }
 
 static json_t *names_json(const fcl_checkpoint_info *info)
@@ -68,13 +68,13 @@ static int print_json(const fcl_checkpoint_info *info)
     json_t *tensors = json_array();
     for (int i = 0; i < info->tensor_count; i++) {
         json_t *tensor = json_object();
-        json_object_set_new(tensor, "name", json_string(info->tensors[i].name));
+        json_object_set_new(tensor, "name", tool_text_json(info->tensors[i].name));
         json_object_set_new(tensor, "shape", tool_shape_json(info->tensors[i].shape));
         json_array_append_new(tensors, tensor);
     }
     json_t *config = json_loads(info->config, 0, NULL); /* it has the seed, too */
     json_t *object = json_object();
-    json_object_set_new(object, "checkpoint", json_string(info->path));
+    json_object_set_new(object, "checkpoint", tool_text_json(info->path));
     json_object_set_new(object, "step", json_integer(info->step));
     json_object_set_new(object, "parameters", json_integer(info->parameters));
     json_object_set_new(object, "sample_shape", tool_shape_json(info->sample));
@@ -89,8 +89,8 @@ static int print_json(const fcl_checkpoint_info *info)
     json_object_set_new(object, "normalisation", normalisation_json(info->normalisation));
     json_object_set_new(object, "ema", json_boolean(info->has_ema));
     json_object_set_new(object, "pictures", json_boolean(info->pictures));
-    json_object_set_new(object, "library", json_string(info->library));
-    json_object_set_new(object, "device", json_string(info->device));
+    json_object_set_new(object, "library", tool_text_json(info->library));
+    json_object_set_new(object, "device", tool_text_json(info->device));
     json_object_set_new(object, "config", config ? config : json_null());
     json_object_set_new(object, "tensors", tensors);
     return tool_print_json(object);
@@ -104,9 +104,9 @@ static void print_config(const char *config)
     const char *key;
     json_object_foreach(object, key, value)
     {
-        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9));
         if (text && !json_is_null(value))
-            printf("  %-20s %s\n", key, text);
+            printf("  %-20s %s\n", tool_plain(key), text);
         fcl_free(text);
     }
     json_decref(object);
@@ -115,13 +115,13 @@ static void print_config(const char *config)
 static void print_line(const char *what, const char *text)
 {
     if (text)
-        printf("%-11s %s\n", what, text);
+        printf("%-11s %s\n", what, tool_plain(text));
 }
 
 static void print_text(const fcl_checkpoint_info *info)
 {
     char shape[TOOL_SHAPE_TEXT];
-    printf("checkpoint  %s\n", info->path);
+    printf("checkpoint  %s\n", tool_plain(info->path));
     printf("step        %" PRId64 "\n", info->step);
     printf("parameters  %" PRId64 "%s\n", info->parameters,
            info->has_ema ? ", with their average (EMA)" : "");
@@ -135,14 +135,14 @@ static void print_text(const fcl_checkpoint_info *info)
     print_line("data", info->data_content);
     print_line("source", info->source_content);
     print_line("condition", info->condition_content);
-    printf("written by  flowcl %s on %s\n\nOptions:\n", info->library, info->device);
+    printf("written by  flowcl %s on %s\n\nOptions:\n", tool_plain(info->library), tool_plain(info->device));
     print_config(info->config);
     puts("\nWeights:");
     for (int i = 0; i < info->tensor_count; i++) {
         if (!is_weight(&info->tensors[i]))
             continue;
         tool_shape_text(info->tensors[i].shape, shape);
-        printf("  %-32s %s\n", info->tensors[i].name, shape);
+        printf("  %-32s %s\n", tool_plain(info->tensors[i].name), shape);
     }
 }
 

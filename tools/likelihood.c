@@ -128,7 +128,7 @@ static void print_table(const work *w)
     summary s = summarise(w->density);
     double per_dimension = (double)w->size * log(2);
     print_row("negative log-likelihood", s.nll, s.error);
-    printf(" (nats; mean of %" PRId64 " samples of %s)\n", s.n, w->data->name);
+    printf(" (nats; mean of %" PRId64 " samples of %s)\n", s.n, tool_plain(w->data->name));
     if (w->bytes) {
         print_row("bits per dimension", fcl_bits_per_dimension(-s.nll, w->size), s.error / per_dimension);
         puts(" (8-bit numbers, dequantised uniformly)");
@@ -146,14 +146,14 @@ static void print_table(const work *w)
                w->stats.nfe_mean, w->stats.nfe_minimum, w->stats.nfe_maximum, w->settings->sample.solver,
                w->stats.seconds);
     if (w->settings->out)
-        printf("written to %s\n", w->settings->out);
+        printf("written to %s\n", tool_plain(w->settings->out));
 }
 
 static int print_json(const work *w)
 {
     summary s = summarise(w->density);
     json_t *object = json_object();
-    json_object_set_new(object, "data", json_string(w->data->name));
+    json_object_set_new(object, "data", tool_text_json(w->data->name));
     json_object_set_new(object, "n", json_integer(s.n));
     json_object_set_new(object, "nll", json_real(s.nll));
     json_object_set_new(object, "nll_error", tool_real_json(s.error));
@@ -172,10 +172,10 @@ static int print_json(const work *w)
     json_object_set_new(object, "nfe_minimum", json_integer(w->stats.nfe_minimum));
     json_object_set_new(object, "nfe_maximum", json_integer(w->stats.nfe_maximum));
     json_object_set_new(object, "seconds", json_real(w->stats.seconds));
-    json_object_set_new(object, "out", w->settings->out ? json_string(w->settings->out) : json_null());
-    json_object_set_new(object, "checkpoint", json_string(w->info->path));
+    json_object_set_new(object, "out", tool_text_json(w->settings->out));
+    json_object_set_new(object, "checkpoint", tool_text_json(w->info->path));
     json_object_set_new(object, "step", json_integer(w->info->step));
-    json_object_set_new(object, "device", json_string(fcl_device_describe(w->device)->name));
+    json_object_set_new(object, "device", tool_text_json(fcl_device_describe(w->device)->name));
     return tool_print_json(object);
 }
 

@@ -111,20 +111,20 @@ static void print_report(const sampling *work)
                    stats->nfe_mean, stats->nfe_minimum, stats->nfe_maximum, stats->accepted, stats->rejected);
     if (work->density)
         print_density(work);
-    printf("written to %s\n", work->settings->out);
+    printf("written to %s\n", tool_plain(work->settings->out));
 }
 
 static int print_json(const sampling *work)
 {
     const fcl_sample_stats *stats = &work->stats;
     json_t *object = json_object();
-    json_object_set_new(object, "out", json_string(work->settings->out));
+    json_object_set_new(object, "out", tool_text_json(work->settings->out));
     json_object_set_new(object, "n", json_integer(sample_count(work)));
     json_object_set_new(object, "shape", tool_shape_json(work->samples->shape));
     json_object_set_new(object, "direction", json_string(work->settings->encode ? "encode" : "decode"));
     if (!work->start)
         json_object_set_new(object, "source",
-                            json_string(work->settings->sample.source ? work->settings->sample.source
+                            tool_text_json(work->settings->sample.source ? work->settings->sample.source
                                                                       : work->info->options->source));
     json_object_set_new(object, "solver", json_string(work->settings->sample.solver));
     json_object_set_new(object, "nfe", json_real(stats->nfe_mean));
@@ -143,9 +143,9 @@ static int print_json(const sampling *work)
         weights_add_json(&work->weights, object);
     json_object_set_new(object, "seconds", json_real(stats->seconds));
     json_object_set_new(object, "build_seconds", json_real(stats->build_seconds));
-    json_object_set_new(object, "checkpoint", json_string(work->info->path));
+    json_object_set_new(object, "checkpoint", tool_text_json(work->info->path));
     json_object_set_new(object, "step", json_integer(work->info->step));
-    json_object_set_new(object, "device", json_string(fcl_device_describe(work->device)->name));
+    json_object_set_new(object, "device", tool_text_json(fcl_device_describe(work->device)->name));
     return tool_print_json(object);
 }
 

@@ -41,6 +41,12 @@ int tool_fail_library(void);
 /* For wrong usage: points at the subcommand's help, too. Returns EXIT_USAGE. */
 int tool_fail_usage(const subcommand *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Text that came from a file, an argument or a driver, for printf: see fcl_plain. Good until the eighth call after. */
+const char *tool_plain(const char *text);
+
+/* A text in JSON, what is no UTF-8 in it written out; null for NULL. */
+json_t *tool_text_json(const char *text);
+
 /* Seconds on a clock that only goes forward. */
 double tool_now(void);
 

@@ -77,7 +77,7 @@ static void print_start(const fcl_train_start *start)
             device->platform_name);
     if (device->tuning[0])
         fprintf(stderr, "warning %s\n", device->tuning);
-    fprintf(stderr, "data    %s: %" PRId64 " samples of %s, on the %s\n", start->data->name,
+    fprintf(stderr, "data    %s: %" PRId64 " samples of %s, on the %s\n", tool_plain(start->data->name),
             start->data->count, shape, start->data_on_device ? "device" : "host");
     if (start->data->note)
         fprintf(stderr, "        %s\n", start->data->note);
@@ -90,12 +90,12 @@ static void print_start(const fcl_train_start *start)
     fprintf(stderr, "model   %s, %d x %d, %s: %" PRId64 " parameters\n", model->model, model->depth,
             model->width, model->activation, start->parameters);
     if (start->options->out)
-        fprintf(stderr, "run     %s\n", start->options->out);
+        fprintf(stderr, "run     %s\n", tool_plain(start->options->out));
     if (start->resumed)
-        fprintf(stderr, "resumes %s\n", start->resumed);
+        fprintf(stderr, "resumes %s\n", tool_plain(start->resumed));
     if (start->came_from)
         fprintf(stderr, "note    it was trained on %s: on another device the run goes on, but not bit for bit\n",
-                start->came_from);
+                tool_plain(start->came_from));
 }
 
 /* Writes what the folder holds from the first step on. */
@@ -285,10 +285,10 @@ static int report(training *run, int status)
     if (status != FCL_OK && status != FCL_ERR_STOPPED)
         return tool_fail_library();
     if (run->saved)
-        fprintf(stderr, "saved %s\n", run->saved);
+        fprintf(stderr, "saved %s\n", tool_plain(run->saved));
     if (status == FCL_ERR_STOPPED)
         fprintf(stderr, "stopped at step %" PRId64 "; go on with: flowcl train --resume --out %s\n",
-                run->state.step, run->folder.path);
+                run->state.step, tool_plain(run->folder.path));
     return EXIT_DONE;
 }
 

@@ -232,7 +232,7 @@ static void measure_all(verification *v)
 static int print_json(verification *v, double seconds)
 {
     json_t *object = json_object();
-    json_object_set_new(object, "device", json_string(fcl_device_describe(v->device)->name));
+    json_object_set_new(object, "device", tool_text_json(fcl_device_describe(v->device)->name));
     json_object_set_new(object, "seed", json_integer((json_int_t)v->settings->seed));
     json_object_set_new(object, "seconds", json_real(seconds));
     json_object_set_new(object, "stopped", json_boolean(stop_asked()));

@@ -26,6 +26,11 @@ FCL_API int fcl_vsnprintf(char *text, size_t size, const char *format, va_list a
 FCL_API double fcl_strtod(const char *text, char **end);
 FCL_API float fcl_strtof(const char *text, char **end);
 
+/* Text that came from a file or an argument, as it may go to a terminal: control characters, bytes that are no UTF-8,
+ * and what separates lines or turns the direction of writing are written out, as \n, \x1b or \u009b. What needs none
+ * of it, and its own result, stay as they are. fcl_error() is such text already. Released by fcl_free. */
+FCL_API char *fcl_plain(const char *text);
+
 #ifdef __cplusplus
 }
 #endif

@@ -19,6 +19,22 @@ const char *fcl_error(void)
     return message;
 }
 
+/* Names and texts from files are in it: they reach a terminal as plain text only. A compiler's log keeps its lines. */
+static void set_message(char *text, bool lines)
+{
+    size_t used = 0;
+    message[0] = '\0';
+    for (char *end; text; text = end) {
+        end = lines ? strchr(text, '\n') : NULL;
+        if (end)
+            *end++ = '\0';
+        char *plain = fcl_plain(text);
+        if (used < sizeof message)
+            used += (size_t)snprintf(message + used, sizeof message - used, "%s%s", plain, end ? "\n" : "");
+        free(plain);
+    }
+}
+
 int fcl_fail(int status, const char *format, ...)
 {
     /* An argument may be the old message itself, so the new one is written aside first. */
@@ -27,7 +43,7 @@ int fcl_fail(int status, const char *format, ...)
     va_start(args, format);
     fcl_vsnprintf(fresh, sizeof fresh, format, args);
     va_end(args);
-    memcpy(message, fresh, sizeof message);
+    set_message(fresh, status == FCL_ERR_BUILD);
     return status;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "device/environment.h"
 
 #include <clblast_c.h>
 #include <stdlib.h>
@@ -43,8 +44,8 @@ static int find_default(const char *selector, bool force, fcl_device *device)
 {
     if (selector && selector[0])
         return find(selector, force, device);
-    const char *variable = getenv("FLOWCL_DEVICE");
-    if (!variable || !variable[0])
+    const char *variable = fcl_environment("FLOWCL_DEVICE");
+    if (!variable)
         return find("", force, device);
     int status = find(variable, force, device);
     return status == FCL_OK ? status : fcl_fail_within(status, "FLOWCL_DEVICE=%s", variable);
@@ -56,7 +57,7 @@ int fcl_device_open(const char *selector, const fcl_device_options *options, fcl
     const fcl_device_options *chosen = options ? options : &defaults;
     fcl_device *opened = fcl_zalloc(sizeof *opened);
     *device = NULL;
-    int status = fcl_gemm_check_environment();
+    int status = fcl_environment_check();
     if (status == FCL_OK)
         status = find_default(selector, chosen->force, opened);
     if (status == FCL_OK)

@@ -2,6 +2,7 @@
 #include "device/opencl.h"
 
 #include "base/error.h"
+#include "device/environment.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -10,26 +11,14 @@
 static const char *const providers[] = {[FCL_GEMM_TILE] = "tile", [FCL_GEMM_CLBLAST] = "clblast"};
 enum { PROVIDER_COUNT = sizeof providers / sizeof *providers };
 
-/* The number of the provider that $FLOWCL_GEMM names; -1 where it is not set, PROVIDER_COUNT where it is
- * wrong. */
+/* The number of the provider that $FLOWCL_GEMM names; -1 where it is not set. */
 static int provider_of_environment(void)
 {
-    const char *name = getenv("FLOWCL_GEMM");
-    if (!name || !name[0])
-        return -1;
-    int provider = 0;
-    while (provider < PROVIDER_COUNT && strcmp(name, providers[provider]) != 0)
-        provider++;
+    const char *name = fcl_environment("FLOWCL_GEMM");
+    int provider = name ? PROVIDER_COUNT - 1 : -1;
+    while (provider >= 0 && strcmp(name, providers[provider]) != 0)
+        provider--;
     return provider;
-}
-
-int fcl_gemm_check_environment(void)
-{
-    if (provider_of_environment() < PROVIDER_COUNT)
-        return FCL_OK;
-    return fcl_fail(FCL_ERR_ARGUMENT,
-                    "FLOWCL_GEMM=%s names no provider of matrix products; there are tile and clblast",
-                    getenv("FLOWCL_GEMM"));
 }
 
 static int ceil_divide(int a, int b)

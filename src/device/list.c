@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "device/environment.h"
 
 #include <CL/cl_ext.h>
 #include <stdio.h>
@@ -201,7 +202,7 @@ int fcl_listed_find(fcl_listed **list, int *count)
 
 int fcl_device_list(fcl_device_info **list, int *count)
 {
-    const char *selector = getenv("FLOWCL_DEVICE");
+    const char *selector = fcl_environment("FLOWCL_DEVICE");
     fcl_listed *listed;
     int preferred;
     *list = NULL;

@@ -112,9 +112,6 @@ int fcl_clblast_set_apply(fcl_device *device);
 /* What fcl_gemm_choose says without a table. */
 fcl_gemm_choice fcl_gemm_rule(const fcl_device *device, const fcl_gemm_problem *problem);
 
-/* FCL_ERR_ARGUMENT where $FLOWCL_GEMM is set and names no provider. */
-int fcl_gemm_check_environment(void);
-
 /* --- buffer.c --- */
 
 struct fcl_buffer {

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "device/kernels.h"
+#include "device/environment.h"
 
 #include <flowcl/flowcl.h>
 #include <stdlib.h>
@@ -40,10 +41,10 @@ uint64_t fcl_hash(const char *text)
 static char *describe(const fcl_device *device)
 {
     const fcl_device_info *info = &device->info;
-    const char *provider = getenv("FLOWCL_GEMM");
+    const char *provider = fcl_environment("FLOWCL_GEMM");
     return fcl_format("flowcl %s, CLBlast %s, kernels %016llx, products by %s\n%s, %s\n%s, driver %s\n",
                       fcl_version(), fcl_clblast_version(), (unsigned long long)hash_kernels(),
-                      provider && provider[0] ? provider : "rule", info->platform_name, info->name,
+                      provider ? provider : "rule", info->platform_name, info->name,
                       info->device_version, info->driver);
 }
 

@@ -1,6 +1,8 @@
 /* From steps to prepared launches: the generated kernels, and the rows that lower themselves. */
 #include "graph/block.h"
 
+#include "device/environment.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,10 +64,9 @@ void fcl_lower_random(fcl_lowering *l, fcl_launch *launch, int index)
 size_t fcl_row_group(const fcl_device *device)
 {
     const fcl_device_info *info = fcl_device_describe(device);
-    const char *forced = getenv("FLOWCL_ROW_GROUP");
-    long size = forced ? strtol(forced, NULL, 10) : 0;
-    if (size >= 1 && size <= 256 && (size & (size - 1)) == 0)
-        return (size_t)size;
+    const char *forced = fcl_environment("FLOWCL_ROW_GROUP");
+    if (forced)
+        return (size_t)strtol(forced, NULL, 10);
     return info->type == FCL_DEVICE_CPU && info->vector_width > 1 ? 1 : 64;
 }
 

@@ -99,9 +99,56 @@ int64_t fcl_trainer_steps(const fcl_trainer *trainer)
 
 /* --- what the steps gave --- */
 
+/* Where a set has numbers whose squares, or the squares of what a gradient makes of these, single precision does not
+ * hold. */
+typedef struct excess {
+    int64_t first, last, column; /* samples, and the number of them that is the largest, all from 0 */
+    float largest;               /* by its size; 0: there is no such number */
+} excess;
+
+static excess find_excess(const fcl_dataset *data)
+{
+    const float most = 1e8f;
+    excess found = {0};
+    int64_t size = fcl_shape_size(data->shape);
+    for (int64_t i = 0; data->values && i < data->count * size; i++) {
+        if (!(fabsf(data->values[i]) > most))
+            continue;
+        found.first = found.largest != 0 ? found.first : i / size;
+        found.last = i / size;
+        if (fabsf(data->values[i]) > fabsf(found.largest)) {
+            found.largest = data->values[i];
+            found.column = i % size;
+        }
+    }
+    return found;
+}
+
+/* Numbers far off unit scale are to blame, not the learning rate. */
+static int fail_data(const fcl_dataset *data, const excess *found, const char *what, int64_t step)
+{
+    char samples[64];
+    if (found->first == found->last)
+        snprintf(samples, sizeof samples, "sample %lld", (long long)found->first + 1);
+    else
+        snprintf(samples, sizeof samples, "samples between %lld and %lld", (long long)found->first + 1,
+                 (long long)found->last + 1);
+    return fcl_fail(FCL_ERR_NUMERIC,
+                    "the %s overflows at step %lld because of the data: %s has numbers up to %g (column %lld), in %s; "
+                    "correct them, or scale the data to numbers around one",
+                    what, (long long)step + 1, data->name, (double)found->largest, (long long)found->column + 1,
+                    samples);
+}
+
 static int fail_numeric(const fcl_trainer *trainer, int64_t step, fcl_adamw_row row)
 {
+    const fcl_dataset *sets[] = {trainer->data, trainer->source_data};
     bool loss = !isfinite(row.loss);
+    for (int i = 0; i < 2 && sets[i]; i++) {
+        excess found = find_excess(sets[i]);
+        if (found.largest != 0)
+            return fail_data(sets[i], &found, loss ? "loss" : "gradient's norm", step);
+    }
     return fcl_fail(
         FCL_ERR_NUMERIC,
         "the %s became %g at step %lld (learning rate %g); a smaller lr or clip may help, and the option check "

@@ -1,0 +1,52 @@
+/* The environment's variables that force a variant, and what each may hold. */
+#include "device/environment.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_provider(const char *text)
+{
+    return strcmp(text, "tile") == 0 || strcmp(text, "clblast") == 0;
+}
+
+static bool is_off(const char *text)
+{
+    return strcmp(text, "off") == 0;
+}
+
+static bool is_group(const char *text)
+{
+    char *end;
+    long size = strtol(text, &end, 10);
+    return *text >= '0' && *text <= '9' && !*end && size >= 1 && size <= 256 && (size & (size - 1)) == 0;
+}
+
+/* FLOWCL_DEVICE is not among them: what it may hold, the devices say. */
+static const struct {
+    const char *name, *what, *allowed;
+    bool (*is_usable)(const char *text);
+} rows[] = {
+    {"FLOWCL_GEMM", "names no provider of matrix products", "there are tile and clblast", is_provider},
+    {"FLOWCL_TUNE", "says nothing about the table of tuned products", "there is off", is_off},
+    {"FLOWCL_ROW_GROUP", "is no number of work-items for a row", "there are 1, 2, 4, and so on up to 256",
+     is_group},
+};
+
+const char *fcl_environment(const char *name)
+{
+    const char *text = getenv(name);
+    return text && *text ? text : NULL;
+}
+
+int fcl_environment_check(void)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *text = fcl_environment(rows[i].name);
+        if (text && !rows[i].is_usable(text))
+            return fcl_fail(FCL_ERR_ARGUMENT, "%s=%s %s; %s", rows[i].name, text, rows[i].what,
+                            rows[i].allowed);
+    }
+    return FCL_OK;
+}

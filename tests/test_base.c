@@ -1,4 +1,6 @@
 /* Host arrays, files, random numbers, assignment, the nearest word. */
+#include "base/error.h"
+
 #include <flowcl/text.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -426,6 +426,18 @@ static void the_verdict_is_kept(void **state)
     open_and_close();
     assert_true(verdict_file(folder, path, sizeof path) != first);
 
+    /* What somebody else may have written is not believed, and written anew. */
+    first = verdict_file(folder, path, sizeof path);
+    assert_int_equal(chmod(path, 0666), 0);
+    open_and_close();
+    assert_true(verdict_file(folder, path, sizeof path) != first);
+    first = verdict_file(folder, path, sizeof path);
+    if (chown(path, 12345, (gid_t)-1) == 0) { /* as root only */
+        open_and_close();
+        assert_true(verdict_file(folder, path, sizeof path) != first);
+        assert_true(stat(path, &(struct stat){0}) == 0);
+    }
+
     assert_int_equal(remove(path), 0);
     snprintf(path, sizeof path, "%s/flowcl", folder);
     assert_int_equal(rmdir(path), 0);

@@ -8,6 +8,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <string.h>
 
 static const fcl_product product = {.m = 40, .n = 24, .k = 20, .transpose_a = true};
@@ -130,6 +132,58 @@ static void the_table_can_be_switched_off(void **state)
     setenv("FLOWCL_GEMM", "tile", 1);
     expect_rule("");
     unsetenv("FLOWCL_GEMM");
+}
+
+/* Each row twice, the second with another choice: found again, and one row each. */
+static void large_tables_keep_one_row_a_problem(void **state)
+{
+    enum { ROWS = 100000 };
+    (void)state;
+    fcl_tuned_table table = {0};
+    for (int i = 0; i < 2 * ROWS; i++) {
+        int row = i % ROWS;
+        fcl_tuned_put(&table, &(fcl_tuned){.problem = {.m = 1 + row % 100, .n = 1 + row / 100 % 100,
+                                                       .k = 1 + row / 10000, .batch = 1 + row % 2,
+                                                       .transpose_a = row % 3 == 0},
+                                           .choice = {.block = i / ROWS, .panels = row}});
+    }
+    assert_int_equal(table.count, ROWS);
+    for (int row = 0; row < ROWS; row++)
+        assert_true(table.rows[row].choice.panels == row && table.rows[row].choice.block == 1);
+    fcl_tuned_free(&table);
+}
+
+/* Where somebody else may have written it, or put another folder or link in its place. */
+static void a_table_of_others_is_not_trusted(void **state)
+{
+    char folder[400], other[sizeof folder + 8];
+    (void)state;
+    fcl_gemm_choice kept;
+    char *path = leave_table(&kept);
+    assert_int_equal(chmod(path, 0666), 0);
+    expect_rule("everybody may write to");
+    assert_int_equal(chmod(path, 0600), 0);
+    snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(path, '/') - path), path);
+    assert_int_equal(chmod(folder, 0777), 0);
+    expect_rule("everybody may write to");
+    snprintf(other, sizeof other, "%s.moved", folder);
+    assert_int_equal(rename(folder, other), 0);
+    assert_int_equal(symlink(other, folder), 0);
+    expect_rule("everybody may write to");
+    assert_int_equal(chmod(other, 0700), 0);
+    fcl_device *device = open_device(); /* a link of one's own to a folder of one's own */
+    assert_string_equal(fcl_device_describe(device)->tuning, "");
+    fcl_device_close(&device);
+    if (lchown(folder, 12345, (gid_t)-1) == 0) { /* as root only */
+        expect_rule("belongs to another user (number 12345)");
+        assert_int_equal(lchown(folder, geteuid(), (gid_t)-1), 0);
+        assert_int_equal(chown(path, 12345, (gid_t)-1), 0);
+        expect_rule("belongs to another user (number 12345)");
+    }
+    assert_int_equal(unlink(folder), 0);
+    assert_int_equal(rename(other, folder), 0);
+    assert_int_equal(unlink(path), 0);
+    free(path);
 }
 
 static void a_damaged_table_is_ignored(void **state)
@@ -278,6 +332,8 @@ int main(void)
         cmocka_unit_test(nearest_row_counts),
         cmocka_unit_test(a_run_multiplies_by_the_table),
         cmocka_unit_test(the_table_can_be_switched_off),
+        cmocka_unit_test(large_tables_keep_one_row_a_problem),
+        cmocka_unit_test(a_table_of_others_is_not_trusted),
         cmocka_unit_test(a_damaged_table_is_ignored),
         cmocka_unit_test(another_drivers_table_is_ignored),
         cmocka_unit_test(every_candidate_is_right),

@@ -49,8 +49,8 @@ typedef struct fcl_device_info {
     bool preferred; /* in a list: the one that fcl_device_open takes without a selector */
     char refused[512]; /* why it is not usable; "" where it is */
     char warning[512]; /* a known fault that does not forbid use; "" where there is none */
-    char tuning[512];  /* of an open device: why its table (flowcl/tune.h) is not used; "" where it is, or
-                          where there is none */
+    char tuning[512];  /* of an open device: why its table (flowcl/tune.h) is not used, or the verdict that is kept of
+                          its self-test; "" where they are, or where there is none */
 } fcl_device_info;
 
 /* Lists every device of every platform, usable or not, platforms in the loader's order. *list is released by

@@ -293,6 +293,28 @@ int fcl_file_check(const char *path)
     return FCL_OK;
 }
 
+static int check_owner(const char *path, bool follow)
+{
+    struct stat info;
+    if ((follow ? stat(path, &info) : lstat(path, &info)) != 0)
+        return fcl_fail(FCL_ERR_FILE, "cannot read %s: %s", path, strerror(errno));
+    if (info.st_uid != geteuid())
+        return fcl_fail(FCL_ERR_FILE, "%s belongs to another user (number %ld)", path, (long)info.st_uid);
+    if (!S_ISLNK(info.st_mode) && info.st_mode & S_IWOTH)
+        return fcl_fail(FCL_ERR_FILE, "everybody may write to %s", path);
+    return FCL_OK;
+}
+
+int fcl_file_check_owner(const char *path)
+{
+    char *folder = folder_of(path);
+    int status = FCL_OK;
+    for (int i = 0; i < 4 && status == FCL_OK; i++)
+        status = check_owner(i < 2 ? folder : path, i % 2);
+    free(folder);
+    return status;
+}
+
 static int read_all(int descriptor, const char *path, uint8_t *bytes, size_t size)
 {
     for (size_t done = 0; done < size;) {

@@ -44,6 +44,10 @@ int fcl_folder_make(const char *path);
  */
 int fcl_file_check(const char *path);
 
+/* FCL_OK where nobody else can have written a file of ours or put it there: it and its folder, and a link that leads
+ * to either, belong to this user, and not everybody may write to them. FCL_ERR_FILE with the sentence. */
+int fcl_file_check_owner(const char *path);
+
 /* FCL_OK where a file may be written under that name, asked before long work; else the sentence that says why
  * not. */
 int fcl_file_check_place(const char *path);

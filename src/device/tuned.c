@@ -48,23 +48,56 @@ const fcl_gemm_choice *fcl_tuned_find(const fcl_tuned_table *table, const fcl_ge
     return nearest;
 }
 
+static bool same_problem(const fcl_gemm_problem *a, const fcl_gemm_problem *b)
+{
+    return same_kind(a, b) && a->m == b->m && a->n == b->n && a->k == b->k;
+}
+
+static uint64_t hash_problem(const fcl_gemm_problem *p)
+{
+    const int flags = p->transpose_a + 2 * p->transpose_b + 4 * p->share_a + 8 * p->share_b;
+    const int part[] = {p->m, p->n, p->k, p->batch, flags};
+    uint64_t hash = 0;
+    for (int i = 0; i < 5; i++)
+        hash = ((hash ^ (uint64_t)part[i]) * 0x9e3779b97f4a7c15u) ^ (hash >> 29);
+    return hash ^ (hash >> 32);
+}
+
+/* Where the problem's row stands, or would. */
+static int *find_place(const fcl_tuned_table *table, const fcl_gemm_problem *problem)
+{
+    int at = (int)(hash_problem(problem) & (uint64_t)(table->places - 1));
+    while (table->place[at] && !same_problem(&table->rows[table->place[at] - 1].problem, problem))
+        at = (at + 1) & (table->places - 1);
+    return &table->place[at];
+}
+
+/* Room for twice as many rows; a quarter of the places is taken then. */
+static void grow(fcl_tuned_table *table)
+{
+    int room = table->count ? 2 * table->count : 16;
+    table->rows = fcl_grow(table->rows, (size_t)room * sizeof *table->rows);
+    free(table->place);
+    table->places = 2 * room;
+    table->place = fcl_zalloc((size_t)table->places * sizeof *table->place);
+    for (int i = 0; i < table->count; i++)
+        *find_place(table, &table->rows[i].problem) = i + 1;
+}
+
 void fcl_tuned_put(fcl_tuned_table *table, const fcl_tuned *row)
 {
-    for (int i = 0; i < table->count; i++) {
-        const fcl_gemm_problem *p = &table->rows[i].problem;
-        if (same_kind(p, &row->problem) && p->m == row->problem.m && p->n == row->problem.n &&
-            p->k == row->problem.k) {
-            table->rows[i] = *row;
-            return;
-        }
-    }
-    table->rows = fcl_grow(table->rows, (size_t)(table->count + 1) * sizeof *table->rows);
-    table->rows[table->count++] = *row;
+    if (2 * table->count >= table->places)
+        grow(table);
+    int *place = find_place(table, &row->problem);
+    if (!*place)
+        *place = ++table->count;
+    table->rows[*place - 1] = *row;
 }
 
 void fcl_tuned_free(fcl_tuned_table *table)
 {
     free(table->rows);
+    free(table->place);
     *table = (fcl_tuned_table){0};
 }
 
@@ -183,7 +216,7 @@ static char *read_table(fcl_device *device, const char *path)
     json_error_t error;
     uint8_t *bytes;
     size_t size;
-    if (fcl_file_read(path, &bytes, &size) != FCL_OK)
+    if (fcl_file_check_owner(path) != FCL_OK || fcl_file_read(path, &bytes, &size) != FCL_OK)
         return fcl_strdup(fcl_error());
     json_t *root = fcl_json_read(bytes, size, &error);
     free(bytes);

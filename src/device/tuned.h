@@ -13,6 +13,7 @@ typedef struct fcl_tuned {
 typedef struct fcl_tuned_table {
     fcl_tuned *rows; /* at most one a problem */
     int count;
+    int *place, places; /* a row's number + 1 at the hash of its problem, or at the next free place; a power of two */
     int clblast_set; /* of parameters, by fcl_clblast_set_name; 0: CLBlast's own */
 } fcl_tuned_table;
 

@@ -131,6 +131,14 @@ static void write_cfm_loss_grad(fcl_block_writer *w, const fcl_tensor *node)
         fcl_block_place_of(w, node), fcl_block_place_of(w, node->input[2]), 2.0 / columns);
 }
 
+/* -1: nobody reads it, as the next first slope of a method whose last stage does not stand at the step's end. */
+static int output_place(const fcl_block_writer *w, const fcl_tensor *output)
+{
+    const fcl_block_value *value = fcl_block_find(w, output, (int)output->shape.dim[1]);
+    assert(value);
+    return value->place;
+}
+
 static void write_ode_advance(fcl_block_writer *w, const fcl_tensor *node)
 {
     const fcl_ode_control *control = &node->attributes.control;
@@ -138,8 +146,8 @@ static void write_ode_advance(fcl_block_writer *w, const fcl_tensor *node)
     for (int k = 0; k < node->inputs; k++)
         fcl_text_format(&w->g->body, "%d, ", fcl_block_place_of(w, node->input[k]));
     fcl_text_format(&w->g->body, "%d, %.9ef, %.9ef, %d.0f, %d, %d, %d);\n", (int)node->shape.dim[1],
-                    (double)control->rtol, (double)control->atol, control->order, fcl_block_place_of(w, node),
-                    fcl_block_place_of(w, node->part[0]), fcl_block_place_of(w, node->part[1]));
+                    (double)control->rtol, (double)control->atol, control->order, output_place(w, node),
+                    output_place(w, node->part[0]), output_place(w, node->part[1]));
 }
 
 /* The inner step that makes a node; -1: it comes from outside. */

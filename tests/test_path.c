@@ -359,14 +359,48 @@ static void samples_do_not_depend_on_the_path(void **state)
         const char *trained, *sampled, *prediction;
         double bound;
     } cases[] = {
-        {"linear", "cosine", "v", 2e-3},         {"linear", NULL, "x1", 2e-2},
-        {"polynomial(2)", NULL, "eps", 2e-2},    {"cosine", NULL, "score", 2e-2},
-        {"cosine", "polynomial(2)", "x1", 2e-2}, {"linear", "linear-vp", "v", 2e-2},
+        {"linear", "cosine", "v", 2e-3},         {"linear", NULL, "x1", 2e-3},
+        {"polynomial(2)", NULL, "eps", 2e-3},    {"cosine", NULL, "score", 2e-3},
+        {"cosine", "polynomial(2)", "x1", 2e-3}, {"linear", "linear-vp", "v", 2e-3},
         {"linear-vp", "linear", "v", 3e-2},      {"lipman(1e-3)", "cosine", "v", 4e-3},
         {"vp", "linear", "eps", 4e-2},           {"linear", "vp", "v", 4e-2},
     };
     for (int i = 0; i < few((int)(sizeof cases / sizeof *cases)); i++)
         check_transport(*state, cases[i].trained, cases[i].sampled, cases[i].prediction, cases[i].bound);
+}
+
+/* Down to an alpha of a thousandth, or from what it was trained at; up to a sigma of a hundredth. */
+static void a_network_is_asked_where_it_was_trained(void **state)
+{
+    static const struct {
+        const char *path, *prediction;
+        double least_alpha, begin, end;
+    } cases[] = {
+        {"linear", "v", 0, 0, 1},
+        {"linear", "x1", 0, 0, 0.99},
+        {"linear", "eps", 0, 1e-3, 1},
+        {"linear", "score", 0, 1e-3, 0.99},
+        {"linear", "eps", 0.01, 0.01, 1},
+        {"linear", "x1", 0.01, 0, 0.99},
+        {"polynomial(2)", "eps", 0, 0.0316227766, 1},
+        {"linear-vp", "v", 0, 0, 1 - 1e-4},
+        {"vp", "eps", 0, 0, 1 - 1e-4},
+        {"lipman(0.1)", "x1", 0, 0, 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        double begin, end;
+        fcl_predictor *predictor;
+        fcl_path *path = path_of(cases[i].path);
+        assert_ok(fcl_predictor_create(cases[i].prediction, path, NULL, perfect, NULL, &predictor));
+        if (cases[i].least_alpha > 0)
+            fcl_predictor_trained_from(predictor, cases[i].least_alpha);
+        fcl_predictor_range(predictor, &begin, &end);
+        assert_near(begin, cases[i].begin, 1e-9, cases[i].path);
+        assert_near(end, cases[i].end, 1e-9, cases[i].path);
+        fcl_predictor_destroy(&predictor);
+        fcl_path_destroy(&path);
+    }
 }
 
 static void a_tube_forbids_other_predictions_and_paths(void **state)
@@ -398,6 +432,7 @@ int main(void)
         cmocka_unit_test(the_predictor_gives_it_too),
         cmocka_unit_test(a_changed_path_has_its_own_velocity),
         cmocka_unit_test(samples_do_not_depend_on_the_path),
+        cmocka_unit_test(a_network_is_asked_where_it_was_trained),
         cmocka_unit_test(a_tube_forbids_other_predictions_and_paths),
     };
     return cmocka_run_group_tests_name("path", tests, open_device, close_device);

@@ -40,11 +40,13 @@ static bool is_yaml(const char *path)
 
 static int read_checkpoint(const tool_call *call)
 {
-    fcl_checkpoint **checkpoint = &((explain_settings *)call->settings)->checkpoint;
-    int status = fcl_checkpoint_open(call->positional[0], checkpoint);
-    return status == FCL_OK
-               ? fcl_options_read_json(call->options, fcl_checkpoint_describe(*checkpoint)->config)
-               : status;
+    explain_settings *settings = call->settings;
+    int status = fcl_checkpoint_open(call->positional[0], &settings->checkpoint);
+    if (status != FCL_OK)
+        return status;
+    const fcl_checkpoint_info *info = fcl_checkpoint_describe(settings->checkpoint);
+    settings->train.objective.least_alpha = info->options->objective.least_alpha;
+    return fcl_options_read_json(call->options, info->config);
 }
 
 /* Formulas need no data, but training does: its name is not asked for here. */

@@ -23,6 +23,8 @@ static const verify_check checks[] = {
      "conversions divide by alpha or sigma, which here are 0.02 and more: 50 times the rounding"},
     {"prediction", "sampled along another path", verify_changed_paths, 1e-3,
      "the times of the other path are a table of 4097, linear between"},
+    {"prediction", "a solve ends on the point", verify_ends, 1e-5,
+     "single precision: of data that is one point, a perfect network knows the end wherever heun2 asks it"},
     {"objective", "point and target of given pairs", verify_points, 5e-6,
      "single precision, in units of the coefficients"},
     {"objective", "mean target of a mixture", verify_mean_targets, 6,

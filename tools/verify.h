@@ -65,6 +65,7 @@ int verify_path_slopes(verification *v);
 int verify_path_ends(verification *v);
 int verify_predictions(verification *v); /* verify_prediction.c */
 int verify_changed_paths(verification *v);
+int verify_ends(verification *v);
 int verify_points(verification *v); /* verify_objective.c */
 int verify_mean_targets(verification *v);
 int verify_jvp(verification *v); /* verify_derivative.c */

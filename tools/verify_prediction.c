@@ -252,3 +252,66 @@ int verify_changed_paths(verification *v)
     }
     return status;
 }
+
+/* --- the end of a solve ---
+ * Where the data is one point m, x - alpha m is all noise, and no prediction tells any of it at the data. */
+
+typedef struct point {
+    const char *prediction;
+    fcl_path *path;
+} point;
+
+static fcl_tensor *point_network(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+{
+    const point *to = data;
+    fcl_path_at at = fcl_path_build(to->path, t);
+    fcl_tensor *m = fcl_constant(graph, (float)mean);
+    fcl_tensor *noise = fcl_div(fcl_sub(x, fcl_mul(at.alpha, m)), at.sigma);
+    if (!strcmp(to->prediction, "v"))
+        return fcl_add(fcl_mul(at.alpha_dot, m), fcl_mul(at.sigma_dot, noise));
+    if (!strcmp(to->prediction, "x1"))
+        return fcl_add(fcl_scale(x, 0), m);
+    return !strcmp(to->prediction, "eps") ? noise : fcl_neg(fcl_div(noise, at.sigma));
+}
+
+/* How far from the point the farthest sample ends. */
+static int end_on_point(verification *v, point *to, double *error)
+{
+    float x[NUMBERS];
+    fcl_predictor *predictor;
+    fcl_solver *solver;
+    const fcl_solver_options options = {.solver = "heun2", .steps = 20};
+    TRY(fcl_predictor_create(to->prediction, to->path, NULL, point_network, to, &predictor));
+    int status = fcl_solver_create(verify_device(v), fcl_predictor_velocity, predictor, &options, ROWS,
+                                   VERIFY_SIZE, &solver);
+    fcl_predictor_destroy(&predictor);
+    for (int i = 0; i < NUMBERS; i++)
+        x[i] = (float)verify_normal(v);
+    if (status == FCL_OK)
+        status = fcl_solver_run(solver, x, x, NULL);
+    *error = 0;
+    for (int i = 0; i < NUMBERS; i++)
+        *error = verify_larger(*error, fabs(x[i] - mean));
+    fcl_solver_destroy(&solver);
+    return status;
+}
+
+int verify_ends(verification *v)
+{
+    static const char *const paths[] = {"linear", "cosine", "linear-vp"};
+    for (int k = 0; fcl_prediction_name(k); k++) {
+        double largest = 0, error;
+        const char *worst = paths[0];
+        for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+            point to = {.prediction = fcl_prediction_name(k)};
+            TRY(fcl_path_create(paths[i], 0, &to.path));
+            int status = end_on_point(v, &to, &error);
+            fcl_path_destroy(&to.path);
+            TRY(status);
+            worst = error <= largest ? worst : paths[i];
+            largest = verify_larger(largest, error);
+        }
+        TRY(verify_remark(v, fcl_prediction_name(k), largest, "on %s", worst));
+    }
+    return FCL_OK;
+}

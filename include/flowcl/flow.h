@@ -78,6 +78,7 @@ typedef struct fcl_cfm_options {
     const char *loss;       /* NULL: "squared" */
     float sigma;            /* the path's width s (fcl_path_create), 0 to 100 */
     float time_shift;       /* the noise level n = 1 - t becomes s n / (1 + (s - 1) n), once; 0: 1, no shift */
+    float least_alpha;      /* an eps- or score-prediction is trained from this alpha on; 0: FCL_PREDICTION_ALPHA */
     int64_t batch_total;    /* samples of the whole step, where a batch is a part of it; 0: the batch is all */
 
     /* Of the couplings that draw from an entropic plan (see fcl_sinkhorn); 0: the default. The cost of a pair is
@@ -132,7 +133,8 @@ FCL_API int fcl_couple(int64_t count, int64_t size, const float *x0, const float
  * Which one? Unsure: "dopri5", whose tolerances say how exact the samples are. Few evaluations: "midpoint" or
  * "heun2" with 10 to 50 steps, "ab2" and "ab3" with as many evaluations as steps. Exact: "dopri8" or "tsit5"
  * with small tolerances, for instance to encode data. Fixed steps: a narrow network's whole solve is one
- * launch. Orders and coefficients: Hairer, Norsett, Wanner, "Solving Ordinary Differential Equations I". */
+ * launch. What a velocity that is a network's prediction does at the ends of its path: path.h. Orders and
+ * coefficients: Hairer, Norsett, Wanner, "Solving Ordinary Differential Equations I". */
 
 FCL_API const char *fcl_solver_name(int index);
 FCL_API const char *fcl_solver_help(int index);
@@ -176,7 +178,8 @@ typedef struct fcl_solver_options {
  *
  * That holds only where x0 ~ N(0, I) is independent of x1: no other source, no coupling. It divides by zero
  * at the data, and on some paths at the noise: a stage nearer to such an end than half a step is taken at the
- * other end of its step. The noise of row i of a batch is counted by (seed, first_row + i, step): see
+ * other end of its step, and the step next to the data is one of the flow, w = 0. The velocity is taken as a
+ * prediction of v on the path, whose ends are those of path.h. The noise of row i of a batch is counted by (seed, first_row + i, step): see
  * fcl_solver_random. */
 
 /* Whether a solver can be made of these options; needs no device. FCL_ERR_ARGUMENT with a sentence: a name, a

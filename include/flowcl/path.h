@@ -11,8 +11,8 @@
  *     fcl_path_destroy(&path);
  *
  * Ends. Where a coefficient or its slope is infinite at an end (linear-vp's sigma' at t = 1, the bridge's
- * tube' at both), times within FCL_PATH_END of it are taken as FCL_PATH_END away from it: in training, where
- * the point lies there too, and in sampling. fcl_path_range tells. */
+ * tube' at both), times within FCL_PATH_END of it are taken as FCL_PATH_END away from it; fcl_path_range tells.
+ * So training has its points there, and sampling does not ask beyond: see "the ends of a solve" below. */
 #ifndef FLOWCL_PATH_H
 #define FLOWCL_PATH_H
 
@@ -68,12 +68,35 @@ FCL_API char *fcl_path_formula(const fcl_path *path, const char *which);
  *     eps:   p = alpha'/alpha, q = (sigma' alpha - alpha' sigma)/alpha
  *     score: p = alpha'/alpha, q = sigma (alpha' sigma - sigma' alpha)/alpha
  *
- * They divide by sigma, which is 0 at the data, or by alpha, 0 at the noise. So beyond the times where sigma,
- * or alpha, is FCL_PREDICTION_LEAST the network is not trained, and it is asked as if at them: that stretch
- * is gone with what it says of data and noise there, alpha' and sigma' still being those of the time. The
- * score is one of p_t only where x0 ~ N(0, I) and is independent of x1. */
+ * They divide by sigma, which is 0 at the data (x1, score), or by alpha, 0 at the noise (eps, score). So a
+ * network is trained, and asked, where sigma is at least FCL_PREDICTION_SIGMA, or alpha at least
+ * FCL_PREDICTION_ALPHA: nearer to the ends it is asked at these times. The score is one of p_t only where
+ * x0 ~ N(0, I) and is independent of x1. */
 
-#define FCL_PREDICTION_LEAST 0.01
+#define FCL_PREDICTION_ALPHA 1e-3
+#define FCL_PREDICTION_SIGMA 0.01
+
+/* --- the ends of a solve ---
+ * A solver (flow.h) that is given fcl_predictor_velocity below, itself or with an energy or a log density beside
+ * it, asks for the velocity only at times at which the prediction has one, t_lo to t_hi, fcl_predictor_range:
+ *
+ *     from the noise to t_lo    x = sigma(t) x0: nothing is known of the data, and alpha x1 is a thousandth of it
+ *     t_lo to t_hi              the solver's steps, the last of which ends on t_hi
+ *     from t_hi to the data     x = alpha(t) x1^ + sigma(t) x0^, by one evaluation at t_hi, without noise: it ends
+ *                               on x1^ = (sigma v - sigma' x)/(alpha' sigma - sigma' alpha), what an
+ *                               x1-prediction says, and (x - sigma x0^)/alpha of an eps-prediction's x0^
+ *
+ * Backward from data to noise likewise: x = alpha(t) x1 to t_hi, and from t_lo on to x0^. With S for
+ * sqrt(sigma^2 + tube^2), that of t_hi, data of the standard deviation c end, or begin, too narrow, or too wide,
+ * by S^2/(2 c^2): S is 0.01 for x1 and score; a log density lacks as much for each dimension.
+ *
+ * v and eps have a velocity up to the data where the slopes are finite. But at the data itself it is a mean over
+ * all noise that ends there, not the slope of any path that does, and no solver with fixed steps has a stage there:
+ * "heun2" takes its last step by "midpoint", "rk4" and "rk4-38" theirs by "heun3", stochastic solvers theirs
+ * without noise. Along straight paths (linear, lipman) that step ends on x1^; along others, under error control, and
+ * after heun3, x1^ is taken FCL_PATH_END before the end. All of this keeps the solver's order. Where sigma' is
+ * infinite S is 0.014 on linear-vp, 0.0032 on vp and 0.01 s on bridge(s): on a Gaussian solvers have been measured
+ * to keep their order down to that S^2/(2 c), 2e-4, 1e-5 and 1e-4 for c = 0.5; on a point it is exact. */
 
 FCL_API const char *fcl_prediction_name(int index);
 FCL_API const char *fcl_prediction_help(int index);
@@ -97,9 +120,11 @@ FCL_API int fcl_predictor_create(const char *prediction, const fcl_path *trained
                                  fcl_tensor *(*network)(void *data, fcl_graph *graph, fcl_tensor *x,
                                                         fcl_tensor *t),
                                  void *data, fcl_predictor **predictor);
+/* Of a network that was trained from another alpha on than FCL_PREDICTION_ALPHA; 0: that. */
+FCL_API void fcl_predictor_trained_from(fcl_predictor *predictor, double least_alpha);
 FCL_API void fcl_predictor_destroy(fcl_predictor **predictor);
-/* The times, of the path that is sampled along, between which the velocity is that of the path: beyond them
- * it is the one at the nearer end. */
+/* The times, of the path that is sampled along, between which the network is asked; beyond them it is asked at the
+ * nearer one. */
 FCL_API void fcl_predictor_range(const fcl_predictor *predictor, double *begin, double *end);
 /* An fcl_velocity whose data is an fcl_predictor. */
 FCL_API fcl_tensor *fcl_predictor_velocity(void *predictor, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t);

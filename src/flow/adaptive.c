@@ -11,11 +11,11 @@ static fcl_tensor *column(fcl_tensor *state, enum fcl_ode_state index)
     return fcl_slice(state, 1, index, index + 1); /* (B, 1) */
 }
 
-/* `t` no further than t_end: rounding of t + h must not ask the velocity for a time beyond. */
+/* `t` no further than the last time: rounding of t + h must not ask the velocity for a time beyond. */
 static fcl_tensor *not_beyond_end(const fcl_solver *solver, fcl_tensor *t)
 {
-    fcl_tensor *end = fcl_constant(fcl_tensor_graph(t), (float)solver->options.t_end);
-    return solver->options.t_end > solver->options.t_begin ? fcl_min(t, end) : fcl_max(t, end);
+    fcl_tensor *end = fcl_constant(fcl_tensor_graph(t), (float)solver->ends.last);
+    return solver->ends.last > solver->ends.first ? fcl_min(t, end) : fcl_max(t, end);
 }
 
 /* h times the sum of b_error k: not by fcl_ode_stage, whose sum with x would round the difference away. */
@@ -81,8 +81,8 @@ static fcl_tensor *initial_step(const fcl_solver *solver, fcl_velocity velocity,
     fcl_graph *graph = fcl_tensor_graph(x);
     fcl_ode_control control = control_of(solver);
     /* As the error control computes what is left, so that a single step ends on t_end. */
-    float span = fabsf((float)solver->options.t_end - (float)solver->options.t_begin);
-    float sign = solver->options.t_end > solver->options.t_begin ? 1 : -1;
+    float span = fabsf((float)solver->ends.last - (float)solver->ends.first);
+    float sign = solver->ends.last > solver->ends.first ? 1 : -1;
     fcl_tensor *longest = fcl_constant(graph, span), *shortest = fcl_constant(graph, 1e-4f * span);
 
     fcl_tensor *scale = fcl_shift(fcl_scale(fcl_abs(x), control.rtol), control.atol);
@@ -105,9 +105,9 @@ static fcl_tensor *initial_step(const fcl_solver *solver, fcl_velocity velocity,
 
 static int build_adaptive_start(fcl_solver *solver, fcl_velocity velocity, void *data)
 {
-    const float begin = (float)solver->options.t_begin;
+    const float begin = (float)solver->ends.first;
     const float row[FCL_ODE_STATE] = {[FCL_ODE_T] = begin,
-                                      [FCL_ODE_T_END] = (float)solver->options.t_end,
+                                      [FCL_ODE_T_END] = (float)solver->ends.last,
                                       [FCL_ODE_ERROR] = 1,
                                       [FCL_ODE_ACTIVE] = 1};
     fcl_graph *graph = solver->start = fcl_graph_create();

@@ -32,6 +32,17 @@ int fcl_diffusion_parse(const char *w, fcl_expression **expression)
     return status == FCL_OK ? FCL_OK : fcl_fail_within(status, "w");
 }
 
+bool fcl_diffusion_is_off(const char *w)
+{
+    fcl_expression *expression;
+    if (fcl_diffusion_parse(w, &expression) != FCL_OK)
+        return false;
+    const fcl_term *root = fcl_expression_root(expression);
+    bool off = root->op == FCL_EXPRESSION_NUMBER && root->number == 0;
+    fcl_expression_destroy(&expression);
+    return off;
+}
+
 static double w_at(const fcl_diffusion *diffusion, double t)
 {
     fcl_path_point p = fcl_path_value(diffusion->path, t);

@@ -10,6 +10,9 @@ typedef struct fcl_diffusion fcl_diffusion;
 /* A formula in t, alpha and sigma; NULL: "sigma". */
 int fcl_diffusion_parse(const char *w, fcl_expression **expression);
 
+/* Whether it is 0: no noise, and no score. */
+bool fcl_diffusion_is_off(const char *w);
+
 /* Of complete options, and checked at the times that the grid (steps + 1) asks for. */
 int fcl_diffusion_create(const fcl_solver_options *options, const double *grid, int steps,
                          fcl_diffusion **diffusion);

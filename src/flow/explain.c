@@ -41,6 +41,21 @@ static void explain_path(const fcl_objective *objective, fcl_text *text)
         add_formulas(objective->path, tube, text);
 }
 
+/* What sampling does where the prediction has no velocity. */
+static void explain_ends(const fcl_objective *objective, fcl_text *text)
+{
+    double begin, end;
+    fcl_prediction_range(objective->prediction, objective->path, (double)objective->options->least_alpha, &begin,
+                         &end);
+    if (begin > 0)
+        fcl_text_format(text, "            sampling begins with x = sigma x0, unasked, up to t = %.6g\n", begin);
+    if (end < 1)
+        fcl_text_format(text,
+                        "            sampling ends, from t = %.6g on, with alpha x1^ + sigma x0^ as they are predicted "
+                        "there: one evaluation\n",
+                        end);
+}
+
 static void explain_prediction(const fcl_objective *objective, fcl_text *text)
 {
     const fcl_prediction *row = objective->prediction;
@@ -55,6 +70,7 @@ static void explain_prediction(const fcl_objective *objective, fcl_text *text)
                                                       : "-x0/sigma");
     if (!velocity)
         fcl_text_format(text, "            v = p x + q prediction, p = %s, q = %s\n", row->p, row->q);
+    explain_ends(objective, text);
 }
 
 int fcl_cfm_explain(const fcl_cfm_options *options, char **explanation)

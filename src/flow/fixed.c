@@ -6,7 +6,7 @@
 
 static int compile(const fcl_solver *solver, const fcl_fixed_step *step)
 {
-    int most = solver->steps < 1024 ? solver->steps : 1024;
+    int most = step->crossing || solver->steps < 1 ? 1 : solver->steps < 1024 ? solver->steps : 1024;
     return fcl_graph_compile(step->graph, solver->device, &(fcl_graph_options){.repeat = most});
 }
 
@@ -66,6 +66,15 @@ static noisy add_noise(fcl_fixed_step *step, fcl_velocity velocity, void *data, 
     return with;
 }
 
+/* Two numbers more, or one: the mean slope of a crossing. */
+static void add_crossing(const fcl_solver *solver, fcl_fixed_step *step)
+{
+    fcl_tensor *of_x = add_scalar(step, fcl_scalar(step->graph, "of x"));
+    fcl_tensor *of_v =
+        step->crossing == FCL_ARRIVING ? add_scalar(step, fcl_scalar(step->graph, "of v")) : NULL;
+    fcl_predictor_cross(solver->predictor, of_v, of_x);
+}
+
 static int stage_of_same_time(const fcl_tableau *tableau, int stage)
 {
     int first = 0;
@@ -93,10 +102,16 @@ static int build_runge_kutta(const fcl_solver *solver, fcl_velocity velocity, vo
         velocity = noisy_velocity;
         data = &with;
     }
-    bind_past(solver, x, past);
+    if (step->crossing)
+        add_crossing(solver, step);
+    else
+        bind_past(solver, x, past);
     k[0] = fcl_velocity_build(velocity, data, x, times[0]);
     fcl_assign(x, fcl_stages_build(tableau, velocity, data, x, h, times, k));
-    keep_slope(solver, k[0], past);
+    if (step->crossing)
+        fcl_predictor_cross(solver->predictor, NULL, NULL);
+    else
+        keep_slope(solver, k[0], past);
     return compile(solver, step);
 }
 
@@ -114,6 +129,13 @@ static void runge_kutta_numbers(const fcl_fixed_step *step, const double *now, f
             fcl_diffusion_numbers(step->diffusion, t, h, slope);
         }
         numbers[1 + i] = (float)t;
+    }
+    if (step->crossing) {
+        double of_v, of_x;
+        fcl_ends_slope(step->ends, step->crossing, now, &of_v, &of_x);
+        numbers[1 + tableau->stages] = (float)of_x;
+        if (step->crossing == FCL_ARRIVING)
+            numbers[2 + tableau->stages] = (float)of_v;
     }
 }
 
@@ -156,15 +178,45 @@ void fcl_fixed_numbers(const fcl_fixed_step *step, const double *now, float *num
         runge_kutta_numbers(step, now, numbers);
 }
 
+static int build_crossing(fcl_solver *solver, fcl_velocity velocity, void *data, const char *tableau,
+                          fcl_crossing crossing, fcl_fixed_step *step)
+{
+    *step =
+        (fcl_fixed_step){.tableau = fcl_tableau_find(tableau), .ends = &solver->ends, .crossing = crossing};
+    return build_runge_kutta(solver, velocity, data, step);
+}
+
+/* Who enters is solved for: what is collected beside x follows, too. Who arrives has one evaluation. */
+int fcl_solver_build_crossings(fcl_solver *solver, fcl_velocity velocity, void *data)
+{
+    const fcl_solver_options *options = &solver->options;
+    if (solver->ends.first != options->t_begin)
+        FCL_TRY(build_crossing(solver, velocity, data, "rk4", FCL_ENTERING, &solver->entering));
+    if (solver->ends.last == options->t_end)
+        return FCL_OK;
+    FCL_TRY(fcl_buffer_create(solver->device, fcl_buffer_size(solver->x), &solver->held));
+    return build_crossing(solver, velocity, data, "euler", FCL_ARRIVING, &solver->arriving);
+}
+
+static int build_careful(fcl_solver *solver, fcl_velocity velocity, void *data)
+{
+    const fcl_ends *ends = &solver->ends;
+    if (!solver->tableau->careful || !(ends->careful_first || ends->careful_last))
+        return FCL_OK;
+    solver->careful.tableau = fcl_tableau_find(solver->tableau->careful);
+    return build_runge_kutta(solver, velocity, data, &solver->careful);
+}
+
 int fcl_solver_build_fixed(fcl_solver *solver, fcl_velocity velocity, void *data)
 {
     solver->fixed.tableau = solver->tableau;
     solver->fixed.diffusion = solver->diffusion;
-    if (!solver->tableau->adams)
-        return build_runge_kutta(solver, velocity, data, &solver->fixed);
     size_t bytes = fcl_buffer_size(solver->x);
     for (int age = 1; age < solver->tableau->adams; age++)
         FCL_TRY(fcl_buffer_create(solver->device, bytes, &solver->past[age]));
+    FCL_TRY(build_careful(solver, velocity, data));
+    if (!solver->tableau->adams)
+        return build_runge_kutta(solver, velocity, data, &solver->fixed);
     solver->first.tableau = fcl_tableau_find(solver->tableau->starter);
     FCL_TRY(build_runge_kutta(solver, velocity, data, &solver->first));
     return build_adams(solver, velocity, data, &solver->fixed);

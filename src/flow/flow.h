@@ -39,6 +39,8 @@ typedef struct fcl_tableau { /* tableau.c */
     const double *b_error; /* b less the weights of the compared solution; NULL: fixed steps only */
     int adams;             /* an Adams-Bashforth method of so many slopes (adams.c); 0: Runge-Kutta */
     const char *starter;   /* the Runge-Kutta method of its first steps */
+    const char *careful;   /* the one of a step next to an end of the path: no stage at its end, no noise, and such an
+                              order that the whole solve keeps its own; NULL: itself */
     bool noise;            /* for the SDE: slopes have a noise of their own (diffusion.c) */
     const char *help;
 } fcl_tableau;

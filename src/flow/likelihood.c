@@ -6,7 +6,7 @@
  *
  * Hutchinson's estimate has random probes z instead and keeps one l for each: their spread is its standard
  * error. */
-#include "flow/flow.h"
+#include "flow/ends.h"
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -108,9 +108,8 @@ int fcl_divergence_check(const fcl_divergence_options *options)
 /* --- the velocity of (x, l) --- */
 
 typedef struct augmented {
+    fcl_energy_flow of; /* x */
     fcl_likelihood *likelihood;
-    fcl_velocity velocity;
-    void *data;
 } augmented;
 
 static int sweep_size(const fcl_likelihood *likelihood, int first)
@@ -159,12 +158,12 @@ static fcl_tensor *log_density_slopes(fcl_likelihood *likelihood, fcl_tensor *x,
     return fcl_neg(slopes);
 }
 
-static fcl_tensor *augmented_velocity(void *data, fcl_graph *graph, fcl_tensor *state, fcl_tensor *t)
+fcl_tensor *fcl_likelihood_velocity(void *data, fcl_graph *graph, fcl_tensor *state, fcl_tensor *t)
 {
     augmented *to = data;
     (void)graph;
     fcl_tensor *x = fcl_slice(state, 1, 0, to->likelihood->size); /* (B, D) */
-    fcl_tensor *v = fcl_velocity_build(to->velocity, to->data, x, t);
+    fcl_tensor *v = fcl_velocity_build(to->of.velocity, to->of.data, x, t);
     fcl_tensor *slopes = log_density_slopes(to->likelihood, x, v);
     return fcl_concat(2, (fcl_tensor *[]){v, slopes}, 1); /* (B, D + columns) */
 }
@@ -242,8 +241,8 @@ static int create(fcl_device *device, fcl_velocity velocity, void *data,
         how.t_begin = 1;
     likelihood->backward = how.t_begin > how.t_end;
     FCL_TRY(create_probes(device, likelihood));
-    augmented to = {likelihood, velocity, data};
-    return fcl_solver_create(device, augmented_velocity, &to, &how, likelihood->batch,
+    augmented to = {{velocity, data}, likelihood};
+    return fcl_solver_create(device, fcl_likelihood_velocity, &to, &how, likelihood->batch,
                              likelihood->size + likelihood->columns, &likelihood->solver);
 }
 

@@ -19,6 +19,7 @@ static const fcl_option cfm_table[] = {
     {"time-draw", FCL_OPTION(fcl_cfm_options, time_draw), .choice = fcl_time_draw_name},
     {"time-shift", FCL_OPTION(fcl_cfm_options, time_shift), .minimum = 0.001, .maximum = 1000},
     {"sigma", FCL_OPTION(fcl_cfm_options, sigma), .minimum = 0, .maximum = 100},
+    {"least-alpha", FCL_OPTION(fcl_cfm_options, least_alpha), .minimum = 0, .maximum = 0.1},
     {"reg", FCL_OPTION(fcl_cfm_options, reg), .minimum = 0, .maximum = 1e9},
     {"relaxation", FCL_OPTION(fcl_cfm_options, relaxation), .minimum = 0, .maximum = 1e9},
     {"mass", FCL_OPTION(fcl_cfm_options, mass), .minimum = 0, .maximum = 1},
@@ -69,7 +70,8 @@ static int read_objective(fcl_objective *objective)
     FCL_TRY(fcl_options_check(cfm_table, options));
     objective->prediction = fcl_prediction_find(options->prediction);
     FCL_TRY(fcl_path_create(options->path, options->sigma, &objective->path));
-    fcl_prediction_range(objective->prediction, objective->path, &objective->begin, &objective->end);
+    fcl_prediction_range(objective->prediction, objective->path, (double)options->least_alpha, &objective->begin,
+                         &objective->end);
     FCL_TRY(fcl_loss_read(objective));
     FCL_TRY(fcl_time_read(objective));
     FCL_TRY(fcl_weight_read(objective));

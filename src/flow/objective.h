@@ -17,13 +17,17 @@ typedef struct fcl_prediction {
 } fcl_prediction;
 
 const fcl_prediction *fcl_prediction_find(const char *name); /* NULL: there is none */
-/* The times at which the prediction and its conversion are finite, within the path's own. */
-void fcl_prediction_range(const fcl_prediction *prediction, const fcl_path *path, double *begin, double *end);
+/* The times at which a network is trained and asked, within the path's own (path.h). least_alpha: see
+ * fcl_cfm_options. */
+void fcl_prediction_range(const fcl_prediction *prediction, const fcl_path *path, double least_alpha,
+                          double *begin, double *end);
 /* A formula in alpha, sigma, alpha_dot, sigma_dot at a path's coefficients. */
 fcl_tensor *fcl_prediction_build(const char *formula, fcl_path_at at);
 
 /* `t` no nearer to the ends than begin and end, where these are not the ends. */
 fcl_tensor *fcl_time_clamp(fcl_tensor *t, double begin, double end);
+/* The same path, which is there until it is destroyed once more. */
+fcl_path *fcl_path_keep(const fcl_path *path);
 /* fcl_path_value at the time as it is. */
 fcl_path_point fcl_path_unclamped(const fcl_path *path, double t);
 /* The first time at which alpha, the last at which sigma is at least so much. */

@@ -49,6 +49,7 @@ enum { COUNT = sizeof rows / sizeof *rows };
 enum { ALPHA, SIGMA, TUBE, ALPHA_DOT, SIGMA_DOT, TUBE_DOT, FORMULAS };
 
 struct fcl_path {
+    int holders;
     char *name;          /* as the user wrote it */
     const path_row *row; /* NULL: the user's own formulas */
     fcl_expression *formula[FORMULAS];
@@ -272,19 +273,28 @@ static int fill(fcl_path *path, const char *text, double width)
 int fcl_path_create(const char *text, double width, fcl_path **path)
 {
     *path = fcl_zalloc(sizeof **path);
+    (*path)->holders = 1;
     int status = fill(*path, text, width);
     if (status != FCL_OK)
         fcl_path_destroy(path);
     return status;
 }
 
+fcl_path *fcl_path_keep(const fcl_path *path)
+{
+    fcl_path *kept = (fcl_path *)(uintptr_t)path; /* its formulas stay as they are */
+    kept->holders++;
+    return kept;
+}
+
 void fcl_path_destroy(fcl_path **path)
 {
-    if (!*path)
+    fcl_path *dying = *path;
+    *path = NULL;
+    if (!dying || --dying->holders > 0)
         return;
     for (int i = 0; i < FORMULAS; i++)
-        fcl_expression_destroy(&(*path)->formula[i]);
-    free((*path)->name);
-    free(*path);
-    *path = NULL;
+        fcl_expression_destroy(&dying->formula[i]);
+    free(dying->name);
+    free(dying);
 }

@@ -44,13 +44,14 @@ const fcl_prediction *fcl_prediction_find(const char *name)
     return index < 0 ? NULL : &rows[index];
 }
 
-void fcl_prediction_range(const fcl_prediction *prediction, const fcl_path *path, double *begin, double *end)
+void fcl_prediction_range(const fcl_prediction *prediction, const fcl_path *path, double least_alpha,
+                          double *begin, double *end)
 {
     fcl_path_range(path, begin, end);
     if (prediction->divides_by_alpha)
-        *begin = fmax(*begin, fcl_path_alpha_from(path, FCL_PREDICTION_LEAST));
+        *begin = fmax(*begin, fcl_path_alpha_from(path, least_alpha > 0 ? least_alpha : FCL_PREDICTION_ALPHA));
     if (prediction->divides_by_sigma)
-        *end = fmin(*end, fcl_path_sigma_until(path, FCL_PREDICTION_LEAST));
+        *end = fmin(*end, fcl_path_sigma_until(path, FCL_PREDICTION_SIGMA));
 }
 
 /* The table's formulas parse: a test builds each. */
@@ -85,10 +86,8 @@ int fcl_prediction_value(const char *prediction, const fcl_path *path, double t,
     const fcl_prediction *row = fcl_prediction_find(prediction);
     if (!row)
         return fcl_fail(FCL_ERR_ARGUMENT, "there is no prediction \"%.80s\"", prediction);
-    fcl_prediction_range(row, path, &begin, &end);
-    fcl_path_point at = fcl_path_value(path, fmin(fmax(t, begin), end)), here = fcl_path_value(path, t);
-    at.alpha_dot = here.alpha_dot;
-    at.sigma_dot = here.sigma_dot;
+    fcl_prediction_range(row, path, 0, &begin, &end);
+    fcl_path_point at = fcl_path_value(path, fmin(fmax(t, begin), end));
     *p = value(row->p, at);
     *q = value(row->q, at);
     return FCL_OK;

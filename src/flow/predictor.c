@@ -1,4 +1,5 @@
 /* A network as a velocity: its prediction converted, and its path changed for another one. */
+#include "flow/ends.h"
 #include "flow/objective.h"
 
 #include "base/error.h"
@@ -17,9 +18,11 @@ struct fcl_predictor {
     const fcl_path *trained, *sampled;
     fcl_velocity network;
     void *data;
-    float *table;      /* (ROWS, COLUMNS); NULL: the path is not changed */
-    fcl_graph *graph;  /* the tensor below belongs to it */
-    fcl_tensor *curve; /* the table in it */
+    double begin, end;       /* times at which the network is asked */
+    fcl_tensor *of_v, *of_x; /* see fcl_predictor_cross */
+    float *table;            /* (ROWS, COLUMNS); NULL: the path is not changed */
+    fcl_graph *graph;        /* the tensor below belongs to it */
+    fcl_tensor *curve;       /* the table in it */
 };
 
 /* The path's time with that share of data. A share that it does not have, as lipman's ends short of 1, is
@@ -106,6 +109,7 @@ int fcl_predictor_create(const char *prediction, const fcl_path *trained, const 
     if (!made.prediction)
         return fcl_fail(FCL_ERR_ARGUMENT, "there is no prediction \"%.80s\"", prediction);
     FCL_TRY(check(&made));
+    fcl_prediction_range(made.prediction, trained, 0, &made.begin, &made.end);
     if (sampled)
         fill_table(&made);
     *predictor = fcl_zalloc(sizeof made);
@@ -124,19 +128,51 @@ void fcl_predictor_destroy(fcl_predictor **predictor)
 
 void fcl_predictor_range(const fcl_predictor *predictor, double *begin, double *end)
 {
-    double trained_begin, trained_end, slope;
-    fcl_prediction_range(predictor->prediction, predictor->trained, &trained_begin, &trained_end);
-    *begin = trained_begin;
-    *end = trained_end;
+    double slope;
+    *begin = predictor->begin;
+    *end = predictor->end;
     if (!predictor->sampled)
         return;
     fcl_path_range(predictor->sampled, begin, end);
-    if (trained_begin > 0)
+    if (predictor->begin > 0)
         *begin = fmax(*begin, time_of_share(predictor->sampled,
-                                            fcl_path_share(predictor->trained, trained_begin, &slope)));
-    if (trained_end < 1)
-        *end = fmin(
-            *end, time_of_share(predictor->sampled, fcl_path_share(predictor->trained, trained_end, &slope)));
+                                            fcl_path_share(predictor->trained, predictor->begin, &slope)));
+    if (predictor->end < 1)
+        *end = fmin(*end, time_of_share(predictor->sampled,
+                                        fcl_path_share(predictor->trained, predictor->end, &slope)));
+}
+
+void fcl_predictor_trained_from(fcl_predictor *predictor, double least_alpha)
+{
+    fcl_prediction_range(predictor->prediction, predictor->trained, least_alpha, &predictor->begin,
+                         &predictor->end);
+}
+
+void fcl_predictor_narrow(fcl_predictor *predictor, double begin, double end)
+{
+    predictor->begin = fmax(predictor->begin, begin);
+    predictor->end = fmin(predictor->end, end);
+}
+
+const fcl_path *fcl_predictor_path(const fcl_predictor *predictor)
+{
+    return predictor->sampled ? predictor->sampled : predictor->trained;
+}
+
+fcl_predictor *fcl_predictor_within(fcl_velocity velocity, void *data)
+{
+    while (velocity == fcl_energy_velocity || velocity == fcl_likelihood_velocity) {
+        const fcl_energy_flow *of = data;
+        velocity = of->velocity;
+        data = of->data;
+    }
+    return velocity == fcl_predictor_velocity ? data : NULL;
+}
+
+void fcl_predictor_cross(fcl_predictor *predictor, fcl_tensor *of_v, fcl_tensor *of_x)
+{
+    predictor->of_v = of_v;
+    predictor->of_x = of_x;
 }
 
 /* --- in a graph --- */
@@ -145,15 +181,11 @@ void fcl_predictor_range(const fcl_predictor *predictor, double *begin, double *
 static fcl_tensor *convert(const fcl_predictor *predictor, fcl_tensor *x, fcl_tensor *t)
 {
     const fcl_prediction *prediction = predictor->prediction;
-    double begin, end;
-    fcl_prediction_range(prediction, predictor->trained, &begin, &end);
-    fcl_tensor *inside = fcl_time_clamp(t, begin, end);
-    fcl_tensor *predicted = fcl_velocity_build(predictor->network, predictor->data, x, inside);
+    t = fcl_time_clamp(t, predictor->begin, predictor->end);
+    fcl_tensor *predicted = fcl_velocity_build(predictor->network, predictor->data, x, t);
     if (prediction == fcl_prediction_find(NULL))
         return predicted;
-    fcl_path_at at = fcl_path_build(predictor->trained, inside), here = fcl_path_build(predictor->trained, t);
-    at.alpha_dot = here.alpha_dot;
-    at.sigma_dot = here.sigma_dot;
+    fcl_path_at at = fcl_path_build(predictor->trained, t);
     fcl_tensor *p = fcl_prediction_build(prediction->p, at), *q = fcl_prediction_build(prediction->q, at);
     return fcl_add(fcl_mul(x, p), fcl_mul(predicted, q));
 }
@@ -163,9 +195,9 @@ static fcl_tensor *column(fcl_tensor *row, int index)
     return fcl_slice(row, 1, index, index + 1); /* (B, 1) */
 }
 
-fcl_tensor *fcl_predictor_velocity(void *predictor, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+/* v of the path that is sampled along. */
+static fcl_tensor *velocity(fcl_predictor *to, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
 {
-    fcl_predictor *to = predictor;
     double begin, end;
     if (!to->sampled)
         return convert(to, x, t);
@@ -178,4 +210,13 @@ fcl_tensor *fcl_predictor_velocity(void *predictor, fcl_graph *graph, fcl_tensor
     fcl_tensor *row = fcl_interpolate(to->curve, place); /* (B, COLUMNS) */
     fcl_tensor *v = convert(to, fcl_mul(x, column(row, INVERSE_SCALE)), column(row, TIME));
     return fcl_add(fcl_mul(x, column(row, GROWTH)), fcl_mul(v, column(row, SPEED)));
+}
+
+fcl_tensor *fcl_predictor_velocity(void *predictor, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+{
+    fcl_predictor *to = predictor;
+    if (!to->of_x)
+        return velocity(to, graph, x, t);
+    fcl_tensor *of_x = fcl_mul(to->of_x, x);
+    return to->of_v ? fcl_add(fcl_mul(to->of_v, velocity(to, graph, x, t)), of_x) : of_x;
 }

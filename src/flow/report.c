@@ -23,9 +23,11 @@ int64_t fcl_tableau_evaluations(const fcl_tableau *tableau, int64_t steps)
     return fcl_tableau_find(tableau->starter)->stages * starting + steps - starting;
 }
 
+/* Of a run whose steps under error control are so many. */
 static int64_t evaluations(const fcl_solver *solver, int64_t steps)
 {
-    return fcl_tableau_evaluations(solver->tableau, steps);
+    return solver->evaluated +
+           (solver->tableau->b_error ? fcl_tableau_evaluations(solver->tableau, steps) : 0);
 }
 
 void fcl_solver_steps(const fcl_solver *solver, int64_t row, int64_t *accepted, int64_t *rejected)

@@ -15,6 +15,11 @@ typedef struct stop_list {
     float *x; /* (count, B, D) */
 } stop_list;
 
+static double sign_of(const fcl_solver *solver)
+{
+    return solver->options.t_end > solver->options.t_begin ? 1 : -1;
+}
+
 static int read_x(const fcl_solver *solver, float *x)
 {
     return fcl_buffer_read(solver->x, 0, fcl_buffer_size(solver->x), x);
@@ -39,8 +44,7 @@ static int run_noisy(const fcl_solver *solver, const fcl_fixed_step *step, int b
 }
 
 /* Steps begin .. end - 1 of the grid, all by one graph: the host waits for nothing. */
-static int run_alike(const fcl_solver *solver, const fcl_fixed_step *step, const double *grid, int begin,
-                     int end)
+static int run_alike(fcl_solver *solver, const fcl_fixed_step *step, const double *grid, int begin, int end)
 {
     int count = end - begin;
     size_t row = (size_t)step->scalars;
@@ -51,30 +55,51 @@ static int run_alike(const fcl_solver *solver, const fcl_fixed_step *step, const
         fcl_fixed_numbers(step, grid + begin + i, numbers + (size_t)i * row);
     int status = step->diffusion ? run_noisy(solver, step, begin, count, numbers)
                                  : fcl_graph_repeat(step->graph, count, step->scalars, step->scalar, numbers);
+    if (step->crossing != FCL_ENTERING)
+        solver->evaluated += (int64_t)step->tableau->stages * count;
     free(numbers);
     return status;
 }
 
-static int run_between(const fcl_solver *solver, const double *grid, int begin, int end)
+static int starting_steps(const fcl_solver *solver)
 {
-    int starting = solver->tableau->adams ? solver->tableau->adams - 1 : 0;
-    int middle = begin > starting ? begin : starting < end ? starting : end;
-    if (middle > begin)
-        FCL_TRY(run_alike(solver, &solver->first, grid, begin, middle));
-    return middle < end ? run_alike(solver, &solver->fixed, grid, middle, end) : FCL_OK;
+    return solver->tableau->adams ? solver->tableau->adams - 1 : 0;
 }
 
-/* The solver's grid with the stops between; those that are on it in single precision are not doubled. Returns
- * the number of steps. */
+/* What takes the step of that index, of so many in all. */
+static const fcl_fixed_step *step_of(const fcl_solver *solver, int index, int steps)
+{
+    bool starting = index < starting_steps(solver);
+    bool careful =
+        (index == 0 && solver->ends.careful_first) || (index == steps - 1 && solver->ends.careful_last);
+    if (careful && solver->careful.graph && (starting || !solver->tableau->adams))
+        return &solver->careful;
+    return starting ? &solver->first : &solver->fixed;
+}
+
+static int run_between(fcl_solver *solver, const double *grid, int begin, int end, int steps)
+{
+    for (int next; begin < end; begin = next) {
+        const fcl_fixed_step *step = step_of(solver, begin, steps);
+        for (next = begin + 1; next < end && step_of(solver, next, steps) == step;)
+            next++;
+        FCL_TRY(run_alike(solver, step, grid, begin, next));
+    }
+    return FCL_OK;
+}
+
+/* The solver's grid between its ends, with the stops; those that are on it in single precision are not
+ * doubled. Returns the number of steps. */
 static int merge(const fcl_solver *solver, const stop_list *stops, double *grid)
 {
-    double sign = solver->options.t_end > solver->options.t_begin ? 1 : -1;
+    const fcl_ends *ends = &solver->ends;
+    double sign = sign_of(solver), low = fmin(ends->first, ends->last), high = fmax(ends->first, ends->last);
     int count = 0;
     for (int i = 0, j = 0; i <= solver->steps || j < stops->count;) {
         bool from_grid =
             i <= solver->steps && (j == stops->count || solver->grid[i] * sign <= stops->times[j] * sign ||
                                    (float)solver->grid[i] == (float)stops->times[j]);
-        double t = from_grid ? solver->grid[i++] : stops->times[j++];
+        double t = fmin(fmax(from_grid ? solver->grid[i++] : stops->times[j++], low), high);
         if (count == 0 || (float)t != (float)grid[count - 1])
             grid[count++] = t;
     }
@@ -88,11 +113,11 @@ static int run_grid(fcl_solver *solver, const stop_list *stops, const double *gr
         int at = done;
         while ((float)grid[at] != (float)stops->times[i])
             at++;
-        FCL_TRY(run_between(solver, grid, done, at));
+        FCL_TRY(run_between(solver, grid, done, at, steps));
         FCL_TRY(keep_x(solver, stops, i));
         done = at;
     }
-    return run_between(solver, grid, done, steps);
+    return run_between(solver, grid, done, steps, steps);
 }
 
 static int run_fixed(fcl_solver *solver, const stop_list *stops)
@@ -187,24 +212,106 @@ static int run_adaptive(fcl_solver *solver, const stop_list *stops, int64_t *ste
         FCL_TRY(keep_x(solver, stops, i));
     }
     if (stops->count)
-        FCL_TRY(aim(solver, (float)solver->options.t_end));
+        FCL_TRY(aim(solver, (float)solver->ends.last));
     return stops->count && steps_left(solver) == 0 ? FCL_OK : run_to_end(solver, steps);
 }
 
-/* --- either --- */
+/* --- the ends --- */
+
+/* Whether the solve passes time a before time b. */
+static bool before(const fcl_solver *solver, double a, double b)
+{
+    float sign = (float)sign_of(solver);
+    return (float)a * sign < (float)b * sign;
+}
+
+static int cross(fcl_solver *solver, const fcl_fixed_step *step, double from, double to)
+{
+    return (float)from == (float)to ? FCL_OK : run_alike(solver, step, (const double[]){from, to}, 0, 1);
+}
+
+/* To the first time, past the stops before it; *done becomes their number. */
+static int enter(fcl_solver *solver, const stop_list *stops, int *done)
+{
+    double now = solver->options.t_begin, first = solver->ends.first;
+    for (*done = 0; *done < stops->count && before(solver, stops->times[*done], first); ++*done) {
+        FCL_TRY(cross(solver, &solver->entering, now, stops->times[*done]));
+        FCL_TRY(keep_x(solver, stops, *done));
+        now = stops->times[*done];
+    }
+    return cross(solver, &solver->entering, now, first);
+}
+
+static int arrive_at(fcl_solver *solver, double time)
+{
+    FCL_TRY(fcl_buffer_copy(solver->x, 0, solver->held, 0, fcl_buffer_size(solver->x)));
+    return cross(solver, &solver->arriving, solver->ends.last, time);
+}
+
+/* From the last time to the stops behind it, from `done` on, and to the end. */
+static int arrive(fcl_solver *solver, const stop_list *stops, int done)
+{
+    double now = solver->ends.last;
+    if ((float)now == (float)solver->options.t_end)
+        return FCL_OK;
+    FCL_TRY(fcl_buffer_copy(solver->held, 0, solver->x, 0, fcl_buffer_size(solver->x)));
+    for (; done < stops->count; done++) {
+        now = stops->times[done];
+        FCL_TRY(arrive_at(solver, now));
+        FCL_TRY(keep_x(solver, stops, done));
+    }
+    return (float)now == (float)solver->options.t_end ? FCL_OK : arrive_at(solver, solver->options.t_end);
+}
+
+/* --- all of it --- */
+
+/* Those from `begin` on at which the velocity is asked for. */
+static stop_list stops_between(const fcl_solver *solver, const stop_list *stops, int begin)
+{
+    int end = begin;
+    while (end < stops->count && !before(solver, solver->ends.last, stops->times[end]))
+        end++;
+    return (stop_list){end - begin, stops->times + begin,
+                       stops->count ? stops->x + begin * solver->batch * solver->size : NULL};
+}
+
+static int run(fcl_solver *solver, const stop_list *stops, int64_t *steps)
+{
+    int entered;
+    solver->evaluated = 0;
+    FCL_TRY(enter(solver, stops, &entered));
+    stop_list between = stops_between(solver, stops, entered);
+    FCL_TRY(solver->tableau->b_error ? run_adaptive(solver, &between, steps) : run_fixed(solver, &between));
+    return arrive(solver, stops, entered + between.count);
+}
 
 /* A step of each graph; its content does not matter. */
 static int prepare_fixed(fcl_solver *solver)
 {
-    int starting = solver->tableau->adams ? solver->tableau->adams - 1 : 0;
-    if (starting)
-        FCL_TRY(run_between(solver, solver->grid, 0, 1));
-    return starting < solver->steps ? run_between(solver, solver->grid, starting, starting + 1) : FCL_OK;
+    const int last = solver->steps - 1, of_each[] = {0, starting_steps(solver), 1, last};
+    for (int i = 0; i < 4; i++) {
+        bool done = of_each[i] > last;
+        for (int k = 0; k < i; k++)
+            done |= step_of(solver, of_each[i], last + 1) == step_of(solver, of_each[k], last + 1);
+        if (!done)
+            FCL_TRY(run_between(solver, solver->grid, of_each[i], of_each[i] + 1, last + 1));
+    }
+    return FCL_OK;
+}
+
+static int prepare_crossings(fcl_solver *solver)
+{
+    const fcl_solver_options *options = &solver->options;
+    if (solver->entering.graph)
+        FCL_TRY(cross(solver, &solver->entering, options->t_begin, solver->ends.first));
+    return solver->arriving.graph ? cross(solver, &solver->arriving, solver->ends.last, options->t_end)
+                                  : FCL_OK;
 }
 
 int fcl_solver_prepare(fcl_solver *solver)
 {
     FCL_TRY(fcl_buffer_zero(solver->x));
+    FCL_TRY(prepare_crossings(solver));
     if (solver->tableau->b_error) {
         FCL_TRY(fcl_graph_run(solver->start));
         FCL_TRY(fcl_graph_repeat(solver->step, 1, 0, NULL, NULL));
@@ -237,10 +344,7 @@ int fcl_solver_run_times(fcl_solver *solver, const float *x_in, int count, const
     FCL_TRY(check_times(solver, count, times));
     if (x_in)
         FCL_TRY(fcl_buffer_write(solver->x, 0, fcl_buffer_size(solver->x), x_in));
-    if (solver->tableau->b_error)
-        FCL_TRY(run_adaptive(solver, &stops, &steps));
-    else
-        FCL_TRY(run_fixed(solver, &stops));
+    FCL_TRY(run(solver, &stops, &steps));
     if (x_out)
         FCL_TRY(read_x(solver, x_out));
     int status = fcl_solver_report(solver, x_out, steps, &here);

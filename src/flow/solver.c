@@ -6,6 +6,7 @@
 
 #include <flowcl/options.h>
 
+#include <math.h>
 #include <stdlib.h>
 
 /* Zeros stay zeros here: a number that the solver has no use for must not have been given. */
@@ -91,12 +92,21 @@ static int read_options(const fcl_solver_options *given, fcl_solver *solver)
         solver->options = *given;
     FCL_TRY(complete(&solver->options));
     solver->tableau = fcl_tableau_find(solver->options.solver);
+    return FCL_OK;
+}
+
+static int place_steps(fcl_solver *solver)
+{
+    fcl_ends_find(&solver->options, solver->tableau, solver->predictor, &solver->ends);
     if (solver->tableau->b_error)
         return FCL_OK;
     FCL_TRY(fcl_grid_read(&solver->options, &solver->grid, &solver->steps));
-    return solver->tableau->noise
-               ? fcl_diffusion_create(&solver->options, solver->grid, solver->steps, &solver->diffusion)
-               : FCL_OK;
+    if (!solver->tableau->noise)
+        return FCL_OK;
+    fcl_solver_options within = solver->options;
+    within.v_from = fmin(solver->ends.first, solver->ends.last);
+    within.v_until = fmax(solver->ends.first, solver->ends.last);
+    return fcl_diffusion_create(&within, solver->grid, solver->steps, &solver->diffusion);
 }
 
 static int build(fcl_solver *solver, fcl_velocity velocity, void *data)
@@ -104,6 +114,7 @@ static int build(fcl_solver *solver, fcl_velocity velocity, void *data)
     size_t bytes = sizeof(float) * (size_t)solver->batch * (size_t)solver->size;
     size_t state_bytes = sizeof(float) * (size_t)solver->batch * FCL_ODE_STATE;
     FCL_TRY(fcl_buffer_create(solver->device, bytes, &solver->x));
+    FCL_TRY(fcl_solver_build_crossings(solver, velocity, data));
     if (!solver->tableau->b_error)
         return fcl_solver_build_fixed(solver, velocity, data);
     if (solver->tableau->fsal)
@@ -116,6 +127,40 @@ static int build(fcl_solver *solver, fcl_velocity velocity, void *data)
     return fcl_solver_build_adaptive(solver, velocity, data);
 }
 
+static int build_for(fcl_solver *solver, fcl_velocity velocity, void *data)
+{
+    solver->predictor = fcl_predictor_within(velocity, data);
+    FCL_TRY(place_steps(solver));
+    int status = build(solver, velocity, data);
+    solver->predictor = NULL;
+    return status == FCL_OK ? FCL_OK : fcl_fail_within(status, "solver %s", solver->tableau->name);
+}
+
+/* A stochastic solver is told the path: the velocity is a prediction of v on it. */
+static int build_along(fcl_solver *solver, fcl_velocity velocity, void *data)
+{
+    const fcl_solver_options *options = &solver->options;
+    fcl_path *path;
+    fcl_predictor *predictor;
+    FCL_TRY(fcl_path_create(options->path, options->path_width, &path));
+    int status = fcl_predictor_create(NULL, path, NULL, velocity, data, &predictor);
+    if (status == FCL_OK) {
+        fcl_predictor_narrow(predictor, options->v_from, options->v_until > 0 ? options->v_until : 1);
+        status = build_for(solver, fcl_predictor_velocity, predictor);
+    }
+    fcl_predictor_destroy(&predictor);
+    fcl_path_destroy(&path);
+    return status;
+}
+
+static int create(fcl_solver *solver, const fcl_solver_options *options, fcl_velocity velocity, void *data)
+{
+    FCL_TRY(read_options(options, solver));
+    bool noisy = solver->tableau->noise && !fcl_diffusion_is_off(solver->options.w);
+    return noisy && !fcl_predictor_within(velocity, data) ? build_along(solver, velocity, data)
+                                                          : build_for(solver, velocity, data);
+}
+
 int fcl_solver_create(fcl_device *device, fcl_velocity velocity, void *data,
                       const fcl_solver_options *options, int64_t batch, int64_t size, fcl_solver **result)
 {
@@ -126,12 +171,7 @@ int fcl_solver_create(fcl_device *device, fcl_velocity velocity, void *data,
                         (long long)batch, (long long)size);
     fcl_solver *solver = fcl_zalloc(sizeof *solver);
     *solver = (fcl_solver){.device = device, .batch = batch, .size = size};
-    int status = read_options(options, solver);
-    if (status == FCL_OK) {
-        status = build(solver, velocity, data);
-        if (status != FCL_OK)
-            fcl_fail_within(status, "solver %s", solver->tableau->name);
-    }
+    int status = create(solver, options, velocity, data);
     if (status != FCL_OK)
         fcl_solver_destroy(&solver);
     *result = solver;
@@ -145,14 +185,19 @@ void fcl_solver_destroy(fcl_solver **handle)
         return;
     fcl_graph_destroy(&solver->fixed.graph);
     fcl_graph_destroy(&solver->first.graph);
+    fcl_graph_destroy(&solver->careful.graph);
+    fcl_graph_destroy(&solver->entering.graph);
+    fcl_graph_destroy(&solver->arriving.graph);
     fcl_graph_destroy(&solver->step);
     fcl_graph_destroy(&solver->start);
     fcl_buffer_destroy(&solver->x);
+    fcl_buffer_destroy(&solver->held);
     fcl_buffer_destroy(&solver->slope);
     fcl_buffer_destroy(&solver->state);
     for (int age = 1; age < FCL_MOST_ADAMS; age++)
         fcl_buffer_destroy(&solver->past[age]);
     fcl_diffusion_destroy(&solver->diffusion);
+    fcl_path_destroy(&solver->ends.path);
     free(solver->grid);
     free(solver->state_read);
     free(solver);

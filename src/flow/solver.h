@@ -4,11 +4,14 @@
 #define FLOW_SOLVER_H
 
 #include "flow/diffusion.h"
+#include "flow/ends.h"
 
 /* A graph that moves x on by one step, and the numbers that the step is told. */
 typedef struct fcl_fixed_step {
     const fcl_tableau *tableau;
     const fcl_diffusion *diffusion; /* NULL: no noise */
+    const fcl_ends *ends;           /* of a crossing */
+    fcl_crossing crossing;
     fcl_graph *graph;
     int scalars;
     fcl_tensor *scalar[1 + FCL_MAX_STAGES * (1 + FCL_DIFFUSION_NUMBERS)];
@@ -20,12 +23,19 @@ struct fcl_solver {
     fcl_solver_options options; /* defaults filled in; its strings are the caller's, and not read again */
     int64_t batch, size;
     fcl_buffer *x; /* (B, D) */
+    fcl_ends ends;
+    fcl_predictor *predictor; /* while it is built: whose velocity it solves; or NULL */
+    fcl_fixed_step entering; /* before ends.first */
+    fcl_fixed_step arriving; /* behind ends.last, at each time there from `held` */
+    fcl_buffer *held;        /* (B, D): x at ends.last */
+    int64_t evaluated;       /* in the last run, by other steps than those under error control */
 
     /* fixed steps */
     double *grid; /* steps + 1 times, from t_begin to t_end */
     int steps;
     fcl_fixed_step fixed;
     fcl_fixed_step first;             /* of Adams-Bashforth: the steps before there are enough slopes */
+    fcl_fixed_step careful;           /* of a step next to an end, see fcl_ends */
     fcl_buffer *past[FCL_MOST_ADAMS]; /* (B, D) each, from index 1: its slopes */
     fcl_diffusion *diffusion;         /* of a stochastic solver */
     uint64_t seed, first_row;         /* of its noise */
@@ -50,6 +60,7 @@ fcl_tensor *fcl_stages_build(const fcl_tableau *tableau, fcl_velocity velocity, 
 /* --- fixed.c, adaptive.c --- */
 
 /* Build and compile the graphs; x, and of an adaptive solver state and slope, are there already. */
+int fcl_solver_build_crossings(fcl_solver *solver, fcl_velocity velocity, void *data);
 int fcl_solver_build_fixed(fcl_solver *solver, fcl_velocity velocity, void *data);
 int fcl_solver_build_adaptive(fcl_solver *solver, fcl_velocity velocity, void *data);
 /* The scalars of the step from now[0] to now[1]; of Adams-Bashforth the times before stand at now[-1] ... */

@@ -21,7 +21,7 @@ static const fcl_tableau tableaux[] = {
      .c = NUMBERS(0, 1. / 2),
      .help = "second order, two evaluations a step"},
 
-    {"heun2", .stages = 2, .order = 2,
+    {"heun2", .stages = 2, .order = 2, .careful = "midpoint",
      .a = NUMBERS(1),
      .b = NUMBERS(1. / 2, 1. / 2),
      .c = NUMBERS(0, 1),
@@ -41,7 +41,7 @@ static const fcl_tableau tableaux[] = {
      .c = NUMBERS(0, 1. / 3, 2. / 3),
      .help = "third order, three evaluations a step"},
 
-    {"rk4", .stages = 4, .order = 4,
+    {"rk4", .stages = 4, .order = 4, .careful = "heun3",
      .a = NUMBERS(1. / 2,
                   0, 1. / 2,
                   0, 0, 1),
@@ -49,7 +49,7 @@ static const fcl_tableau tableaux[] = {
      .c = NUMBERS(0, 1. / 2, 1. / 2, 1),
      .help = "fourth order, four evaluations a step: the classical method"},
 
-    {"rk4-38", .stages = 4, .order = 4,
+    {"rk4-38", .stages = 4, .order = 4, .careful = "heun3",
      .a = NUMBERS(1. / 3,
                   -1. / 3, 1,
                   1, -1, 1),
@@ -63,19 +63,19 @@ static const fcl_tableau tableaux[] = {
     {"ab3", ADAMS(3, "heun3"),
      .help = "third order, one evaluation a step: Adams-Bashforth, begun by heun3"},
 
-    {"ab4", ADAMS(4, "rk4"),
+    {"ab4", ADAMS(4, "rk4"), .careful = "heun3",
      .help = "fourth order, one evaluation a step: Adams-Bashforth, begun by rk4"},
 
     /* Weak orders, of the marginals. A step's noise is the same at all stages, as in a Stratonovich integral,
      * which for noise that does not depend on x is Ito's (Kloeden and Platen, "Numerical solution of stochastic
      * differential equations", 1992) */
-    {"euler-maruyama", .stages = 1, .order = 1, .noise = true,
+    {"euler-maruyama", .stages = 1, .order = 1, .noise = true, .careful = "euler",
      .a = NULL,
      .b = NUMBERS(1),
      .c = NUMBERS(0),
      .help = "the SDE with the same marginals, first order, one evaluation a step; takes w"},
 
-    {"stochastic-heun", .stages = 2, .order = 2, .noise = true,
+    {"stochastic-heun", .stages = 2, .order = 2, .noise = true, .careful = "midpoint",
      .a = NUMBERS(1),
      .b = NUMBERS(1. / 2, 1. / 2),
      .c = NUMBERS(0, 1),

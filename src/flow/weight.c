@@ -72,7 +72,7 @@ static void keep_range(fcl_objective *objective)
 {
     const double ends[VARIABLES] = {1, 1, 0, 1, -1, 1, 1};
     if (!isfinite(fcl_expression_value(objective->weight, ends)))
-        objective->end = fmin(objective->end, fcl_path_sigma_until(objective->path, FCL_PREDICTION_LEAST));
+        objective->end = fmin(objective->end, fcl_path_sigma_until(objective->path, FCL_PREDICTION_SIGMA));
 }
 
 int fcl_weight_read(fcl_objective *objective)

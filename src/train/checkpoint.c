@@ -9,6 +9,8 @@
 #include "train/normalised.h"
 #include "train/safetensors.h"
 
+#include <flowcl/text.h>
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +111,18 @@ static int read_class_names(fcl_checkpoint *checkpoint)
     return usable ? FCL_OK : missing(checkpoint->path, "class_names");
 }
 
+/* No row of the options: a network is asked as it was trained, which nobody may change. */
+static int read_least_alpha(fcl_checkpoint *checkpoint)
+{
+    const char *text = fcl_safetensors_metadata(&checkpoint->file, FCL_CHECKPOINT_ALPHA);
+    char *end = NULL;
+    float alpha = text ? fcl_strtof(text, &end) : FCL_CHECKPOINT_OLD_ALPHA;
+    if (text && (end == text || *end || !(alpha > 0 && alpha <= 0.1f)))
+        return missing(checkpoint->path, FCL_CHECKPOINT_ALPHA);
+    checkpoint->options.objective.least_alpha = alpha;
+    return FCL_OK;
+}
+
 static int read_config(fcl_checkpoint *checkpoint)
 {
     checkpoint->bound = fcl_options_create();
@@ -117,6 +131,8 @@ static int read_config(fcl_checkpoint *checkpoint)
     if (status == FCL_OK)
         status = fcl_options_finish(checkpoint->bound);
     checkpoint->info.options = &checkpoint->options;
+    if (status == FCL_OK)
+        FCL_TRY(read_least_alpha(checkpoint));
     return status == FCL_OK
                ? status
                : fcl_fail_within(FCL_ERR_FORMAT, "%s is damaged: its configuration", checkpoint->path);

@@ -16,6 +16,11 @@ int fcl_state_slices(const fcl_params *params, fcl_state state);
 #define FCL_CHECKPOINT_FORMAT  "flowcl_format"
 #define FCL_CHECKPOINT_VERSION "1"
 
+/* The least alpha at which an eps- or score-prediction was trained; files without it are of the time when it was
+ * FCL_CHECKPOINT_OLD_ALPHA. */
+#define FCL_CHECKPOINT_ALPHA     "least_alpha"
+#define FCL_CHECKPOINT_OLD_ALPHA 0.01f
+
 /* The checksum as it stands in the metadata under "crc32": of the tensors' bytes, continued over all other
  * metadata. `data_sum` is crc32 of the former. */
 typedef struct fcl_sum_text {

@@ -113,6 +113,13 @@ static void set_number(json_t *metadata, const char *key, unsigned long long val
     json_object_set_new(metadata, key, json_string(text));
 }
 
+static void set_decimal(json_t *metadata, const char *key, double value)
+{
+    char text[32];
+    fcl_snprintf(text, sizeof text, "%.6g", value);
+    json_object_set_new(metadata, key, json_string(text));
+}
+
 static void set_list(json_t *metadata, const char *key, int count, const int64_t *numbers)
 {
     json_t *list = json_array();
@@ -163,6 +170,7 @@ static void set_text(json_t *metadata, const char *key, const char *text)
 static json_t *describe(const fcl_snapshot *snapshot, uint32_t data_sum)
 {
     json_t *metadata = json_object();
+    double alpha = (double)snapshot->options->objective.least_alpha;
     char *config = fcl_train_options_json(snapshot->options);
     json_object_set_new(metadata, FCL_CHECKPOINT_FORMAT, json_string(FCL_CHECKPOINT_VERSION));
     json_object_set_new(metadata, "library", json_string(fcl_version()));
@@ -171,6 +179,7 @@ static json_t *describe(const fcl_snapshot *snapshot, uint32_t data_sum)
     set_number(metadata, "step", (unsigned long long)snapshot->step);
     set_number(metadata, "seed", snapshot->options->seed);
     set_number(metadata, "classes", (unsigned long long)fcl_model_classes(snapshot->model));
+    set_decimal(metadata, FCL_CHECKPOINT_ALPHA, alpha > 0 ? alpha : FCL_PREDICTION_ALPHA);
     fcl_shape sample = fcl_model_sample(snapshot->model);
     set_list(metadata, "sample", sample.rank, sample.dim);
     if (snapshot->class_counts)

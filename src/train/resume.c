@@ -138,6 +138,7 @@ static int load(fcl_trainer *trainer, const fcl_checkpoint *checkpoint)
                 fcl_checkpoint_load(checkpoint, begins ? FCL_STATE_WEIGHTS : state, trainer->state[state]));
     }
     trainer->step = trainer->read_step = info->step;
+    trainer->options.objective.least_alpha = info->options->objective.least_alpha; /* sampling asks from there on */
     trainer->came_from = fcl_arena_format(&trainer->strings, "%s", info->device);
     note_rate(trainer, info);
     return FCL_OK;

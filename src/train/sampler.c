@@ -86,8 +86,10 @@ static int create_predictor(const fcl_cfm_options *objective, const fcl_sample_o
     FCL_TRY(fcl_path_create(objective->path, objective->sigma, &along->trained));
     if (options->path)
         FCL_TRY(fcl_path_create(options->path, 0, &along->sampled));
-    return fcl_predictor_create(objective->prediction, along->trained, along->sampled, velocity, to,
-                                &along->predictor);
+    FCL_TRY(fcl_predictor_create(objective->prediction, along->trained, along->sampled, velocity, to,
+                                 &along->predictor));
+    fcl_predictor_trained_from(along->predictor, (double)objective->least_alpha);
+    return FCL_OK;
 }
 
 static void destroy_predictor(paths *along)
@@ -175,7 +177,6 @@ static int create(fcl_device *device, const fcl_sampled *of, const fcl_sample_op
     if (status == FCL_OK && fcl_solver_is_stochastic(options->solver)) {
         how.path = options->path ? options->path : objective->path;
         how.path_width = options->path ? 0 : (double)objective->sigma;
-        fcl_predictor_range(along.predictor, &how.v_from, &how.v_until);
     }
     if (status == FCL_OK)
         status = create_solver(device, of, options, &how, flags, along.predictor, sampler);

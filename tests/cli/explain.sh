@@ -40,3 +40,11 @@ expect 0 explain --weight "(sigma)"
 printed "w = sigma"
 refused 2 "or a formula (a name alone in parentheses)" explain --weight sigma
 refused 2 "expected one of squared, huber, or one with numbers in parentheses" explain --loss absolute
+
+# Where the network is asked; one of the time when that was less.
+expect 0 explain --prediction eps
+printed "x = sigma x0, unasked, up to t = 0.001" "no nearer to the ends than t = 0.001 and 1"
+expect 0 explain --prediction x1
+printed "from t = 0.99 on, with alpha x1^ + sigma x0^" "no nearer to the ends than t = 0 and 0.99"
+expect 0 explain "$(cd "$OLDPWD" && cd "$(dirname "$0")" && pwd)/old_eps.safetensors"
+printed "unasked, up to t = 0.01"

@@ -93,10 +93,11 @@ FCL_API char *fcl_path_formula(const fcl_path *path, const char *which);
  * v and eps have a velocity up to the data where the slopes are finite. But at the data itself it is a mean over
  * all noise that ends there, not the slope of any path that does, and no solver with fixed steps has a stage there:
  * "heun2" takes its last step by "midpoint", "rk4" and "rk4-38" theirs by "heun3", stochastic solvers theirs
- * without noise. Along straight paths (linear, lipman) that step ends on x1^; along others, under error control, and
- * after heun3, x1^ is taken FCL_PATH_END before the end. All of this keeps the solver's order. Where sigma' is
- * infinite S is 0.014 on linear-vp, 0.0032 on vp and 0.01 s on bridge(s): on a Gaussian solvers have been measured
- * to keep their order down to that S^2/(2 c), 2e-4, 1e-5 and 1e-4 for c = 0.5; on a point it is exact. */
+ * without noise. Along straight paths (linear, lipman) that step ends on x1^; along others, under error control,
+ * and after heun3, x1^ is taken FCL_PATH_END before the end, ten times that where the path is changed. All of this
+ * keeps the solver's order. Where sigma' is infinite S is 0.014 on linear-vp, 0.0032 on vp and 0.01 s on bridge(s):
+ * on a Gaussian solvers have been measured to keep their order down to that S^2/(2 c), 2e-4, 1e-5 and 1e-4 for
+ * c = 0.5; on a point it is exact. */
 
 FCL_API const char *fcl_prediction_name(int index);
 FCL_API const char *fcl_prediction_help(int index);

@@ -61,7 +61,7 @@ void fcl_ends_find(const fcl_solver_options *options, const fcl_tableau *tableau
     ends->path = fcl_path_keep(path);
     fcl_predictor_range(predictor, &begin, &end);
     if (to > from && end == 1 && ends_on_data(tableau, path))
-        end = 1 - FCL_PATH_END;
+        end = 1 - fcl_predictor_end(predictor);
     ends->first = inside(from, begin, end);
     ends->last = inside(to, begin, end);
     ends->careful_first = tableau->noise && from > to && is_noiseless(path, from);

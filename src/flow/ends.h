@@ -35,6 +35,8 @@ void fcl_ends_slope(const fcl_ends *ends, fcl_crossing crossing, const double *n
 fcl_predictor *fcl_predictor_within(fcl_velocity velocity, void *data);
 /* That is sampled along. */
 const fcl_path *fcl_predictor_path(const fcl_predictor *predictor);
+/* How far from the data x1^ is taken where the velocity goes up to it. */
+double fcl_predictor_end(const fcl_predictor *predictor);
 /* Not to be asked outside of these times of its network. */
 void fcl_predictor_narrow(fcl_predictor *predictor, double begin, double end);
 /* The velocities that are built from now on are  of_v v + of_x x, of_v NULL: of_x x. of_x NULL: v again. */

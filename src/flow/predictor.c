@@ -88,10 +88,18 @@ static int check(const fcl_predictor *predictor)
     return FCL_OK;
 }
 
+/* The times of the table's ends, in single precision as a solver's are. */
+static void table_range(const fcl_predictor *predictor, double *begin, double *end)
+{
+    fcl_path_range(predictor->sampled, begin, end);
+    *begin = (double)(float)*begin;
+    *end = (double)(float)*end;
+}
+
 static void fill_table(fcl_predictor *predictor)
 {
     double begin, end;
-    fcl_path_range(predictor->sampled, &begin, &end);
+    table_range(predictor, &begin, &end);
     predictor->table = fcl_zalloc(sizeof(float) * ROWS * COLUMNS);
     for (int i = 0; i < ROWS; i++)
         fill_row(predictor, begin + (end - begin) * i / (ROWS - 1), predictor->table + i * COLUMNS);
@@ -159,6 +167,12 @@ const fcl_path *fcl_predictor_path(const fcl_predictor *predictor)
     return predictor->sampled ? predictor->sampled : predictor->trained;
 }
 
+/* Along another path the network's time is rounded apart from the solver's: farther off that is less of sigma. */
+double fcl_predictor_end(const fcl_predictor *predictor)
+{
+    return predictor->sampled ? 10 * FCL_PATH_END : FCL_PATH_END;
+}
+
 fcl_predictor *fcl_predictor_within(fcl_velocity velocity, void *data)
 {
     while (velocity == fcl_energy_velocity || velocity == fcl_likelihood_velocity) {
@@ -205,8 +219,9 @@ static fcl_tensor *velocity(fcl_predictor *to, fcl_graph *graph, fcl_tensor *x, 
         to->graph = graph;
         to->curve = fcl_input_filled(graph, "path", FCL_SHAPE(ROWS, COLUMNS), to->table);
     }
-    fcl_path_range(to->sampled, &begin, &end);
-    fcl_tensor *place = fcl_scale(fcl_shift(t, (float)-begin), (float)(1 / (end - begin)));
+    table_range(to, &begin, &end);
+    const double rounding = 2e-7; /* the last time is the last row, not a little before it */
+    fcl_tensor *place = fcl_scale(fcl_shift(t, (float)-begin), (float)((1 + rounding) / (end - begin)));
     fcl_tensor *row = fcl_interpolate(to->curve, place); /* (B, COLUMNS) */
     fcl_tensor *v = convert(to, fcl_mul(x, column(row, INVERSE_SCALE)), column(row, TIME));
     return fcl_add(fcl_mul(x, column(row, GROWTH)), fcl_mul(v, column(row, SPEED)));

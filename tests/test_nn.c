@@ -56,17 +56,17 @@ static void test_layout(void **state)
     (void)state;
     fcl_model *model = make_model((fcl_model_options){0}, 2, 0);
     const fcl_params *params = fcl_model_params(model);
-    assert_int_equal(fcl_params_numbers(params), 3 * 64 + 64 + 2 * (64 * 64 + 64) + 64 * 2 + 2);
-    assert_int_equal(fcl_params_count(params), 8);
-    static const char *const names[] = {"layers.0.weight", "layers.0.bias", "layers.3.weight",
-                                        "layers.3.bias"};
-    static const int rows[] = {64, 64, 2, 2};
+    assert_int_equal(fcl_params_numbers(params), 3 * 128 + 128 + 3 * (128 * 128 + 128) + 128 * 2 + 2);
+    assert_int_equal(fcl_params_count(params), 10);
+    static const char *const names[] = {"layers.0.weight", "layers.0.bias", "layers.4.weight",
+                                        "layers.4.bias"};
+    static const int rows[] = {128, 128, 2, 2};
     for (int i = 0; i < 4; i++) {
         const fcl_param *param = fcl_params_at(params, fcl_params_find(params, names[i]));
         assert_int_equal(param->shape.dim[0], rows[i]);
         assert_int_equal(param->offset % FCL_BUFFER_ALIGN, 0);
     }
-    assert_int_equal(fcl_params_find(params, "layers.4.weight"), -1);
+    assert_int_equal(fcl_params_find(params, "layers.5.weight"), -1);
     assert_int_equal(fcl_params_bytes(params), fcl_params_trained_bytes(params));
     fcl_model_destroy(&model);
     assert_null(model);

@@ -460,7 +460,6 @@ static fcl_train_options resumed_with(const fcl_train_options *first, const char
     options.data = data;
     options.steps++;
     options.schedule = "constant";
-    options.lr = 0.002f;
     return options;
 }
 

@@ -197,7 +197,7 @@ static void options_have_a_point(void)
     assert_true(read.lr == 0.25f);
     assert_status(FCL_ERR_ARGUMENT, fcl_options_set(options, "lr", "0,25", FCL_FROM_COMMAND_LINE));
     char *help = fcl_options_help(options, 80);
-    assert_non_null(strstr(help, "(default 0.002;"));
+    assert_non_null(strstr(help, "(default 0.005;"));
     fcl_free(help);
     fcl_options_destroy(&options);
 }

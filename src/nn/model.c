@@ -26,9 +26,9 @@ const char *fcl_model_help(int index)
 const fcl_option fcl_model_table[] = {
     {"model", FCL_OPTION(fcl_model_options, model), .fallback = "mlp", .choice = fcl_model_name, .choice_help = fcl_model_help,
      .group = "Model", .help = "kind of network"},
-    {"width", FCL_OPTION(fcl_model_options, width), .minimum = 1, .maximum = 65536, .fallback = "64",
+    {"width", FCL_OPTION(fcl_model_options, width), .minimum = 1, .maximum = 65536, .fallback = "128",
      .help = "numbers in a hidden layer"},
-    {"depth", FCL_OPTION(fcl_model_options, depth), .minimum = 1, .maximum = 1000, .fallback = "3",
+    {"depth", FCL_OPTION(fcl_model_options, depth), .minimum = 1, .maximum = 1000, .fallback = "4",
      .help = "hidden layers"},
     {"activation", FCL_OPTION(fcl_model_options, activation), .fallback = "silu", .choice = fcl_activation_name,
      .help = "what follows a hidden layer"},

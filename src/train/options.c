@@ -46,7 +46,7 @@ static const fcl_option train_table[] = {
     {"batch", ROW(batch), .minimum = 1, .maximum = 1e6, .fallback = "256", .help = "samples of a step"},
     {"accumulate", ROW(accumulate), .minimum = 1, .maximum = 1e6, .fallback = "1",
      .help = "parts a step's samples are computed in, to save memory"},
-    {"lr", ROW(lr), .minimum = 0, .maximum = 1e6, .fallback = "0.002", .help = "learning rate"},
+    {"lr", ROW(lr), .minimum = 0, .maximum = 1e6, .fallback = "0.005", .help = "learning rate"},
     {"schedule", ROW(schedule), .fallback = "cosine", .choice = fcl_schedule_name, .help = "how the learning rate changes"},
     {"warmup", ROW(warmup), .minimum = 0, .maximum = 1e9, .help = "steps of linear warm-up; 0: none, or a tenth of all for \"warmup\""},
     {"weight-decay", ROW(weight_decay), .minimum = 0, .maximum = 1e3, .help = "decoupled weight decay"},

@@ -58,7 +58,7 @@ expect 1 train three.csv --data-count 2 --out run --resume --steps 20 --data-cha
 says "samples of another shape"
 
 # The cosine over twice the steps: 0.002 (1 + cos(pi / 2)) / 2 after 0.002 (1 + cos(pi 39/40)) / 2.
-expect 0 train data.csv --out cosine --steps 40 $small
+expect 0 train data.csv --out cosine --steps 40 --lr 0.002 $small
 expect 0 train --out cosine --resume --steps 80
 says "warning the learning rate goes on with 0.001, and was 3.08e-06 at step 40"
 exit 0

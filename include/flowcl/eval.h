@@ -17,6 +17,8 @@ typedef struct fcl_picture_options {
     const fcl_array *reference; /* points (M, D) drawn in grey underneath, such as the data; NULL for none */
     const char *title;          /* above a scatter picture, where charts are built in; NULL for none */
     double low, high;           /* of pictures: what is drawn black and white; both 0: -1 and 1 */
+    const int32_t *label;       /* (N) from 0: points are coloured by class, and a legend tells which; or NULL */
+    const char *const *class_names; /* for the legend, by label; NULL: numbers */
 } fcl_picture_options;
 
 /* Writes samples (N, ...) in the format that the path's ending names:

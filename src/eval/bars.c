@@ -13,10 +13,6 @@ enum { WIDTH = 1200, MARGIN = 40, GAP = 56, TITLE = 40, LEGEND_LINE = 26, NAME =
 enum { PANEL_AIR = 26, NUMBER_ROOM = 96, COLUMNS = 2, PANEL_WIDTH = (WIDTH - 2 * MARGIN - GAP) / COLUMNS };
 enum { WHITE = 0xffffff, INK = 0x2b303b, TRACK = 0xeef1f5, FAINT = 0x6b7280 };
 
-/* Colors that stay apart for color-blind eyes, after Okabe and Ito. */
-static const uint32_t colors[] = {0x1f5fbf, 0xe69f00, 0x009e73, 0xcc79a7, 0x56b4e9, 0xd55e00, 0x7a7a7a};
-enum { COLOR_COUNT = sizeof colors / sizeof *colors };
-
 static void round_box(cairo_t *pen, double x, double y, double width, double height, double radius)
 {
     radius = fmin(radius, width / 2);
@@ -91,14 +87,14 @@ static void draw_panel(cairo_t *pen, double left, double top, const fcl_bar_pane
     fcl_pen_text(pen, left, top, FCL_SIDE_LEFT, 15, panel->title);
     for (int i = 0; i < count; i++)
         draw_bar(pen, left, top + NAME / 2.0 + i * (BAR + BETWEEN), largest > 0 ? largest : 1, &panel->bar[i],
-                 colors[i % COLOR_COUNT]);
+                 fcl_color_of(i));
 }
 
 static void draw_legend(cairo_t *pen, const fcl_bar_chart *chart)
 {
     for (int i = 0; i < chart->bar_count; i++) {
         double middle = MARGIN + TITLE + LEGEND_LINE * (i + 0.5);
-        fcl_pen_color(pen, colors[i % COLOR_COUNT], 1);
+        fcl_pen_color(pen, fcl_color_of(i), 1);
         cairo_rectangle(pen, MARGIN, middle - 7, 14, 14);
         cairo_fill(pen);
         fcl_pen_color(pen, INK, 1);

@@ -6,6 +6,21 @@
 #include <math.h>
 #include <stdlib.h>
 
+/* Colors that stay apart for color-blind eyes, after Okabe and Ito; further ones are as far apart as hues go. */
+uint32_t fcl_color_of(int index)
+{
+    static const uint32_t colors[] = {0x1f5fbf, 0xe69f00, 0x009e73, 0xcc79a7, 0x56b4e9, 0xd55e00, 0x7a7a7a};
+    enum { COUNT = sizeof colors / sizeof *colors };
+    if (index < COUNT)
+        return colors[index];
+    uint32_t color = 0;
+    for (int channel = 0; channel < 3; channel++) {
+        double turn = 0.6180339887498949 * index + channel / 3.0;
+        color = color << 8 | (uint32_t)lround(110 + 90 * cos(6.283185307179586 * turn));
+    }
+    return color;
+}
+
 int fcl_canvas_create(int width, int height, uint32_t color, fcl_canvas *canvas)
 {
     size_t size = (size_t)width * (size_t)height;

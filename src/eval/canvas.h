@@ -28,7 +28,23 @@ int fcl_canvas_points(fcl_canvas *canvas, const fcl_frame *frame, const fcl_arra
 int fcl_canvas_paths(fcl_canvas *canvas, const fcl_frame *frame, const fcl_array *paths, uint32_t color,
                      double opacity);
 
-/* The frame's border with round numbers at its sides and a title. Without charts: the border alone. */
-int fcl_canvas_axes(fcl_canvas *canvas, const fcl_frame *frame, const char *title);
+/* A frame's words. */
+typedef struct fcl_axes {
+    const char *title, *x, *y; /* NULL for none */
+} fcl_axes;
+
+/* The frame's border with round numbers at its sides, and its words. Without charts: the border alone. */
+int fcl_canvas_axes(fcl_canvas *canvas, const fcl_frame *frame, const fcl_axes *axes);
+
+typedef struct fcl_legend_row {
+    uint32_t color;
+    const char *name;
+} fcl_legend_row;
+
+/* What colors stand for, in the frame's upper right corner. Without charts: nothing. */
+int fcl_canvas_legend(fcl_canvas *canvas, const fcl_frame *frame, int count, const fcl_legend_row *rows);
+
+/* A color for the index-th of things that are told apart. */
+uint32_t fcl_color_of(int index);
 
 #endif

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 enum { WIDTH = 960, HEIGHT = 560, LEFT = 84, TOP = 52, RIGHT = 32, BOTTOM = 64 };
-enum { WHITE = 0xffffff, BLUE = 0x1f5fbf, INK = 0x2b303b };
+enum { WHITE = 0xffffff, BLUE = 0x1f5fbf, PALE = 0xc7d7ef };
 
 /* The values that have a place on the chart. */
 typedef struct curve {
@@ -106,18 +106,6 @@ static void draw_line(cairo_t *pen, const fcl_frame *frame, const curve *c, cons
     cairo_stroke(pen);
 }
 
-static void draw_names(cairo_t *pen, const fcl_frame *frame)
-{
-    double middle = frame->top + frame->height / 2.0;
-    fcl_pen_color(pen, INK, 1);
-    fcl_pen_text(pen, frame->left + frame->width / 2.0, HEIGHT - 8, FCL_SIDE_BOTTOM, 14, "step");
-    cairo_save(pen);
-    cairo_translate(pen, 20, middle);
-    cairo_rotate(pen, -M_PI / 2);
-    fcl_pen_text(pen, 0, 8, FCL_SIDE_BOTTOM, 14, "loss");
-    cairo_restore(pen);
-}
-
 static int draw(const curve *c, const char *title, fcl_canvas *canvas)
 {
     fcl_frame frame;
@@ -125,15 +113,15 @@ static int draw(const curve *c, const char *title, fcl_canvas *canvas)
     FCL_TRY(fit_frame(c, &frame));
     FCL_TRY(fcl_pen_create(canvas, &pen));
     fcl_pen_axes(pen, &frame, true);
-    draw_names(pen, &frame);
-    if (title)
-        fcl_pen_title(pen, &frame, title);
+    fcl_pen_names(pen, &frame, &(fcl_axes){title, "step", "loss"});
     cairo_rectangle(pen, frame.left, frame.top, frame.width, frame.height);
     cairo_clip(pen);
     cairo_set_line_join(pen, CAIRO_LINE_JOIN_ROUND);
     cairo_set_line_cap(pen, CAIRO_LINE_CAP_ROUND);
     draw_line(pen, &frame, c, c->loss, 1, 0.25);
     draw_line(pen, &frame, c, c->mean, 2.5, 1);
+    const fcl_legend_row legend[] = {{PALE, "loss of a row of metrics"}, {BLUE, "moving mean"}};
+    fcl_pen_legend(pen, &frame, 2, legend);
     return fcl_pen_destroy(&pen);
 }
 

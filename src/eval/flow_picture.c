@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIDE = 560, MARGIN_LEFT = 56, MARGIN_BOTTOM = 44, MARGIN_TOP = 52, MARGIN_RIGHT = 20 };
+enum { SIDE = 560, MARGIN_LEFT = 64, MARGIN_BOTTOM = 44, MARGIN_TOP = 52, MARGIN_RIGHT = 20 };
 enum { PANEL = MARGIN_LEFT + SIDE + MARGIN_RIGHT, HEIGHT = MARGIN_TOP + SIDE + MARGIN_BOTTOM };
 enum { WHITE = 0xffffff, GREY = 0x5f6875, BLUE = 0x1f5fbf, ORANGE = 0xe69f00, LINE = 0x7d8794 };
 
@@ -99,11 +99,17 @@ static const char *title_of(const char *what, int64_t size, char text[96])
     return text;
 }
 
-static int draw_points(fcl_canvas *canvas, int panel, const char *title, const fcl_array *points,
+static const char *const *names_of(int64_t size)
+{
+    static const char *const names[][2] = {{"x1", NULL}, {"x1", "x2"}, {"component 1", "component 2"}};
+    return names[size < 3 ? size - 1 : 2];
+}
+
+static int draw_points(fcl_canvas *canvas, int panel, const char *title, const fcl_array *points, int64_t size,
                        uint32_t color, fcl_frame frame)
 {
     frame.left += panel * PANEL;
-    FCL_TRY(fcl_canvas_axes(canvas, &frame, title));
+    FCL_TRY(fcl_canvas_axes(canvas, &frame, &(fcl_axes){title, names_of(size)[0], names_of(size)[1]}));
     return fcl_scatter_draw(canvas, &frame, points, color);
 }
 
@@ -124,10 +130,12 @@ static int draw_paths(fcl_canvas *canvas, const scene *s, int64_t size, fcl_fram
     double crowd = fmax(1, (double)s->paths->shape.dim[1] / 50);
     FCL_TRY(fit(s->both, s->samples, size, &frame));
     frame.left += 2 * PANEL;
-    FCL_TRY(fcl_canvas_axes(canvas, &frame, "trajectories"));
+    FCL_TRY(fcl_canvas_axes(canvas, &frame,
+                            &(fcl_axes){"trajectories", names_of(size)[0], size == 1 ? "t" : names_of(size)[1]}));
     FCL_TRY(fcl_canvas_paths(canvas, &frame, s->paths, LINE, fmax(0.12, 0.6 / sqrt(crowd))));
     FCL_TRY(fcl_scatter_draw(canvas, &frame, s->begin, ORANGE));
-    return fcl_scatter_draw(canvas, &frame, s->end, BLUE);
+    FCL_TRY(fcl_scatter_draw(canvas, &frame, s->end, BLUE));
+    return fcl_canvas_legend(canvas, &frame, 2, (const fcl_legend_row[]){{ORANGE, "begin"}, {BLUE, "end"}});
 }
 
 static int draw_scene(fcl_canvas *canvas, const scene *s, int64_t size)
@@ -135,8 +143,8 @@ static int draw_scene(fcl_canvas *canvas, const scene *s, int64_t size)
     char text[96];
     fcl_frame frame = {MARGIN_LEFT, MARGIN_TOP, SIDE, SIDE};
     FCL_TRY(fit(s->data, s->samples, size, &frame));
-    FCL_TRY(draw_points(canvas, 0, title_of("data", size, text), s->data, GREY, frame));
-    FCL_TRY(draw_points(canvas, 1, "samples", s->samples, BLUE, frame));
+    FCL_TRY(draw_points(canvas, 0, title_of("data", size, text), s->data, size, GREY, frame));
+    FCL_TRY(draw_points(canvas, 1, "samples", s->samples, size, BLUE, frame));
     return s->paths ? draw_paths(canvas, s, size, frame) : FCL_OK;
 }
 

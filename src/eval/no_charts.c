@@ -6,9 +6,15 @@
 
 enum { BORDER = 0x9aa3af };
 
-int fcl_canvas_axes(fcl_canvas *canvas, const fcl_frame *frame, const char *title)
+int fcl_canvas_legend(fcl_canvas *canvas, const fcl_frame *frame, int count, const fcl_legend_row *rows)
 {
-    (void)title;
+    (void)canvas, (void)frame, (void)count, (void)rows;
+    return FCL_OK;
+}
+
+int fcl_canvas_axes(fcl_canvas *canvas, const fcl_frame *frame, const fcl_axes *axes)
+{
+    (void)axes;
     int left = frame->left - 1, right = frame->left + frame->width;
     int top = frame->top - 1, bottom = frame->top + frame->height;
     for (int x = left; x <= right; x++)

@@ -113,18 +113,65 @@ void fcl_pen_axes(cairo_t *pen, const fcl_frame *frame, bool log_y)
     cairo_stroke(pen);
 }
 
-void fcl_pen_title(cairo_t *pen, const fcl_frame *frame, const char *title)
+void fcl_pen_names(cairo_t *pen, const fcl_frame *frame, const fcl_axes *axes)
 {
+    double middle = frame->left + frame->width / 2.0;
     fcl_pen_color(pen, INK, 1);
-    fcl_pen_text(pen, frame->left + frame->width / 2.0, frame->top - 14, FCL_SIDE_BOTTOM, 17, title);
+    if (axes->title)
+        fcl_pen_text(pen, middle, frame->top - 14, FCL_SIDE_BOTTOM, 17, axes->title);
+    if (axes->x)
+        fcl_pen_text(pen, middle, frame->top + frame->height + 26, FCL_SIDE_TOP, 13, axes->x);
+    if (!axes->y)
+        return;
+    cairo_save(pen);
+    cairo_translate(pen, frame->left - 56, frame->top + frame->height / 2.0);
+    cairo_rotate(pen, -M_PI / 2);
+    fcl_pen_text(pen, 0, 0, FCL_SIDE_TOP, 13, axes->y);
+    cairo_restore(pen);
 }
 
-int fcl_canvas_axes(fcl_canvas *canvas, const fcl_frame *frame, const char *title)
+static double text_width(cairo_t *pen, double size, const char *text)
+{
+    cairo_select_font_face(pen, "Sans", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_NORMAL);
+    cairo_set_font_size(pen, size);
+    cairo_text_extents_t extents;
+    cairo_text_extents(pen, text, &extents);
+    return extents.x_advance;
+}
+
+void fcl_pen_legend(cairo_t *pen, const fcl_frame *frame, int count, const fcl_legend_row *rows)
+{
+    enum { LINE = 20, MARK = 11, AIR = 10, TEXT = 13 };
+    double widest = 0;
+    for (int i = 0; i < count; i++)
+        widest = fmax(widest, text_width(pen, TEXT, rows[i].name));
+    double width = widest + MARK + 3 * AIR, left = frame->left + frame->width - width - AIR, top = frame->top + AIR;
+    cairo_rectangle(pen, left, top, width, count * LINE + AIR);
+    fcl_pen_color(pen, 0xffffff, 0.85);
+    cairo_fill(pen);
+    for (int i = 0; i < count; i++) {
+        double middle = top + AIR / 2.0 + LINE * (i + 0.5);
+        cairo_rectangle(pen, left + AIR, middle - MARK / 2.0, MARK, MARK);
+        fcl_pen_color(pen, rows[i].color, 1);
+        cairo_fill(pen);
+        fcl_pen_color(pen, INK, 1);
+        fcl_pen_text(pen, left + MARK + 2 * AIR, middle, FCL_SIDE_LEFT, TEXT, rows[i].name);
+    }
+}
+
+int fcl_canvas_axes(fcl_canvas *canvas, const fcl_frame *frame, const fcl_axes *axes)
 {
     cairo_t *pen;
     FCL_TRY(fcl_pen_create(canvas, &pen));
     fcl_pen_axes(pen, frame, false);
-    if (title)
-        fcl_pen_title(pen, frame, title);
+    fcl_pen_names(pen, frame, axes);
+    return fcl_pen_destroy(&pen);
+}
+
+int fcl_canvas_legend(fcl_canvas *canvas, const fcl_frame *frame, int count, const fcl_legend_row *rows)
+{
+    cairo_t *pen;
+    FCL_TRY(fcl_pen_create(canvas, &pen));
+    fcl_pen_legend(pen, frame, count, rows);
     return fcl_pen_destroy(&pen);
 }

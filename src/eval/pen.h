@@ -18,7 +18,9 @@ void fcl_pen_text(cairo_t *pen, double x, double y, fcl_side anchor, double size
 /* Numbers along the frame's lower and left side, with faint lines across it. `log_y`: ticks are values, and
  * the frame's y range is their logarithm to the base of ten. */
 void fcl_pen_axes(cairo_t *pen, const fcl_frame *frame, bool log_y);
-void fcl_pen_title(cairo_t *pen, const fcl_frame *frame, const char *title);
+/* The axes' words, where there are any. */
+void fcl_pen_names(cairo_t *pen, const fcl_frame *frame, const fcl_axes *axes);
+void fcl_pen_legend(cairo_t *pen, const fcl_frame *frame, int count, const fcl_legend_row *rows);
 
 double fcl_frame_x(const fcl_frame *frame, double x);
 double fcl_frame_y(const fcl_frame *frame, double y);

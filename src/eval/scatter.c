@@ -1,12 +1,15 @@
 #include "eval/plot.h"
 
+#include "base/array.h"
 #include "base/error.h"
 #include "eval/canvas.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { SIDE = 720, MARGIN_LEFT = 64, MARGIN_BOTTOM = 48, MARGIN_TOP = 52, MARGIN_RIGHT = 28 };
+enum { SIDE = 720, MARGIN_LEFT = 68, MARGIN_BOTTOM = 48, MARGIN_TOP = 52, MARGIN_RIGHT = 28 };
 enum { WHITE = 0xffffff, GREY = 0xa8b0ba, BLUE = 0x1f5fbf };
 
 static int compare(const void *left, const void *right)
@@ -69,6 +72,94 @@ int fcl_scatter_draw(fcl_canvas *canvas, const fcl_frame *frame, const fcl_array
     return fcl_canvas_points(canvas, frame, points, color, radius, opacity);
 }
 
+/* --- by class --- */
+
+enum { MOST_ROWS = 24 }; /* of a legend */
+
+static int class_count(const int32_t *label, int64_t n)
+{
+    int32_t largest = -1;
+    for (int64_t i = 0; i < n; i++)
+        largest = label[i] > largest ? label[i] : largest;
+    return largest + 1;
+}
+
+/* Those of one class; NULL where there are none. */
+static int take_class(const fcl_array *points, const int32_t *label, int32_t which, fcl_array **taken)
+{
+    int64_t n = points->shape.dim[0], size = points->shape.dim[1], count = 0;
+    for (int64_t i = 0; i < n; i++)
+        count += label[i] == which;
+    *taken = NULL;
+    if (!count)
+        return FCL_OK;
+    FCL_TRY(fcl_array_create(FCL_SHAPE(count, size), taken));
+    float *to = (*taken)->data;
+    for (int64_t i = 0; i < n; i++)
+        if (label[i] == which) {
+            memcpy(to, points->data + i * size, (size_t)size * sizeof *to);
+            to += size;
+        }
+    return FCL_OK;
+}
+
+/* A legend and what its rows are named. */
+typedef struct legend {
+    fcl_legend_row row[MOST_ROWS];
+    char text[MOST_ROWS][24];
+    int count;
+} legend;
+
+static void add_row(legend *l, uint32_t color, const char *name)
+{
+    if (l->count < MOST_ROWS)
+        l->row[l->count++] = (fcl_legend_row){color, name};
+    else
+        l->row[MOST_ROWS - 1].name = "...";
+}
+
+static void add_class(legend *l, int which, const char *const *names)
+{
+    if (l->count < MOST_ROWS && !names)
+        snprintf(l->text[l->count], sizeof l->text[0], "class %d", which);
+    add_row(l, fcl_color_of(which), names ? names[which] : l->count < MOST_ROWS ? l->text[l->count] : "");
+}
+
+static int draw_classes(fcl_canvas *canvas, const fcl_frame *frame, const fcl_array *points,
+                        const fcl_picture_options *options, legend *l)
+{
+    int classes = class_count(options->label, points->shape.dim[0]), status = FCL_OK;
+    for (int which = 0; which < classes && status == FCL_OK; which++) {
+        fcl_array *taken;
+        status = take_class(points, options->label, which, &taken);
+        if (status == FCL_OK && taken) {
+            status = fcl_scatter_draw(canvas, frame, taken, fcl_color_of(which));
+            add_class(l, which, options->class_names);
+        }
+        fcl_array_destroy(&taken);
+    }
+    return status;
+}
+
+/* Axes first: their lines lie under the points. */
+static int draw(fcl_canvas *canvas, const fcl_frame *frame, const fcl_array *points,
+                const fcl_picture_options *options)
+{
+    legend l = {0};
+    FCL_TRY(fcl_canvas_axes(canvas, frame, &(fcl_axes){options->title, "x1", "x2"}));
+    if (options->reference) {
+        FCL_TRY(fcl_scatter_draw(canvas, frame, options->reference, GREY));
+        add_row(&l, GREY, "data");
+    }
+    if (options->label) {
+        FCL_TRY(draw_classes(canvas, frame, points, options, &l));
+    } else {
+        FCL_TRY(fcl_scatter_draw(canvas, frame, points, BLUE));
+        add_row(&l, BLUE, "samples");
+    }
+    return l.count > 1 || options->label ? fcl_canvas_legend(canvas, frame, l.count, l.row) : FCL_OK;
+}
+
 int fcl_scatter_write(const char *path, const fcl_array *points, const fcl_picture_options *options)
 {
     const fcl_array *reference = options->reference;
@@ -81,11 +172,7 @@ int fcl_scatter_write(const char *path, const fcl_array *points, const fcl_pictu
         return fcl_fail_within(status, "cannot draw %s", path);
     FCL_TRY(fcl_canvas_create(MARGIN_LEFT + SIDE + MARGIN_RIGHT, MARGIN_TOP + SIDE + MARGIN_BOTTOM, WHITE,
                               &canvas));
-    status = fcl_canvas_axes(&canvas, &frame, options->title); /* first: its lines lie under the points */
-    if (status == FCL_OK && reference)
-        status = fcl_scatter_draw(&canvas, &frame, reference, GREY);
-    if (status == FCL_OK)
-        status = fcl_scatter_draw(&canvas, &frame, points, BLUE);
+    status = draw(&canvas, &frame, points, options);
     if (status == FCL_OK)
         status = fcl_canvas_write(&canvas, path);
     fcl_canvas_destroy(&canvas);

@@ -1,0 +1,31 @@
+#!/bin/sh
+# The README's own commands, in their order, as a new user runs them after the set-up; trainings and measurements are cut
+# short. $2: the sources; $3: where meson has put the library's pkg-config file.
+. "$(dirname "$0")/lib.sh"
+sources=$2
+PKG_CONFIG_PATH=$3
+export PKG_CONFIG_PATH
+cp -R "$sources/examples" .
+
+# Lines that are indented by four blanks, outside of ``` fences; a line that ends in \ goes on.
+awk '/^```/ { fenced = !fenced } /^    / && !fenced { print substr($0, 5) }' "$sources/README.md" >commands
+[ "$(grep -c '^flowcl ' commands)" -ge 20 ] || fail "the README has lost its commands"
+
+# The two that set up are what the tests themselves come from.
+grep -v '^tools/' commands | sed -e 's/ --steps [0-9]*//' -e 's/^flowcl train /&--steps 100 /' \
+    -e 's/^flowcl tune /&--seconds 0.1 /' -e 's/ --quick//' -e 's/^flowcl bench /&--quick /' >run
+[ -e /usr/share/datasets/fashion-mnist ] || images=absent
+PATH=$(dirname "$flowcl"):$PATH
+
+command=
+while IFS= read -r line; do
+    case $line in
+    *\\) command="$command${line%\\} " && continue ;;
+    esac
+    command=$command$line
+    case "${images-}$command" in
+    absent*fashion*) ;;
+    *) sh -euc "$command" >out 2>err </dev/null || fail "the README's command fails: $command" ;;
+    esac
+    command=
+done <run

@@ -222,7 +222,7 @@ static int run(const tool_call *call)
 const subcommand bench_command = {
     .name = "bench",
     .usage = "[--device D[,D]] [options]",
-    .summary = "compare devices: their limits, training, sampling, and what limits a step",
+    .summary = "compare devices in training and sampling, and what limits a step",
     .about = "Each device has a process of its own; the repeats of a measurement go round the\n"
              "devices. A median comes with the 10th and 90th percentile; ~ marks a spread\n"
              "above 5 %. \"error\" is against double precision: what is wrong is no speed.\n"

@@ -1,16 +1,17 @@
-/* The table for people, 100 columns wide. */
+/* The table for people, 80 columns wide. */
 #include "bench.h"
+#include "terminal.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Eight columns. */
+/* Seven columns. */
 static void format_number(double value, char text[16])
 {
     if (!isfinite(value))
         strcpy(text, "-");
-    else if (value >= 1e8 || (value < 0.01 && value > 0))
-        fcl_snprintf(text, 16, "%.2e", value);
+    else if (value >= 1e7 || (value < 0.01 && value > 0))
+        fcl_snprintf(text, 16, "%.1e", value);
     else
         fcl_snprintf(text, 16, "%.*f", value >= 1000 ? 0 : value >= 100 ? 1 : value >= 1 ? 2 : 4, value);
 }
@@ -43,27 +44,31 @@ static const char *text_or(const json_t *record, const char *key, const char *ot
 
 /* --- a device --- */
 
+enum { INDENT = 6 };
+
 static void report_device(const json_t *device)
 {
     const json_t *selftest = json_object_get(device, "selftest");
     const char *failed = bench_text(device, "failed"), *warning = bench_text(device, "warning");
     char memory[24];
     format_bytes(bench_number(device, "memory_bytes"), memory);
-    printf("%-5s %s", bench_text(device, "device"), text_or(device, "name", "cannot be used"));
+    int column = printf("%-5s ", bench_text(device, "device"));
     if (selftest) {
-        printf(", %s\n      %s, driver %s\n", text_or(device, "platform", "?"),
-               text_or(device, "version", "?"), text_or(device, "driver", "?"));
-        fcl_printf("      %.0f units, %s; flowcl %s, CLBlast %s", bench_number(device, "compute_units"),
-                   memory, text_or(device, "flowcl", "?"), text_or(device, "clblast", "?"));
+        terminal_printf_wrapped(column, INDENT, "%s, %s, %s, driver %s", text_or(device, "name", "?"),
+                                text_or(device, "platform", "?"), text_or(device, "version", "?"),
+                                text_or(device, "driver", "?"));
+        fcl_printf("      %.0f units, %s; flowcl %s, CLBlast %s\n", bench_number(device, "compute_units"), memory,
+                   text_or(device, "flowcl", "?"), text_or(device, "clblast", "?"));
+    } else {
+        puts(text_or(device, "name", "cannot be used"));
     }
-    putchar('\n');
     if (failed)
-        printf("      not measured: %s\n", failed);
+        terminal_printf_wrapped(0, INDENT, "%*snot measured: %s", INDENT, "", failed);
     else
         fcl_printf("      self-test passed, largest error %.1e (%s)\n", bench_number(selftest, "error"),
                    bench_text(selftest, "worst_family"));
     if (warning)
-        printf("      warning: %s\n", warning);
+        terminal_printf_wrapped(0, INDENT, "%*swarning: %s", INDENT, "", warning);
 }
 
 /* --- a measurement --- */
@@ -77,8 +82,11 @@ static void report_heading(const json_t *record, const char *ratio, char last[96
     if (!strcmp(heading, last))
         return;
     if (!last[0])
-        printf("\n%-22s %-4s %8s %8s %8s  %-9s %6s %6s %5s\n", "", "at", "median", "p10", "p90", "",
-               ratio ? ratio + 3 : "", "error", "peak");
+        printf("\n%-22s %-4s %7s %7s %7s  %-9s %6s %5s %4s\n", "", "at", "median", "p10", "p90", "",
+               !ratio                          ? ""
+               : !strcmp(ratio, "of_baseline") ? "before"
+                                               : "first",
+               "error", "peak");
     printf("%s\n", heading);
     strcpy(last, heading);
 }
@@ -90,7 +98,8 @@ static void report_measure(const json_t *record, const char *ratio)
     double part = bench_number(record, "share_of_peak");
     const char *failed = bench_text(record, "failed");
     if (failed) {
-        printf("  %-20s %-4s failed: %s\n", bench_text(record, "what"), bench_text(record, "device"), failed);
+        int column = printf("  %-20s %-4s ", bench_text(record, "what"), bench_text(record, "device"));
+        terminal_printf_wrapped(column, column, "failed: %s", failed);
         return;
     }
     format_number(bench_number(record, "median"), median);
@@ -104,21 +113,23 @@ static void report_measure(const json_t *record, const char *ratio)
         fcl_snprintf(share, sizeof share, "%.0f%%", 100 * part);
     const char *how = bench_text(record, "group")[0] == 'p' ? text_or(record, "how", "") : "";
     char line[256];
-    int length = snprintf(line, sizeof line, "  %-20s %-4s %8s %8s %8s%c %-9s %6s %6s %5s  %s",
+    int length = snprintf(line, sizeof line, "  %-20s %-4s %7s %7s %7s%c %-9s %6s %5s %4s",
                           bench_text(record, "what"), bench_text(record, "device"), median, p10, p90,
                           json_is_true(json_object_get(record, "noisy")) ? '~' : ' ',
-                          bench_text(record, "unit"), times, error, share, how);
+                          bench_text(record, "unit"), times, error, share);
     for (length = length < (int)sizeof line ? length : (int)sizeof line - 1;
          length && line[length - 1] == ' ';)
         line[--length] = '\0';
     puts(line);
+    if (*how)
+        printf("%*sby %s\n", INDENT, "", how);
 }
 
 /* --- a step --- */
 
 static void report_kernels(const json_t *step)
 {
-    enum { SHOWN = 6, NAME = 56 };
+    enum { SHOWN = 6, NAME = 50 };
     double all = 0, rest = 0;
     size_t i;
     const json_t *kernels = json_object_get(step, "kernels");
@@ -162,14 +173,14 @@ static void report_step(const json_t *step)
     format_seconds(bench_number(step, "seconds"), time);
     format_bytes(bench_number(step, "memory_bytes"), memory);
     format_bytes(bench_number(step, "process_bytes"), process);
-    fcl_printf("  A step on %s: %s, %.0f launches, limited by %s, which explains %.0f %% of it\n",
-               bench_text(step, "device"), time, bench_number(step, "launches"),
-               text_or(step, "limit", "nothing known"), 100 * bench_number(step, "limit_share"));
+    terminal_printf_wrapped(0, 4, "  A step on %s: %s, %.0f launches, limited by %s, which explains %.0f %% of it",
+                            bench_text(step, "device"), time, bench_number(step, "launches"),
+                            text_or(step, "limit", "nothing known"), 100 * bench_number(step, "limit_share"));
     report_floors(step);
-    fcl_printf("    %.0f parameters; %s of buffers on the device, the process has had %s\n",
-               bench_number(step, "parameters"), memory, process);
-    fcl_printf("    loss of the first %d steps %.6f, difference from the first device %.1e\n", BENCH_STEPS,
-               bench_number(step, "loss"), bench_number(step, "loss_difference"));
+    terminal_printf_wrapped(0, 4, "    %.0f parameters; %s of buffers on the device, the process has had %s",
+                            bench_number(step, "parameters"), memory, process);
+    terminal_printf_wrapped(0, 4, "    loss of the first %d steps %.6f, difference from the first device %.1e",
+                            BENCH_STEPS, bench_number(step, "loss"), bench_number(step, "loss_difference"));
     report_kernels(step);
 }
 

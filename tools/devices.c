@@ -1,4 +1,5 @@
 /* flowcl devices: every OpenCL device, and the reason where one cannot be used. */
+#include "terminal.h"
 #include "tool.h"
 
 #include <stdlib.h>
@@ -82,52 +83,46 @@ static void memory_text(uint64_t bytes, char *text, size_t size)
         fcl_snprintf(text, size, "%.0f MiB", gibibytes * 1024);
 }
 
-static int longest_name(const fcl_device_info *list, int count)
-{
-    int longest = 4;
-    for (int i = 0; i < count; i++)
-        longest = (int)strlen(list[i].name) > longest ? (int)strlen(list[i].name) : longest;
-    return longest < 48 ? longest : 48;
-}
+enum { INDENT = 8 };
 
-static void print_device(const fcl_device_info *info, int width)
+static void print_device(const fcl_device_info *info)
 {
     char id[32], memory[32], lanes[16] = "-";
     if (info->index < 0) {
-        printf("  %d:-   %s, %s\n        no device: %s\n", info->platform, info->platform_name, info->device_version,
-               info->refused);
+        printf("  %d:-   %s, %s\n%*s", info->platform, info->platform_name, info->device_version, INDENT, "");
+        terminal_printf_wrapped(INDENT, INDENT, "no device: %s", info->refused);
         return;
     }
     snprintf(id, sizeof id, "%d:%d", info->platform, info->index);
     memory_text(info->memory, memory, sizeof memory);
     if (info->vector_width > 0)
         snprintf(lanes, sizeof lanes, "%d", info->vector_width);
-    printf("%c %-5s %-*.*s  %-11s  %10s  %5d  %6s  %s\n", info->preferred ? '*' : ' ', id, width, width,
-           info->name, type_names[info->type], memory, info->compute_units, lanes,
-           info->usable ? "usable" : "refused");
-    printf("        %s, %s, driver %s\n", info->platform_name, info->device_version, info->driver);
+    printf("%c %-5s %-11s  %10s  %5d  %6s  %s\n%*s", info->preferred ? '*' : ' ', id, type_names[info->type], memory,
+           info->compute_units, lanes, info->usable ? "usable" : "refused", INDENT, "");
+    terminal_printf_wrapped(INDENT, INDENT, "%s, %s, %s, driver %s", info->name, info->platform_name,
+                            info->device_version, info->driver);
     if (!info->usable)
-        printf("        refused: %s\n", info->refused);
+        terminal_printf_wrapped(0, INDENT, "%*srefused: %s", INDENT, "", info->refused);
     if (*info->warning)
-        printf("        warning: %s\n", info->warning);
+        terminal_printf_wrapped(0, INDENT, "%*swarning: %s", INDENT, "", info->warning);
 }
 
 static void print_table(const fcl_device_info *list, int count)
 {
     bool marked = false;
-    int width = longest_name(list, count);
-    printf("  %-5s %-*s  %-11s  %10s  %5s  %6s\n", "P:D", width, "Name", "Type", "Memory", "Units", "Vector");
+    printf("  %-5s %-11s  %10s  %5s  %6s\n", "P:D", "Type", "Memory", "Units", "Vector");
     for (int i = 0; i < count; i++) {
-        print_device(&list[i], width);
+        print_device(&list[i]);
         marked |= list[i].preferred;
     }
-    if (marked)
-        puts("\n* is taken where no device is named. Units: compute units. Vector: floats a lane group "
-             "holds.\n"
-             "Choose another one with --device or $FLOWCL_DEVICE: P:D, cpu, gpu or a part of a name.");
-    else
-        puts("\nNo device is taken without being named: none is usable (install your card's driver, or "
-             "pocl-opencl-icd\nto use the processor), or $FLOWCL_DEVICE names none of them.");
+    putchar('\n');
+    terminal_print_wrapped(0, 0,
+                           marked ? "* is taken where no device is named; choose another one with --device or "
+                                    "$FLOWCL_DEVICE: P:D, cpu, gpu or a part of a name. Units: compute units. "
+                                    "Vector: floats a lane group holds."
+                                  : "No device is taken without being named: none is usable (install your card's "
+                                    "driver, or pocl-opencl-icd to use the processor), or $FLOWCL_DEVICE names none "
+                                    "of them.");
 }
 
 static int run(const tool_call *call)
@@ -143,9 +138,8 @@ static int run(const tool_call *call)
     else if (count > 0)
         print_table(list, count);
     else
-        puts("There is no OpenCL device. Install your graphics card's OpenCL driver, or pocl-opencl-icd to "
-             "use "
-             "the processor:\n    apt install pocl-opencl-icd");
+        puts("There is no OpenCL device. Install your graphics card's OpenCL driver, or\n"
+             "pocl-opencl-icd to use the processor:\n    apt install pocl-opencl-icd");
     fcl_free(list);
     return status;
 }

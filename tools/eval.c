@@ -423,12 +423,14 @@ static int run(const tool_call *call)
     return status;
 }
 
-static void print_metrics(void)
+static void print_appendix(void)
 {
     eval_metric metric;
     puts("\nMetrics:");
     for (int i = 0; eval_metric_at(i, &metric); i++)
         printf("  %-13s %s\n", metric.name, metric.help);
+    tool_print_grids();
+    tool_print_data_sets();
 }
 
 const subcommand eval_command = {
@@ -437,7 +439,7 @@ const subcommand eval_command = {
     .summary = "measure how near samples are to data, and how a model gets there",
     .about = "SAMPLES is a .npy, .npz or .csv file, DATA a built-in set's name or a file. Of\n"
              "several models or files the mean and the standard deviation are told.",
-    .appendix = print_metrics,
+    .appendix = print_appendix,
     .least = 2,
     .most = EVAL_MOST_SUBJECTS + 1,
     .size = sizeof(eval_settings),

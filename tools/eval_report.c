@@ -1,5 +1,6 @@
 /* What flowcl eval prints. */
 #include "eval.h"
+#include "terminal.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -65,7 +66,7 @@ static void print_floors(const eval_results *results)
     printf("floor: the same distance between two draws of ");
     if (size)
         printf("%" PRId64 " each of ", size);
-    printf("the data: mean and deviation of %d\n", results->work->settings->floor_draws);
+    printf("the data:\n       mean and deviation of %d\n", results->work->settings->floor_draws);
 }
 
 static void print_head(const eval_results *results)
@@ -88,27 +89,27 @@ static void number(double value, char text[16])
         fcl_snprintf(text, 16, "%.4g", value);
 }
 
-/* What was done; and where the floor is of fewer points than the value, the value at these. */
-static void print_how(const eval_results *results, int metric)
+enum { INDENT = 14 };
+
+/* What was done, behind `column` columns; and where the floor is of fewer points than the value, the value at these. */
+static void print_how(const eval_results *results, int metric, int column)
 {
     const fcl_distance_mean *floor = &results->floor[metric];
-    const char *how = results->value[metric][0].how;
     double at_floor = MEAN_OF(results, metric, at_floor).mean;
-    printf("%s%s", how[0] ? "   " : "", how);
+    terminal_print_wrapped(column, column, results->value[metric][0].how);
     if (!isnan(at_floor) && floor->points[0] == floor->points[1])
-        fcl_printf("; at the floor's %" PRId64 " points: %.4g", floor->points[0], at_floor);
+        fcl_printf("%*sat the floor's %" PRId64 " points: %.4g\n", INDENT, "", floor->points[0], at_floor);
     else if (!isnan(at_floor))
-        fcl_printf("; at the floor's %" PRId64 " and %" PRId64 " points: %.4g", floor->points[0],
-               floor->points[1], at_floor);
-    putchar('\n');
+        fcl_printf("%*sat the floor's %" PRId64 " and %" PRId64 " points: %.4g\n", INDENT, "", floor->points[0],
+                   floor->points[1], at_floor);
 }
 
-static void print_floor(const fcl_distance_mean *floor)
+static int print_floor(const fcl_distance_mean *floor)
 {
     char mean[16], deviation[16];
     number(floor->mean, mean);
     number(floor->deviation, deviation);
-    printf(" %10s %-2s %-9s", mean, deviation[0] ? "+-" : "", deviation);
+    return printf(" %9s %-2s %-8s", mean, deviation[0] ? "+-" : "", deviation);
 }
 
 void eval_print_table(const eval_results *results)
@@ -117,19 +118,20 @@ void eval_print_table(const eval_results *results)
     char mean[16], spread[16];
     print_head(results);
     printf("%-13s %10s%s%s\n", "metric", many ? "mean" : "value", many ? "  deviation" : "",
-           floor ? "      floor" : "");
+           floor ? "     floor" : "");
     for (int i = 0; i < results->metrics; i++) {
         several told = MEAN_OF(results, i, with_sign);
         if (isnan(told.mean))
             told = MEAN_OF(results, i, value);
         number(told.mean, mean);
         number(told.deviation, spread);
-        printf("%-13s %10s", results->metric[i].name, mean);
+        int column = printf("%-13s %10s", results->metric[i].name, mean);
         if (many)
-            printf(" %10s", spread);
+            column += printf(" %10s", spread);
         if (floor)
-            print_floor(&results->floor[i]);
-        print_how(results, i);
+            column += print_floor(&results->floor[i]);
+        column += results->value[i][0].how[0] ? printf("  ") : 0;
+        print_how(results, i, column);
     }
 }
 

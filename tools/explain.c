@@ -1,6 +1,8 @@
 /* flowcl explain: a configuration in formulas, before anything is computed. */
+#include "terminal.h"
 #include "tool.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct explain_settings {
@@ -66,15 +68,28 @@ static int read_configuration(const tool_call *call)
     return EXIT_DONE;
 }
 
+enum { INDENT = 14 };
+
+/* A line at a time, each behind its name in the first columns. */
+static void print_lines(const char *text)
+{
+    for (const char *end; (end = strchr(text, '\n')); text = end + 1) {
+        char *line = strndup(text, (size_t)(end - text));
+        if (line)
+            terminal_print_wrapped(0, INDENT, line);
+        free(line);
+    }
+}
+
 /* What the formulas' x are: of a checkpoint the numbers, else the rule. */
 static void print_normalisation(const explain_settings *settings)
 {
     const char *how = settings->train.normalise;
-    printf("%-12s%s", "normalise", how);
+    const char *help = "";
     for (int i = 0; fcl_normalise_name(i); i++)
         if (!strcmp(fcl_normalise_name(i), how))
-            printf(": %s", fcl_normalise_help(i));
-    putchar('\n');
+            help = fcl_normalise_help(i);
+    terminal_printf_wrapped(0, INDENT, "%-12s%s%s%s", "normalise", how, *help ? ": " : "", help);
     if (!settings->checkpoint)
         return;
     const fcl_checkpoint_info *info = fcl_checkpoint_describe(settings->checkpoint);
@@ -99,9 +114,10 @@ static int explain(const tool_call *call)
     if (status == FCL_OK)
         status = fcl_solver_explain(solver, &sampling);
     if (status == FCL_OK) {
-        printf("%s%-12s%s\n", training, "source", tool_plain(settings->train.source));
+        print_lines(training);
+        printf("%-12s%s\n", "source", tool_plain(settings->train.source));
         print_normalisation(settings);
-        fputs(sampling, stdout);
+        print_lines(sampling);
     }
     fcl_free(training);
     fcl_free(sampling);
@@ -117,12 +133,19 @@ static int run(const tool_call *call)
     return status;
 }
 
+static void print_appendix(void)
+{
+    tool_print_grids();
+    tool_print_formulas();
+}
+
 const subcommand explain_command = {
     .name = "explain",
     .usage = "[CONFIG.yaml|CHECKPOINT|DIR] [options]",
-    .summary = "print a configuration's formulas: path, target, loss, the sampler's update",
+    .summary = "print the formulas of a configuration's training and sampling",
     .about = "Without a configuration, that of the options: all that train has, and those of\n"
              "sampling. Whatever would be refused before training is refused here, too.",
+    .appendix = print_appendix,
     .most = 1,
     .size = sizeof(explain_settings),
     .bind = bind,

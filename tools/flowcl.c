@@ -27,7 +27,7 @@ static const subcommand *const commands[] = {
     &verify_command,
     &tune_candidate_command,
 };
-enum { COMMANDS = sizeof commands / sizeof *commands, LINE_WIDEST = 110 };
+enum { COMMANDS = sizeof commands / sizeof *commands };
 
 /* --- speaking --- */
 
@@ -118,6 +118,10 @@ void tool_shape_text(fcl_shape shape, char text[TOOL_SHAPE_TEXT])
 
 /* --- help --- */
 
+/* What is about the program itself. */
+static const char help_summary[] = "explain a subcommand: flowcl help SUBCOMMAND",
+                  version_summary[] = "print the version";
+
 static void print_overview(FILE *stream)
 {
     fputs("usage: flowcl SUBCOMMAND ...\n\n"
@@ -126,16 +130,13 @@ static void print_overview(FILE *stream)
     for (int i = 0; i < COMMANDS; i++)
         if (!commands[i]->internal)
             fprintf(stream, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
-    fputs("  help       explain a subcommand: flowcl help SUBCOMMAND\n"
-          "  version    print the version\n\n"
-          "flowcl SUBCOMMAND --help lists its options.\n",
-          stream);
+    fprintf(stream, "  %-10s %s\n  %-10s %s\n\nflowcl SUBCOMMAND --help lists its options.\n", "help", help_summary,
+            "version", version_summary);
 }
 
 static int print_help(const subcommand *command, const fcl_options *options)
 {
-    int width = terminal_width(stdout);
-    char *help = fcl_options_help(options, width < LINE_WIDEST ? width : LINE_WIDEST);
+    char *help = fcl_options_help(options, terminal_text_width(stdout));
     printf("usage: flowcl %s %s\n\n%c%s.\n", command->name, command->usage, command->summary[0] - 'a' + 'A',
            command->summary + 1);
     if (command->about)
@@ -234,6 +235,11 @@ static int fail_surplus(const char *argument, const char *usage)
     return tool_fail_usage(NULL, "\"%s\" is an argument too many: flowcl %s", argument, usage);
 }
 
+static void print_word(const char *name, const char *arguments, const char *summary)
+{
+    printf("usage: flowcl %s%s\n\n%c%s.\n", name, arguments, summary[0] - 'a' + 'A', summary + 1);
+}
+
 static int explain(int argc, char **argv)
 {
     char *help[] = {"--help"};
@@ -242,7 +248,13 @@ static int explain(int argc, char **argv)
     if (argc == 0)
         return print_overview(stdout), EXIT_DONE;
     const subcommand *command = find(argv[0]);
-    return command ? run(command, 1, help) : fail_unknown(argv[0]);
+    if (command)
+        return run(command, 1, help);
+    if (!strcmp(argv[0], "help"))
+        return print_word("help", " [SUBCOMMAND]", help_summary), EXIT_DONE;
+    if (!strcmp(argv[0], "version"))
+        return print_word("version", "", version_summary), EXIT_DONE;
+    return fail_unknown(argv[0]);
 }
 
 static int dispatch(int argc, char **argv)

@@ -128,13 +128,13 @@ static void print_table(const work *w)
     summary s = summarise(w->density);
     double per_dimension = (double)w->size * log(2);
     print_row("negative log-likelihood", s.nll, s.error);
-    printf(" (nats; mean of %" PRId64 " samples of %s)\n", s.n, tool_plain(w->data->name));
+    printf(" nats\n%-25smean of %" PRId64 " samples of %s\n", "", s.n, tool_plain(w->data->name));
     if (w->bytes) {
         print_row("bits per dimension", fcl_bits_per_dimension(-s.nll, w->size), s.error / per_dimension);
-        puts(" (8-bit numbers, dequantised uniformly)");
+        puts("; dequantised uniformly");
     }
     if (is_estimate(w) && isnan(s.hutchinson_error))
-        puts("divergence               hutchinson by 1 probe: its error is not known, two would tell it");
+        puts("divergence               hutchinson by 1 probe: two would tell its error");
     else if (is_estimate(w))
         fcl_printf("divergence               hutchinson; the probes' part of the error is %.2g\n",
                    s.hutchinson_error);
@@ -328,6 +328,13 @@ static int run(const tool_call *call)
     return status;
 }
 
+static void print_appendix(void)
+{
+    tool_print_grids();
+    tool_print_formulas();
+    tool_print_data_sets();
+}
+
 const subcommand likelihood_command = {
     .name = "likelihood",
     .usage = "CHECKPOINT|DIR DATA [options]",
@@ -335,6 +342,7 @@ const subcommand likelihood_command = {
     .about = "The log density of each sample of DATA, a built-in set's name or a file, by the\n"
              "flow's equation from data to noise. Pictures of bytes are dequantised, and their\n"
              "likelihood is told in bits per dimension, too.",
+    .appendix = print_appendix,
     .least = 2,
     .most = 2,
     .size = sizeof(likelihood_settings),

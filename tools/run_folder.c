@@ -287,7 +287,8 @@ bool run_folder_draw_loss(run_folder *folder)
 {
     if (folder->drawn == folder->count)
         return true;
-    fcl_loss_chart chart = {.step = folder->step, .loss = folder->loss, .count = folder->count};
+    fcl_loss_chart chart = {.step = folder->step, .loss = folder->loss, .count = folder->count,
+                            .title = "training loss"};
     char *path = file_in(folder, "loss.png");
     int status = folder->count > 0 ? fcl_loss_chart_write(path, &chart) : FCL_ERR_NUMERIC;
     free(path);

@@ -237,6 +237,26 @@ static int make_logp(const sampling *work, fcl_array **logp)
     return status;
 }
 
+/* A picture of new samples at the end of their way has a title, and shows their classes. */
+static int write_plain(sampling *work, fcl_picture_options *picture)
+{
+    const sample_settings *settings = work->settings;
+    char title[96];
+    int32_t *label = NULL;
+    int status = FCL_OK;
+    snprintf(title, sizeof title, "%" PRId64 " samples at step %" PRId64, work->samples->shape.dim[0],
+             work->info->step);
+    if (!work->start && !settings->sample.times) {
+        status = fcl_sample_labels(work->checkpoint, &settings->sample, &label);
+        picture->title = title;
+        picture->label = label;
+    }
+    if (status == FCL_OK)
+        status = fcl_samples_write(settings->out, work->samples, picture);
+    fcl_free(label);
+    return status;
+}
+
 /* Beside the samples: logp, logw with an energy, and the labels. */
 static int write_samples(sampling *work)
 {
@@ -259,7 +279,7 @@ static int write_samples(sampling *work)
     if (status == FCL_OK && count)
         status = fcl_columns_write(settings->out, sample_count(work), work->samples, count, columns);
     if (status == FCL_OK && !(count && numbers)) /* a picture in its own range */
-        status = fcl_samples_write(settings->out, work->samples, &picture);
+        status = write_plain(work, &picture);
     fcl_free(labels);
     fcl_array_destroy(&logp);
     return status;
@@ -375,11 +395,11 @@ static int run(const tool_call *call)
     return status;
 }
 
-static void print_grids(void)
+static void print_appendix(void)
 {
-    puts("\nGrids of fixed steps:");
-    for (int i = 0; fcl_grid_name(i); i++)
-        printf("  %-9s %s\n", fcl_grid_name(i), fcl_grid_help(i));
+    tool_print_grids();
+    tool_print_formulas();
+    tool_print_data_sets();
 }
 
 const subcommand sample_command = {
@@ -389,7 +409,7 @@ const subcommand sample_command = {
     .about = "A folder stands for its newest checkpoint. The file's ending says what is\n"
              "written: .npy, .npz, .csv, or .png, a scatter picture of points and a grid of\n"
              "pictures.",
-    .appendix = print_grids,
+    .appendix = print_appendix,
     .least = 1,
     .most = 1,
     .size = sizeof(sample_settings),

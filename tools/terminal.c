@@ -21,6 +21,53 @@ int terminal_width(FILE *stream)
     return width >= 20 && width <= 1000 ? width : 80;
 }
 
+int terminal_text_width(FILE *stream)
+{
+    enum { WIDEST_TEXT = 110 };
+    int width = terminal_width(stream);
+    return width < WIDEST_TEXT ? width : WIDEST_TEXT;
+}
+
+/* As far as to a blank behind a comma or semicolon. */
+static int phrase_length(const char *text)
+{
+    int length = (int)strcspn(text, " ");
+    while (text[length] && !strchr(",;", text[length - 1]))
+        length += 1 + (int)strcspn(text + length + 1, " ");
+    return length;
+}
+
+void terminal_print_wrapped(int column, int indent, const char *text)
+{
+    int width = terminal_text_width(stdout), begin = column, gap = 0;
+    bool phrase = true; /* one begins here */
+    while (*text) {
+        int length = (int)strcspn(text, " "), room = width - column - gap;
+        bool fits = length <= room && (!phrase || phrase_length(text) <= room || phrase_length(text) > width - indent);
+        if (column > begin && !fits) {
+            printf("\n%*s", indent, "");
+            column = begin = indent;
+            gap = 0;
+        }
+        column += printf("%*s%.*s", gap, "", length, text);
+        phrase = length && strchr(",;", text[length - 1]);
+        text += length;
+        gap = (int)strspn(text, " ");
+        text += gap;
+    }
+    putchar('\n');
+}
+
+void terminal_printf_wrapped(int column, int indent, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    fcl_vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    terminal_print_wrapped(column, indent, text);
+}
+
 /* "0:07", "12:34", "3:04:05", "5d 03:04" */
 static void format_seconds(double seconds, char *text, size_t size)
 {

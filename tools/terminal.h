@@ -9,6 +9,14 @@
 /* Columns of the terminal that `stream` is; $COLUMNS or 80 where it is none. */
 int terminal_width(FILE *stream);
 
+/* The same, but no wider than lines are read with ease. */
+int terminal_text_width(FILE *stream);
+/* Prints a paragraph on standard output and ends its line. The cursor stands in column `column`; where the terminal
+ * ends, a line is broken at a blank, one behind a comma or semicolon if there is such, and goes on in column `indent`. */
+void terminal_print_wrapped(int column, int indent, const char *text);
+/* A text of at most 1023 bytes, written as by printf. */
+void terminal_printf_wrapped(int column, int indent, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
 /* A bar on standard error, redrawn at most ten times a second. Where standard error is no terminal there is
  * only the last state's plain line. */
 typedef struct progress {

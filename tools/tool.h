@@ -63,6 +63,10 @@ void tool_shape_text(fcl_shape shape, char text[TOOL_SHAPE_TEXT]);
 
 /* A line, where there is something to tell: what numbers are normalised by, and the range of pictures. */
 void tool_print_normalisation(FILE *stream, const char *heading, const fcl_normalisation *by);
+/* Paragraphs of help: the built-in data sets, the grids of fixed steps, and what may stand in a formula. */
+void tool_print_data_sets(void);
+void tool_print_grids(void);
+void tool_print_formulas(void);
 
 /* A line: which classes there are, their shares of the samples, and which have none; counts: see fcl_class_counts. */
 void tool_print_classes(FILE *stream, int classes, const char *const *names, const int64_t *counts);

@@ -42,6 +42,8 @@ typedef struct training {
     char *saved;          /* path of the newest checkpoint */
     fcl_array *reference; /* some points of the data, drawn under the samples; NULL for pictures */
     double low, high;     /* of pictures */
+    int classes;          /* 0: the model is told none */
+    int64_t *class_counts;
 } training;
 
 enum { REFERENCE_POINTS = 2000 };
@@ -123,6 +125,13 @@ static int on_start(void *data, const fcl_train_start *start)
     }
     run->low = start->normalisation->low;
     run->high = start->normalisation->high;
+    if (start->class_counts) {
+        run->classes = start->data->classes;
+        run->class_counts = calloc((size_t)run->classes, sizeof *run->class_counts);
+        if (!run->class_counts)
+            return FCL_ERR_MEMORY;
+        memcpy(run->class_counts, start->class_counts, (size_t)run->classes * sizeof *run->class_counts);
+    }
     progress_start(&run->bar, start->first_step, start->steps);
     print_start(start);
     run->state.step = start->first_step;
@@ -176,8 +185,16 @@ static int on_metrics(void *data, const fcl_train_metrics *metrics)
 static int on_samples(void *data, int64_t step, const fcl_array *samples)
 {
     training *run = data;
-    fcl_picture_options picture = {.reference = run->reference, .low = run->low, .high = run->high};
+    int64_t n = samples->shape.dim[0];
+    int32_t *labels = run->classes ? calloc((size_t)n, sizeof *labels) : NULL;
+    char title[64];
+    snprintf(title, sizeof title, "samples after step %" PRId64, step);
+    fcl_picture_options picture = {
+        .reference = run->reference, .low = run->low, .high = run->high, .title = title, .label = labels};
+    if (labels)
+        fcl_class_draw(run->classes, run->class_counts, n, labels);
     survive(run, TROUBLE_PICTURE, run_folder_add_samples(&run->folder, step, samples, &picture));
+    free(labels);
     survive(run, TROUBLE_CHART, run_folder_draw_loss(&run->folder));
     return FCL_OK;
 }
@@ -316,22 +333,21 @@ static int run(const tool_call *call)
     status = report(&run, fcl_train(&settings->train, &hooks));
     run_folder_close(&run.folder);
     fcl_array_destroy(&run.reference);
+    free(run.class_counts);
     free(run.saved);
     return status;
 }
 
-static void print_data_sets(void)
+static void print_appendix(void)
 {
-    puts("\nBuilt-in data:");
-    const fcl_dataset_builtin *set;
-    for (int i = 0; (set = fcl_dataset_builtin_at(i)); i++)
-        printf("  %-20s %s\n", set->name, set->what);
+    tool_print_formulas();
+    tool_print_data_sets();
 }
 
 const subcommand train_command = {
     .name = "train",
     .usage = "DATA --out DIR [options]",
-    .summary = "train a model on data, and write checkpoints and pictures into a folder",
+    .summary = "train a model on data, with checkpoints and pictures in a folder",
     .about = "DATA is a built-in set's name, or the path of a .npy, .npz, .csv or IDX file;\n"
              "FILE.npz:NAME is one array of an archive. --label-column names a table's label.\n"
              "Ctrl-C finishes the step and saves; --resume goes on from there, bit for bit.\n"
@@ -339,7 +355,7 @@ const subcommand train_command = {
              "does not end the training; only the last checkpoint must succeed.\n"
              "The folder gets config.yaml, metrics.jsonl, samples-*.png, loss.png and\n"
              "checkpoint-*.safetensors, the checkpoints.",
-    .appendix = print_data_sets,
+    .appendix = print_appendix,
     .most = 1,
     .size = sizeof(train_settings),
     .bind = bind,

@@ -234,7 +234,7 @@ static void print_result(const tuned *result)
     double best = gigaflops(&result->product, &result->best),
            rule = gigaflops(&result->product, &result->rule);
     product_text(&result->product, name);
-    fcl_printf("%-28s %-18s %9.1f   %-18s %9.1f %7.2f\n", name, result->best.how, best, result->rule.how, rule,
+    fcl_printf("%-22s %-14s %9.1f  %-14s %9.1f %6.2f\n", name, result->best.how, best, result->rule.how, rule,
                rule > 0 ? best / rule : 0);
     for (int i = 0; i < result->failures; i++)
         printf("    %s: %s\n", result->failed[i].how, result->failed[i].failure);
@@ -262,7 +262,7 @@ static void print_table(const tuning *t, const char *path)
         printf("nothing to tune: every product of this model is part of a row block; the table is %s\n", path);
         return;
     }
-    printf("%-28s %-18s %9s   %-18s %9s %7s\n", "m x n x k, transposes", "best", "GFLOP/s", "rule", "GFLOP/s",
+    printf("%-22s %-14s %9s  %-14s %9s %6s\n", "m x n x k, transposes", "best", "GFLOP/s", "rule", "GFLOP/s",
            "gain");
     for (int i = 0; i < t->done; i++)
         print_result(&t->results[i]);
@@ -388,7 +388,7 @@ static int run(const tool_call *call)
 const subcommand tune_command = {
     .name = "tune",
     .usage = "[--all] [--device D] [options]",
-    .summary = "measure a model's matrix products, and keep the fastest choices for later runs",
+    .summary = "find the fastest way to a model's products, for later runs",
     .about = "Measures the products of a training step and of sampling. Each candidate is\n"
              "checked against double precision; what may crash has a process of its own.\n"
              "Where CLBlast multiplies (GPUs), its sets of parameters are measured first, on\n"

@@ -169,8 +169,9 @@ static void add_json(verification *v, const char *row, double error, bool passed
 static void print_line(const verification *v, const char *row, double error, bool passed, const char *remark)
 {
     erase_progress(v);
-    fcl_printf("%-6s  %-10s  %-16s  %-42s  %8.2g <= %-7.2g%s%s\n", passed ? "ok" : "FAILED", v->check->group,
-               row, v->check->what, error, v->check->bound, *remark ? "  " : "", remark);
+    int column = fcl_printf("%-6s %-10s %-16s %7.2g <= %-5.2g ", passed ? "ok" : "FAILED", v->check->group, row, error,
+                            v->check->bound);
+    terminal_printf_wrapped(column, column, "%s%s%s", v->check->what, *remark ? "; " : "", remark);
     fflush(stdout);
     show_progress(v);
 }
@@ -274,32 +275,14 @@ static int run(const tool_call *call)
     return status;
 }
 
-/* In lines of `width`, all but the first indented by `indent`. */
-static void print_wrapped(const char *text, int indent, int width)
-{
-    int column = indent;
-    while (*text) {
-        int length = (int)strcspn(text, " ");
-        if (column > indent && column + 1 + length > width)
-            column = printf("\n%*s", indent, "") - 1;
-        else if (column > indent)
-            column += printf(" ");
-        column += printf("%.*s", length, text);
-        text += length;
-        text += strspn(text, " ");
-    }
-    putchar('\n');
-}
-
 static void print_checks(void)
 {
-    enum { INDENT = 13, WIDEST = 110 };
-    int width = terminal_width(stdout) < WIDEST ? terminal_width(stdout) : WIDEST;
+    enum { INDENT = 13 };
     puts("\nChecks and their bounds:");
     for (int i = 0; i < CHECKS; i++) {
         fcl_printf("  %-10s %s: at most %g\n%*s", checks[i].group, checks[i].what, checks[i].bound, INDENT,
                    "");
-        print_wrapped(checks[i].reason, INDENT, width);
+        terminal_print_wrapped(INDENT, INDENT, checks[i].reason);
     }
 }
 

@@ -41,6 +41,14 @@ extern "C" {
  * and once for each of several graphs. Rows are samples and do not influence each other. */
 typedef fcl_tensor *(*fcl_velocity)(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t);
 
+/* --- formulas ---
+ * Paths, time laws, weights, a solver's w and energies may be the user's own formulas: numbers, the variables that are
+ * named there, + - * / ^, parentheses, the constants pi and e, and functions: of one number, but for min, max and
+ * greater(a, b), 1 where a > b, else 0, and where(a, b, c), c where a is 0, else b. */
+
+/* The index-th function's name, NULL past the last. */
+FCL_API const char *fcl_formula_function(int index);
+
 /* --- what an objective is made of --- */
 
 FCL_API const char *fcl_coupling_name(int index);
@@ -358,8 +366,8 @@ typedef struct fcl_importance {
 FCL_API int fcl_importance_weigh(int64_t n, const double *log_density, const double *energy,
                                  double *log_weight, fcl_importance *result);
 /* An energy as a formula in x1, x2, ...: "0.5*(x1^2 + x2^2)", of each sample of x (n, ...) -> energy (n).
- * FCL_ERR_ARGUMENT: it does not parse (what may stand in it: see `flowcl sample --help`); FCL_ERR_NUMERIC: it is
- * NaN somewhere. */
+ * FCL_ERR_ARGUMENT: it does not parse (what may stand in it: "formulas" above); FCL_ERR_NUMERIC: it is NaN
+ * somewhere. */
 FCL_API int fcl_importance_energy(const char *formula, const fcl_array *x, double *energy);
 
 #ifdef __cplusplus

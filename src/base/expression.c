@@ -95,6 +95,14 @@ const char *fcl_term_function(fcl_expression_op op)
     return ops[op].function;
 }
 
+const char *fcl_expression_function(int index)
+{
+    for (int op = 0; op < FCL_EXPRESSION_OPS; op++)
+        if (ops[op].function && index-- == 0)
+            return ops[op].function;
+    return NULL;
+}
+
 int fcl_term_parts(fcl_expression_op op)
 {
     return ops[op].parts;

@@ -86,6 +86,8 @@ double fcl_expression_value(const fcl_expression *expression, const double *valu
  * one side's. */
 fcl_expression *fcl_expression_derivative(const fcl_expression *expression, int variable);
 bool fcl_expression_uses(const fcl_expression *expression, int variable);
+/* The name of the index-th function that a formula may call, NULL past the last. */
+const char *fcl_expression_function(int index);
 /* The formula as text that parses back to it, without needless parentheses; released by fcl_free. */
 char *fcl_expression_text(const fcl_expression *expression);
 /* How many different terms there are, and each of them: parts come before what they are part of, so the last one is

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/option_value.h"
+#include <flowcl/flow.h>
 
 #include <math.h>
 #include <stdlib.h>
@@ -124,6 +125,11 @@ int fcl_choice_read(const fcl_choice_table *table, const char *text, const fcl_p
     if (beside && beside->value != 0)
         FCL_TRY(take_beside(table, beside, choice));
     return check_range(table, choice);
+}
+
+const char *fcl_formula_function(int index)
+{
+    return fcl_expression_function(index);
 }
 
 char *fcl_choice_text(const fcl_choice_table *table, const fcl_choice *choice)

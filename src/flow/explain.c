@@ -152,7 +152,7 @@ static void explain_step(const fcl_solver_options *options, const fcl_tableau *t
     if (tableau->adams) {
         fcl_text_format(
             text,
-            "            x <- x + the integral over the step of the polynomial through the last %d "
+            "            x <- x + int p dt over it, p the polynomial through the last %d "
             "slopes v\n",
             tableau->adams);
         return;

@@ -4,6 +4,7 @@
 
 expect 0 devices
 printed "P:D" "Portable Computing Language" "usable"
+narrow
 grep -q '^\* ' out || fail "no device is marked as the default"
 
 expect 0 devices --json
@@ -15,6 +16,7 @@ json 'any(d["type"] == "cpu" and d["compute_units"] > 0 and d["memory_bytes"] > 
 FLOWCL_DEVICE='no such thing'
 export FLOWCL_DEVICE
 expect 0 devices
+narrow
 printed "No device is taken without being named"
 expect 0 devices --json
 json 'not any(d["default"] for d in o["devices"])'

@@ -15,6 +15,7 @@ write("line2.csv", [(x + 0.5,) for x in range(50)])
 END
 expect 0 eval b.csv a.csv
 printed "400 samples of b.csv" "against 400 of the 400 of a.csv" "w2 " "floor: the same distance between two draws of 200" "mmd "
+narrow
 expect 0 eval b.csv a.csv --json --projections 4000
 json 'all(abs(o["metrics"][k]["value"] - 5) < 1e-4 for k in ("w1", "w2")) and o["reference"] == 400'
 json 'abs(o["metrics"]["sliced"]["value"] - 5 / 2 ** 0.5) < 0.1 and o["metrics"]["energy"]["value"] > 0.5'

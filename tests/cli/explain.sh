@@ -13,6 +13,10 @@ printed "alpha' = 2*t" "target = x1" "t = sigmoid(0.5 + probit(u))" "in pairs u,
     "x <- x + h (1/6 k1 + 1/3 k2 + 1/3 k3 + 1/6 k4)" "evaluations 40 of the network"
 expect 0 explain --path "bridge(0.5)" --coupling ot --solver dopri5 --rtol 1e-3
 printed "tube   = 0.5*sqrt(t*(1 - t))" "coupling    ot" "+ tube' z" "19372/6561 k1" "rtol = 0.001" "then 6 for each step"
+for solver in euler rk4 ab3 dopri8 stochastic-heun; do
+    expect 0 explain --path vp --prediction eps --weight min-snr --time mode --solver $solver
+    narrow
+done
 expect 0 explain --path vp --prediction eps --weight min-snr --time beta --solver euler-maruyama --sde-w "sigma^2"
 printed "exp(" "target = x0" "the quantile at u" "b = v + w score" "w = sigma^2"
 expect 0 explain --solver ab3

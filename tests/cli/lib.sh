@@ -37,6 +37,12 @@ printed() {
     for text; do grep -qF -e "$text" out || fail "standard output lacks \"$text\""; done
 }
 
+# narrow: what was printed fits a terminal of 80 columns.
+unset COLUMNS
+narrow() {
+    awk 'length > 80 { print; wide = 1 } END { exit wide }' out >wide || fail "lines of more than 80 columns: $(cat wide)"
+}
+
 # refused STATUS TEXT ARGUMENTS...: a failure is one sentence on standard error that has TEXT, nothing else.
 refused() {
     wanted=$1

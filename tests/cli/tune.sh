@@ -6,6 +6,8 @@ export XDG_CACHE_HOME="$PWD/cache"
 small="--width 144 --depth 1 --batch 32 --sample-batch 40"
 expect 0 tune $small --seconds 0.01
 printed "144x3x32 TN" "tile" "products measured" "$PWD/cache/flowcl/products-"
+sed -i '/products-.*json$/d' out # the table's path is as long as it is
+narrow
 [ ! -s err ] || fail "it spoke where nothing was wrong"
 file=$(ls cache/flowcl/products-*.json) || fail "there is no table"
 python3 -c 'import json, sys

@@ -4,15 +4,23 @@
 
 expect 2
 says "usage: flowcl SUBCOMMAND"
+narrow_errors() { cp err out && narrow; }
+narrow_errors
 expect 0 help
+narrow
 printed "devices" "flowcl SUBCOMMAND --help"
 expect 0 --help
 expect 0 --version
 printed "flowcl "
 expect 0 version
 
-for command in devices train sample likelihood eval info explain bench verify; do
+for word in help version; do
+    expect 0 help $word
+    printed "usage: flowcl $word"
+done
+for command in devices train sample likelihood eval info explain bench verify tune; do
     expect 0 $command --help
+    narrow
     printed "usage: flowcl $command"
     cp out first
     expect 0 help $command
@@ -22,6 +30,14 @@ for command in devices train sample likelihood eval info explain bench verify; d
     refused 2 "flowcl $command --help" $command --hlep
     COLUMNS=80 "$flowcl" $command --help | awk 'length > 80 { exit 1 }' || fail "help of $command is too wide"
 done
+
+# Whatever a subcommand takes is listed: data sets, grids, and what may stand in formulas.
+for command in train sample likelihood explain; do
+    expect 0 help $command
+    printed " asinh sigmoid probit "
+done
+expect 0 help likelihood
+printed "moons " "fashion-mnist-test " "edm " "dopri8: " "hutchinson"
 
 refused 2 "unknown option --jsom; did you mean --json?" devices --jsom
 refused 2 "did you mean devices?" devcies

@@ -406,6 +406,7 @@ static int run(const tool_call *call)
     if (status != EXIT_DONE)
         return status;
     progress bar = {0};
+    tool_watch(&bar);
     progress_announce(&bar, "sampling and measuring");
     int computed = compute(&work, call, subjects, &results);
     progress_erase(&bar);

@@ -1,4 +1,5 @@
 /* flowcl: the program. Finds the subcommand in the table, reads its options, runs it. */
+#include "stop.h"
 #include "terminal.h"
 #include "tool.h"
 
@@ -73,6 +74,25 @@ int tool_fail_usage(const subcommand *command, const char *format, ...)
     va_end(args);
     fprintf(stderr, "See flowcl %s%s.\n", command ? command->name : "help", command ? " --help" : "");
     return EXIT_USAGE;
+}
+
+static bool watch_stop(void *bar)
+{
+    (void)bar;
+    return stop_asked();
+}
+
+static void watch_progress(void *bar, const char *what, double share)
+{
+    progress_share(bar, what, share);
+}
+
+void tool_watch(void *bar)
+{
+    static fcl_watch watch = {.stop = watch_stop, .progress = watch_progress};
+    watch.data = bar;
+    stop_watch();
+    fcl_watch_set(&watch);
 }
 
 double tool_now(void)

@@ -307,6 +307,7 @@ static int run(const tool_call *call)
     int status = check_usage(call);
     if (status != EXIT_DONE)
         return status;
+    tool_watch(&w.bar);
     progress_announce(&w.bar, "preparing");
     int computed = compute(&w, call);
     progress_erase(&w.bar);

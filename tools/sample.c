@@ -371,6 +371,7 @@ static int run(const tool_call *call)
     if (status != EXIT_DONE)
         return status;
     progress bar = {0};
+    tool_watch(&bar);
     progress_announce(&bar, "preparing and sampling");
     int computed = compute(&work, call->positional[0]);
     progress_erase(&bar);

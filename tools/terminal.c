@@ -126,10 +126,10 @@ static void draw(progress *bar, const progress_state *state, bool done)
     bar->drawn = !done;
 }
 
-static void print_last(const progress *bar, const progress_state *state)
+static void print_line(const progress *bar, const progress_state *state, bool done)
 {
     char text[LINE_SIZE];
-    format_state(bar, state, true, text, sizeof text);
+    format_state(bar, state, done, text, sizeof text);
     fprintf(stderr, "step %s\n", text);
 }
 
@@ -145,6 +145,12 @@ void progress_announce(progress *bar, const char *text)
         bar->drawn = fprintf(stderr, "%s ...", text) > 0;
 }
 
+void progress_share(progress *bar, const char *text, double share)
+{
+    if (draws_bars())
+        bar->drawn = fcl_fprintf(stderr, "\r%s: %.0f %%\033[K", text, 100 * share) > 0;
+}
+
 void progress_erase(progress *bar)
 {
     if (bar->drawn)
@@ -158,8 +164,22 @@ void progress_start(progress *bar, int64_t first, int64_t total)
     *bar = (progress){.first = first, .total = total, .terminal = draws_bars()};
 }
 
+static void tell_line(progress *bar, const progress_state *state)
+{
+    const double minute = 60;
+    int64_t way = bar->total - bar->first;
+    int tenths = way > 0 ? (int)(10 * (state->step - bar->first) / way) : 10;
+    if (tenths >= 10 || (tenths <= bar->tenths && state->seconds - bar->shown < minute))
+        return;
+    print_line(bar, state, false);
+    bar->tenths = tenths;
+    bar->shown = state->seconds;
+}
+
 void progress_update(progress *bar, const progress_state *state)
 {
+    if (!bar->terminal)
+        tell_line(bar, state);
     if (!bar->terminal || (bar->drawn && state->seconds - bar->shown < redraw_seconds))
         return;
     draw(bar, state, false);
@@ -171,7 +191,7 @@ void progress_finish(progress *bar, const progress_state *state)
     if (bar->terminal)
         draw(bar, state, true);
     else
-        print_last(bar, state);
+        print_line(bar, state, true);
 }
 
 void progress_say(progress *bar, const char *format, ...)

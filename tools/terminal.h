@@ -17,12 +17,13 @@ void terminal_print_wrapped(int column, int indent, const char *text);
 /* A text of at most 1023 bytes, written as by printf. */
 void terminal_printf_wrapped(int column, int indent, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* A bar on standard error, redrawn at most ten times a second. Where standard error is no terminal there is
- * only the last state's plain line. */
+/* A bar on standard error, redrawn at most ten times a second. Where standard error is no terminal there is a plain
+ * line after each tenth of the way, and after each minute without one. */
 typedef struct progress {
     int64_t first, total; /* the step it began at, and the last one */
     bool terminal;
     bool drawn;   /* the bar stands in the current line */
+    int tenths;   /* of the way, told by lines so far */
     double shown; /* when the last one was, on the clock of progress_state.seconds */
 } progress;
 
@@ -35,6 +36,8 @@ typedef struct progress_state {
 
 /* Before the first step: what is being waited for, on a terminal only. `bar` is all zero. */
 void progress_announce(progress *bar, const char *text);
+/* The same with how much of it is done, a share from 0 to 1. */
+void progress_share(progress *bar, const char *text, double share);
 /* Takes away what stands in the current line. */
 void progress_erase(progress *bar);
 

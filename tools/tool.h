@@ -47,6 +47,10 @@ const char *tool_plain(const char *text);
 /* A text in JSON, what is no UTF-8 in it written out; null for NULL. */
 json_t *tool_text_json(const char *text);
 
+/* During what follows Ctrl-C ends the library's long calls with FCL_ERR_STOPPED, and on a terminal `bar` (a progress of
+ * terminal.h) tells how far they are. Once, before any device is opened. */
+void tool_watch(void *bar);
+
 /* Seconds on a clock that only goes forward. */
 double tool_now(void);
 

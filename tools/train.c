@@ -37,7 +37,7 @@ typedef struct training {
     run_folder folder;
     progress bar;
     progress_state state;
-    bool stop_told, plans_told, told[TROUBLES];
+    bool started, stop_told, plans_told, told[TROUBLES];
     bool finished;        /* it had done its steps already */
     char *saved;          /* path of the newest checkpoint */
     fcl_array *reference; /* some points of the data, drawn under the samples; NULL for pictures */
@@ -117,6 +117,8 @@ static int begin_folder(training *run, const fcl_train_start *start)
 static int on_start(void *data, const fcl_train_start *start)
 {
     training *run = data;
+    fcl_watch_set(NULL); /* from here on on_stop is asked, and what is done is saved */
+    run->started = true;
     if (start->data->shape.rank == 1 && start->data->shape.dim[0] >= 2) {
         int64_t count = start->data->count < REFERENCE_POINTS ? start->data->count : REFERENCE_POINTS;
         int status = fcl_dataset_take(start->data, 0, count, &run->reference);
@@ -291,7 +293,7 @@ static int read_options(const tool_call *call)
 
 static int report(training *run, int status)
 {
-    if (status == FCL_ERR_STOPPED)
+    if (status == FCL_ERR_STOPPED && run->started)
         progress_finish(&run->bar, &run->state);
     if (run->bar.drawn && run->state.step > 0) /* it ended in the middle of the bar's line, which stays */
         fputc('\n', stderr);
@@ -299,7 +301,7 @@ static int report(training *run, int status)
         progress_erase(&run->bar);
     if (run->folder.failure[0])
         return tool_fail("%s", run->folder.failure);
-    if (status != FCL_OK && status != FCL_ERR_STOPPED)
+    if (status != FCL_OK && (status != FCL_ERR_STOPPED || !run->started))
         return tool_fail_library();
     if (run->saved)
         fprintf(stderr, "saved %s\n", tool_plain(run->saved));
@@ -328,7 +330,7 @@ static int run(const tool_call *call)
                              .has_samples = has_samples,
                              .warning = on_warning,
                              .finish = on_finish};
-    stop_watch();
+    tool_watch(&run.bar);
     progress_announce(&run.bar, "preparing data, device and kernels");
     status = report(&run, fcl_train(&settings->train, &hooks));
     run_folder_close(&run.folder);

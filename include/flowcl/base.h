@@ -51,6 +51,23 @@ FCL_API const char *fcl_error(void);
 FCL_API const char *fcl_status_name(int status);
 FCL_API const char *fcl_status_text(int status);
 
+/* What is told and asked during a call that may take long: reading or making data, sampling, a distance, an
+ * evaluation of densities. Some ten times a second, in the calling thread:
+ *
+ *     progress   `what` is being done ("sampling"), and how much of it is: a share from 0 to 1
+ *     stop       true: the call ends with FCL_ERR_STOPPED and leaves nothing behind
+ *
+ * Either may be NULL. A training has hooks of its own (train.h), and asks this watch while it reads or
+ * makes its data, which a thread of its own does. */
+typedef struct fcl_watch {
+    void *data;
+    bool (*stop)(void *data);
+    void (*progress)(void *data, const char *what, double share);
+} fcl_watch;
+
+/* The watch of the calling thread from now on; borrowed until another is set. NULL: none, as at the start. */
+FCL_API void fcl_watch_set(const fcl_watch *watch);
+
 /* Releases memory that a flowcl function allocated and handed over (its comment says so). */
 FCL_API void fcl_free(void *memory);
 

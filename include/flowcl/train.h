@@ -108,7 +108,7 @@ typedef struct fcl_train_start {
     const fcl_train_options *options; /* with every default filled in */
 } fcl_train_start;
 
-/* Now and then, a few times a second. */
+/* Now and then, a few times a second, and at each tenth of the way. */
 typedef struct fcl_train_progress {
     int64_t step, steps; /* done, of */
     double loss;         /* mean of the last steps, about one interval of metrics */

@@ -9,6 +9,7 @@
 #include "base/assign.h"
 
 #include "base/error.h"
+#include "base/watch.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -24,10 +25,13 @@ typedef struct problem {
     int *row;     /* of a column, -1 while it is free */
     int *free_rows;
     int free_count;
+    int status; /* FCL_ERR_STOPPED where the caller wants no more */
     double *distance; /* of a column from the row that a path begins at */
     int *previous;    /* the row before a column on its path */
     int *order;       /* the columns: [0, low) finished, [low, high) at the least distance, then the others */
 } problem;
+
+static const char solving[] = "solving optimal transport";
 
 static const float *row_of(const problem *p, int i)
 {
@@ -156,8 +160,10 @@ static void auction(problem *p, float spread)
     float last = spread / (20 * (float)p->n);
     for (float increment = spread / 16; increment > last; increment /= 5) {
         free_all(p);
-        for (int sweep = 0; sweep < SWEEPS && p->free_count > p->n / 100; sweep++)
+        for (int sweep = 0; sweep < SWEEPS && p->free_count > p->n / 100 && !p->status; sweep++) {
             bid(p, increment);
+            p->status = fcl_watch_at(solving, 0, 0);
+        }
     }
     for (int j = 0; j < p->n; j++)
         p->v[j] = p->price[j];
@@ -281,7 +287,8 @@ static int shortest_path(problem *p, int start)
 
 static void augment(problem *p)
 {
-    for (int k = 0; k < p->free_count; k++) {
+    for (int k = 0; k < p->free_count && !p->status; k++) {
+        p->status = fcl_watch_at(solving, k, p->free_count);
         int start = p->free_rows[k], j = shortest_path(p, start), i;
         do {
             i = p->previous[j];
@@ -296,11 +303,12 @@ static int solve(problem *p)
     float spread;
     FCL_TRY(find_spread(p, &spread));
     auction(p, spread);
+    FCL_TRY(p->status);
     free_all(p);
     claim(p);
     claim(p);
     augment(p);
-    return FCL_OK;
+    return p->status;
 }
 
 int fcl_assignment_solve(int n, const float *cost, int *column)

@@ -3,6 +3,7 @@
 #include "base/csv_columns.h"
 #include "base/error.h"
 #include "base/gzip.h"
+#include "base/watch.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -102,8 +103,10 @@ static int convert(const fcl_csv_columns *columns, fcl_csv *table)
     FCL_TRY(fcl_array_create(FCL_SHAPE(columns->rows, data), &table->numbers));
     float *to = table->numbers->data;
     fcl_csv_cursor cursor = fcl_csv_columns_begin(columns);
-    for (int64_t row = 0; fcl_csv_next_record(&cursor); row++)
+    for (int64_t row = 0; fcl_csv_next_record(&cursor); row++) {
+        FCL_TRY(row % 256 ? FCL_OK : fcl_watch_at("reading the table", row, columns->rows));
         FCL_TRY(convert_row(columns, &cursor, row, &to, table));
+    }
     table->labeled = columns->label >= 0;
     table->note = describe(columns);
     return FCL_OK;

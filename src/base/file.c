@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/watch.h"
 
 #include <flowcl/text.h>
 #include <errno.h>
@@ -318,7 +319,9 @@ int fcl_file_check_owner(const char *path)
 static int read_all(int descriptor, const char *path, uint8_t *bytes, size_t size)
 {
     for (size_t done = 0; done < size;) {
-        ssize_t got = read(descriptor, bytes + done, size - done);
+        const size_t most = 1 << 24;
+        FCL_TRY(fcl_watch_at("reading a file", (int64_t)done, (int64_t)size));
+        ssize_t got = read(descriptor, bytes + done, size - done < most ? size - done : most);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/watch.h"
 
 #include <stdlib.h>
 #include <zlib.h>
@@ -37,6 +38,7 @@ int fcl_gzip_read(fcl_gzip *stream, void *to, size_t size, size_t *got)
 {
     *got = 0;
     while (*got < size) {
+        FCL_TRY(fcl_watch_at("unpacking a file", (int64_t)*got, (int64_t)size));
         size_t part = size - *got < 1 << 20 ? size - *got : 1 << 20;
         int n = gzread(stream->file, (uint8_t *)to + *got, (unsigned)part);
         int code = Z_OK;

@@ -6,6 +6,7 @@
 #include "base/gzip.h"
 #include "base/memory.h"
 #include "base/nearest.h"
+#include "base/watch.h"
 #include "data/reader.h"
 #include "data/toys.h"
 
@@ -151,6 +152,7 @@ static int make_toy(const builtin *row, const fcl_dataset_options *options, fcl_
         return fcl_fail(FCL_ERR_MEMORY, "no memory for %lld samples of %s", (long long)count,
                         row->about.name);
     for (int64_t i = 0; i < count; i++) {
+        FCL_TRY(i % 256 ? FCL_OK : fcl_watch_at("making the data", i, count));
         int32_t label = row->toy(options->seed, i, count, dataset->values + 2 * i);
         if (labeled)
             dataset->label[i] = label;

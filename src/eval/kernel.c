@@ -2,6 +2,7 @@
 #include "eval/distance.h"
 
 #include "base/error.h"
+#include "base/watch.h"
 #include "eval/pairs.h"
 
 #include <flowcl/text.h>
@@ -29,11 +30,13 @@ static double kernel_of(const kernel *k, double square)
 }
 
 /* The sum over x in `a`, y in `pairs`; with `above`, the sets being one, over those y that come after x. */
-static double sum_pairs(const kernel *k, const fcl_array *a, const fcl_pairs *pairs, bool above)
+static int sum_pairs(const kernel *k, const fcl_array *a, const fcl_pairs *pairs, bool above, double *total)
 {
-    double total = 0, square[FCL_PAIRS_BLOCK];
+    double square[FCL_PAIRS_BLOCK];
+    *total = 0;
     for (int64_t i = 0; i < a->shape.dim[0]; i++) {
         double sum = 0;
+        FCL_TRY(fcl_watch_at("summing over pairs", i, a->shape.dim[0]));
         for (int64_t block = above ? i / FCL_PAIRS_BLOCK : 0; block < fcl_pairs_blocks(pairs); block++) {
             fcl_pairs_block(pairs, block, a->data + i * pairs->size, square);
             for (int j = 0; j < fcl_pairs_in_block(pairs, block); j++) {
@@ -41,9 +44,9 @@ static double sum_pairs(const kernel *k, const fcl_array *a, const fcl_pairs *pa
                     sum += kernel_of(k, square[j]);
             }
         }
-        total += sum;
+        *total += sum;
     }
-    return total;
+    return FCL_OK;
 }
 
 /* Sums over all pairs: within the sets each pair of two points once, between them all. */
@@ -55,13 +58,15 @@ static int sum_all(const kernel *k, const fcl_array *a, const fcl_array *b, sums
 {
     fcl_pairs pairs;
     FCL_TRY(fcl_pairs_create(a, &pairs));
-    s->aa = sum_pairs(k, a, &pairs, true);
+    int status = sum_pairs(k, a, &pairs, true, &s->aa);
     fcl_pairs_destroy(&pairs);
+    FCL_TRY(status);
     FCL_TRY(fcl_pairs_create(b, &pairs));
-    s->bb = sum_pairs(k, b, &pairs, true);
-    s->ab = sum_pairs(k, a, &pairs, false);
+    status = sum_pairs(k, b, &pairs, true, &s->bb);
+    if (status == FCL_OK)
+        status = sum_pairs(k, a, &pairs, false, &s->ab);
     fcl_pairs_destroy(&pairs);
-    return FCL_OK;
+    return status;
 }
 
 int fcl_distance_energy(const fcl_array *a, const fcl_array *b, const fcl_distance_options *options,

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "base/watch.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -42,13 +43,16 @@ int fcl_distance_sliced(const fcl_array *a, const fcl_array *b, const fcl_distan
     if (!memory)
         return fcl_fail(FCL_ERR_MEMORY, "no memory to project %lld points", (long long)(n + m));
     double *direction = memory + n + m;
-    for (int i = 0; i < options->projections; i++) {
+    int status = FCL_OK;
+    for (int i = 0; i < options->projections && status == FCL_OK; i++) {
+        status = fcl_watch_at("projecting", i, options->projections);
         set_direction(options->seed, i, size, direction);
         project(a, direction, size, memory);
         project(b, direction, size, memory + n);
         sum += fcl_line_cost(memory, n, memory + n, m, 2);
     }
     free(memory);
+    FCL_TRY(status);
     distance->value = sqrt(sum / options->projections);
     snprintf(distance->how, sizeof distance->how, "%d directions", options->projections);
     return FCL_OK;

@@ -1,5 +1,6 @@
 /* Compiling a graph by its passes, and running it. */
 #include "graph/block.h"
+#include "base/watch.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -143,6 +144,9 @@ int fcl_graph_repeat(fcl_graph *graph, int count, int scalars, fcl_tensor *const
     float *rows = fcl_zalloc(((size_t)most * (size_t)plan->table_scalars + 1) * sizeof *rows);
     int status = FCL_OK;
     for (int done = 0; done < count && status == FCL_OK;) {
+        status = fcl_watch_at("solving the flow's equation", done, count);
+        if (status != FCL_OK)
+            break;
         int now = count - done < most ? count - done : most;
         for (int i = 0; i < now; i++) {
             fill_row(plan, scalars, scalar, values, rows + (size_t)i * (size_t)plan->table_scalars);

@@ -41,12 +41,19 @@ static void warn(loop *run, warning kind)
     run->told[kind] = true;
 }
 
-/* Reading the losses waits for the device: a few times a second, not each step. */
+/* Whether the last step was the first one of another tenth of the way. */
+static bool passed_tenth(const loop *run)
+{
+    int64_t way = run->trainer->options.steps - run->first_step, done = run->trainer->step - run->first_step;
+    return 10 * done / way > 10 * (done - 1) / way;
+}
+
+/* Reading the losses waits for the device: a few times a second and at each tenth of the way, not each step. */
 static int report_progress(loop *run, bool last)
 {
     enum { REPORTS_A_SECOND = 4 };
     double time = fcl_clock_seconds();
-    if (!run->hooks->progress || (!last && time - run->reported < 1.0 / REPORTS_A_SECOND))
+    if (!run->hooks->progress || (!last && !passed_tenth(run) && time - run->reported < 1.0 / REPORTS_A_SECOND))
         return FCL_OK;
     const fcl_trainer *trainer = run->trainer;
     FCL_TRY(fcl_trainer_drain(run->trainer));

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/watch.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -350,7 +351,12 @@ int fcl_sampler_run(fcl_sampler *sampler, float *x, const int32_t *label, int64_
     double began = fcl_clock_seconds();
     for (int64_t first = 0; first < n; first += sampler->rows) {
         int64_t left = n - first, count = left < sampler->rows ? left : sampler->rows;
-        FCL_TRY(run_part(sampler, x, label, first, count, &sums));
+        fcl_watch_part(first, count, n);
+        int status = fcl_watch_at("sampling", 0, 1);
+        if (status == FCL_OK)
+            status = run_part(sampler, x, label, first, count, &sums);
+        fcl_watch_part(0, 0, 0);
+        FCL_TRY(status);
         keep_times(sampler, first, count, n, x_times);
         if (sampler->progress)
             sampler->progress(sampler->progress_data, first + count, n);

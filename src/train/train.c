@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/watch.h"
 #include "device/launch.h"
 #include "train/folder.h"
 #include "train/options.h"
@@ -95,6 +96,7 @@ static int run_on(fcl_device *device, const fcl_dataset *data, run_start *start)
 
 typedef struct opening {
     const fcl_train_options *options;
+    const fcl_watch *watch; /* the caller's */
     fcl_dataset *data;
     int status;
     char *failure; /* the thread's message */
@@ -108,6 +110,7 @@ static void *open_data(void *argument)
                                  .seed = options->seed,
                                  .unlabeled = !options->labels,
                                  .label_column = options->label_column};
+    fcl_watch_set(work->watch);
     work->status = fcl_dataset_open(options->data, &which, &work->data);
     if (work->status != FCL_OK)
         work->failure = fcl_strdup(fcl_error());
@@ -125,7 +128,7 @@ static int open_device(const fcl_train_options *options, fcl_device **device)
 static int run_from(run_start *start)
 {
     fcl_device *device = NULL;
-    opening work = {.options = start->options};
+    opening work = {.options = start->options, .watch = fcl_watch_current()};
     pthread_t thread;
     bool beside = pthread_create(&thread, NULL, open_data, &work) == 0;
     int status = open_device(start->options, &device);

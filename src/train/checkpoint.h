@@ -21,12 +21,13 @@ int fcl_state_slices(const fcl_params *params, fcl_state state);
 #define FCL_CHECKPOINT_ALPHA     "least_alpha"
 #define FCL_CHECKPOINT_OLD_ALPHA 0.01f
 
-/* The checksum as it stands in the metadata under "crc32": of the tensors' bytes, continued over all other
- * metadata. `data_sum` is crc32 of the former. */
+/* The checksum as it stands in the metadata under "crc32": of the tensors' bytes, in the order in which a checkpoint is
+ * written, continued over what the metadata says. It does not depend on where they lie in the file, nor on what others
+ * add to the metadata: what another program loads and saves again keeps it. `data_sum` is crc32 of the former. */
 typedef struct fcl_sum_text {
     char text[9];
 } fcl_sum_text;
-fcl_sum_text fcl_checkpoint_sum(uint32_t data_sum, json_t *metadata);
+fcl_sum_text fcl_checkpoint_sum(uint32_t data_sum, const json_t *metadata);
 
 typedef struct fcl_snapshot {
     const fcl_train_options *options;

@@ -142,15 +142,20 @@ static void set_names(json_t *metadata, const char *key, int count, const char *
     json_decref(list);
 }
 
-fcl_sum_text fcl_checkpoint_sum(uint32_t data_sum, json_t *metadata)
+/* In the order of the sum, that of the files of all versions. */
+/* clang-format off */
+static const char *const summed[] = {
+    FCL_CHECKPOINT_FORMAT, "library", "device", "config", "step", "seed", "classes", FCL_CHECKPOINT_ALPHA, "sample",
+    "class_counts", "data_content", "source_content", "condition_content", "normalisation", "class_names",
+};
+/* clang-format on */
+
+fcl_sum_text fcl_checkpoint_sum(uint32_t data_sum, const json_t *metadata)
 {
     uLong sum = data_sum;
-    const char *key;
-    json_t *value;
-    json_object_foreach(metadata, key, value)
-    {
-        const char *text = json_string_value(value);
-        if (text && strcmp(key, "crc32") != 0) {
+    for (size_t i = 0; i < sizeof summed / sizeof *summed; i++) {
+        const char *key = summed[i], *text = json_string_value(json_object_get(metadata, key));
+        if (text) {
             sum = crc32_z(sum, (const Bytef *)key, strlen(key) + 1);
             sum = crc32_z(sum, (const Bytef *)text, strlen(text) + 1);
         }

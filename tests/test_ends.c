@@ -275,8 +275,8 @@ static void log_densities_are_those_of_the_gaussian(void **state)
     deviation = 0.5;
     for (int k = 0; k < (trial_tiny() ? 1 : 4); k++) {
         bool forward = trial_int(0, 1);
-        setting with = {some[trial_int(0, 2)], fcl_prediction_name(k), NULL, {.solver = "rk4", .steps = 60}};
-        with.options.steps = trial_tiny() ? 3 : 60;
+        setting with = {some[trial_int(0, 2)], fcl_prediction_name(k), NULL, {.solver = "rk4", .steps = 240}};
+        with.options.steps = trial_tiny() ? 3 : 240;
         with.options.t_begin = !forward;
         with.options.t_end = forward;
         check_density(*state, &with, forward);

@@ -26,10 +26,12 @@ static void *wait_for_signals(void *unused)
     return unused;
 }
 
-/* A signal that whoever started the program ignores (nohup, a script's background) stays ignored. */
-static void watch(int number)
+/* A signal that whoever started the program ignores (nohup, a script's background) stays ignored: it is blocked as well,
+ * else LLVM's handler would take it. */
+static void watch(int number, sigset_t *blocked)
 {
     struct sigaction action;
+    sigaddset(blocked, number);
     if (sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_IGN)
         sigaddset(&watched, number);
 }
@@ -37,11 +39,13 @@ static void watch(int number)
 void stop_watch(void)
 {
     pthread_t thread;
+    sigset_t blocked;
     sigemptyset(&watched);
-    watch(SIGINT);
-    watch(SIGTERM);
-    watch(SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &watched, NULL);
+    sigemptyset(&blocked);
+    watch(SIGINT, &blocked);
+    watch(SIGTERM, &blocked);
+    watch(SIGHUP, &blocked);
+    pthread_sigmask(SIG_BLOCK, &blocked, NULL);
     if (pthread_create(&thread, NULL, wait_for_signals, NULL))
         pthread_sigmask(SIG_UNBLOCK, &watched, NULL);
     else

@@ -1,5 +1,7 @@
 #!/bin/sh
 # A run that is left alone: its folder is its own, a terminal that closes saves it, closed streams are no files.
+# Whoever runs this may ignore signals; here they begin as they are.
+[ -n "${signals-}" ] || exec env --default-signal=HUP,INT,TERM signals=default sh "$0" "$@"
 case $2 in /*) no_locks=$2 ;; *) no_locks=$PWD/$2 ;; esac
 . "$(dirname "$0")/lib.sh"
 
@@ -43,7 +45,7 @@ kill -HUP $process # the terminal's, and the shell's
 ended || fail "a training whose terminal closed is a failure"
 grep -q "^saved hangup/checkpoint-" began.err || fail "a training whose terminal closed did not save"
 
-nohup "$flowcl" train moons --out nohup --steps 100000000 $small >nohup.log 2>&1 </dev/null &
+POCL_CACHE_DIR=$folder/cold nohup "$flowcl" train moons --out nohup --steps 100000000 $small >nohup.log 2>&1 </dev/null &
 process=$!
 while [ ! -s nohup/metrics.jsonl ] && kill -0 $process 2>/dev/null; do sleep 0.1; done
 kill -HUP $process

@@ -22,7 +22,7 @@ static const fcl_option table[] = {
      .help = "P:D, cpu, gpu or a part of a name, several after commas; $FLOWCL_DEVICE, else every usable one"},
     {"model", FCL_OPTION(bench_settings, model), .choice = bench_model_name,
      .help = "only this row of the ladder; without it all of them"},
-    {"repeats", FCL_OPTION(bench_settings, repeats), .minimum = 5, .maximum = 1000, .fallback = "5",
+    {"repeats", FCL_OPTION(bench_settings, repeats), .minimum = 5, .maximum = BENCH_REPEATS_MOST, .fallback = "5",
      .help = "repeats of each measurement"},
     {"quick", FCL_OPTION(bench_settings, quick), .help = "short repeats, small buffers, and only the smallest model"},
     {"json", FCL_OPTION(bench_settings, json), .group = "Output", .help = "print a JSON object a line instead of tables"},
@@ -77,7 +77,7 @@ static void complete(const work *w, json_t *record)
     set_ratio(record, "of_first", bench_record_ratio(record, first ? first : record));
     if (w->baseline)
         set_ratio(record, "of_baseline",
-                  bench_record_ratio(record, bench_record_find(w->baseline, "name", unit->name, record)));
+                  bench_record_ratio_before(record, bench_record_find(w->baseline, "name", unit->name, record)));
 }
 
 static void emit(bench_run *run, json_t *record)
@@ -227,11 +227,19 @@ const subcommand bench_command = {
              "devices. A median comes with the 10th and 90th percentile; ~ marks a spread\n"
              "above 5 %. \"error\" is against double precision: what is wrong is no speed.\n"
              "\n"
+             "What is divided is measured in turn, since a machine's speed changes: in each\n"
+             "round the peak (for a step the other floors as well) and then the product, on\n"
+             "one device after the other. \"peak\", \"first\" and what a floor explains are the\n"
+             "median of the rounds' ratios, not the ratio of two rows. \"before\" divides by\n"
+             "the medians of the earlier run: how fast the machine was then, it cannot tell.\n"
+             "\n"
              "A step's floors are: compute, its products' operations over the fp32 peak;\n"
              "bandwidth, the bytes of optimiser and activations over the triad's, unless the\n"
              "device's cache holds all buffers; launches, their number times the cost of one\n"
              "in a stream; host, the time to enqueue one.\n"
-             "The largest one limits; its share of the step says how near the step is to it.",
+             "The largest one limits; its share of the step says how near the step is to it.\n"
+             "--json has the rounds: \"values\" of a row, \"peaks\" beside a product's, and the\n"
+             "\"rounds\" of a step and its floors in seconds.",
     .size = sizeof(bench_settings),
     .bind = bind,
     .run = run,

@@ -6,15 +6,21 @@
  *
  *     startup            what comes before the first step, measured once a process
  *     describe           the device, and its self-test
- *     prepare N [quick]  sets the N-th item up, warms up, and settles how many rounds a repeat has
- *     repeat             one repeat: {"seconds": s}
- *     finish             what is to be said of the item beside its time
+ *     prepare N [quick]  sets the N-th item up, warms up, and settles how much work a repeat has
+ *     repeat N           one repeat: {"seconds": s}, and of a training the time to enqueue one step
+ *     finish N           what is to be said of the item beside its time
+ *     close              takes down all that is prepared
+ *
+ * An item is measured in rounds. In each, device after device, come first the machine's figures that the item's are
+ * divided by (a product's: the fp32 peak), prepared beside it for the purpose, then the item. Ratios are the median over
+ * the rounds of each round's own: the machine's speed may change between the rounds, and between the items.
  *
  * What is measured becomes records: JSON objects, printed as lines with --json, as a table without, and read
  * again by --baseline. */
 #ifndef BENCH_H
 #define BENCH_H
 
+#include "rounds.h"
 #include "tool.h"
 
 #include <sys/types.h>
@@ -58,7 +64,7 @@ typedef struct bench_item {
 } bench_item;
 
 enum { BENCH_ITEMS_MOST = 256 };
-/* Every item of every model. Returns their number, or -1 with the library's message. */
+/* Every item of every model; those of the machine are first, in the order of fcl_measure_kind. Returns their number, or -1 with the library's message. */
 int bench_items(bench_item items[BENCH_ITEMS_MOST]);
 
 enum { BENCH_STEPS = 8 }; /* the first steps of a training, whose mean loss devices are compared by */
@@ -83,9 +89,10 @@ void bench_child_stop(bench_child *child);
 typedef struct bench_task bench_task;
 int bench_task_create(fcl_device *device, const bench_item *item, bool quick, bench_task **task);
 void bench_task_destroy(bench_task **task);
-/* How many rounds a repeat has, and the work of a repeat in the item's unit. */
+/* What a repeat does: how often, and the work of it in the item's unit. */
 json_t *bench_task_plan(const bench_task *task);
-int bench_task_repeat(bench_task *task, double *seconds);
+/* Sets "seconds", and "host_seconds" of a training. */
+int bench_task_repeat(bench_task *task, json_t *figures);
 /* Adds what is known after the repeats: error, how, loss, memory, kernels. */
 int bench_task_finish(bench_task *task, json_t *facts);
 /* Compiles and steps once the first model of the ladder, for the start-up's costs. */
@@ -93,7 +100,7 @@ int bench_first_step(fcl_device *device, double *compile, double *step);
 
 /* --- records (bench_record.c) --- */
 
-/* A new record of a measurement. `values`: `count` repeats in `unit`. */
+/* A new record of a measurement. `values`: `count` repeats in `unit`, which the record keeps. */
 json_t *bench_record_measure(const char *device, const char *group, const char *model, const char *what,
                              const char *unit, bool less_is_better, const double *values, int count);
 /* The record of the same measurement whose member `key` ("device" or "name") is `value`; NULL: there is none.
@@ -102,26 +109,36 @@ json_t *bench_record_find(const json_t *records, const char *key, const char *va
 /* A device's median by name; NaN where it is not there. */
 double bench_record_median(const json_t *records, const char *device, const char *group, const char *model,
                            const char *what);
-/* How many times faster `record` is than `other`; NaN where either has no number. */
+/* How many times faster `record` is than `other`, which is of the same run and was measured in turn with it; NaN where
+ * either has no number. */
 double bench_record_ratio(const json_t *record, const json_t *other);
-/* What limits a step, by its record's floors: see the help. Sets "limit" and "limit_share". */
-void bench_record_limit(json_t *step);
+/* The same with an earlier run's record, of which only the medians can be divided. */
+double bench_record_ratio_before(const json_t *record, const json_t *other);
+/* Sets `key`, `key`_p10 and `key`_p90. */
+void bench_record_set_spread(json_t *record, const char *key, rounds_spread spread);
 /* Reads a file that --json has written. Returns NULL after a message. */
 json_t *bench_baseline_read(const char *path);
+json_t *bench_numbers_json(const double *values, int count);
 /* The number or text of a record's member; NaN and NULL where it is missing. */
 double bench_number(const json_t *record, const char *key);
 const char *bench_text(const json_t *record, const char *key);
 
 /* --- a run over all devices (bench_run.c) --- */
 
+enum { BENCH_REPEATS_MOST = 1000 };
+
+typedef struct bench_series {
+    double work; /* of a repeat; 0: it is not measured */
+    double cost[BENCH_REPEATS_MOST]; /* seconds of a unit of work, by rounds */
+} bench_series;
+
 typedef struct bench_unit {
     char selector[128], id[32];
     char name[128];
     double selftest_error;
     bench_child child;
-    double *values; /* of the present item, or of a start-up cost */
-    int count;
-    json_t *plan; /* of the present item */
+    int count; /* of the present item's rounds */
+    bench_series own, reference[FCL_MEASURE_KINDS], host; /* of the item, of what is measured in turn with it */
 } bench_unit;
 
 typedef struct bench_run {
@@ -132,6 +149,7 @@ typedef struct bench_run {
     void (*emit)(struct bench_run *run, json_t *record); /* takes the record over */
     void (*say)(struct bench_run *run, const char *what);
     json_t *records; /* what was emitted */
+    bench_item items[BENCH_ITEMS_MOST];
 } bench_run;
 
 /* Starts a child for each unit and emits its device's record; the units that cannot be used lose their child.
@@ -140,6 +158,8 @@ int bench_run_open(bench_run *run);
 /* Measures everything on the units that have a child. */
 int bench_run_measure(bench_run *run);
 void bench_run_close(bench_run *run);
+/* What a training's rounds say of one step (bench_step.c): `facts` are those of its end. */
+json_t *bench_step_record(const bench_unit *unit, const bench_model *model, const json_t *facts);
 /* The start-up costs of all units (bench_start.c). */
 void bench_start_measure(bench_run *run);
 

@@ -10,7 +10,7 @@ typedef struct bench_device_settings {
     fcl_device *device;
     bench_item items[BENCH_ITEMS_MOST];
     int count;
-    bench_task *task;
+    bench_task *tasks[BENCH_ITEMS_MOST]; /* by their items; what is compared is open side by side */
     const char *selector;
 } work;
 
@@ -95,24 +95,34 @@ static json_t *startup(work *w)
 
 /* --- an item --- */
 
-static json_t *prepare(work *w, const char *argument)
+/* Where the task of the item is kept that the command's number names; NULL: there is no such item. */
+static bench_task **task_of(work *w, const char *number)
 {
-    int index = atoi(argument);
-    bench_task_destroy(&w->task);
-    if (index < 0 || index >= w->count)
-        return json_pack("{s:s}", "failed", "no such item");
-    if (bench_task_create(w->device, &w->items[index], strstr(argument, "quick") != NULL, &w->task) != FCL_OK)
-        return failure();
-    return bench_task_plan(w->task);
+    int index = atoi(number);
+    return index >= 0 && index < w->count ? &w->tasks[index] : NULL;
 }
 
-static json_t *repeat(work *w)
+static json_t *prepare(work *w, const char *argument)
 {
-    double seconds;
-    if (!w->task)
-        return json_pack("{s:s}", "failed", "nothing is prepared");
-    return bench_task_repeat(w->task, &seconds) == FCL_OK ? json_pack("{s:f}", "seconds", seconds)
-                                                          : failure();
+    bench_task **task = task_of(w, argument);
+    if (!task || *task)
+        return json_pack("{s:s}", "failed", task ? "it is prepared already" : "no such item");
+    const bench_item *item = &w->items[task - w->tasks];
+    if (bench_task_create(w->device, item, strstr(argument, "quick") != NULL, task) != FCL_OK)
+        return failure();
+    return bench_task_plan(*task);
+}
+
+static json_t *repeat(work *w, const char *argument)
+{
+    bench_task **task = task_of(w, argument);
+    if (!task || !*task)
+        return json_pack("{s:s}", "failed", "it is not prepared");
+    json_t *figures = json_object();
+    if (bench_task_repeat(*task, figures) == FCL_OK)
+        return figures;
+    json_decref(figures);
+    return failure();
 }
 
 /* The most memory that this process has had. */
@@ -123,13 +133,20 @@ static json_int_t process_memory(void)
     return (json_int_t)usage.ru_maxrss * 1024;
 }
 
-static json_t *finish(work *w)
+static json_t *finish(work *w, const char *argument)
 {
+    bench_task **task = task_of(w, argument);
     json_t *facts = json_pack("{s:I}", "process_bytes", process_memory());
-    if (w->task && bench_task_finish(w->task, facts) != FCL_OK)
+    if (task && *task && bench_task_finish(*task, facts) != FCL_OK)
         json_object_set_new(facts, "failed", json_string(fcl_error()));
-    bench_task_destroy(&w->task);
     return facts;
+}
+
+static json_t *close_all(work *w)
+{
+    for (int i = 0; i < w->count; i++)
+        bench_task_destroy(&w->tasks[i]);
+    return json_object();
 }
 
 static json_t *obey(work *w, const char *command)
@@ -140,10 +157,12 @@ static json_t *obey(work *w, const char *command)
         return describe(w);
     if (!strncmp(command, "prepare ", 8) && w->device)
         return prepare(w, command + 8);
-    if (!strcmp(command, "repeat"))
-        return repeat(w);
-    if (!strcmp(command, "finish"))
-        return finish(w);
+    if (!strncmp(command, "repeat ", 7))
+        return repeat(w, command + 7);
+    if (!strncmp(command, "finish ", 7))
+        return finish(w, command + 7);
+    if (!strcmp(command, "close"))
+        return close_all(w);
     return json_pack("{s:s}", "failed", "no such command");
 }
 
@@ -173,7 +192,7 @@ static int run(const tool_call *call)
     if (w->count < 0)
         return tool_fail_library();
     int status = serve(w);
-    bench_task_destroy(&w->task);
+    json_decref(close_all(w));
     fcl_device_close(&w->device);
     return status;
 }

@@ -17,44 +17,44 @@ const char *bench_text(const json_t *record, const char *key)
     return json_string_value(json_object_get(record, key));
 }
 
+json_t *bench_numbers_json(const double *values, int count)
+{
+    json_t *array = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(array, json_real(values[i]));
+    return array;
+}
+
 /* --- a measurement --- */
-
-static int ascending(const void *left, const void *right)
-{
-    double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
-/* Between the two nearest of the sorted values. */
-static double quantile(const double *sorted, int count, double share)
-{
-    double at = share * (count - 1);
-    int below = (int)at;
-    if (below + 1 >= count)
-        return sorted[count - 1];
-    return sorted[below] + (at - below) * (sorted[below + 1] - sorted[below]);
-}
 
 json_t *bench_record_measure(const char *device, const char *group, const char *model, const char *what,
                              const char *unit, bool less_is_better, const double *values, int count)
 {
     static const double noisy_spread = 0.05;
-    double *sorted = calloc((size_t)count + 1, sizeof *sorted);
+    rounds_spread spread = rounds_of(values, count);
     json_t *record = json_pack("{s:s, s:s, s:s, s:s?, s:s, s:s, s:s, s:i}", "record", "measure", "device",
                                device, "group", group, "model", model, "what", what, "unit", unit, "better",
                                less_is_better ? "less" : "more", "repeats", count);
-    if (sorted && count > 0) {
-        memcpy(sorted, values, (size_t)count * sizeof *sorted);
-        qsort(sorted, (size_t)count, sizeof *sorted, ascending);
-        double median = quantile(sorted, count, 0.5), p10 = quantile(sorted, count, 0.1);
-        double p90 = quantile(sorted, count, 0.9);
-        json_object_set_new(record, "median", json_real(median));
-        json_object_set_new(record, "p10", json_real(p10));
-        json_object_set_new(record, "p90", json_real(p90));
-        json_object_set_new(record, "noisy", json_boolean(p90 - p10 > noisy_spread * median));
+    if (count > 0) {
+        json_object_set_new(record, "median", json_real(spread.median));
+        json_object_set_new(record, "p10", json_real(spread.p10));
+        json_object_set_new(record, "p90", json_real(spread.p90));
+        json_object_set_new(record, "noisy", json_boolean(spread.p90 - spread.p10 > noisy_spread * spread.median));
+        json_object_set_new(record, "values", bench_numbers_json(values, count));
     }
-    free(sorted);
     return record;
+}
+
+void bench_record_set_spread(json_t *record, const char *key, rounds_spread spread)
+{
+    char name[64];
+    if (!isfinite(spread.median))
+        return;
+    json_object_set_new(record, key, json_real(spread.median));
+    snprintf(name, sizeof name, "%s_p10", key);
+    json_object_set_new(record, name, json_real(spread.p10));
+    snprintf(name, sizeof name, "%s_p90", key);
+    json_object_set_new(record, name, json_real(spread.p90));
 }
 
 /* --- looking up --- */
@@ -95,31 +95,33 @@ double bench_record_median(const json_t *records, const char *device, const char
     return median;
 }
 
-double bench_record_ratio(const json_t *record, const json_t *other)
+static bool less_is_better(const json_t *record)
 {
-    double a = bench_number(record, "median"), b = bench_number(other, "median");
     const char *better = bench_text(record, "better");
-    return better && !strcmp(better, "less") ? b / a : a / b;
+    return better && !strcmp(better, "less");
 }
 
-/* --- what limits a step --- */
-
-/* The largest of the floors; how much of the step it explains says how sure that is. */
-void bench_record_limit(json_t *step)
+static int read_values(const json_t *record, double values[BENCH_REPEATS_MOST])
 {
-    const char *name, *limit = NULL;
-    json_t *floor;
-    double largest = 0, seconds = bench_number(step, "seconds");
-    json_object_foreach(json_object_get(step, "floors"), name, floor)
-    {
-        if (!(json_number_value(floor) > largest))
-            continue;
-        largest = json_number_value(floor);
-        limit = name;
-    }
-    json_object_set_new(step, "limit", limit ? json_string(limit) : json_null());
-    json_object_set_new(step, "limit_share",
-                        limit && seconds > 0 ? json_real(largest / seconds) : json_null());
+    const json_t *array = json_object_get(record, "values");
+    int count = (int)json_array_size(array);
+    for (int i = 0; i < count; i++)
+        values[i] = json_number_value(json_array_get(array, (size_t)i));
+    return count;
+}
+
+double bench_record_ratio(const json_t *record, const json_t *other)
+{
+    double own[BENCH_REPEATS_MOST], others[BENCH_REPEATS_MOST];
+    int count = read_values(record, own), many = read_values(other, others);
+    count = many < count ? many : count; /* a start-up that takes long has fewer rounds */
+    return (less_is_better(record) ? rounds_ratio(others, own, count) : rounds_ratio(own, others, count)).median;
+}
+
+double bench_record_ratio_before(const json_t *record, const json_t *other)
+{
+    double own = bench_number(record, "median"), before = bench_number(other, "median");
+    return less_is_better(record) ? before / own : own / before;
 }
 
 /* --- an earlier run --- */

@@ -1,5 +1,4 @@
-/* All items on all devices: a repeat on each device in turn, so that what disturbs the machine disturbs all.
- */
+/* All items on all devices: a repeat on each device in turn, so that what disturbs the machine disturbs all. */
 #include "bench.h"
 #include "stop.h"
 
@@ -71,58 +70,94 @@ int bench_run_open(bench_run *run)
 
 void bench_run_close(bench_run *run)
 {
-    for (int i = 0; i < run->unit_count; i++) {
+    for (int i = 0; i < run->unit_count; i++)
         bench_child_stop(&run->units[i].child);
-        json_decref(run->units[i].plan);
-        free(run->units[i].values);
-    }
 }
 
 /* --- an item --- */
 
+/* The machine's figures that an item's are divided by. */
+static const bool is_divided_by[][FCL_MEASURE_KINDS] = {
+    [BENCH_PRODUCT] = {[FCL_MEASURE_PEAK] = true},
+    [BENCH_TRAINING] = {[FCL_MEASURE_PEAK] = true, [FCL_MEASURE_TRIAD] = true, [FCL_MEASURE_LAUNCH] = true},
+    [BENCH_SAMPLING] = {false},
+};
+
 static json_t *new_record(const bench_unit *unit, const bench_item *item)
 {
     static const char *const groups[] = {"machine", "products", "training", "sampling"};
+    double values[BENCH_REPEATS_MOST];
+    for (int i = 0; i < unit->count; i++)
+        values[i] = item->less_is_better ? item->scale * unit->own.cost[i] : item->scale / unit->own.cost[i];
     return bench_record_measure(unit->id, groups[item->kind], item->model ? item->model->name : NULL,
-                                item->what, item->unit, item->less_is_better, unit->values, unit->count);
+                                item->what, item->unit, item->less_is_better, values, unit->count);
 }
 
 static void drop(bench_run *run, bench_unit *unit, const bench_item *item, json_t *reply)
 {
     unit->count = 0;
+    unit->own.work = 0;
     json_t *record = new_record(unit, item);
     set_failed(record, &unit->child, reply);
     run->emit(run, record);
-    json_decref(unit->plan);
-    unit->plan = NULL;
 }
 
-static void prepare(bench_run *run, bench_unit *unit, const bench_item *item, int index)
+/* The reply, which tells why it failed. */
+static json_t *prepare_series(const bench_run *run, bench_unit *unit, int index, bench_series *series)
 {
+    json_t *reply = bench_child_ask(&unit->child, "prepare %d%s", index, run->quick ? " quick" : "");
+    series->work = has_failed(reply) ? 0 : bench_number(reply, "work");
+    return reply;
+}
+
+static bool is_reference(const bench_run *run, const bench_unit *unit, const bench_item *item, int kind)
+{
+    double known = bench_record_median(run->records, unit->id, "machine", NULL, run->items[kind].what);
+    return is_divided_by[item->kind][kind] && isfinite(known);
+}
+
+static void prepare(bench_run *run, bench_unit *unit, int index)
+{
+    const bench_item *item = &run->items[index];
     unit->count = 0;
-    json_decref(unit->plan);
-    unit->plan = NULL;
+    unit->own.work = unit->host.work = 0;
+    for (int kind = 0; kind < FCL_MEASURE_KINDS; kind++)
+        unit->reference[kind].work = 0;
     if (!unit->child.process)
         return;
-    json_t *reply = bench_child_ask(&unit->child, "prepare %d%s", index, run->quick ? " quick" : "");
+    json_t *reply = prepare_series(run, unit, index, &unit->own);
     if (has_failed(reply))
         drop(run, unit, item, reply);
-    else
-        unit->plan = json_incref(reply);
     json_decref(reply);
+    for (int kind = 0; kind < FCL_MEASURE_KINDS && unit->own.work > 0; kind++)
+        if (is_reference(run, unit, item, kind))
+            json_decref(prepare_series(run, unit, kind, &unit->reference[kind]));
 }
 
-static void repeat(bench_run *run, bench_unit *unit, const bench_item *item)
+/* The reply. Where the repeat fails the series is over. */
+static json_t *repeat_series(bench_unit *unit, int index, bench_series *series)
 {
-    if (!unit->plan)
+    json_t *reply = bench_child_ask(&unit->child, "repeat %d", index);
+    double seconds = has_failed(reply) ? NAN : bench_number(reply, "seconds");
+    series->cost[unit->count] = seconds / series->work;
+    if (!(seconds > 0))
+        series->work = 0;
+    return reply;
+}
+
+static void repeat(bench_run *run, bench_unit *unit, int index)
+{
+    if (!(unit->own.work > 0))
         return;
-    json_t *reply = bench_child_ask(&unit->child, "repeat");
-    double work = bench_number(unit->plan, "work"), seconds = bench_number(reply, "seconds");
-    if (has_failed(reply) || !(seconds > 0))
-        drop(run, unit, item, reply);
-    else
-        unit->values[unit->count++] =
-            item->less_is_better ? item->scale * seconds / work : item->scale * work / seconds;
+    for (int kind = 0; kind < FCL_MEASURE_KINDS; kind++)
+        if (unit->reference[kind].work > 0)
+            json_decref(repeat_series(unit, kind, &unit->reference[kind]));
+    json_t *reply = repeat_series(unit, index, &unit->own);
+    double host = bench_number(reply, "host_seconds");
+    unit->host.work = host > 0;
+    unit->host.cost[unit->count++] = host;
+    if (!(unit->own.work > 0))
+        drop(run, unit, &run->items[index], reply);
     json_decref(reply);
 }
 
@@ -143,60 +178,21 @@ static void compare_results(const bench_run *run, json_t *record, const char *ke
         json_object_set_new(record, difference, json_real(own - other));
 }
 
-/* Memory's bandwidth is no floor of what stays in the device's cache. */
-static json_t *floors(const bench_run *run, const char *device, const bench_work *work, double launches,
-                      const json_t *facts)
+/* How near a product comes to the peak of the same rounds. */
+static void add_share_of_peak(json_t *record, const bench_run *run, const bench_unit *unit)
 {
-    double peak = 1e9 * bench_record_median(run->records, device, "machine", NULL, "fp32 peak");
-    double bandwidth = 1e9 * bench_record_median(run->records, device, "machine", NULL, "triad");
-    double launch = 1e-6 * bench_record_median(run->records, device, "machine", NULL, "launch");
-    bool in_cache = bench_number(facts, "memory_bytes") <= bench_number(facts, "cache_bytes");
-    const double seconds[] = {work->operations / peak, in_cache ? NAN : work->bytes / bandwidth, launches * launch,
-                              bench_number(facts, "host_seconds")};
-    static const char *const names[] = {"compute", "bandwidth", "launches", "host"};
-    json_t *object = json_object();
-    for (int i = 0; i < 4; i++)
-        json_object_set_new(object, names[i], isfinite(seconds[i]) ? json_real(seconds[i]) : json_null());
-    return object;
+    const bench_series *peak = &unit->reference[FCL_MEASURE_PEAK];
+    double peaks[BENCH_REPEATS_MOST];
+    if (!(peak->work > 0) || !unit->count)
+        return;
+    for (int i = 0; i < unit->count; i++)
+        peaks[i] = run->items[FCL_MEASURE_PEAK].scale / peak->cost[i];
+    json_object_set_new(record, "peaks", bench_numbers_json(peaks, unit->count));
+    bench_record_set_spread(record, "share_of_peak", rounds_ratio(peak->cost, unit->own.cost, unit->count));
 }
 
-/* What a training's measurement says of one step. */
-static void emit_step(bench_run *run, const bench_unit *unit, const bench_model *model, const json_t *measure,
-                      const json_t *facts)
+static void emit_item(bench_run *run, bench_unit *unit, const bench_item *item, const json_t *facts)
 {
-    bench_work work = {0};
-    double launches = 0;
-    size_t i;
-    json_t *kernel;
-    bench_model_work(model, &work);
-    json_array_foreach(json_object_get(facts, "kernels"), i, kernel) launches +=
-        bench_number(kernel, "launches");
-    json_t *step = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:f, s:f, s:f, s:f}", "record", "step",
-                             "device", unit->id, "group", "training", "model", model->name, "what", "step",
-                             "parameters", (json_int_t)work.parameters, "batch", model->batch, "seconds",
-                             model->batch / bench_number(measure, "median"), "operations", work.operations,
-                             "bytes", work.bytes, "launches", launches);
-    json_object_set_new(step, "floors", floors(run, unit->id, &work, launches, facts));
-    json_object_set(step, "memory_bytes", json_object_get(facts, "memory_bytes"));
-    json_object_set(step, "cache_bytes", json_object_get(facts, "cache_bytes"));
-    json_object_set(step, "process_bytes", json_object_get(facts, "process_bytes"));
-    json_object_set(step, "loss", json_object_get(facts, "loss"));
-    json_object_set(step, "kernels", json_object_get(facts, "kernels"));
-    compare_results(run, step, "loss", "loss_difference");
-    bench_record_limit(step);
-    run->emit(run, step);
-}
-
-static void finish(bench_run *run, bench_unit *unit, const bench_item *item)
-{
-    if (!unit->plan || unit->count < run->repeats)
-        return;
-    json_t *facts = bench_child_ask(&unit->child, "finish");
-    if (has_failed(facts)) {
-        drop(run, unit, item, facts);
-        json_decref(facts);
-        return;
-    }
     static const char *const members[] = {"error", "right", "how", "mean", "loss", "memory_bytes"};
     bool wrong = json_is_false(json_object_get(facts, "right"));
     if (wrong)
@@ -207,32 +203,46 @@ static void finish(bench_run *run, bench_unit *unit, const bench_item *item)
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
         if (json_object_get(facts, members[i]))
             json_object_set(record, members[i], json_object_get(facts, members[i]));
-    if (item->kind == BENCH_PRODUCT) {
-        double peak = bench_record_median(run->records, unit->id, "machine", NULL, "fp32 peak");
-        if (peak > 0)
-            json_object_set_new(record, "share_of_peak", json_real(bench_number(record, "median") / peak));
-    }
+    if (item->kind == BENCH_PRODUCT)
+        add_share_of_peak(record, run, unit);
     compare_results(run, record, "mean", "mean_difference");
     compare_results(run, record, "loss", "loss_difference");
     run->emit(run, record);
-    if (item->kind == BENCH_TRAINING)
-        emit_step(run, unit, item->model, record, facts);
+    if (item->kind != BENCH_TRAINING)
+        return;
+    json_t *step = bench_step_record(unit, item->model, facts);
+    compare_results(run, step, "loss", "loss_difference");
+    run->emit(run, step);
+}
+
+static void finish(bench_run *run, bench_unit *unit, int index)
+{
+    if (!(unit->own.work > 0) || unit->count < run->repeats)
+        return;
+    json_t *facts = bench_child_ask(&unit->child, "finish %d", index);
+    if (has_failed(facts))
+        drop(run, unit, &run->items[index], facts);
+    else
+        emit_item(run, unit, &run->items[index], facts);
     json_decref(facts);
 }
 
-static void measure_item(bench_run *run, const bench_item *item, int index)
+static void measure_item(bench_run *run, int index)
 {
     char what[96];
+    const bench_item *item = &run->items[index];
     snprintf(what, sizeof what, "%s%s%s", item->what, item->model ? " of " : "",
              item->model ? item->model->name : "");
     run->say(run, what);
     for (int i = 0; i < run->unit_count; i++)
-        prepare(run, &run->units[i], item, index);
+        prepare(run, &run->units[i], index);
     for (int round = 0; round < run->repeats && !stop_asked(); round++)
         for (int i = 0; i < run->unit_count; i++)
-            repeat(run, &run->units[i], item);
-    for (int i = 0; i < run->unit_count; i++)
-        finish(run, &run->units[i], item);
+            repeat(run, &run->units[i], index);
+    for (int i = 0; i < run->unit_count; i++) {
+        finish(run, &run->units[i], index);
+        json_decref(bench_child_ask(&run->units[i].child, "close"));
+    }
 }
 
 /* --- all of it --- */
@@ -245,18 +255,14 @@ static bool is_wanted(const bench_run *run, const bench_item *item)
 
 int bench_run_measure(bench_run *run)
 {
-    static bench_item items[BENCH_ITEMS_MOST];
-    int count = bench_items(items);
+    int count = bench_items(run->items);
     if (count < 0)
         return tool_fail_library();
-    for (int i = 0; i < run->unit_count; i++)
-        if (!(run->units[i].values = calloc((size_t)run->repeats, sizeof(double))))
-            return tool_fail("out of memory");
     run->say(run, "the start-up");
     bench_start_measure(run);
     for (int i = 0; i < count && !stop_asked(); i++)
-        if (is_wanted(run, &items[i]))
-            measure_item(run, &items[i], i);
+        if (is_wanted(run, &run->items[i]))
+            measure_item(run, i);
     if (stop_asked())
         return tool_fail("stopped: not everything was measured");
     for (int i = 0; i < run->unit_count; i++)

@@ -69,14 +69,12 @@ static bool start_once(bench_run *run, start *s, int index)
     return !failed;
 }
 
-/* Where a warm start takes very long, one is enough, and the record says that it was one. */
-static void start_cold(bench_run *run, start *s)
+/* Fills what the first start has left out of the cache. Where that takes very long, one warm start is enough, and the
+ * record says that it was one. */
+static void start_filled(bench_run *run, start *s)
 {
     static const double long_seconds = 10;
-    if (!start_once(run, s, 0))
-        return;
-    emit_costs(run, s, "cold", 1);
-    if (start_once(run, s, 0)) /* fills what the first has left out of the cache */
+    if (start_once(run, s, 0))
         s->wanted = s->cost[FIRST_STEP][0] > long_seconds ? 1 : run->repeats;
 }
 
@@ -100,8 +98,11 @@ void bench_start_measure(bench_run *run)
     start *starts = calloc((size_t)run->unit_count, sizeof *starts);
     for (int i = 0; starts && i < run->unit_count && !stop_asked(); i++) {
         prepare(run, &run->units[i], &starts[i]);
-        start_cold(run, &starts[i]);
+        if (start_once(run, &starts[i], 0))
+            emit_costs(run, &starts[i], "cold", 1);
     }
+    for (int i = 0; starts && i < run->unit_count && !stop_asked(); i++)
+        start_filled(run, &starts[i]);
     for (int round = 0; starts && round < run->repeats; round++)
         for (int i = 0; i < run->unit_count && !stop_asked(); i++)
             if (round < starts[i].wanted)

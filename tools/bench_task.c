@@ -1,6 +1,7 @@
 /* One item on one device: set up, warmed up, repeated, told about. */
 #include "bench.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,8 @@ struct bench_task {
     fcl_measure *measure;
     fcl_dataset *opened, made; /* the training's data is one of them */
     fcl_trainer *trainer;
-    double loss, host; /* mean of the first steps; seconds to enqueue one */
+    double loss;       /* mean of the first steps */
+    uint64_t memory;   /* of its own buffers on the device, whatever else is open there */
     fcl_model *model;
     fcl_buffer *weights;
     fcl_solver *solver;
@@ -104,18 +106,19 @@ static int step(fcl_trainer *trainer, int64_t steps)
     return status;
 }
 
-/* The least of some: the device begins on a step while the host still enqueues it. */
-static int measure_host(bench_task *task)
+/* Seconds to enqueue a step. The least of some: the device begins on a step while the host still enqueues it. */
+static int measure_host(bench_task *task, json_t *figures)
 {
-    enum { TRIES = 5 };
+    enum { TRIES = 3 };
+    double least = INFINITY;
     int status = FCL_OK;
     for (int i = 0; status == FCL_OK && i < TRIES; i++) {
         status = fcl_device_finish(task->device);
         double began = tool_now();
         status = status == FCL_OK ? fcl_trainer_step(task->trainer) : status;
-        double seconds = tool_now() - began;
-        task->host = i == 0 || seconds < task->host ? seconds : task->host;
+        least = fmin(least, tool_now() - began);
     }
+    json_object_set_new(figures, "host_seconds", json_real(least));
     return status == FCL_OK ? fcl_device_finish(task->device) : status;
 }
 
@@ -130,7 +133,7 @@ static int prepare_training(bench_task *task)
     if (status == FCL_OK)
         status = fcl_trainer_loss(task->trainer, &task->loss);
     task->work = row->batch;
-    return status == FCL_OK ? measure_host(task) : status;
+    return status;
 }
 
 static int run_training(bench_task *task, int64_t rounds)
@@ -185,9 +188,8 @@ static int profile(const bench_task *task, json_t *facts)
 static int tell_training(bench_task *task, json_t *facts)
 {
     json_object_set_new(facts, "loss", json_real(task->loss));
-    json_object_set_new(facts, "host_seconds", json_real(task->host));
     json_object_set_new(facts, "cache_bytes", json_integer((json_int_t)fcl_device_describe(task->device)->cache));
-    json_object_set_new(facts, "memory_bytes", json_integer((json_int_t)fcl_device_memory(task->device)));
+    json_object_set_new(facts, "memory_bytes", json_integer((json_int_t)task->memory));
     return profile(task, facts);
 }
 
@@ -274,7 +276,7 @@ static int tell_sampling(bench_task *task, json_t *facts)
     snprintf(how, sizeof how, "%s, %d steps", row->solver, task->quick ? row->quick_steps : row->steps);
     json_object_set_new(facts, "mean", json_real(sum / (double)count));
     json_object_set_new(facts, "how", json_string(how));
-    json_object_set_new(facts, "memory_bytes", json_integer((json_int_t)fcl_device_memory(task->device)));
+    json_object_set_new(facts, "memory_bytes", json_integer((json_int_t)task->memory));
     return FCL_OK;
 }
 
@@ -322,9 +324,11 @@ int bench_task_create(fcl_device *device, const bench_item *item, bool quick, be
         exit(EXIT_FAILED);
     }
     *made = (bench_task){.device = device, .item = item, .quick = quick};
+    uint64_t others = fcl_device_memory(device);
     int status = kinds[item->kind].prepare(made);
     if (status == FCL_OK)
         status = settle(made);
+    made->memory = fcl_device_memory(device) - others;
     if (status != FCL_OK)
         bench_task_destroy(&made);
     *task = made;
@@ -354,9 +358,12 @@ json_t *bench_task_plan(const bench_task *task)
                      (double)task->rounds * task->work);
 }
 
-int bench_task_repeat(bench_task *task, double *seconds)
+int bench_task_repeat(bench_task *task, json_t *figures)
 {
-    return run_timed(task, task->rounds, seconds);
+    double seconds;
+    int status = run_timed(task, task->rounds, &seconds);
+    json_object_set_new(figures, "seconds", json_real(seconds));
+    return status == FCL_OK && task->trainer ? measure_host(task, figures) : status;
 }
 
 int bench_task_finish(bench_task *task, json_t *facts)

@@ -1,10 +1,12 @@
 #!/bin/sh
 # The benchmark: its records, its comparisons, and that a device that cannot be used is told. No speed is asked for.
 . "$(dirname "$0")/lib.sh"
+case $2 in /*) fast_clock=$2 ;; *) fast_clock=$OLDPWD/$2 ;; esac
 
 # records EXPRESSION: the lines in `lines` are records `r` for which the Python expression holds.
 records() {
     python3 -c 'import json, sys
+from statistics import median
 r = [json.loads(line) for line in open("lines")]
 m = {(x["group"], x["what"]): x for x in r if x["record"] == "measure"}
 assert eval(sys.argv[1]), sys.argv[1]' "$1" || fail "not so: $1"
@@ -35,6 +37,7 @@ records '{("start-up", "cold compile"), ("start-up", "cold first step"), ("start
     ("products", "dX 256x64x64"), ("products", "dW 64x64x256"), ("training", "training"),
     ("sampling", "sampling")} <= set(m)'
 records 'all(0 < x["p10"] <= x["median"] <= x["p90"] and x["repeats"] >= 1 for x in m.values())'
+records 'all(len(x["values"]) == x["repeats"] and abs(median(x["values"]) / x["median"] - 1) < 1e-6 for x in m.values())'
 records 'all(x["repeats"] >= 5 for x in m.values() if x["group"] != "start-up")'
 records 'all(x["noisy"] == (x["p90"] - x["p10"] > 0.05 * x["median"]) for x in m.values())'
 records 'all(x["right"] and x["error"] < 1e-5 for x in m.values() if x["group"] in ("machine", "products"))'
@@ -44,6 +47,7 @@ records 'all((x["model"] is None) == (x["group"] == "machine") for x in m.values
 records '"mean" in m["sampling", "sampling"]'
 cat >check.py <<'EOP'
 import json
+from statistics import median
 r = [json.loads(line) for line in open("lines")]
 step, = [x for x in r if x["record"] == "step"]
 assert step["parameters"] > 8000 and step["launches"] > 0 and step["kernels"] and step["memory_bytes"] > 0
@@ -55,10 +59,23 @@ assert set(floors) == {"compute", "bandwidth", "launches", "host"}
 assert (floors["bandwidth"] is None) == (step["memory_bytes"] <= step["cache_bytes"])
 floors = {name: x for name, x in floors.items() if x is not None}
 assert all(x > 0 for x in floors.values())
-assert step["limit"] == max(floors, key=floors.get)
-assert abs(step["limit_share"] - max(floors.values()) / step["seconds"]) < 1e-6
-peak, = [x["median"] for x in r if x.get("what") == "fp32 peak"]
-assert abs(floors["compute"] - step["operations"] / (peak * 1e9)) < 1e-6 * floors["compute"]
+# what a floor explains is the median of the rounds' own shares, and what the step needs is its own
+rounds = step["rounds"]
+assert set(rounds) == {"seconds"} | set(floors) and all(len(x) == 5 for x in rounds.values())
+assert abs(median(rounds["seconds"]) / step["seconds"] - 1) < 1e-6
+shares = {name: median(x / y for x, y in zip(rounds[name], rounds["seconds"])) for name in floors}
+for name in floors:
+    assert abs(median(rounds[name]) / floors[name] - 1) < 1e-6, name
+    assert abs(step["shares"][name] / shares[name] - 1) < 1e-6, name
+assert step["limit"] == max(shares, key=shares.get)
+assert abs(step["limit_share"] / max(shares.values()) - 1) < 1e-6
+assert step["memory_bytes"] < 32 << 20, "the buffers of the bandwidth beside it are counted"
+for x in r:
+    if x.get("group") == "products":
+        assert len(x["peaks"]) == 5
+        share = median(value / peak for value, peak in zip(x["values"], x["peaks"]))
+        assert abs(x["share_of_peak"] / share - 1) < 1e-6, x
+        assert x["share_of_peak_p10"] <= x["share_of_peak"] <= x["share_of_peak_p90"], x
 EOP
 python3 check.py || fail "the step's record is not right"
 [ "$(head -c 4 chart.png | tail -c 3)" = PNG ] || fail "chart.png is no picture"
@@ -85,6 +102,38 @@ for x in map(json.loads, open("lines")):
         assert abs(x["of_baseline"] / ratio - 1) < 1e-6, x
 EOP
 python3 check.py || fail "a ratio against the baseline is not right"
+
+# Two devices on a machine that is eight times as fast once the peak is measured: what is compared was measured in turn.
+cat >faster.py <<'EOP'
+import os, pathlib, subprocess, sys
+environment = os.environ | {"LD_PRELOAD": sys.argv[2], "FAST": "fast", "POCL_DEVICES": "pthread basic",
+                            "OCL_ICD_VENDORS": "/etc/OpenCL/vendors/pocl.icd"}
+bench = subprocess.Popen([sys.argv[1], "bench", "--quick", "--json", "--device", "0:0,0:1"], env=environment,
+                         stdout=open("lines", "w"), stderr=subprocess.PIPE, text=True)
+for line in bench.stderr:
+    if "256x64x3 of" in line:
+        pathlib.Path("fast").touch()
+assert pathlib.Path("fast").exists() and bench.wait() == 0
+EOP
+python3 faster.py "$flowcl" "$fast_clock" || fail "the bench did not end"
+cat >check.py <<'EOP'
+import json
+from statistics import median
+r = [json.loads(line) for line in open("lines")]
+first, second = [{(x["group"], x["what"]): x for x in r if x.get("device") == name and x["record"] != "device"}
+                 for name in ("0:0", "0:1")]
+assert set(first) == set(second) and len(first) > 12
+for key, x in first.items():
+    if x["group"] == "products":
+        assert x["share_of_peak"] < 2 and second[key]["share_of_peak"] < 2, x
+    if x["record"] == "step":
+        assert x["limit_share"] < 2 and second[key]["limit_share"] < 2, x
+        continue
+    own, other = (second[key]["values"], x["values"]) if x["better"] == "more" else (x["values"], second[key]["values"])
+    assert len(own) == len(other), key
+    assert abs(second[key]["of_first"] / median(a / b for a, b in zip(own, other)) - 1) < 1e-6, key
+EOP
+python3 check.py || fail "what is compared was not measured in turn"
 
 # For people: no line is wider than 80 columns, and one device that fails does not end the others' run.
 expect 0 bench --quick --device "$FLOWCL_DEVICE,no such thing,cpu"

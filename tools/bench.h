@@ -20,10 +20,9 @@
 #ifndef BENCH_H
 #define BENCH_H
 
+#include "child.h"
 #include "rounds.h"
 #include "tool.h"
-
-#include <sys/types.h>
 
 /* --- what is measured (bench_items.c) --- */
 
@@ -69,20 +68,9 @@ int bench_items(bench_item items[BENCH_ITEMS_MOST]);
 
 enum { BENCH_STEPS = 8 }; /* the first steps of a training, whose mean loss devices are compared by */
 
-/* --- a child as its parent sees it (bench_child.c) --- */
-
-typedef struct bench_child {
-    pid_t process; /* 0: there is none */
-    FILE *commands, *replies;
-    char end[256]; /* how it ended, where it did so unasked */
-} bench_child;
-
-/* Starts a process for the device that `selector` names; `cache`: the folder where its driver keeps compiled
- * kernels, NULL for the usual one. Returns an exit status. */
-int bench_child_start(const char *selector, const char *cache, bench_child *child);
-/* Sends a command and returns the reply; NULL where the child has ended, and child->end says how. */
-json_t *bench_child_ask(bench_child *child, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void bench_child_stop(bench_child *child);
+/* Starts a process for the device that `selector` names (bench_device.c); `cache`: the folder where its driver keeps
+ * compiled kernels, NULL for the usual one. Returns an exit status. */
+int bench_device_start(const char *selector, const char *cache, child_process *child);
 
 /* --- work of the child (bench_task.c) --- */
 
@@ -136,7 +124,7 @@ typedef struct bench_unit {
     char selector[128], id[32];
     char name[128];
     double selftest_error;
-    bench_child child;
+    child_process child;
     int count; /* of the present item's rounds */
     bench_series own, reference[FCL_MEASURE_KINDS], host; /* of the item, of what is measured in turn with it */
 } bench_unit;

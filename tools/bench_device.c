@@ -197,6 +197,12 @@ static int run(const tool_call *call)
     return status;
 }
 
+int bench_device_start(const char *selector, const char *cache, child_process *child)
+{
+    char *arguments[] = {"flowcl", "bench-device", (char *)selector, (char *)cache, NULL};
+    return child_start(arguments, false, child);
+}
+
 static int bind(fcl_options *options, void *settings)
 {
     (void)options, (void)settings;

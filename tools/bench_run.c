@@ -8,7 +8,7 @@
 
 /* --- the devices --- */
 
-static void set_failed(json_t *record, const bench_child *child, const json_t *reply)
+static void set_failed(json_t *record, const child_process *child, const json_t *reply)
 {
     const char *sentence = reply ? bench_text(reply, "failed") : child->end;
     json_object_set_new(record, "failed", json_string(sentence ? sentence : "unknown"));
@@ -30,9 +30,9 @@ static bool is_taken(const bench_run *run, const bench_unit *unit)
 /* A device that cannot be opened, or computes wrongly, has a record and no child. */
 static bool open_unit(bench_run *run, bench_unit *unit)
 {
-    if (bench_child_start(unit->selector, NULL, &unit->child) != EXIT_DONE)
+    if (bench_device_start(unit->selector, NULL, &unit->child) != EXIT_DONE)
         return false;
-    json_t *reply = bench_child_ask(&unit->child, "describe");
+    json_t *reply = child_ask(&unit->child, "describe");
     json_t *record = has_failed(reply) ? json_pack("{s:s, s:s}", "record", "device", "device", unit->selector)
                                        : json_incref(reply);
     const json_t *selftest = json_object_get(record, "selftest");
@@ -54,7 +54,7 @@ static bool open_unit(bench_run *run, bench_unit *unit)
     json_decref(reply);
     run->emit(run, record);
     if (!usable)
-        bench_child_stop(&unit->child);
+        child_stop(&unit->child);
     return usable;
 }
 
@@ -71,7 +71,7 @@ int bench_run_open(bench_run *run)
 void bench_run_close(bench_run *run)
 {
     for (int i = 0; i < run->unit_count; i++)
-        bench_child_stop(&run->units[i].child);
+        child_stop(&run->units[i].child);
 }
 
 /* --- an item --- */
@@ -105,7 +105,7 @@ static void drop(bench_run *run, bench_unit *unit, const bench_item *item, json_
 /* The reply, which tells why it failed. */
 static json_t *prepare_series(const bench_run *run, bench_unit *unit, int index, bench_series *series)
 {
-    json_t *reply = bench_child_ask(&unit->child, "prepare %d%s", index, run->quick ? " quick" : "");
+    json_t *reply = child_ask(&unit->child, "prepare %d%s", index, run->quick ? " quick" : "");
     series->work = has_failed(reply) ? 0 : bench_number(reply, "work");
     return reply;
 }
@@ -137,7 +137,7 @@ static void prepare(bench_run *run, bench_unit *unit, int index)
 /* The reply. Where the repeat fails the series is over. */
 static json_t *repeat_series(bench_unit *unit, int index, bench_series *series)
 {
-    json_t *reply = bench_child_ask(&unit->child, "repeat %d", index);
+    json_t *reply = child_ask(&unit->child, "repeat %d", index);
     double seconds = has_failed(reply) ? NAN : bench_number(reply, "seconds");
     series->cost[unit->count] = seconds / series->work;
     if (!(seconds > 0))
@@ -219,7 +219,7 @@ static void finish(bench_run *run, bench_unit *unit, int index)
 {
     if (!(unit->own.work > 0) || unit->count < run->repeats)
         return;
-    json_t *facts = bench_child_ask(&unit->child, "finish %d", index);
+    json_t *facts = child_ask(&unit->child, "finish %d", index);
     if (has_failed(facts))
         drop(run, unit, &run->items[index], facts);
     else
@@ -241,7 +241,7 @@ static void measure_item(bench_run *run, int index)
             repeat(run, &run->units[i], index);
     for (int i = 0; i < run->unit_count; i++) {
         finish(run, &run->units[i], index);
-        json_decref(bench_child_ask(&run->units[i].child, "close"));
+        json_decref(child_ask(&run->units[i].child, "close"));
     }
 }
 

@@ -54,18 +54,18 @@ static void emit_costs(bench_run *run, const start *s, const char *heat, int cou
 /* One process; its costs go to the index-th place. A failure is told, and ends this unit's starts. */
 static bool start_once(bench_run *run, start *s, int index)
 {
-    bench_child child;
+    child_process child;
     double began = tool_now();
-    if (!s->cache[0] || bench_child_start(s->unit->selector, s->cache, &child) != EXIT_DONE)
+    if (!s->cache[0] || bench_device_start(s->unit->selector, s->cache, &child) != EXIT_DONE)
         return false;
-    json_t *reply = bench_child_ask(&child, "startup");
+    json_t *reply = child_ask(&child, "startup");
     s->cost[FIRST_STEP][index] = tool_now() - began;
     s->cost[COMPILE][index] = bench_number(reply, "compile");
     bool failed = !reply || json_object_get(reply, "failed");
     if (failed && !stop_asked())
         emit_failed(run, s, reply ? bench_text(reply, "failed") : child.end);
     json_decref(reply);
-    bench_child_stop(&child);
+    child_stop(&child);
     return !failed;
 }
 

@@ -1,8 +1,10 @@
-/* A child process for each device: started, asked, and its end told. */
-#include "bench.h"
+#include "child.h"
+
+#include "tool.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
@@ -19,20 +21,24 @@ static void close_pair(int pair[2])
     close(pair[1]);
 }
 
-/* The child's standard error stays ours. It keeps none of our ends, and none of our blocked signals. */
-static int spawn(char *const *arguments, int commands[2], int replies[2], pid_t *process)
+/* The child keeps none of our ends and, unless it is sheltered, none of our blocked signals. */
+static int spawn(char *const *arguments, bool sheltered, int commands[2], int replies[2], pid_t *process)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
-    sigset_t none, defaults;
-    sigemptyset(&none);
+    sigset_t blocked, defaults;
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    if (!sheltered)
+        sigemptyset(&blocked);
     sigemptyset(&defaults);
     sigaddset(&defaults, SIGPIPE);
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, commands[0], STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions, replies[1], STDOUT_FILENO);
+    if (sheltered)
+        posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     posix_spawnattr_init(&attributes);
-    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigmask(&attributes, &blocked);
     posix_spawnattr_setsigdefault(&attributes, &defaults);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     int code = posix_spawn(process, "/proc/self/exe", &actions, &attributes, arguments, environ);
@@ -41,11 +47,10 @@ static int spawn(char *const *arguments, int commands[2], int replies[2], pid_t 
     return code;
 }
 
-int bench_child_start(const char *selector, const char *cache, bench_child *child)
+int child_start(char *const *arguments, bool sheltered, child_process *child)
 {
     int commands[2], replies[2];
-    char *arguments[] = {"flowcl", "bench-device", (char *)selector, (char *)cache, NULL};
-    *child = (bench_child){0};
+    memset(child, 0, sizeof *child);
     if (pipe2(commands, O_CLOEXEC))
         return tool_fail("cannot make a pipe: %s", strerror(errno));
     if (pipe2(replies, O_CLOEXEC)) {
@@ -53,12 +58,12 @@ int bench_child_start(const char *selector, const char *cache, bench_child *chil
         close_pair(commands);
         return tool_fail("cannot make a pipe: %s", strerror(code));
     }
-    int code = spawn(arguments, commands, replies, &child->process);
+    int code = spawn(arguments, sheltered, commands, replies, &child->process);
     if (code) {
         close_pair(commands);
         close_pair(replies);
         child->process = 0;
-        return tool_fail("cannot start a process for device %s: %s", selector, strerror(code));
+        return tool_fail("cannot start the process %s of device %s: %s", arguments[1], arguments[2], strerror(code));
     }
     close(commands[0]);
     close(replies[1]);
@@ -67,23 +72,22 @@ int bench_child_start(const char *selector, const char *cache, bench_child *chil
     return EXIT_DONE;
 }
 
-static void reap(bench_child *child)
+static void reap(child_process *child)
 {
-    int status = 0;
     fclose(child->commands);
     fclose(child->replies);
-    while (waitpid(child->process, &status, 0) < 0 && errno == EINTR)
+    while (waitpid(child->process, &child->status, 0) < 0 && errno == EINTR)
         continue;
-    if (WIFSIGNALED(status))
+    if (WIFSIGNALED(child->status))
         snprintf(child->end, sizeof child->end, "its process crashed: %s (signal %d)",
-                 strsignal(WTERMSIG(status)), WTERMSIG(status));
+                 strsignal(WTERMSIG(child->status)), WTERMSIG(child->status));
     else
-        snprintf(child->end, sizeof child->end, "its process ended with status %d", WEXITSTATUS(status));
+        snprintf(child->end, sizeof child->end, "its process ended with status %d", WEXITSTATUS(child->status));
     child->process = 0;
 }
 
 /* A driver may print to standard output, too: only lines that are objects are replies. */
-static json_t *read_reply(bench_child *child)
+static json_t *read_reply(child_process *child)
 {
     char *line = NULL;
     size_t room = 0;
@@ -97,7 +101,7 @@ static json_t *read_reply(bench_child *child)
     return reply;
 }
 
-json_t *bench_child_ask(bench_child *child, const char *format, ...)
+json_t *child_ask(child_process *child, const char *format, ...)
 {
     if (!child->process)
         return NULL;
@@ -112,8 +116,7 @@ json_t *bench_child_ask(bench_child *child, const char *format, ...)
     return reply;
 }
 
-/* The end of its standard input ends it. */
-void bench_child_stop(bench_child *child)
+void child_stop(child_process *child)
 {
     if (child->process)
         reap(child);

@@ -7,11 +7,12 @@ tests need any of them.
     python3 -m venv /tmp/venv && /tmp/venv/bin/pip install numpy scipy POT torch torchcfm
     /tmp/venv/bin/python tools/compare_couplings.py --library build/src/libflowcl.so --flowcl build/tools/flowcl
 
-Assignment: from two sets of points in the plane to the pairs, cost matrix included: processor time, the best of
---repeats. Plain: a normal cloud against a narrower, moved one; clustered: against eight narrow blobs on a circle;
+Assignment: from two sets of points in the plane to the pairs, cost matrix included: processor time, the median of
+--repeats rounds of each in turn. Plain: a normal cloud against a narrower, moved one; clustered: against eight narrow blobs on a circle;
 duplicated: points and data of few distinct places. Training: an MLP 2-64 x 3 (SELU), batch 512, AdamW, exact OT in
 each batch, PyTorch with one thread, which is faster for so small a model; and an MLP 784-1024 x 3 with and without OT.
-The clock's seconds of a step in the best stretch of --repeats runs in turn: others may disturb.
+The clock's seconds of a step in a run's best stretch, the median of --repeats runs in turn. Ratios are the median of the
+rounds' own: the machine's speed may change between the rounds.
 """
 import argparse
 import ctypes
@@ -23,6 +24,7 @@ import sys
 import tempfile
 import time
 import warnings
+from statistics import median
 
 import numpy as np
 
@@ -40,13 +42,26 @@ def points(kind, n, rng):
     return np.ascontiguousarray(x0, np.float32), np.ascontiguousarray(x1, np.float32)
 
 
-def best(repeats, work):
-    seconds = []
-    for _ in range(repeats):
-        begin = time.process_time()
-        result = work()
-        seconds.append(time.process_time() - begin)
-    return min(seconds), result
+def timed(work):
+    begin = time.process_time()
+    result = work()
+    return time.process_time() - begin, result
+
+
+def in_turn(rounds, works):
+    """The seconds of each work in each round, and its last result."""
+    seconds = [[] for _ in works]
+    for _ in range(rounds):
+        results = []
+        for work, its in zip(works, seconds):
+            took, result = timed(work)
+            its.append(took)
+            results.append(result)
+    return seconds, results
+
+
+def ratio(of, to):
+    return median(a / b for a, b in zip(of, to))
 
 
 def cost_of(x0, x1, partner):
@@ -78,17 +93,17 @@ def compare_assignment(library, sizes, repeats):
             def scipy():
                 return linear_sum_assignment(ot.dist(x0.astype(np.float64), x1.astype(np.float64)))[1]
 
-            times = repeats if n <= 1024 else 1
-            a, partner = best(times, ours)
+            small = n <= 1024
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
-                b, plan = best(times, pot)
-            c, reference = best(times, scipy) if n <= 1024 else (float("nan"), None)
+                (a, b, *c), (partner, plan, *reference) = in_turn(repeats if small else 1,
+                                                                  [ours, pot, scipy] if small else [ours, pot])
             costs = cost_of(x0, x1, partner), cost_of(x0, x1, plan.argmax(axis=1))
             note = "" if not caught else "  (POT: " + str(caught[0].message).splitlines()[0][:40] + ")"
-            if reference is not None and abs(costs[0] - cost_of(x0, x1, reference)) > 1e-5 * costs[0]:
+            if reference and abs(costs[0] - cost_of(x0, x1, reference[0])) > 1e-5 * costs[0]:
                 note += "  NOT THE BEST"
-            print(f"{kind:<12}{n:>6}{1e3 * a:>8.1f}ms{1e3 * b:>8.1f}ms{1e3 * c:>8.1f}ms{b / a:>12.1f}  "
+            third = f"{1e3 * median(c[0]):>8.1f}ms" if c else f"{'':>10}"
+            print(f"{kind:<12}{n:>6}{1e3 * median(a):>8.1f}ms{1e3 * median(b):>8.1f}ms{third}{ratio(b, a):>12.1f}  "
                   f"{costs[0]:.6f} {costs[1]:.6f}{note}", flush=True)
 
 
@@ -141,13 +156,13 @@ def compare_training(flowcl, repeats):
         theirs.append(torch_step(60))
         ours.append(flowcl_step(flowcl, 160, "ot"))
         plain.append(flowcl_step(flowcl, 800, "independent"))
-    print(f"MLP 2-64 x 3, batch 512: OT-CFM {1e3 * min(ours):.2f} ms a step, torchcfm {1e3 * min(theirs):.2f} ms, ratio "
-          f"{min(theirs) / min(ours):.1f}; without OT {1e3 * min(plain):.2f} ms", flush=True)
+    print(f"MLP 2-64 x 3, batch 512: OT-CFM {1e3 * median(ours):.2f} ms a step, torchcfm {1e3 * median(theirs):.2f} ms, "
+          f"ratio {ratio(theirs, ours):.1f}; without OT {1e3 * median(plain):.2f} ms", flush=True)
     for _ in range(repeats):
         wide_ot.append(flowcl_step(flowcl, 24, "ot", "fashion-mnist", layers))
         wide.append(flowcl_step(flowcl, 24, "independent", "fashion-mnist", layers))
-    print(f"MLP 784-1024 x 3, batch 512: {1e3 * min(wide_ot):.1f} ms a step with OT, {1e3 * min(wide):.1f} ms without, "
-          f"ratio {min(wide_ot) / min(wide):.3f}")
+    print(f"MLP 784-1024 x 3, batch 512: {1e3 * median(wide_ot):.1f} ms a step with OT, {1e3 * median(wide):.1f} ms "
+          f"without, ratio {ratio(wide_ot, wide):.3f}")
 
 
 def main():

@@ -48,16 +48,6 @@ static const struct {
 
 /* --- one product --- */
 
-enum { FINALISTS = 4, LEAST_ROUNDS = 3, MOST_ROUNDS = 20, MOST_FAILURES = 8, MOST_SETS = 32 };
-
-typedef struct tuned {
-    fcl_product product;
-    tune_trial best, rule;
-    int candidates; /* measured */
-    tune_trial failed[MOST_FAILURES];
-    int failures;
-} tuned;
-
 typedef struct tuning {
     const tune_settings *settings;
     fcl_device *device;
@@ -65,9 +55,7 @@ typedef struct tuning {
     int count;
     tuned *results;
     int done;
-    tune_trial sets[MOST_SETS]; /* CLBlast's sets of parameters, on the largest product */
-    int set_count;
-    fcl_product largest;
+    tune_sets sets; /* on the largest product */
     bool terminal;
 } tuning;
 
@@ -94,77 +82,19 @@ static void product_text(const fcl_product *p, char text[64])
         snprintf(text + length, 64 - (size_t)length, " batch %d", p->batch);
 }
 
-static void show_trial(const tuning *t, const fcl_product *product, const tune_trial *trial)
+static void show_trial(void *data, const tune_trial *trial)
 {
+    const tuning *t = data;
     char name[64], text[192];
-    product_text(product, name);
+    product_text(&t->results[t->done].product, name);
     snprintf(text, sizeof text, "%s: %s", name, trial->how);
     show(t, text);
 }
 
-/* The fastest first; those that failed are not among them. */
-static void insert(tune_trial *fastest, int *count, const tune_trial *trial)
+static void show_set(void *data, const tune_trial *trial)
 {
-    int at = *count < FINALISTS ? (*count)++ : FINALISTS;
-    for (; at > 0 && fastest[at - 1].seconds > trial->seconds; at--)
-        if (at < FINALISTS)
-            fastest[at] = fastest[at - 1];
-    if (at < FINALISTS)
-        fastest[at] = *trial;
-}
-
-/* Each candidate once, the rule's first, as far as the time allows. */
-static void measure_each(tuning *t, tuned *result, tune_trial *fastest, int *count)
-{
-    const double share = 0.02;
-    double begin = tool_now();
-    int candidates = fcl_tune_count(t->device, &result->product);
-    for (int i = 0; i < candidates && !stop_asked(); i++) {
-        tune_trial trial;
-        if (i > 0 && tool_now() - begin > t->settings->seconds * 0.8)
-            break;
-        tune_candidate_measure(t->device, &result->product, i, share, &trial);
-        show_trial(t, &result->product, &trial);
-        result->candidates++;
-        if (i == 0)
-            result->rule = trial;
-        if (!trial.failure[0])
-            insert(fastest, count, &trial);
-        else if (result->failures < MOST_FAILURES)
-            result->failed[result->failures++] = trial;
-    }
-}
-
-static void measure_again(tuning *t, const tuned *result, tune_trial *trial)
-{
-    tune_trial again;
-    if (trial->failure[0] || fcl_tune_is_risky(t->device, &result->product, trial->candidate))
-        return;
-    tune_candidate_measure(t->device, &result->product, trial->candidate, 0, &again);
-    if (again.failure[0])
-        *trial = again;
-    else if (again.seconds < trial->seconds)
-        trial->seconds = again.seconds;
-}
-
-/* The fastest ones and the rule's take turns, for as long as the time allows: what else the machine does
- * meets them alike. A gain of less than three in a hundred is none. */
-static void choose(tuning *t, tuned *result, tune_trial *fastest, int count, double end)
-{
-    for (int round = 0; round < MOST_ROUNDS && !stop_asked(); round++) {
-        if (round >= LEAST_ROUNDS && tool_now() > end)
-            break;
-        for (int i = 0; i < count; i++)
-            if (fastest[i].candidate)
-                measure_again(t, result, &fastest[i]);
-        measure_again(t, result, &result->rule);
-    }
-    result->best = result->rule;
-    for (int i = 0; i < count; i++)
-        if (!fastest[i].failure[0] &&
-            (result->best.failure[0] ||
-             fastest[i].seconds < result->best.seconds * (result->best.candidate ? 1 : 0.97)))
-            result->best = fastest[i];
+    (void)trial;
+    show(data, "CLBlast's parameters");
 }
 
 /* --- CLBlast's parameters --- */
@@ -183,49 +113,34 @@ static const fcl_product *largest_product(const tuning *t)
     return largest;
 }
 
-/* Each set in a process of its own, on the largest product; the fastest that is right stays. Only where CLBlast
- * is the rule's choice: compiling a set takes seconds. */
-static void tune_sets(tuning *t)
+/* Only where CLBlast is the rule's choice. */
+static void tune_largest(tuning *t)
 {
-    double begin = tool_now();
-    int best = 0;
     if (!t->count || !fcl_tune_is_risky(t->device, largest_product(t), 0))
         return;
-    t->largest = *largest_product(t);
-    for (int i = 0; i < MOST_SETS && fcl_tune_set_name(i) && !stop_asked(); i++) {
-        if (i > 1 && tool_now() - begin > t->settings->seconds)
-            break;
-        tune_trial *trial = &t->sets[t->set_count++];
-        fcl_tune_set(t->device, fcl_tune_set_name(i));
-        show(t, "CLBlast's parameters");
-        tune_candidate_measure(t->device, &t->largest, 0, 0.1, trial);
-        const tune_trial *first = &t->sets[best];
-        if (!trial->failure[0] && (first->failure[0] || trial->seconds < first->seconds * (best ? 1 : 0.97)))
-            best = i;
-    }
-    fcl_tune_set(t->device, fcl_tune_set_name(best));
+    t->sets.product = *largest_product(t);
+    show(t, "CLBlast's parameters");
+    tune_sets_choose(t->device, t->settings->seconds, show_set, t, &t->sets);
 }
 
 /* Where nothing is right, the table says nothing of the product. */
 static void tune_product(tuning *t, const fcl_product *product)
 {
-    tune_trial fastest[FINALISTS];
-    int count = 0;
-    double end = tool_now() + t->settings->seconds;
     tuned *result = &t->results[t->done];
     *result = (tuned){.product = *product};
-    measure_each(t, result, fastest, &count);
-    choose(t, result, fastest, count, end);
+    tune_choose(t->device, t->settings->seconds, show_trial, t, result);
     t->done++;
-    if (result->candidates && !result->best.failure[0])
-        fcl_tune_keep(t->device, product, result->best.candidate, result->best.seconds, result->rule.seconds);
+    if (!result->best.failure[0])
+        fcl_tune_keep(t->device, product, result->best.candidate, tune_trial_seconds(&result->best),
+                      tune_trial_seconds(&result->rule));
 }
 
 /* --- what is printed --- */
 
 static double gigaflops(const fcl_product *p, const tune_trial *trial)
 {
-    return trial->seconds > 0 && !trial->failure[0] ? 1e-9 * operations(p) / trial->seconds : 0;
+    double seconds = tune_trial_seconds(trial);
+    return seconds > 0 ? 1e-9 * operations(p) / seconds : 0;
 }
 
 static void print_result(const tuned *result)
@@ -235,7 +150,7 @@ static void print_result(const tuned *result)
            rule = gigaflops(&result->product, &result->rule);
     product_text(&result->product, name);
     fcl_printf("%-22s %-14s %9.1f  %-14s %9.1f %6.2f\n", name, result->best.how, best, result->rule.how, rule,
-               rule > 0 ? best / rule : 0);
+               result->gain > 0 ? result->gain : 0);
     for (int i = 0; i < result->failures; i++)
         printf("    %s: %s\n", result->failed[i].how, result->failed[i].failure);
 }
@@ -243,14 +158,20 @@ static void print_result(const tuned *result)
 static void print_sets(const tuning *t)
 {
     char name[64];
-    if (!t->set_count)
+    const tune_sets *sets = &t->sets;
+    if (!sets->count)
         return;
-    product_text(&t->largest, name);
+    product_text(&sets->product, name);
     printf("CLBlast's parameters for %s\n", name);
-    for (int i = 0; i < t->set_count; i++) {
+    for (int i = 0; i < sets->count; i++) {
+        const tune_trial *trial = &sets->trial[i];
         bool used = !strcmp(fcl_tune_set_name(i), fcl_tune_set_used(t->device));
-        fcl_printf("  %c %-18s %9.1f GFLOP/s  %s\n", used ? '*' : ' ', fcl_tune_set_name(i),
-                   gigaflops(&t->largest, &t->sets[i]), t->sets[i].failure);
+        fcl_printf("  %c %-18s %9.1f GFLOP/s  ", used ? '*' : ' ', fcl_tune_set_name(i),
+                   gigaflops(&sets->product, trial));
+        if (trial->failure[0])
+            puts(trial->failure);
+        else
+            fcl_printf("%6.2f\n", sets->gain[i]);
     }
     putchar('\n');
 }
@@ -269,29 +190,44 @@ static void print_table(const tuning *t, const char *path)
     printf("\n%d products measured; the table is %s\n", t->done, path);
 }
 
+static json_t *rounds_json(const tune_trial *trial)
+{
+    json_t *seconds = json_array();
+    for (int i = 0; i < trial->rounds; i++)
+        json_array_append_new(seconds, json_real(trial->seconds[i]));
+    return seconds;
+}
+
 static json_t *result_json(const tuned *r)
 {
     const fcl_product *p = &r->product;
     json_t *failed = json_object();
     for (int i = 0; i < r->failures; i++)
         json_object_set_new(failed, r->failed[i].how, json_string(r->failed[i].failure));
-    return json_pack("{s:i, s:i, s:i, s:i, s:b, s:b, s:s, s:f, s:s, s:f, s:i, s:o}", "m", p->m, "n", p->n,
+    return json_pack("{s:i, s:i, s:i, s:i, s:b, s:b, s:s, s:f, s:s, s:f, s:o, s:o, s:o, s:i, s:o}", "m", p->m, "n", p->n,
                      "k", p->k, "batch", p->batch, "transpose_a", p->transpose_a, "transpose_b",
                      p->transpose_b, "best", r->best.how, "gflops", gigaflops(p, &r->best), "rule",
-                     r->rule.how, "rule_gflops", gigaflops(p, &r->rule), "candidates", r->candidates,
+                     r->rule.how, "rule_gflops", gigaflops(p, &r->rule), "gain", tool_real_json(r->gain),
+                     "seconds", rounds_json(&r->best), "rule_seconds", rounds_json(&r->rule), "candidates", r->candidates,
                      "failed", failed);
 }
 
-static json_t *sets_json(const tuning *t)
+/* Either of a set's figures; why there is none. */
+static json_t *set_json(const tune_trial *trial, double figure)
 {
-    json_t *sets = json_object();
-    for (int i = 0; i < t->set_count; i++) {
-        const tune_trial *trial = &t->sets[i];
-        json_object_set_new(sets, fcl_tune_set_name(i),
-                            trial->failure[0] ? json_string(trial->failure)
-                                              : json_real(gigaflops(&t->largest, trial)));
+    return trial->failure[0] ? json_string(trial->failure) : tool_real_json(figure);
+}
+
+static void add_sets(json_t *object, const tune_sets *sets)
+{
+    json_t *speeds = json_object(), *gains = json_object();
+    for (int i = 0; i < sets->count; i++) {
+        const tune_trial *trial = &sets->trial[i];
+        json_object_set_new(speeds, fcl_tune_set_name(i), set_json(trial, gigaflops(&sets->product, trial)));
+        json_object_set_new(gains, fcl_tune_set_name(i), set_json(trial, sets->gain[i]));
     }
-    return sets;
+    json_object_set_new(object, "clblast_sets", speeds);
+    json_object_set_new(object, "clblast_gains", gains);
 }
 
 static int print_json(const tuning *t, const char *path)
@@ -300,9 +236,10 @@ static int print_json(const tuning *t, const char *path)
     for (int i = 0; i < t->done; i++)
         json_array_append_new(products, result_json(&t->results[i]));
     const fcl_device_info *info = fcl_device_describe(t->device);
-    return tool_print_json(
-        json_pack("{s:s, s:s, s:s, s:o, s:o}", "device", info->name, "table", path, "clblast_parameters",
-                  fcl_tune_set_used(t->device), "clblast_sets", sets_json(t), "products", products));
+    json_t *object = json_pack("{s:s, s:s, s:s, s:o}", "device", info->name, "table", path, "clblast_parameters",
+                               fcl_tune_set_used(t->device), "products", products);
+    add_sets(object, &t->sets);
+    return tool_print_json(object);
 }
 
 /* --- the whole --- */
@@ -352,7 +289,7 @@ static int tune(tuning *t)
     t->results = calloc((size_t)t->count + 1, sizeof *t->results);
     if (!t->results)
         return tool_fail("out of memory");
-    tune_sets(t);
+    tune_largest(t);
     for (int i = 0; i < t->count && !stop_asked(); i++)
         tune_product(t, &t->products[i]);
     return report(t);
@@ -393,6 +330,8 @@ const subcommand tune_command = {
              "checked against double precision; what may crash has a process of its own.\n"
              "Where CLBlast multiplies (GPUs), its sets of parameters are measured first, on\n"
              "the largest product, and the fastest one holds for the device.\n"
+             "A candidate and the rule's choice are measured in turn, since a machine's speed\n"
+             "changes: a gain is the median of the rounds' ratios, and less than 3 % is none.\n"
              "Runs on this device read the table at their start, and multiply a shape that\n"
              "is near a measured one as the table says; FLOWCL_TUNE=off ignores it. Ctrl-C\n"
              "keeps what is measured so far. Products inside a kernel of whole rows (narrow\n"

@@ -2,6 +2,7 @@
 #ifndef TUNE_H
 #define TUNE_H
 
+#include "child.h"
 #include "tool.h"
 
 /* --- tune_products.c: what a model multiplies --- */
@@ -16,17 +17,62 @@ typedef struct tune_model {
  * the library. */
 int tune_products_add(fcl_device *device, const tune_model *model, fcl_product **list, int *count);
 
-/* --- tune_candidate.c: one candidate's time --- */
+/* --- tune_trial.c: one candidate's rounds --- */
+
+enum { TUNE_ROUNDS_MOST = 20 };
 
 typedef struct tune_trial {
     int candidate;
     char how[64];
-    double seconds;    /* of one product: the least of the repeats */
+    double seconds[TUNE_ROUNDS_MOST]; /* of one product, in each round: the least of some repeats */
+    int rounds;
     char failure[256]; /* why it cannot be used; "" where it can */
+    fcl_measure *measure; /* where it is open: here, */
+    child_process process; /* or, where it may crash, in a process of its own */
 } tune_trial;
 
-/* Measures for about `seconds`, and checks the result; a risky candidate in a process of its own. */
-void tune_candidate_measure(fcl_device *device, const fcl_product *product, int candidate, double seconds,
-                            tune_trial *trial);
+/* Opens what is not open, measures a round for about `seconds`, and checks the result. Nothing after a failure. */
+void tune_trial_measure(fcl_device *device, const fcl_product *product, double seconds, tune_trial *trial);
+/* The rounds stay. A process that crashes at its end is a failure, too. */
+void tune_trial_close(tune_trial *trial);
+
+/* --- tune_choose.c: the best candidate --- */
+
+/* The median of the rounds; 0 without any, or where it has failed. */
+double tune_trial_seconds(const tune_trial *trial);
+/* How many times faster than `over`, which was measured in turn with it: the median of the rounds' ratios. NaN where
+ * either has failed. */
+double tune_trial_gain(const tune_trial *trial, const tune_trial *over);
+
+#define TUNE_LEAST_GAIN (1 / 0.97) /* over the rule: less is none */
+enum { TUNE_LEAST_ROUNDS = 3, TUNE_FAILURES_MOST = 8 };
+
+typedef struct tuned {
+    fcl_product product;
+    tune_trial best, rule;
+    double gain;    /* of the best over the rule's; NaN where the rule's cannot be used */
+    int candidates; /* measured */
+    tune_trial failed[TUNE_FAILURES_MOST];
+    int failures;
+} tuned;
+
+/* `result` has the product, and is zero otherwise; `show` is told of each candidate that was measured. */
+void tune_choose(fcl_device *device, double seconds, void (*show)(void *data, const tune_trial *trial), void *data,
+                 tuned *result);
+
+/* --- tune_sets.c: CLBlast's sets of parameters --- */
+
+enum { TUNE_SETS_MOST = 32 };
+
+typedef struct tune_sets {
+    fcl_product product; /* that they are measured on */
+    int count;
+    tune_trial trial[TUNE_SETS_MOST];
+    double gain[TUNE_SETS_MOST]; /* over the set that was measured in turn with it: "default", if that can be used */
+} tune_sets;
+
+/* Measures them for about `seconds`; the best one holds for the device. */
+void tune_sets_choose(fcl_device *device, double seconds, void (*show)(void *data, const tune_trial *trial), void *data,
+                      tune_sets *sets);
 
 #endif

@@ -14,8 +14,20 @@ python3 -c 'import json, sys
 table = json.load(open(sys.argv[1]))
 assert table["format"] == 2 and len(table["products"]) > 0' "$file" || fail "the table is not JSON"
 
-expect 0 tune $small --seconds 0.01 --json
+expect 0 tune $small --seconds 0.3 --json
 json 'o["products"] and all(p["gflops"] > 0 and p["best"] and p["candidates"] > 0 for p in o["products"])'
+cat >check.py <<'EOP'
+import json
+from statistics import median
+for p in json.load(open("out"))["products"]:
+    rounds = list(zip(p["rule_seconds"], p["seconds"]))
+    assert len(rounds) == len(p["seconds"]) == len(p["rule_seconds"]) >= 3, p
+    assert abs(p["gain"] / median(rule / best for rule, best in rounds) - 1) < 1e-9, p
+    assert p["gain"] == 1 if p["best"] == p["rule"] else p["gain"] > 1.03, p
+    operations = 2 * p["m"] * p["n"] * p["k"] * p["batch"]
+    assert abs(p["gflops"] * 1e9 * median(p["seconds"]) / operations - 1) < 1e-9, p
+EOP
+python3 check.py || fail "a gain is not the median of the rounds' ratios"
 json 'o["table"].endswith(".json") and o["device"]'
 
 # Every built-in model's products of training and sampling are in one table: where the wide ones have 512 or 1024

@@ -1,4 +1,5 @@
-/* Ratios of what is measured in turn, on a machine that is made up: its speed changes, the ratio of two works does not. */
+/* Ratios of what is measured in turn, on a machine that is made up: its speed changes, the ratio of two works
+ * does not. */
 #include "status.h"
 
 #include "tools/rounds.h"
@@ -64,9 +65,11 @@ static void quantiles_are_between_the_nearest(void **state)
     const double values[] = {40, 10, 50, 20, 30, 0}, to[] = {4, 10, 1, 10, 1, 1};
     (void)state;
     rounds_spread spread = rounds_of(values, 6);
-    assert_true(fabs(spread.median - 25) < 1e-12 && fabs(spread.p10 - 5) < 1e-12 && fabs(spread.p90 - 45) < 1e-12);
+    assert_true(fabs(spread.median - 25) < 1e-12 && fabs(spread.p10 - 5) < 1e-12 &&
+                fabs(spread.p90 - 45) < 1e-12);
     spread = rounds_ratio(values, to, 5); /* 10, 1, 50, 2, 30 */
-    assert_true(fabs(spread.median - 10) < 1e-12 && fabs(spread.p10 - 1.4) < 1e-12 && fabs(spread.p90 - 42) < 1e-12);
+    assert_true(fabs(spread.median - 10) < 1e-12 && fabs(spread.p10 - 1.4) < 1e-12 &&
+                fabs(spread.p90 - 42) < 1e-12);
     spread = rounds_of(values, 1);
     assert_true(spread.median == 40 && spread.p10 == 40 && spread.p90 == 40);
     assert_true(isnan(rounds_of(values, 0).median) && isnan(rounds_ratio(values, to, 0).p90));

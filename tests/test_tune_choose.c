@@ -1,4 +1,5 @@
-/* Which candidate tuning takes, on a machine that is made up: its speed changes up to threefold from round to round. */
+/* Which candidate tuning takes, on a machine that is made up: its speed changes up to threefold from round to
+ * round. */
 #include "device.h"
 
 #include "tools/stop.h"
@@ -139,7 +140,8 @@ static void what_fails_is_not_taken(void **state)
         assert_int_equal(result.failed[0].candidate, failing);
         if (failing == 0) {
             assert_true(isnan(result.gain) && tune_trial_seconds(&result.rule) == 0);
-            assert_int_equal(result.best.candidate, machine.fails_after[0] ? result.best.candidate : cheapest(1, count));
+            assert_int_equal(result.best.candidate,
+                             machine.fails_after[0] ? result.best.candidate : cheapest(1, count));
         } else {
             assert_true(machine.cost[result.best.candidate] <= machine.cost[cheapest(0, count)] / 0.97);
         }

@@ -76,8 +76,9 @@ static void complete(const work *w, json_t *record)
         first = bench_record_find(run->records, "device", run->units[i].id, record);
     set_ratio(record, "of_first", bench_record_ratio(record, first ? first : record));
     if (w->baseline)
-        set_ratio(record, "of_baseline",
-                  bench_record_ratio_before(record, bench_record_find(w->baseline, "name", unit->name, record)));
+        set_ratio(
+            record, "of_baseline",
+            bench_record_ratio_before(record, bench_record_find(w->baseline, "name", unit->name, record)));
 }
 
 static void emit(bench_run *run, json_t *record)

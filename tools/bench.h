@@ -11,9 +11,10 @@
  *     finish N           what is to be said of the item beside its time
  *     close              takes down all that is prepared
  *
- * An item is measured in rounds. In each, device after device, come first the machine's figures that the item's are
- * divided by (a product's: the fp32 peak), prepared beside it for the purpose, then the item. Ratios are the median over
- * the rounds of each round's own: the machine's speed may change between the rounds, and between the items.
+ * An item is measured in rounds. In each, device after device, come first the machine's figures that the
+ * item's are divided by (a product's: the fp32 peak), prepared beside it for the purpose, then the item.
+ * Ratios are the median over the rounds of each round's own: the machine's speed may change between the
+ * rounds, and between the items.
  *
  * What is measured becomes records: JSON objects, printed as lines with --json, as a table without, and read
  * again by --baseline. */
@@ -63,13 +64,14 @@ typedef struct bench_item {
 } bench_item;
 
 enum { BENCH_ITEMS_MOST = 256 };
-/* Every item of every model; those of the machine are first, in the order of fcl_measure_kind. Returns their number, or -1 with the library's message. */
+/* Every item of every model; those of the machine are first, in the order of fcl_measure_kind. Returns their
+ * number, or -1 with the library's message. */
 int bench_items(bench_item items[BENCH_ITEMS_MOST]);
 
 enum { BENCH_STEPS = 8 }; /* the first steps of a training, whose mean loss devices are compared by */
 
-/* Starts a process for the device that `selector` names (bench_device.c); `cache`: the folder where its driver keeps
- * compiled kernels, NULL for the usual one. Returns an exit status. */
+/* Starts a process for the device that `selector` names (bench_device.c); `cache`: the folder where its
+ * driver keeps compiled kernels, NULL for the usual one. Returns an exit status. */
 int bench_device_start(const char *selector, const char *cache, child_process *child);
 
 /* --- work of the child (bench_task.c) --- */
@@ -97,8 +99,8 @@ json_t *bench_record_find(const json_t *records, const char *key, const char *va
 /* A device's median by name; NaN where it is not there. */
 double bench_record_median(const json_t *records, const char *device, const char *group, const char *model,
                            const char *what);
-/* How many times faster `record` is than `other`, which is of the same run and was measured in turn with it; NaN where
- * either has no number. */
+/* How many times faster `record` is than `other`, which is of the same run and was measured in turn with it;
+ * NaN where either has no number. */
 double bench_record_ratio(const json_t *record, const json_t *other);
 /* The same with an earlier run's record, of which only the medians can be divided. */
 double bench_record_ratio_before(const json_t *record, const json_t *other);
@@ -116,7 +118,7 @@ const char *bench_text(const json_t *record, const char *key);
 enum { BENCH_REPEATS_MOST = 1000 };
 
 typedef struct bench_series {
-    double work; /* of a repeat; 0: it is not measured */
+    double work;                     /* of a repeat; 0: it is not measured */
     double cost[BENCH_REPEATS_MOST]; /* seconds of a unit of work, by rounds */
 } bench_series;
 
@@ -126,7 +128,8 @@ typedef struct bench_unit {
     double selftest_error;
     child_process child;
     int count; /* of the present item's rounds */
-    bench_series own, reference[FCL_MEASURE_KINDS], host; /* of the item, of what is measured in turn with it */
+    bench_series own, reference[FCL_MEASURE_KINDS],
+        host; /* of the item, of what is measured in turn with it */
 } bench_unit;
 
 typedef struct bench_run {

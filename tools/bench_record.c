@@ -39,7 +39,8 @@ json_t *bench_record_measure(const char *device, const char *group, const char *
         json_object_set_new(record, "median", json_real(spread.median));
         json_object_set_new(record, "p10", json_real(spread.p10));
         json_object_set_new(record, "p90", json_real(spread.p90));
-        json_object_set_new(record, "noisy", json_boolean(spread.p90 - spread.p10 > noisy_spread * spread.median));
+        json_object_set_new(record, "noisy",
+                            json_boolean(spread.p90 - spread.p10 > noisy_spread * spread.median));
         json_object_set_new(record, "values", bench_numbers_json(values, count));
     }
     return record;
@@ -115,7 +116,8 @@ double bench_record_ratio(const json_t *record, const json_t *other)
     double own[BENCH_REPEATS_MOST], others[BENCH_REPEATS_MOST];
     int count = read_values(record, own), many = read_values(other, others);
     count = many < count ? many : count; /* a start-up that takes long has fewer rounds */
-    return (less_is_better(record) ? rounds_ratio(others, own, count) : rounds_ratio(own, others, count)).median;
+    return (less_is_better(record) ? rounds_ratio(others, own, count) : rounds_ratio(own, others, count))
+        .median;
 }
 
 double bench_record_ratio_before(const json_t *record, const json_t *other)

@@ -69,8 +69,8 @@ static bool start_once(bench_run *run, start *s, int index)
     return !failed;
 }
 
-/* Fills what the first start has left out of the cache. Where that takes very long, one warm start is enough, and the
- * record says that it was one. */
+/* Fills what the first start has left out of the cache. Where that takes very long, one warm start is enough,
+ * and the record says that it was one. */
 static void start_filled(bench_run *run, start *s)
 {
     static const double long_seconds = 10;

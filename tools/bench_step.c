@@ -1,4 +1,5 @@
-/* What a training's measurement says of one step: its floors, and how much of the step each of them explains. */
+/* What a training's measurement says of one step: its floors, and how much of the step each of them explains.
+ */
 #include "bench.h"
 
 #include <math.h>
@@ -15,18 +16,21 @@ static double count_launches(const json_t *facts)
     double launches = 0;
     size_t i;
     json_t *kernel;
-    json_array_foreach(json_object_get(facts, "kernels"), i, kernel) launches += bench_number(kernel, "launches");
+    json_array_foreach(json_object_get(facts, "kernels"), i, kernel) launches +=
+        bench_number(kernel, "launches");
     return launches;
 }
 
 /* A floor and the step are of the same round; the largest share's floor limits. */
-static void add_floor(json_t *step, const char *name, const floor_cost *floor, const double *seconds, int count)
+static void add_floor(json_t *step, const char *name, const floor_cost *floor, const double *seconds,
+                      int count)
 {
     double least[BENCH_REPEATS_MOST];
     bool known = floor->series->work > 0 && isfinite(floor->amount);
     for (int i = 0; known && i < count; i++)
         least[i] = floor->amount * floor->series->cost[i];
-    rounds_spread of = rounds_of(least, known ? count : 0), share = rounds_ratio(least, seconds, known ? count : 0);
+    rounds_spread of = rounds_of(least, known ? count : 0),
+                  share = rounds_ratio(least, seconds, known ? count : 0);
     json_object_set_new(json_object_get(step, "floors"), name, tool_real_json(of.median));
     json_object_set_new(json_object_get(step, "shares"), name, tool_real_json(share.median));
     if (!known)
@@ -68,9 +72,9 @@ json_t *bench_step_record(const bench_unit *unit, const bench_model *model, cons
     bench_model_work(model, &work);
     for (int i = 0; i < unit->count; i++)
         seconds[i] = model->batch * unit->own.cost[i];
-    json_t *step = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:f, s:f, s:f, s:f}", "record", "step", "device",
-                             unit->id, "group", "training", "model", model->name, "what", "step", "parameters",
-                             (json_int_t)work.parameters, "batch", model->batch, "seconds",
+    json_t *step = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:f, s:f, s:f, s:f}", "record", "step",
+                             "device", unit->id, "group", "training", "model", model->name, "what", "step",
+                             "parameters", (json_int_t)work.parameters, "batch", model->batch, "seconds",
                              rounds_of(seconds, unit->count).median, "operations", work.operations, "bytes",
                              work.bytes, "launches", launches);
     add_floors(step, unit, &work, launches, facts, seconds);

@@ -8,11 +8,11 @@ tests need any of them.
     /tmp/venv/bin/python tools/compare_couplings.py --library build/src/libflowcl.so --flowcl build/tools/flowcl
 
 Assignment: from two sets of points in the plane to the pairs, cost matrix included: processor time, the median of
---repeats rounds of each in turn. Plain: a normal cloud against a narrower, moved one; clustered: against eight narrow blobs on a circle;
-duplicated: points and data of few distinct places. Training: an MLP 2-64 x 3 (SELU), batch 512, AdamW, exact OT in
+--repeats rounds of each in turn. Plain: a normal cloud against a narrower, moved one; clustered: against eight narrow
+blobs on a circle; duplicated: points and data of few distinct places. Training: an MLP 2-64 x 3 (SELU), batch 512, AdamW, exact OT in
 each batch, PyTorch with one thread, which is faster for so small a model; and an MLP 784-1024 x 3 with and without OT.
-The clock's seconds of a step in a run's best stretch, the median of --repeats runs in turn. Ratios are the median of the
-rounds' own: the machine's speed may change between the rounds.
+The clock's seconds of a step in a run's best stretch, the median of --repeats runs in turn. Ratios are the median of
+the rounds' own: the machine's speed may change between the rounds.
 """
 import argparse
 import ctypes
@@ -156,8 +156,8 @@ def compare_training(flowcl, repeats):
         theirs.append(torch_step(60))
         ours.append(flowcl_step(flowcl, 160, "ot"))
         plain.append(flowcl_step(flowcl, 800, "independent"))
-    print(f"MLP 2-64 x 3, batch 512: OT-CFM {1e3 * median(ours):.2f} ms a step, torchcfm {1e3 * median(theirs):.2f} ms, "
-          f"ratio {ratio(theirs, ours):.1f}; without OT {1e3 * median(plain):.2f} ms", flush=True)
+    print(f"MLP 2-64 x 3, batch 512: OT-CFM {1e3 * median(ours):.2f} ms a step, torchcfm "
+          f"{1e3 * median(theirs):.2f} ms, ratio {ratio(theirs, ours):.1f}; without OT {1e3 * median(plain):.2f} ms", flush=True)
     for _ in range(repeats):
         wide_ot.append(flowcl_step(flowcl, 24, "ot", "fashion-mnist", layers))
         wide.append(flowcl_step(flowcl, 24, "independent", "fashion-mnist", layers))

@@ -27,7 +27,8 @@ rounds_spread rounds_ratio(const double *values, const double *to, int count)
     for (int i = 0; i < count; i++)
         sorted[i] = to ? values[i] / to[i] : values[i];
     qsort(sorted, (size_t)count, sizeof *sorted, ascending);
-    rounds_spread spread = {quantile(sorted, count, 0.5), quantile(sorted, count, 0.1), quantile(sorted, count, 0.9)};
+    rounds_spread spread = {quantile(sorted, count, 0.5), quantile(sorted, count, 0.1),
+                            quantile(sorted, count, 0.9)};
     free(sorted);
     return spread;
 }

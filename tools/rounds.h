@@ -1,7 +1,8 @@
 /* Figures that are measured in turn, a round each, on a machine whose speed changes meanwhile.
  *
- * Two of them are compared round by round: what the machine did in a round, it did to both. The median of these ratios
- * holds where a ratio of medians, or of the least times, compares a fast moment of one with a slow one of the other. */
+ * Two of them are compared round by round: what the machine did in a round, it did to both. The median of
+ * these ratios holds where a ratio of medians, or of the least times, compares a fast moment of one with a
+ * slow one of the other. */
 #ifndef ROUNDS_H
 #define ROUNDS_H
 

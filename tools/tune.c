@@ -204,12 +204,12 @@ static json_t *result_json(const tuned *r)
     json_t *failed = json_object();
     for (int i = 0; i < r->failures; i++)
         json_object_set_new(failed, r->failed[i].how, json_string(r->failed[i].failure));
-    return json_pack("{s:i, s:i, s:i, s:i, s:b, s:b, s:s, s:f, s:s, s:f, s:o, s:o, s:o, s:i, s:o}", "m", p->m, "n", p->n,
-                     "k", p->k, "batch", p->batch, "transpose_a", p->transpose_a, "transpose_b",
+    return json_pack("{s:i, s:i, s:i, s:i, s:b, s:b, s:s, s:f, s:s, s:f, s:o, s:o, s:o, s:i, s:o}", "m", p->m, "n",
+                     p->n, "k", p->k, "batch", p->batch, "transpose_a", p->transpose_a, "transpose_b",
                      p->transpose_b, "best", r->best.how, "gflops", gigaflops(p, &r->best), "rule",
                      r->rule.how, "rule_gflops", gigaflops(p, &r->rule), "gain", tool_real_json(r->gain),
-                     "seconds", rounds_json(&r->best), "rule_seconds", rounds_json(&r->rule), "candidates", r->candidates,
-                     "failed", failed);
+                     "seconds", rounds_json(&r->best), "rule_seconds", rounds_json(&r->rule), "candidates",
+                     r->candidates, "failed", failed);
 }
 
 /* Either of a set's figures; why there is none. */

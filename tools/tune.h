@@ -26,12 +26,16 @@ typedef struct tune_trial {
     char how[64];
     double seconds[TUNE_ROUNDS_MOST]; /* of one product, in each round: the least of some repeats */
     int rounds;
-    char failure[256]; /* why it cannot be used; "" where it can */
-    fcl_measure *measure; /* where it is open: here, */
+    char failure[256];     /* why it cannot be used; "" where it can */
+    fcl_measure *measure;  /* where it is open: here, */
     child_process process; /* or, where it may crash, in a process of its own */
 } tune_trial;
 
-/* Opens what is not open, measures a round for about `seconds`, and checks the result. Nothing after a failure. */
+/* Told of each that was measured. */
+typedef void tune_show(void *data, const tune_trial *trial);
+
+/* Opens what is not open, measures a round for about `seconds`, and checks the result. Nothing after a
+ * failure. */
 void tune_trial_measure(fcl_device *device, const fcl_product *product, double seconds, tune_trial *trial);
 /* The rounds stay. A process that crashes at its end is a failure, too. */
 void tune_trial_close(tune_trial *trial);
@@ -40,8 +44,8 @@ void tune_trial_close(tune_trial *trial);
 
 /* The median of the rounds; 0 without any, or where it has failed. */
 double tune_trial_seconds(const tune_trial *trial);
-/* How many times faster than `over`, which was measured in turn with it: the median of the rounds' ratios. NaN where
- * either has failed. */
+/* How many times faster than `over`, which was measured in turn with it: the median of the rounds' ratios.
+ * NaN where either has failed. */
 double tune_trial_gain(const tune_trial *trial, const tune_trial *over);
 
 #define TUNE_LEAST_GAIN (1 / 0.97) /* over the rule: less is none */
@@ -56,9 +60,8 @@ typedef struct tuned {
     int failures;
 } tuned;
 
-/* `result` has the product, and is zero otherwise; `show` is told of each candidate that was measured. */
-void tune_choose(fcl_device *device, double seconds, void (*show)(void *data, const tune_trial *trial), void *data,
-                 tuned *result);
+/* `result` has the product, and is zero otherwise. */
+void tune_choose(fcl_device *device, double seconds, tune_show *show, void *data, tuned *result);
 
 /* --- tune_sets.c: CLBlast's sets of parameters --- */
 
@@ -68,11 +71,10 @@ typedef struct tune_sets {
     fcl_product product; /* that they are measured on */
     int count;
     tune_trial trial[TUNE_SETS_MOST];
-    double gain[TUNE_SETS_MOST]; /* over the set that was measured in turn with it: "default", if that can be used */
+    double gain[TUNE_SETS_MOST]; /* over "default", or, where that fails, over the best before */
 } tune_sets;
 
 /* Measures them for about `seconds`; the best one holds for the device. */
-void tune_sets_choose(fcl_device *device, double seconds, void (*show)(void *data, const tune_trial *trial), void *data,
-                      tune_sets *sets);
+void tune_sets_choose(fcl_device *device, double seconds, tune_show *show, void *data, tune_sets *sets);
 
 #endif

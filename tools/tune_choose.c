@@ -1,4 +1,5 @@
-/* The best candidate of a product. All are compared with the rule's, in turn: what else the machine does meets both. */
+/* The best candidate of a product. All are compared with the rule's, in turn: what else the machine does
+ * meets both. */
 #include "tune.h"
 
 #include "rounds.h"
@@ -66,7 +67,7 @@ static void keep_failure(tuned *result, const tune_trial *trial)
 }
 
 /* Each candidate once, as far as the time allows. */
-static void measure_each(contest *c, double end, void (*show)(void *data, const tune_trial *trial), void *data)
+static void measure_each(contest *c, double end, tune_show *show, void *data)
 {
     const double share = 0.02;
     tuned *result = c->result;
@@ -85,7 +86,8 @@ static void measure_each(contest *c, double end, void (*show)(void *data, const 
     }
 }
 
-/* What has a process of its own keeps it; of the others one at a time holds its matrices beside the rule's. */
+/* What has a process of its own keeps it; of the others one at a time holds its matrices beside the rule's.
+ */
 static void take_turns(contest *c)
 {
     const fcl_product *product = &c->result->product;
@@ -134,8 +136,7 @@ static void take_best(contest *c)
     result->gain = tune_trial_gain(&result->best, &result->rule);
 }
 
-void tune_choose(fcl_device *device, double seconds, void (*show)(void *data, const tune_trial *trial), void *data,
-                 tuned *result)
+void tune_choose(fcl_device *device, double seconds, tune_show *show, void *data, tuned *result)
 {
     const double share_of_first = 0.8;
     contest c = {.device = device, .result = result};

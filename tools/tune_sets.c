@@ -25,9 +25,9 @@ static void compare(fcl_device *device, int index, int reference, tune_sets *set
     sets->gain[index] = tune_trial_gain(trial, other);
 }
 
-/* Compiling a set takes seconds. Where the one that others are compared with fails, the best so far takes its place. */
-void tune_sets_choose(fcl_device *device, double seconds, void (*show)(void *data, const tune_trial *trial), void *data,
-                      tune_sets *sets)
+/* Compiling a set takes seconds. Where the one that others are compared with fails, the best so far takes its
+ * place. */
+void tune_sets_choose(fcl_device *device, double seconds, tune_show *show, void *data, tune_sets *sets)
 {
     double begin = tool_now(), most = TUNE_LEAST_GAIN;
     int best = 0, reference = 0;

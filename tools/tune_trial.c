@@ -1,4 +1,5 @@
-/* One candidate's rounds: here, or, where it may crash, in a process of its own, which stays for the next round. */
+/* One candidate's rounds: here, or, where it may crash, in a process of its own, which stays for the next
+ * round. */
 #include "tune.h"
 
 #include <stdlib.h>
@@ -79,13 +80,15 @@ static bool start(fcl_device *device, const fcl_product *p, tune_trial *trial)
     snprintf(selector, sizeof selector, "%d:%d", info->platform, info->index);
     snprintf(product, sizeof product, "%d %d %d %d %d %d %d %d %d", p->m, p->n, p->k, p->transpose_a,
              p->transpose_b, p->batch, p->share_a, p->share_b, trial->candidate);
-    char *arguments[] = {"flowcl", "tune-candidate", selector, product, (char *)fcl_tune_set_used(device), NULL};
+    char *arguments[] = {"flowcl", "tune-candidate", selector, product, (char *)fcl_tune_set_used(device),
+                         NULL};
     if (child_start(arguments, true, &trial->process) != EXIT_DONE)
         snprintf(trial->failure, sizeof trial->failure, "its process cannot be started");
     return !trial->failure[0];
 }
 
-static double measure_elsewhere(fcl_device *device, const fcl_product *product, double seconds, tune_trial *trial)
+static double measure_elsewhere(fcl_device *device, const fcl_product *product, double seconds,
+                                tune_trial *trial)
 {
     if (!trial->process.process && !start(device, product, trial))
         return 0;
@@ -119,7 +122,8 @@ void tune_trial_close(tune_trial *trial)
         take_end(trial, false);
 }
 
-/* --- the process that may crash: flowcl tune-candidate P:D "m n k ..." SET, then a line of seconds for each round --- */
+/* --- the process that may crash: flowcl tune-candidate P:D "m n k ..." SET, then a line of seconds for each
+ * round --- */
 
 static int bind(fcl_options *options, void *settings)
 {

@@ -1,4 +1,5 @@
-/* Preloaded into the program: while the file $FAST exists, the machine is eight times as fast, by its clock. */
+/* Preloaded into the program: while the file $FAST exists, the machine is eight times as fast, by its clock.
+ */
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/syscall.h>

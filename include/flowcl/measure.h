@@ -9,7 +9,9 @@
  *     fcl_measure_destroy(&peak);
  *
  * A measurement holds kernels and buffers, ready to run; a round is a fixed amount of work. Each can tell
- * whether what it computed is right: a fast wrong number is none. */
+ * whether what it computed is right: a fast wrong number is none. Several may be open at once: two times are
+ * divided only where they were measured in turn, round by round, since a machine's speed changes; the ratio is
+ * the median of the rounds' own. */
 #ifndef FLOWCL_MEASURE_H
 #define FLOWCL_MEASURE_H
 

@@ -9,6 +9,7 @@
  *             ... fcl_measure_run(candidate, ...), fcl_measure_error(candidate, ...) ...
  *             fcl_measure_destroy(&candidate);
  *         }
+ *     // the best one: by rounds in turn with candidate 0, see measure.h
  *     fcl_tune_keep(device, &product, best, seconds, rule_seconds);
  *     fcl_tune_save(device, &path);
  *

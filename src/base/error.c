@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MESSAGE_SIZE = 4096 };
+enum { MESSAGE_SIZE = 16384 }; /* of lists of tensors, and logs of compilers */
 static _Thread_local char message[MESSAGE_SIZE];
 
 const char *fcl_version(void)

@@ -138,7 +138,7 @@ static void test_repeats(void **state)
 static void assert_refused(const uint8_t *bytes, size_t size)
 {
     fcl_checkpoint *checkpoint;
-    int status = fcl_checkpoint_parse(bytes, size, &checkpoint);
+    int status = fcl_checkpoint_parse(bytes, size, NULL, &checkpoint);
     assert_int_equal(status, FCL_ERR_FORMAT);
     assert_null(checkpoint);
     assert_told("bytes");

@@ -47,6 +47,8 @@ static int bind(fcl_options *options, void *values)
     int status = fcl_options_add(options, table, settings);
     if (status == FCL_OK)
         status = fcl_options_add(options, fcl_distance_table, &settings->distance);
+    if (status == FCL_OK)
+        status = fcl_options_add(options, fcl_foreign_table, &settings->foreign);
     return status ? status : fcl_options_add(options, sample_rows, &settings->sample);
 }
 
@@ -66,9 +68,9 @@ static bool is_model(const char *path)
            (length > strlen(ending) && strcmp(path + length - strlen(ending), ending) == 0);
 }
 
-static int open_model(eval_subject *subject)
+static int open_model(const evaluation *work, eval_subject *subject)
 {
-    int status = fcl_checkpoint_open(subject->name, &subject->checkpoint);
+    int status = fcl_checkpoint_open_with(subject->name, &work->settings->foreign, &subject->checkpoint);
     if (status == FCL_OK)
         subject->info = fcl_checkpoint_describe(subject->checkpoint);
     return status;
@@ -212,14 +214,18 @@ static bool is_number(const char *text)
 static int open_models(evaluation *work, eval_subject *subjects, int count)
 {
     int status = FCL_OK;
+    bool foreign = false;
     work->label_guess = work->settings->label_column;
     for (int k = 0; k < count && status == FCL_OK; k++) {
-        status = is_model(subjects[k].name) ? open_model(&subjects[k]) : FCL_OK;
+        status = is_model(subjects[k].name) ? open_model(work, &subjects[k]) : FCL_OK;
+        foreign |= subjects[k].info && subjects[k].info->foreign;
         if (status == FCL_OK && subjects[k].info && !work->label_guess)
             work->label_guess = subjects[k].info->options->label_column;
     }
     bool given = work->settings->label_column || (work->label_guess && !is_number(work->label_guess));
     work->label_of_samples = given ? work->label_guess : NULL;
+    if (status == FCL_OK && !foreign && tool_foreign_is_unused(&work->settings->foreign, subjects[0].name, work->fault))
+        status = FCL_ERR_ARGUMENT;
     return status;
 }
 
@@ -358,8 +364,11 @@ static int check_sampling(const tool_call *call)
         if (!is_among(sample_rows[i].key, of_files) && is_given(call, sample_rows[i].key))
             return tool_fail_usage(&eval_command, "--%s has no use without a model: %s holds samples",
                                    sample_rows[i].key, call->positional[0]);
-    return is_given(call, "device") ? tool_fail_usage(&eval_command, "--device has no use without a model")
-                                    : EXIT_DONE;
+    static const char *const of_models[] = {"device", "config", "names"};
+    for (size_t i = 0; i < sizeof of_models / sizeof *of_models; i++)
+        if (is_given(call, of_models[i]))
+            return tool_fail_usage(&eval_command, "--%s has no use without a model", of_models[i]);
+    return EXIT_DONE;
 }
 
 static int check_usage(const tool_call *call, evaluation *work, eval_results *results)
@@ -410,8 +419,11 @@ static int run(const tool_call *call)
     progress_announce(&bar, "sampling and measuring");
     int computed = compute(&work, call, subjects, &results);
     progress_erase(&bar);
-    for (int k = 0; computed == FCL_OK && k < results.subjects; k++)
+    for (int k = 0; computed == FCL_OK && k < results.subjects; k++) {
+        if (subjects[k].info)
+            tool_print_foreign(subjects[k].info);
         tool_print_note(subjects[k].name, subjects[k].note);
+    }
     if (computed == FCL_OK)
         tool_print_note(work.data->name, work.data->note);
     if (computed != FCL_OK)

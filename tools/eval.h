@@ -7,6 +7,7 @@
 
 typedef struct eval_settings {
     fcl_sample_options sample;
+    fcl_foreign_options foreign; /* of all models without our metadata */
     fcl_distance_options distance;
     const char *metrics, *chart, *label_column, *device;
     uint64_t data_seed;
@@ -38,7 +39,7 @@ typedef struct evaluation {
     fcl_array *reference; /* (as many as there are samples, where the data has so many, ...) */
     int32_t *labels;      /* of the reference; NULL: the data has none */
     fcl_array *pool;      /* data that the draws of the floor are taken from; NULL: no floor */
-    char fault[512];      /* what the program itself finds wrong; empty: the library says it */
+    char fault[TOOL_FAULT]; /* what the program itself finds wrong; empty: the library says it */
 } evaluation;
 
 typedef struct eval_value {

@@ -8,11 +8,14 @@
 typedef struct explain_settings {
     fcl_train_options train;
     fcl_solver_options solver;
+    const char *config;         /* of weights of another program; their names are train.names */
     fcl_checkpoint *checkpoint; /* that is explained; NULL: options alone are */
 } explain_settings;
 
 /* clang-format off */
 static const fcl_option table[] = {
+    {"config", FCL_OPTION(explain_settings, config), .flags = FCL_OPTION_COMMAND_LINE, .placeholder = "FILE",
+     .group = "Weights of another program", .help = "of CHECKPOINT without flowcl's metadata: YAML file of train's options"},
     {"solver", FCL_OPTION(explain_settings, solver.solver), .choice = fcl_solver_name, .choice_help = fcl_solver_help,
      .fallback = "euler", .group = "Sampling", .help = "how the flow's equation is solved"},
     {"sampling-steps", FCL_OPTION(explain_settings, solver.steps), .minimum = 0, .maximum = 1e6,
@@ -40,10 +43,11 @@ static bool is_yaml(const char *path)
     return ending && (!strcmp(ending, ".yaml") || !strcmp(ending, ".yml"));
 }
 
-static int read_checkpoint(const tool_call *call)
+static int read_checkpoint(const tool_call *call, char fault[TOOL_FAULT])
 {
     explain_settings *settings = call->settings;
-    int status = fcl_checkpoint_open(call->positional[0], &settings->checkpoint);
+    fcl_foreign_options foreign = {.config = settings->config, .names = settings->train.names};
+    int status = tool_open_checkpoint(call->positional[0], &foreign, &settings->checkpoint, fault);
     if (status != FCL_OK)
         return status;
     const fcl_checkpoint_info *info = fcl_checkpoint_describe(settings->checkpoint);
@@ -54,15 +58,21 @@ static int read_checkpoint(const tool_call *call)
 /* Formulas need no data, but training does: its name is not asked for here. */
 static int read_configuration(const tool_call *call)
 {
+    const explain_settings *settings = call->settings;
     int status = FCL_OK;
+    char fault[TOOL_FAULT] = "";
+    bool yaml = call->count && is_yaml(call->positional[0]);
+    if ((yaml || !call->count) && (settings->config || settings->train.names))
+        return tool_fail_usage(&explain_command, "--config and --names are of weights of another program: CHECKPOINT is "
+                                                 "not given");
     if (call->count)
-        status = is_yaml(call->positional[0]) ? fcl_options_read_yaml(call->options, call->positional[0])
-                                              : read_checkpoint(call);
+        status = yaml ? fcl_options_read_yaml(call->options, call->positional[0]) : read_checkpoint(call, fault);
+    if (fault[0])
+        return tool_fail("%s", fault);
     if (status == FCL_OK)
         status = fcl_options_set(call->options, "data", "data", FCL_FROM_DEFAULT);
     if (status != FCL_OK)
         return tool_fail_library();
-    const explain_settings *settings = call->settings;
     if (fcl_options_finish(call->options) || fcl_train_options_check(&settings->train))
         return tool_fail_usage(&explain_command, "%s", fcl_error());
     return EXIT_DONE;
@@ -93,6 +103,7 @@ static void print_normalisation(const explain_settings *settings)
     if (!settings->checkpoint)
         return;
     const fcl_checkpoint_info *info = fcl_checkpoint_describe(settings->checkpoint);
+    tool_print_foreign(info);
     tool_print_normalisation(stdout, "            ", info->normalisation);
     if (info->classes) {
         printf("%-12s", "labels");

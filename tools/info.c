@@ -5,6 +5,7 @@
 #include <string.h>
 
 typedef struct info_settings {
+    fcl_foreign_options foreign;
     bool json;
 } info_settings;
 
@@ -13,9 +14,11 @@ static const fcl_option table[] = {
     {0},
 };
 
-static int bind(fcl_options *options, void *settings)
+static int bind(fcl_options *options, void *values)
 {
-    return fcl_options_add(options, table, settings);
+    info_settings *settings = values;
+    int status = fcl_options_add(options, table, settings);
+    return status ? status : fcl_options_add(options, fcl_foreign_table, &settings->foreign);
 }
 
 static bool is_weight(const fcl_checkpoint_tensor *tensor)
@@ -91,6 +94,7 @@ static int print_json(const fcl_checkpoint_info *info)
     json_object_set_new(object, "pictures", json_boolean(info->pictures));
     json_object_set_new(object, "library", tool_text_json(info->library));
     json_object_set_new(object, "device", tool_text_json(info->device));
+    add_text(object, "foreign", info->foreign);
     json_object_set_new(object, "config", config ? config : json_null());
     json_object_set_new(object, "tensors", tensors);
     return tool_print_json(object);
@@ -135,7 +139,11 @@ static void print_text(const fcl_checkpoint_info *info)
     print_line("data", info->data_content);
     print_line("source", info->source_content);
     print_line("condition", info->condition_content);
-    printf("written by  flowcl %s on %s\n\nOptions:\n", tool_plain(info->library), tool_plain(info->device));
+    if (info->foreign)
+        printf("written by  another program: %s\n", tool_plain(info->foreign));
+    else
+        printf("written by  flowcl %s on %s\n", tool_plain(info->library), tool_plain(info->device));
+    puts("\nOptions:");
     print_config(info->config);
     puts("\nWeights:");
     for (int i = 0; i < info->tensor_count; i++) {
@@ -151,8 +159,9 @@ static int run(const tool_call *call)
     const info_settings *settings = call->settings;
     fcl_checkpoint *checkpoint = NULL;
     int status = EXIT_DONE;
-    if (fcl_checkpoint_open(call->positional[0], &checkpoint) != FCL_OK)
-        return tool_fail_library();
+    char fault[TOOL_FAULT] = "";
+    if (tool_open_checkpoint(call->positional[0], &settings->foreign, &checkpoint, fault) != FCL_OK)
+        return fault[0] ? tool_fail("%s", fault) : tool_fail_library();
     if (settings->json)
         status = print_json(fcl_checkpoint_describe(checkpoint));
     else
@@ -163,7 +172,7 @@ static int run(const tool_call *call)
 
 const subcommand info_command = {
     .name = "info",
-    .usage = "CHECKPOINT|DIR [--json]",
+    .usage = "CHECKPOINT|DIR [options]",
     .summary = "tell what a checkpoint holds: its model, its training, its tensors",
     .least = 1,
     .most = 1,

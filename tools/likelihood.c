@@ -11,6 +11,7 @@
 
 typedef struct likelihood_settings {
     fcl_sample_options sample;
+    fcl_foreign_options foreign;
     const char *out, *energy, *label_column, *device;
     uint64_t data_seed;
     bool json;
@@ -54,6 +55,8 @@ static int bind(fcl_options *options, void *values)
     int status = fcl_options_add(options, table, settings);
     if (status == FCL_OK)
         status = fcl_options_add(options, sample_rows, &settings->sample);
+    if (status == FCL_OK)
+        status = fcl_options_add(options, fcl_foreign_table, &settings->foreign);
     return status ? status : fcl_options_add(options, fcl_divergence_table, &settings->sample.divergence);
 }
 
@@ -70,7 +73,7 @@ typedef struct work {
     weights weights;
     progress bar;
     double began; /* 0: the first batch is not yet done */
-    char fault[512];
+    char fault[TOOL_FAULT];
 } work;
 
 /* --- progress --- */
@@ -252,7 +255,7 @@ static int check_seeds(work *w, const tool_call *call)
 static int compute(work *w, const tool_call *call)
 {
     likelihood_settings *settings = w->settings;
-    int status = fcl_checkpoint_open(call->positional[0], &w->checkpoint);
+    int status = tool_open_checkpoint(call->positional[0], &settings->foreign, &w->checkpoint, w->fault);
     if (status == FCL_OK) {
         w->info = fcl_checkpoint_describe(w->checkpoint);
         status = read_data(w, call->positional[1]);
@@ -311,6 +314,8 @@ static int run(const tool_call *call)
     progress_announce(&w.bar, "preparing");
     int computed = compute(&w, call);
     progress_erase(&w.bar);
+    if (computed == FCL_OK)
+        tool_print_foreign(w.info);
     if (computed == FCL_OK)
         tool_print_note(w.data->name, w.data->note);
     const char *fault = w.fault[0] ? w.fault : w.weights.fault;

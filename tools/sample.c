@@ -11,6 +11,7 @@
 
 typedef struct sample_settings {
     fcl_sample_options sample;
+    fcl_foreign_options foreign;
     const char *out, *encode, *decode, *label_column, *energy, *device;
     bool logp, json;
 } sample_settings;
@@ -48,6 +49,8 @@ static int bind(fcl_options *options, void *values)
     int status = fcl_options_add(options, table, settings);
     if (status == FCL_OK)
         status = fcl_options_add(options, fcl_sample_table, &settings->sample);
+    if (status == FCL_OK)
+        status = fcl_options_add(options, fcl_foreign_table, &settings->foreign);
     return status ? status : fcl_options_add(options, fcl_divergence_table, &settings->sample.divergence);
 }
 
@@ -61,7 +64,7 @@ typedef struct sampling {
     fcl_array *start, *samples, *density; /* density (n, 2): NULL without --logp */
     fcl_sample_stats stats;
     weights weights;      /* of --energy */
-    char fault[512];      /* what is wrong with the start; empty: nothing */
+    char fault[TOOL_FAULT]; /* what the program itself finds wrong; empty: nothing */
     char unfinished[512]; /* why some samples are; empty: none is */
 } sampling;
 
@@ -288,7 +291,7 @@ static int write_samples(sampling *work)
 static int compute(sampling *work, const char *checkpoint)
 {
     const sample_settings *settings = work->settings;
-    int status = fcl_checkpoint_open(checkpoint, &work->checkpoint);
+    int status = tool_open_checkpoint(checkpoint, &settings->foreign, &work->checkpoint, work->fault);
     if (status == FCL_OK)
         work->info = fcl_checkpoint_describe(work->checkpoint);
     if (status == FCL_OK && !settings->sample.times)
@@ -375,6 +378,8 @@ static int run(const tool_call *call)
     progress_announce(&bar, "preparing and sampling");
     int computed = compute(&work, call->positional[0]);
     progress_erase(&bar);
+    if (computed == FCL_OK)
+        tool_print_foreign(work.info);
     if (computed == FCL_OK && work.data)
         tool_print_note(work.data->name, work.data->note);
     const char *fault = work.fault[0] ? work.fault : work.weights.fault;
@@ -407,7 +412,8 @@ const subcommand sample_command = {
     .name = "sample",
     .usage = "CHECKPOINT|DIR --n N --out FILE [options]",
     .summary = "draw samples from a trained model",
-    .about = "A folder stands for its newest checkpoint. The file's ending says what is\n"
+    .about = "A folder stands for its newest checkpoint; --config tells of weights of another\n"
+             "program, such as a state dict of PyTorch. The file's ending says what is\n"
              "written: .npy, .npz, .csv, or .png, a scatter picture of points and a grid of\n"
              "pictures.",
     .appendix = print_appendix,

@@ -65,6 +65,16 @@ json_t *tool_shape_json(fcl_shape shape);
 enum { TOOL_SHAPE_TEXT = 160 };
 void tool_shape_text(fcl_shape shape, char text[TOOL_SHAPE_TEXT]);
 
+/* fcl_checkpoint_open_with. FCL_ERR_ARGUMENT with the sentence in `fault`, else empty: the options are given, and the
+ * checkpoint has no use for them. */
+enum { TOOL_FAULT = 512 };
+int tool_open_checkpoint(const char *path, const fcl_foreign_options *foreign, fcl_checkpoint **checkpoint,
+                         char fault[TOOL_FAULT]);
+/* Whether any is given: then the sentence, about the checkpoint at `path`. */
+bool tool_foreign_is_unused(const fcl_foreign_options *foreign, const char *path, char fault[TOOL_FAULT]);
+/* A line on standard error of how weights of another program were taken; nothing for our own. */
+void tool_print_foreign(const fcl_checkpoint_info *info);
+
 /* A line, where there is something to tell: what numbers are normalised by, and the range of pictures. */
 void tool_print_normalisation(FILE *stream, const char *heading, const fcl_normalisation *by);
 /* Paragraphs of help: the built-in data sets, the grids of fixed steps, and what may stand in a formula. */

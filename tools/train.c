@@ -93,6 +93,8 @@ static void print_start(const fcl_train_start *start)
             model->width, model->activation, start->parameters);
     if (start->options->out)
         fprintf(stderr, "run     %s\n", tool_plain(start->options->out));
+    if (start->begun_with)
+        fprintf(stderr, "weights %s\n", tool_plain(start->begun_with));
     if (start->resumed)
         fprintf(stderr, "resumes %s\n", tool_plain(start->resumed));
     if (start->came_from)
@@ -255,12 +257,47 @@ static int read_checkpoint_options(const tool_call *call, const char *path)
     return status == FCL_OK ? EXIT_DONE : EXIT_FAILED;
 }
 
+/* The model of a checkpoint of ours that the weights come from, what is learned and along which path: others than these
+ * are told by the command line or a --config. */
+static bool is_of_model(const char *key)
+{
+    static const char *const flow[] = {"path", "prediction", "sigma"};
+    for (const fcl_option *row = fcl_model_table; row->key; row++)
+        if (!strcmp(row->key, key))
+            return true;
+    for (size_t i = 0; i < sizeof flow / sizeof *flow; i++)
+        if (!strcmp(flow[i], key))
+            return true;
+    return false;
+}
+
+static int read_init_options(const tool_call *call, const char *path)
+{
+    fcl_checkpoint *checkpoint = NULL;
+    if (fcl_checkpoint_open(path, &checkpoint) != FCL_OK)
+        return FCL_OK; /* of another program, or the library's to say */
+    json_t *config = json_loads(fcl_checkpoint_describe(checkpoint)->config, 0, NULL), *value;
+    const char *key;
+    void *next;
+    json_object_foreach_safe(config, next, key, value)
+    {
+        if (!is_of_model(key))
+            json_object_del(config, key);
+    }
+    char *text = json_dumps(config, JSON_REAL_PRECISION(9));
+    int status = fcl_options_read_json(call->options, text);
+    fcl_free(text);
+    json_decref(config);
+    fcl_checkpoint_close(&checkpoint);
+    return status;
+}
+
 static int read_earlier_run(const tool_call *call)
 {
     const fcl_train_options *train = &((train_settings *)call->settings)->train;
     char *newest = NULL;
     if (fcl_checkpoint_newest(train->out, &newest) != FCL_OK)
-        return EXIT_DONE;
+        return train->init && read_init_options(call, train->init) ? tool_fail_library() : EXIT_DONE;
     int status = EXIT_DONE; /* without --resume, what is wrong with the folder is the library's to say */
     if (train->resume)
         status = read_checkpoint_options(call, newest);
@@ -352,6 +389,8 @@ const subcommand train_command = {
     .summary = "train a model on data, with checkpoints and pictures in a folder",
     .about = "DATA is a built-in set's name, or the path of a .npy, .npz, .csv or IDX file;\n"
              "FILE.npz:NAME is one array of an archive. --label-column names a table's label.\n"
+             "--init FILE begins with the weights of a checkpoint, whose model is taken, too,\n"
+             "or of a safetensors file of another program, whose model the options tell.\n"
              "Ctrl-C finishes the step and saves; --resume goes on from there, bit for bit.\n"
              "A picture or a checkpoint that cannot be written, as on a full disk, is told and\n"
              "does not end the training; only the last checkpoint must succeed.\n"

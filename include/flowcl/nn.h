@@ -114,6 +114,9 @@ FCL_API fcl_activation *fcl_activation_find(const char *name);
  *                                              there where the model has classes: slice "label.weight"
  *     h = act(layers.0 h), then DEPTH - 1 times h = act(layers.i h), or h + act(layers.i h) where residual
  *     v = layers.DEPTH h
+ *
+ * A PyTorch module of the same value concatenates in this order, has nn.Linear layers and an nn.Embedding, and its gelu
+ * is the exact one; its weights load by fcl_checkpoint_open_with (train.h).
  */
 
 typedef struct fcl_model fcl_model;

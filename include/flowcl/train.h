@@ -49,6 +49,10 @@ typedef struct fcl_train_options {
     bool resume;        /* go on from the newest checkpoint in `out`; without any, begin. Data, source and condition are
                            known by their content, wherever they lie: others are refused */
     bool data_changed;  /* unless this is set: the resumed run goes on with other data of the same shape */
+    const char *init;   /* begin with these weights, and the averages beside them: a checkpoint, a folder, or a file of
+                           another program (fcl_checkpoint_open_with), of which this configuration says what it is. NULL:
+                           with random ones. Not looked at where a run is resumed */
+    const char *names;  /* of the tensors of `init`, see fcl_foreign_options */
     uint64_t seed;
     int64_t steps;
     int batch;      /* samples a step */
@@ -104,6 +108,7 @@ typedef struct fcl_train_start {
     int64_t steps;
     bool data_on_device;
     const char *resumed;              /* path of the checkpoint, or NULL */
+    const char *begun_with;           /* what options.init's weights are, in words; NULL: random ones, or a resumed run */
     const char *came_from;            /* the device it was trained on, where that is another; else NULL */
     const fcl_train_options *options; /* with every default filled in */
 } fcl_train_start;
@@ -178,6 +183,10 @@ FCL_API void fcl_trainer_destroy(fcl_trainer **trainer);
 /* Takes up weights, moments and step of a checkpoint. FCL_ERR_ARGUMENT where its configuration differs in
  * what cannot change (the message names it). */
 FCL_API int fcl_trainer_resume(fcl_trainer *trainer, const char *path);
+/* Takes up the weights of a file, and the averages that it has, and no more: what options.init and options.names ask of
+ * fcl_train. FCL_ERR_ARGUMENT where they are of another model; of weights of another program as
+ * fcl_checkpoint_open_with. */
+FCL_API int fcl_trainer_init(fcl_trainer *trainer, const char *path, const char *names);
 FCL_API int fcl_trainer_step(fcl_trainer *trainer);            /* enqueues one step */
 FCL_API int64_t fcl_trainer_steps(const fcl_trainer *trainer); /* done so far */
 /* Waits; the mean loss of the steps since the last call, FCL_ERR_NUMERIC where one was not finite. */
@@ -218,8 +227,9 @@ typedef struct fcl_checkpoint_info {
     bool has_ema;
     bool pictures;       /* samples have the shape of pictures; normalisation says what is black and white */
     const char *config;  /* JSON object of fcl_train_options */
-    const char *library; /* version that wrote it */
-    const char *device;  /* that it was trained on */
+    const char *library; /* version that wrote it; NULL of foreign weights */
+    const char *device;  /* that it was trained on; NULL of foreign weights */
+    const char *foreign; /* of weights of another program: how they were taken, in words; NULL: a checkpoint of ours */
     /* What the training's data, source and condition held, "300 samples of (2,), checksum 1a2b3c4d"; NULL where there was
      * none, and all three in a checkpoint that does not tell, as earlier ones. */
     const char *data_content, *source_content, *condition_content;
@@ -229,8 +239,36 @@ typedef struct fcl_checkpoint_info {
     const fcl_model *model; /* sees normalised numbers */
 } fcl_checkpoint_info;
 
+/* Weights of another program: a safetensors file without our metadata, such as safetensors.torch.save_file makes of a
+ * state dict. What else a checkpoint says is taken from a configuration. */
+typedef struct fcl_foreign_options {
+    const char *config; /* YAML file of fcl_train_options, what train's --config reads. Of `data`, where it names them,
+                           samples have the shape, the classes and the normalisation that a training would give them.
+                           Without `data` the shape is (D), D and the number of classes follow from the weights, and
+                           `normalise` is "off", as "auto" is here, or numbers */
+    const char *names;  /* YAML file of lines "layers.0.weight: net.0.weight", our name of a tensor (nn.h) and the
+                           file's; what is not in it has our name. NULL: see below */
+} fcl_foreign_options;
+
+FCL_API extern const fcl_option fcl_foreign_table[];
+
+/* The same as fcl_checkpoint_open; `foreign` says what a file is that has no metadata of ours, and is not looked at
+ * where a file has them. Its tensors are found
+ *     by our names, where all are there: also averages ("ema.NAME"), as of a checkpoint without its metadata;
+ *     by order, else: layers, which are tensors that share what stands before the last point of their names, with
+ *         the same shapes are taken in the order of the numbers in their names ("net.2", "net.10", "module.net.12"), if
+ *         their names differ in nothing else and there are as many as the model has. A label's embedding and the
+ *         frequencies of time are known by their shapes;
+ *     or as `names` says, which may leave tensors of the file aside.
+ * F16, BF16 and F64 become F32, to the nearest. info.foreign tells how names were matched and which types were turned.
+ * FCL_ERR_FORMAT lists every tensor that is missing, has another shape, or is left over; also a type that is none of
+ * these, a number that is not finite, and layers that order cannot tell apart. FCL_ERR_ARGUMENT, FCL_ERR_FILE: the
+ * configuration, its data or the list of names are not usable. */
+FCL_API int fcl_checkpoint_open_with(const char *path, const fcl_foreign_options *foreign,
+                                     fcl_checkpoint **checkpoint);
+
 /* Opens and validates a file, or a folder's newest checkpoint (fcl_checkpoint_newest). FCL_ERR_FILE,
- * FCL_ERR_FORMAT: damaged or of another program, the message says where. */
+ * FCL_ERR_FORMAT: damaged, the message says where, or of another program: see fcl_checkpoint_open_with. */
 FCL_API int fcl_checkpoint_open(const char *path, fcl_checkpoint **checkpoint);
 FCL_API void fcl_checkpoint_close(fcl_checkpoint **checkpoint);
 FCL_API const fcl_checkpoint_info *fcl_checkpoint_describe(const fcl_checkpoint *checkpoint);

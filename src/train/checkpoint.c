@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "graph/graph.h"
 #include "train/normalised.h"
 #include "train/safetensors.h"
 
@@ -16,22 +17,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <zlib.h>
-
-struct fcl_checkpoint {
-    fcl_checkpoint_info info;
-    char *path;
-    uint8_t *bytes;
-    size_t size;
-    fcl_safetensors file;
-    fcl_options *bound; /* owns the texts of `options` */
-    fcl_train_options options;
-    fcl_model *model;
-    int64_t *class_counts;
-    fcl_normalisation *normalisation;
-    json_t *class_names; /* holds the texts that info.class_names points to */
-    const char **class_name;
-    fcl_checkpoint_tensor *tensors;
-};
 
 static int missing(const char *path, const char *what)
 {
@@ -141,12 +126,13 @@ static int read_config(fcl_checkpoint *checkpoint)
 static int check_format(fcl_checkpoint *checkpoint)
 {
     const char *version = fcl_safetensors_metadata(&checkpoint->file, FCL_CHECKPOINT_FORMAT);
-    if (!version)
-        return fcl_fail(FCL_ERR_FORMAT, "%s is a safetensors file, but not written by flowcl",
-                        checkpoint->path);
     if (strcmp(version, FCL_CHECKPOINT_VERSION) != 0)
         return fcl_fail(FCL_ERR_FORMAT, "%s has version %.20s of the checkpoint format; this flowcl reads %s",
                         checkpoint->path, version, FCL_CHECKPOINT_VERSION);
+    for (int i = 0; i < checkpoint->file.count; i++)
+        if (checkpoint->file.tensors[i].type != &fcl_safetensor_f32)
+            return fcl_fail(FCL_ERR_FORMAT, "%s is damaged: tensor \"%s\" has dtype %s, where it has F32",
+                            checkpoint->path, checkpoint->file.tensors[i].name, checkpoint->file.tensors[i].type->name);
     return FCL_OK;
 }
 
@@ -198,18 +184,13 @@ static const fcl_safetensor *find_state(const fcl_checkpoint *checkpoint, fcl_st
     return tensor;
 }
 
-static bool same_shape(fcl_shape a, fcl_shape b)
-{
-    return a.rank == b.rank && memcmp(a.dim, b.dim, (size_t)a.rank * sizeof *a.dim) == 0;
-}
-
 static int check_state(const fcl_checkpoint *checkpoint, fcl_state state, int *found)
 {
     const fcl_params *params = fcl_model_params(checkpoint->model);
     for (int i = 0; i < fcl_state_slices(params, state); i++) {
         const fcl_param *slice = fcl_params_at(params, i);
         const fcl_safetensor *tensor = find_state(checkpoint, state, slice);
-        if (!tensor || !same_shape(tensor->shape, slice->shape))
+        if (!tensor || !fcl_shape_equal(tensor->shape, slice->shape))
             return fcl_fail(FCL_ERR_FORMAT, "%s is damaged: it %s tensor \"%s%s\"", checkpoint->path,
                             tensor ? "has another shape of" : "lacks", fcl_state_prefix[state], slice->name);
         (*found)++;
@@ -307,23 +288,39 @@ static int open_file(const char *path, fcl_checkpoint *checkpoint)
     return fcl_file_read(checkpoint->path, &checkpoint->bytes, &checkpoint->size);
 }
 
-/* Everything about bytes that may come from anywhere: also the entrance of the fuzzer. */
-static int read_bytes(fcl_checkpoint *checkpoint)
+static int read_own(fcl_checkpoint *checkpoint)
 {
-    FCL_TRY(fcl_safetensors_parse(checkpoint->bytes, checkpoint->size, checkpoint->path, &checkpoint->file));
     FCL_TRY(read_metadata(checkpoint));
     FCL_TRY(check_tensors(checkpoint));
-    FCL_TRY(check_sum(checkpoint));
+    return check_sum(checkpoint);
+}
+
+static bool is_own(const fcl_checkpoint *checkpoint)
+{
+    return fcl_safetensors_metadata(&checkpoint->file, FCL_CHECKPOINT_FORMAT);
+}
+
+/* Everything about bytes that may come from anywhere: also the entrance of the fuzzer. */
+static int read_bytes(fcl_checkpoint *checkpoint, const fcl_foreign_options *foreign)
+{
+    FCL_TRY(fcl_safetensors_parse(checkpoint->bytes, checkpoint->size, checkpoint->path, &checkpoint->file));
+    if (!is_own(checkpoint) && !(foreign && foreign->config))
+        return fcl_fail(FCL_ERR_FORMAT,
+                        "%s is a safetensors file, but not written by flowcl: it has no metadata that says what the "
+                        "weights are of; --config FILE (the option config) does, with model, width, depth, activation, "
+                        "path and prediction as train's config.yaml has them",
+                        checkpoint->path);
+    FCL_TRY(is_own(checkpoint) ? read_own(checkpoint) : fcl_foreign_read(checkpoint, foreign));
     list_tensors(checkpoint);
     return FCL_OK;
 }
 
-int fcl_checkpoint_open(const char *path, fcl_checkpoint **checkpoint)
+int fcl_checkpoint_open_with(const char *path, const fcl_foreign_options *foreign, fcl_checkpoint **checkpoint)
 {
     *checkpoint = fcl_zalloc(sizeof **checkpoint);
     int status = open_file(path, *checkpoint);
     if (status == FCL_OK)
-        status = read_bytes(*checkpoint);
+        status = read_bytes(*checkpoint, foreign);
     if (status == FCL_ERR_FORMAT && strcmp((*checkpoint)->path, path) != 0)
         fcl_fail(status, "%s; without this file the folder's next older checkpoint is taken", fcl_error());
     if (status != FCL_OK)
@@ -331,7 +328,39 @@ int fcl_checkpoint_open(const char *path, fcl_checkpoint **checkpoint)
     return status;
 }
 
-int fcl_checkpoint_parse(const uint8_t *bytes, size_t size, fcl_checkpoint **checkpoint)
+int fcl_checkpoint_open(const char *path, fcl_checkpoint **checkpoint)
+{
+    return fcl_checkpoint_open_with(path, NULL, checkpoint);
+}
+
+static int take_for(fcl_checkpoint *checkpoint, const char *names, const fcl_train_options *options,
+                    const fcl_model *model)
+{
+    FCL_TRY(fcl_safetensors_parse(checkpoint->bytes, checkpoint->size, checkpoint->path, &checkpoint->file));
+    if (is_own(checkpoint) && names)
+        return fcl_fail(FCL_ERR_ARGUMENT, "names %s has no use with %s: it is a checkpoint of flowcl, with our names",
+                        names, checkpoint->path);
+    if (is_own(checkpoint))
+        return read_own(checkpoint);
+    checkpoint->options.model = options->model;
+    FCL_TRY(fcl_model_create(&options->model, fcl_model_sample(model), fcl_model_classes(model), &checkpoint->model));
+    return fcl_foreign_take(checkpoint, names);
+}
+
+int fcl_checkpoint_open_for(const char *path, const char *names, const fcl_train_options *options,
+                            const fcl_model *model, fcl_checkpoint **checkpoint)
+{
+    *checkpoint = fcl_zalloc(sizeof **checkpoint);
+    int status = open_file(path, *checkpoint);
+    if (status == FCL_OK)
+        status = take_for(*checkpoint, names, options, model);
+    if (status != FCL_OK)
+        fcl_checkpoint_close(checkpoint);
+    return status;
+}
+
+int fcl_checkpoint_parse(const uint8_t *bytes, size_t size, const fcl_foreign_options *foreign,
+                         fcl_checkpoint **checkpoint)
 {
     *checkpoint = fcl_zalloc(sizeof **checkpoint);
     fcl_checkpoint *opened = *checkpoint;
@@ -339,7 +368,7 @@ int fcl_checkpoint_parse(const uint8_t *bytes, size_t size, fcl_checkpoint **che
     opened->info.path = opened->path;
     opened->bytes = memcpy(fcl_zalloc(size), bytes, size);
     opened->size = size;
-    int status = read_bytes(opened);
+    int status = read_bytes(opened, foreign);
     if (status != FCL_OK)
         fcl_checkpoint_close(checkpoint);
     return status;
@@ -352,7 +381,11 @@ void fcl_checkpoint_close(fcl_checkpoint **checkpoint)
         return;
     fcl_model_destroy(&closing->model);
     fcl_options_destroy(&closing->bound);
+    for (int i = 0; closing->numbers && i < closing->file.count; i++)
+        fcl_array_destroy(&closing->numbers[i]);
+    free(closing->numbers);
     fcl_safetensors_free(&closing->file);
+    fcl_arena_free(&closing->strings);
     free(closing->class_counts);
     fcl_normalisation_destroy(&closing->normalisation);
     json_decref(closing->class_names);

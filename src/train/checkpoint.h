@@ -2,8 +2,30 @@
 #ifndef TRAIN_CHECKPOINT_H
 #define TRAIN_CHECKPOINT_H
 
+#include "base/memory.h"
+#include "train/safetensors.h"
+
 #include <flowcl/train.h>
 #include <jansson.h>
+
+/* Looked into by who reads files: checkpoint.c, foreign.c. */
+struct fcl_checkpoint {
+    fcl_checkpoint_info info;
+    char *path;
+    uint8_t *bytes;
+    size_t size;
+    fcl_safetensors file;
+    fcl_options *bound; /* owns the texts of `options` */
+    fcl_train_options options;
+    fcl_model *model;
+    int64_t *class_counts;
+    fcl_normalisation *normalisation;
+    json_t *class_names; /* holds the texts that info.class_names points to */
+    const char **class_name;
+    fcl_checkpoint_tensor *tensors;
+    fcl_arena strings;   /* of a foreign file: texts of `info`, names of tensors */
+    fcl_array **numbers; /* of a foreign file: its tensors, converted */
+};
 
 /* The flat buffers of a run, in the order of the file. */
 typedef enum fcl_state { FCL_STATE_WEIGHTS, FCL_STATE_EMA, FCL_STATE_M, FCL_STATE_V, FCL_STATES } fcl_state;
@@ -45,8 +67,19 @@ typedef struct fcl_snapshot {
  * checkpoint is never written. */
 int fcl_checkpoint_save(const char *path, const fcl_snapshot *snapshot);
 
-/* fcl_checkpoint_open of a file's content: copied, then trusted in nothing. */
-int fcl_checkpoint_parse(const uint8_t *bytes, size_t size, fcl_checkpoint **checkpoint);
+/* fcl_checkpoint_open_with of a file's content: copied, then trusted in nothing. */
+int fcl_checkpoint_parse(const uint8_t *bytes, size_t size, const fcl_foreign_options *foreign,
+                         fcl_checkpoint **checkpoint);
+
+/* Weights for a training that begins with them: of a checkpoint, whatever its options are, or of a foreign file, which
+ * is taken as weights of `model`, which options made. `names`: see fcl_foreign_options. */
+int fcl_checkpoint_open_for(const char *path, const char *names, const fcl_train_options *options,
+                            const fcl_model *model, fcl_checkpoint **checkpoint);
+
+/* Of a parsed file without our metadata (foreign.c): fills in all the rest by the configuration; and, with the model
+ * there already, its tensors alone. */
+int fcl_foreign_read(fcl_checkpoint *checkpoint, const fcl_foreign_options *foreign);
+int fcl_foreign_take(fcl_checkpoint *checkpoint, const char *names);
 
 /* Writes one of the checkpoint's flat buffers to the device. */
 int fcl_checkpoint_load(const fcl_checkpoint *checkpoint, fcl_state state, fcl_buffer *flat);

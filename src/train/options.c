@@ -34,6 +34,10 @@ static const fcl_option train_table[] = {
     {"seed", ROW(seed), .help = "of every random number"},
     {"resume", ROW(resume), .flags = CALL, .help = "go on from the newest checkpoint of the folder"},
     {"data-changed", ROW(data_changed), .flags = CALL, .help = "with resume: go on although the data are not those of before"},
+    {"init", ROW(init), .flags = CALL, .placeholder = "FILE",
+     .help = "begin with the weights of this checkpoint, or of a safetensors file of another program"},
+    {"names", ROW(names), .flags = CALL, .placeholder = "FILE",
+     .help = "of that program's tensors: lines \"layers.0.weight: net.0.weight\", the model's and the file's; without it by their names, or by order"},
     {"metrics-every", ROW(metrics_every), .minimum = 1, .maximum = 1e9, .fallback = "50", .help = "steps between rows of metrics"},
     {"samples-every", ROW(samples_every), .minimum = 1, .maximum = 1e9, .fallback = "1000", .flags = OFF,
      .help = "steps between pictures of samples"},
@@ -207,7 +211,8 @@ static bool may_change(const char *key)
         "out",     "device", "resume", "metrics-every", "samples-every", "checkpoint-every", "keep",
         "check",   "steps",  "lr",     "schedule",      "warmup",        "weight-decay",     "clip",
         "profile", "ema",    "beta1",  "beta2",         "epsilon",       "accumulate",       "stream-data",
-        "data",    "source", "condition", "data-count", "data-changed", "label-column"};
+        "data",    "source", "condition", "data-count", "data-changed", "label-column",
+        "init",    "names"};
     for (size_t i = 0; i < sizeof free_keys / sizeof *free_keys; i++)
         if (strcmp(free_keys[i], key) == 0)
             return true;
@@ -234,6 +239,21 @@ int fcl_train_options_compare_one(const fcl_train_options *saved, const fcl_trai
     for (const fcl_option *row = train_table; row->key; row++)
         if (strcmp(row->key, key) == 0)
             return compare_row(row, saved, given, where);
+    return FCL_OK;
+}
+
+int fcl_train_options_compare_model(const fcl_train_options *saved, const fcl_train_options *given, const char *where)
+{
+    for (const fcl_option *row = fcl_model_table; row->key; row++) {
+        char *before = fcl_option_text(row, &saved->model), *now = fcl_option_text(row, &given->model);
+        int status = strcmp(before, now) == 0
+                         ? FCL_OK
+                         : fcl_fail(FCL_ERR_ARGUMENT, "cannot begin with %s: its %s is %s, not %s", where, row->key,
+                                    before, now);
+        fcl_free(before);
+        fcl_free(now);
+        FCL_TRY(status);
+    }
     return FCL_OK;
 }
 

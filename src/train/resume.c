@@ -1,7 +1,9 @@
-/* Going on from a checkpoint: whether this is the same run, and what is different about it. */
+/* Going on from a checkpoint: whether this is the same run, and what is different about it; and beginning with another's
+ * weights. */
 #include "train/trainer.h"
 
 #include "base/error.h"
+#include "graph/graph.h"
 #include "train/normalised.h"
 #include "train/options.h"
 
@@ -82,12 +84,16 @@ static int check_class_names(const fcl_trainer *trainer, const fcl_checkpoint_in
     return FCL_OK;
 }
 
+static bool same_samples(const fcl_trainer *trainer, const fcl_checkpoint_info *info)
+{
+    return fcl_shape_equal(fcl_model_sample(trainer->model), info->sample) &&
+           fcl_model_classes(trainer->model) == info->classes;
+}
+
 static int check(fcl_trainer *trainer, const fcl_checkpoint_info *info)
 {
     FCL_TRY(fcl_train_options_compare(info->options, &trainer->options, info->path));
-    fcl_shape here = fcl_model_sample(trainer->model), there = info->sample;
-    if (here.rank != there.rank || memcmp(here.dim, there.dim, (size_t)here.rank * sizeof *here.dim) != 0 ||
-        fcl_model_classes(trainer->model) != info->classes)
+    if (!same_samples(trainer, info))
         return fcl_fail(FCL_ERR_ARGUMENT,
                         "cannot resume from %s: %s now has samples of another shape or other classes",
                         info->path, trainer->data->name);
@@ -149,6 +155,50 @@ int fcl_trainer_resume(fcl_trainer *trainer, const char *path)
     fcl_checkpoint *checkpoint;
     FCL_TRY(fcl_checkpoint_open(path, &checkpoint));
     int status = load(trainer, checkpoint);
+    fcl_checkpoint_close(&checkpoint);
+    return status;
+}
+
+/* --- beginning --- */
+
+/* What our own checkpoints say of their weights; of others the configuration says all. */
+static int check_model(fcl_trainer *trainer, const fcl_checkpoint_info *info)
+{
+    if (info->foreign)
+        return FCL_OK;
+    FCL_TRY(fcl_train_options_compare_model(info->options, &trainer->options, info->path));
+    if (!same_samples(trainer, info))
+        return fcl_fail(FCL_ERR_ARGUMENT, "cannot begin with %s: %s has samples of another shape or other classes",
+                        info->path, trainer->data->name);
+    if (!fcl_normalised_alike(info->normalisation, trainer->normalisation)) {
+        char *before = fcl_normalisation_text(info->normalisation);
+        char *sentence = fcl_format("the weights of %s saw numbers that were moved otherwise%s%s: --normalise says how",
+                                    info->path, *before ? ", by " : ", as they were", before);
+        fcl_trainer_note(trainer, sentence);
+        fcl_free(sentence);
+        fcl_free(before);
+    }
+    return FCL_OK;
+}
+
+static int begin_with(fcl_trainer *trainer, const fcl_checkpoint *checkpoint)
+{
+    const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
+    fcl_buffer *ema = trainer->state[FCL_STATE_EMA];
+    FCL_TRY(check_model(trainer, info));
+    FCL_TRY(fcl_checkpoint_load(checkpoint, FCL_STATE_WEIGHTS, trainer->state[FCL_STATE_WEIGHTS]));
+    if (ema)
+        FCL_TRY(fcl_checkpoint_load(checkpoint, info->has_ema ? FCL_STATE_EMA : FCL_STATE_WEIGHTS, ema));
+    trainer->begun_with = fcl_arena_format(&trainer->strings, "%s%s%s", info->path, info->foreign ? ": " : "",
+                                           info->foreign ? info->foreign : "");
+    return FCL_OK;
+}
+
+int fcl_trainer_init(fcl_trainer *trainer, const char *path, const char *names)
+{
+    fcl_checkpoint *checkpoint;
+    FCL_TRY(fcl_checkpoint_open_for(path, names, &trainer->options, trainer->model, &checkpoint));
+    int status = begin_with(trainer, checkpoint);
     fcl_checkpoint_close(&checkpoint);
     return status;
 }

@@ -5,11 +5,25 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/npy.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { LENGTH_SIZE = 8, ALIGN = 64 };
+
+const fcl_safetensor_type fcl_safetensor_f32 = {"F32", 32, true};
+
+static const fcl_safetensor_type bf16 = {"BF16", 16, true};
+
+/* Those that PyTorch saves, and no smaller than a byte. */
+static const fcl_safetensor_type other_types[] = {
+    {"F16", 16, true},     {"F64", 64, true},     {"BOOL", 8, false},    {"U8", 8, false},
+    {"I8", 8, false},      {"U16", 16, false},    {"I16", 16, false},    {"U32", 32, false},
+    {"I32", 32, false},    {"U64", 64, false},    {"I64", 64, false},    {"C64", 64, false},
+    {"F8_E4M3", 8, false}, {"F8_E5M2", 8, false}, {"F8_E8M0", 8, false},
+};
 #define LARGEST_HEADER 100000000u
 
 static int damaged(const char *where, const char *what)
@@ -23,6 +37,11 @@ static int read_header(const uint8_t *bytes, size_t size, const char *where, fcl
 {
     if (size < LENGTH_SIZE)
         return damaged(where, size ? "it is shorter than a header" : "it is empty");
+    if (memcmp(bytes, "PK\3\4", 4) == 0)
+        return damaged(
+            where,
+            "its header is longer than the file, as it is a zip archive; a file of torch.save becomes one "
+            "of this format by safetensors.torch.save_file(torch.load(FILE), NAME)");
     uint64_t length = 0;
     for (int i = LENGTH_SIZE - 1; i >= 0; i--)
         length = length << 8 | bytes[i];
@@ -73,19 +92,30 @@ static bool read_range(const json_t *json, size_t limit, size_t *begin, size_t *
     return low >= 0 && low <= high && (uint64_t)high <= limit;
 }
 
+static const fcl_safetensor_type *find_type(const char *name)
+{
+    if (strcmp(name, fcl_safetensor_f32.name) == 0)
+        return &fcl_safetensor_f32;
+    if (strcmp(name, bf16.name) == 0)
+        return &bf16;
+    for (size_t i = 0; i < sizeof other_types / sizeof *other_types; i++)
+        if (strcmp(name, other_types[i].name) == 0)
+            return &other_types[i];
+    return NULL;
+}
+
 static int read_tensor(const char *where, const char *name, const json_t *json, fcl_safetensors *file)
 {
     const char *type = json_string_value(json_object_get(json, "dtype"));
     if (!type)
         return bad_tensor(where, name, "has no dtype");
-    if (strcmp(type, "F32") != 0)
-        return fcl_fail(FCL_ERR_FORMAT,
-                        "%s is not a checkpoint: tensor \"%s\" has dtype %.20s, where it has F32", where,
-                        name, type);
-    fcl_safetensor tensor = {.name = name};
+    fcl_safetensor tensor = {.name = name, .type = find_type(type)};
+    if (!tensor.type)
+        return fcl_fail(FCL_ERR_FORMAT, "%s: tensor \"%s\" has dtype \"%.20s\", which is not known here",
+                        where, name, type);
     size_t begin, end;
     if (!fcl_shape_from_json(json_object_get(json, "shape"), &tensor.shape) ||
-        !fcl_shape_bytes(tensor.shape, sizeof(float), &tensor.bytes))
+        !fcl_shape_bytes(tensor.shape, (size_t)tensor.type->bits / 8, &tensor.bytes))
         return bad_tensor(where, name, "has no usable shape");
     if (!read_range(json_object_get(json, "data_offsets"), file->data_bytes, &begin, &end))
         return bad_tensor(where, name, "lies outside the file");
@@ -164,6 +194,47 @@ const fcl_safetensor *fcl_safetensors_find(const fcl_safetensors *file, const ch
 const char *fcl_safetensors_metadata(const fcl_safetensors *file, const char *key)
 {
     return json_string_value(json_object_get(json_object_get(file->header, "__metadata__"), key));
+}
+
+/* --- numbers --- */
+
+/* The upper half of a float. */
+static void widen(const uint8_t *halves, int64_t count, float *values)
+{
+    for (int64_t i = 0; i < count; i++) {
+        uint32_t bits = (uint32_t)halves[2 * i] << 16 | (uint32_t)halves[2 * i + 1] << 24;
+        memcpy(&values[i], &bits, sizeof bits);
+    }
+}
+
+static int check_finite(const fcl_safetensor *tensor, const char *where, const float *values)
+{
+    int64_t count = fcl_shape_size(tensor->shape);
+    for (int64_t i = 0; i < count; i++)
+        if (!isfinite(values[i]))
+            return fcl_fail(FCL_ERR_FORMAT, "%s: number %lld of tensor \"%s\" is %s%s", where,
+                            (long long)i + 1, tensor->name, isnan(values[i]) ? "NaN" : "infinite",
+                            isinf(values[i]) && tensor->type->bits > 32 ? " in single precision" : "");
+    return FCL_OK;
+}
+
+int fcl_safetensor_floats(const fcl_safetensor *tensor, const char *where, fcl_array **values)
+{
+    fcl_npy numbers = {
+        .kind = 'f', .item_size = tensor->type->bits / 8, .shape = tensor->shape, .data = tensor->data};
+    *values = NULL;
+    if (!tensor->type->weights)
+        return fcl_fail(FCL_ERR_FORMAT, "%s: tensor \"%s\" has dtype %s; weights are F32, F16, BF16 or F64",
+                        where, tensor->name, tensor->type->name);
+    int status = tensor->type == &bf16 ? fcl_array_create(tensor->shape, values)
+                                       : fcl_npy_floats(&numbers, where, values);
+    if (status == FCL_OK && tensor->type == &bf16)
+        widen(tensor->data, fcl_shape_size(tensor->shape), (*values)->data);
+    if (status == FCL_OK)
+        status = check_finite(tensor, where, (*values)->data);
+    if (status != FCL_OK)
+        fcl_array_destroy(values);
+    return status;
 }
 
 /* --- writing --- */

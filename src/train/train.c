@@ -59,6 +59,7 @@ static int tell_start(fcl_trainer *trainer, const run_start *start)
         .steps = trainer->options.steps,
         .data_on_device = !trainer->batch.reader,
         .resumed = resumed,
+        .begun_with = trainer->begun_with,
         .came_from = resumed && strcmp(trainer->came_from, device->name) != 0 ? trainer->came_from : NULL,
         .options = &trainer->options,
     };
@@ -73,6 +74,8 @@ static int run(fcl_trainer *trainer, const run_start *start)
         fcl_trainer_note(trainer, fcl_run_lock_fault(start->lock));
     if (start->resumed)
         FCL_TRY(fcl_trainer_resume(trainer, start->resumed));
+    else if (start->options->init)
+        FCL_TRY(fcl_trainer_init(trainer, start->options->init, start->options->names));
     FCL_TRY(tell_start(trainer, start));
     int status = fcl_trainer_run(trainer, hooks);
     if (status == FCL_OK && hooks && hooks->finish)
@@ -155,6 +158,8 @@ int fcl_train(const fcl_train_options *options, const fcl_train_hooks *hooks)
                                : fcl_fail(FCL_ERR_ARGUMENT, "training needs the name of its data");
     if (status == FCL_OK && filled.data_changed && !filled.resume)
         status = fcl_fail(FCL_ERR_ARGUMENT, "data-changed has no use without resume");
+    if (status == FCL_OK && filled.names && !filled.init)
+        status = fcl_fail(FCL_ERR_ARGUMENT, "names has no use without init, whose tensors they are of");
     if (status == FCL_OK && filled.out && access(filled.out, F_OK) == 0)
         status = enter(&start);
     if (status == FCL_OK)

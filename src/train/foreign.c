@@ -1,0 +1,364 @@
+/* Weights of another program as a checkpoint: what it lacks is said by a configuration, and by its tensors'
+ * shapes. */
+#include "train/checkpoint.h"
+
+#include "base/array.h"
+#include "base/error.h"
+#include "graph/graph.h"
+#include "train/naming.h"
+#include "train/options.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* clang-format off */
+const fcl_option fcl_foreign_table[] = {
+    {"config", FCL_OPTION(fcl_foreign_options, config), .flags = FCL_OPTION_COMMAND_LINE, .placeholder = "FILE",
+     .group = "Weights of another program",
+     .help = "YAML file of train's options: what the weights of a safetensors file without flowcl's metadata are of"},
+    {"names", FCL_OPTION(fcl_foreign_options, names), .flags = FCL_OPTION_COMMAND_LINE, .placeholder = "FILE",
+     .help = "YAML file of lines \"layers.0.weight: net.0.weight\", the model's tensor and the file's; without it by their "
+             "names, or by order"},
+    {0},
+};
+/* clang-format on */
+
+/* --- the tensors --- */
+
+static bool is_used(const fcl_pairing *pairing, const fcl_safetensor_type *type)
+{
+    const fcl_safetensors *file = pairing->naming->file;
+    for (int i = 0; i < file->count; i++)
+        if (pairing->used[i] && file->tensors[i].type == type)
+            return true;
+    return false;
+}
+
+/* "; F16, BF16 to F32" */
+static void add_types(const fcl_pairing *pairing, fcl_text *text)
+{
+    const fcl_safetensors *file = pairing->naming->file;
+    const fcl_safetensor_type *told[8];
+    int count = 0;
+    for (int i = 0; i < file->count && count < 8; i++) {
+        const fcl_safetensor_type *type = file->tensors[i].type;
+        bool known = type == &fcl_safetensor_f32 || !is_used(pairing, type);
+        for (int k = 0; k < count && !known; k++)
+            known = told[k] == type;
+        if (!known)
+            told[count++] = type;
+    }
+    for (int k = 0; k < count; k++)
+        fcl_text_format(text, "%s%s%s", k ? ", " : "; ", told[k]->name,
+                        k == count - 1 ? " turned into F32" : "");
+}
+
+/* The tensor in place of the model's slice, by our name. */
+static int add_tensor(fcl_checkpoint *checkpoint, const char *prefix, const fcl_param *slice,
+                      const fcl_safetensor *theirs, fcl_safetensors *taken)
+{
+    fcl_array **numbers = &checkpoint->numbers[taken->count];
+    FCL_TRY(fcl_safetensor_floats(theirs, checkpoint->path, numbers));
+    taken->tensors[taken->count++] = (fcl_safetensor){
+        .name = fcl_arena_format(&checkpoint->strings, "%s%s", prefix, slice->name),
+        .type = &fcl_safetensor_f32,
+        .shape = slice->shape,
+        .data = (*numbers)->data,
+        .bytes = (size_t)fcl_shape_size(slice->shape) * sizeof(float),
+    };
+    return FCL_OK;
+}
+
+static int add_tensors(fcl_checkpoint *checkpoint, const fcl_pairing *pairing, fcl_safetensors *taken)
+{
+    for (fcl_state state = 0; state < FCL_STATES; state++)
+        for (int i = 0; pairing->tensor[state] && i < fcl_state_slices(pairing->params, state); i++)
+            FCL_TRY(add_tensor(checkpoint, fcl_state_prefix[state], fcl_params_at(pairing->params, i),
+                               &checkpoint->file.tensors[pairing->tensor[state][i]], taken));
+    return FCL_OK;
+}
+
+/* From here on the file has our tensors and no other. */
+static int adopt(fcl_checkpoint *checkpoint, const fcl_pairing *pairing)
+{
+    size_t most = FCL_STATES * (size_t)fcl_params_count(pairing->params);
+    fcl_safetensors taken = {.tensors = fcl_zalloc(most * sizeof *taken.tensors)};
+    fcl_text text = {0};
+    checkpoint->numbers = fcl_zalloc(most * sizeof(fcl_array *));
+    char *words = fcl_pairing_text(pairing);
+    fcl_text_add(&text, words);
+    add_types(pairing, &text);
+    int status = add_tensors(checkpoint, pairing, &taken);
+    checkpoint->info.foreign = fcl_arena_format(&checkpoint->strings, "%s", text.data);
+    checkpoint->info.has_ema = pairing->tensor[FCL_STATE_EMA];
+    fcl_safetensors_free(&checkpoint->file);
+    free(checkpoint->bytes);
+    checkpoint->bytes = NULL;
+    checkpoint->file = taken;
+    fcl_text_free(&text);
+    free(words);
+    return status;
+}
+
+static int refuse(const fcl_checkpoint *checkpoint, const fcl_pairing *pairing)
+{
+    char shape[FCL_SHAPE_TEXT];
+    const fcl_model_options *model = &checkpoint->options.model;
+    char *faults = fcl_pairing_faults(pairing);
+    fcl_fail(FCL_ERR_FORMAT,
+             "%s does not fit the model, %s of depth %d and width %d for samples of %s: %s; another model is "
+             "told by its "
+             "configuration, other names by --names FILE (the option names)",
+             checkpoint->path, model->model, model->depth, model->width,
+             fcl_shape_format(fcl_model_sample(checkpoint->model), shape), faults);
+    free(faults);
+    return FCL_ERR_FORMAT;
+}
+
+static int pair(fcl_checkpoint *checkpoint, const fcl_naming *naming)
+{
+    fcl_pairing pairing;
+    fcl_pairing_make(naming, fcl_model_params(checkpoint->model), &pairing);
+    int status = fcl_pairing_is_whole(&pairing) ? adopt(checkpoint, &pairing) : refuse(checkpoint, &pairing);
+    fcl_pairing_free(&pairing);
+    return status;
+}
+
+int fcl_foreign_take(fcl_checkpoint *checkpoint, const char *names)
+{
+    fcl_naming naming;
+    FCL_TRY(fcl_naming_create(&checkpoint->file, names, checkpoint->path, fcl_model_params(checkpoint->model),
+                              &naming));
+    int status = pair(checkpoint, &naming);
+    fcl_naming_free(&naming);
+    return status;
+}
+
+/* --- the samples --- */
+
+/* What the tensors may tell: numbers of a sample, and classes. */
+typedef struct guess {
+    int64_t size, classes;
+    int missing, left; /* see fcl_pairing */
+    int alike;         /* slices whose shape a tensor has */
+} guess;
+
+enum { MOST_SIZES = 64, MOST_CLASSES = 8 };
+
+static int add_once(int64_t *list, int count, int most, int64_t value)
+{
+    for (int i = 0; i < count; i++)
+        if (list[i] == value)
+            return count;
+    if (count < most)
+        list[count++] = value;
+    return count;
+}
+
+/* The last layer's outputs are a sample's numbers: one of the first dimensions. */
+static int list_sizes(const fcl_checkpoint *checkpoint, int64_t sizes[MOST_SIZES])
+{
+    int count = 0;
+    for (int i = 0; i < checkpoint->file.count; i++) {
+        const fcl_safetensor *tensor = &checkpoint->file.tensors[i];
+        if (tensor->shape.rank && tensor->bytes)
+            count = add_once(sizes, count, MOST_SIZES, tensor->shape.dim[0]);
+    }
+    if (!count)
+        sizes[count++] = 1;
+    return count;
+}
+
+/* A label's embedding is a row for each class, of as many numbers as the model's has. */
+static int list_classes(const fcl_checkpoint *checkpoint, int64_t columns, int64_t classes[MOST_CLASSES])
+{
+    int count = 0;
+    for (int i = 0; i < checkpoint->file.count; i++) {
+        const fcl_safetensor *tensor = &checkpoint->file.tensors[i];
+        if (tensor->shape.rank == 2 && tensor->bytes && tensor->shape.dim[1] == columns &&
+            tensor->shape.dim[0] <= 1000000)
+            count = add_once(classes, count, MOST_CLASSES, tensor->shape.dim[0]);
+    }
+    if (!count)
+        classes[count++] = 1;
+    return count;
+}
+
+static int create_model(fcl_checkpoint *checkpoint, fcl_shape sample, int64_t classes)
+{
+    fcl_model_destroy(&checkpoint->model);
+    return fcl_model_create(&checkpoint->options.model, sample, (int)classes, &checkpoint->model);
+}
+
+/* Of files with very many tensors it is not asked for: it only decides which of the models that do not fit is
+ * told. */
+static int count_alike(const fcl_checkpoint *checkpoint)
+{
+    enum { MOST_TENSORS = 4096 };
+    const fcl_params *params = fcl_model_params(checkpoint->model);
+    const fcl_safetensors *file = &checkpoint->file;
+    int alike = 0;
+    for (int i = 0; i < fcl_params_count(params) && file->count <= MOST_TENSORS; i++) {
+        int k = 0;
+        while (k < file->count && !fcl_shape_equal(file->tensors[k].shape, fcl_params_at(params, i)->shape))
+            k++;
+        alike += k < file->count;
+    }
+    return alike;
+}
+
+static bool is_better(const guess *a, const guess *b)
+{
+    if (a->missing != b->missing)
+        return a->missing < b->missing;
+    if (a->left != b->left)
+        return a->left < b->left;
+    return a->alike != b->alike ? a->alike > b->alike : a->size < b->size;
+}
+
+static int try(fcl_checkpoint *checkpoint, const fcl_naming *naming, guess *made)
+{
+    fcl_pairing pairing;
+    FCL_TRY(create_model(checkpoint, FCL_SHAPE(made->size), made->classes));
+    fcl_pairing_make(naming, fcl_model_params(checkpoint->model), &pairing);
+    made->missing = pairing.missing;
+    made->left = pairing.left;
+    made->alike = pairing.missing ? count_alike(checkpoint) : 0;
+    fcl_pairing_free(&pairing);
+    return FCL_OK;
+}
+
+/* The model that most tensors are of; what does not fit it is told later. */
+static int guess_samples(fcl_checkpoint *checkpoint, const fcl_naming *naming)
+{
+    int64_t sizes[MOST_SIZES], classes[MOST_CLASSES] = {0};
+    guess best = {0};
+    const fcl_params *params = fcl_model_params(checkpoint->model);
+    int label = fcl_params_find(params, "label.weight");
+    int class_counts =
+        label < 0 ? 1 : list_classes(checkpoint, fcl_params_at(params, label)->shape.dim[1], classes);
+    int size_count = list_sizes(checkpoint, sizes);
+    for (int i = 0; i < size_count * class_counts; i++) {
+        guess now = {.size = sizes[i / class_counts], .classes = classes[i % class_counts]};
+        FCL_TRY(try(checkpoint, naming, &now));
+        if (!best.size || is_better(&now, &best))
+            best = now;
+    }
+    checkpoint->info.sample = FCL_SHAPE(best.size);
+    checkpoint->info.classes = (int)best.classes;
+    return create_model(checkpoint, checkpoint->info.sample, best.classes);
+}
+
+static int take_unseen(fcl_checkpoint *checkpoint, const char *names)
+{
+    fcl_naming naming;
+    FCL_TRY(create_model(checkpoint, FCL_SHAPE(1), checkpoint->options.labels)); /* for its names */
+    FCL_TRY(fcl_naming_create(&checkpoint->file, names, checkpoint->path, fcl_model_params(checkpoint->model),
+                              &naming));
+    int status = guess_samples(checkpoint, &naming);
+    if (status == FCL_OK)
+        status = pair(checkpoint, &naming);
+    fcl_naming_free(&naming);
+    return status;
+}
+
+/* Numbers without data: given, or as they are. */
+static int normalise_unseen(fcl_checkpoint *checkpoint)
+{
+    const fcl_train_options *options = &checkpoint->options;
+    const char *how = options->normalise;
+    fcl_dataset unseen = {.count = 0, .shape = checkpoint->info.sample};
+    snprintf(unseen.name, sizeof unseen.name, "%.63s", checkpoint->path);
+    if (!strcmp(how, "columns") || !strcmp(how, "all"))
+        return fcl_fail(
+            FCL_ERR_ARGUMENT,
+            "normalise %s is by the training's data, which the configuration of %s does not name: name it as "
+            "data, or give the numbers, a centre and a scale",
+            how, checkpoint->path);
+    return fcl_normalisation_create(&unseen, strcmp(how, "auto") ? how : "off", options->range,
+                                    &checkpoint->normalisation);
+}
+
+/* --- the data --- */
+
+static int take_classes(fcl_checkpoint *checkpoint, const fcl_dataset *data)
+{
+    checkpoint->info.classes = data->classes;
+    FCL_TRY(fcl_class_counts(data, &checkpoint->class_counts));
+    checkpoint->info.class_counts = checkpoint->class_counts;
+    if (!data->class_name)
+        return FCL_OK;
+    checkpoint->class_name = fcl_zalloc((size_t)data->classes * sizeof *checkpoint->class_name);
+    for (int k = 0; k < data->classes; k++)
+        checkpoint->class_name[k] = fcl_arena_format(&checkpoint->strings, "%s", data->class_name[k]);
+    checkpoint->info.class_names = checkpoint->class_name;
+    return FCL_OK;
+}
+
+static int take_data(fcl_checkpoint *checkpoint, const fcl_dataset *data)
+{
+    const fcl_train_options *options = &checkpoint->options;
+    checkpoint->info.sample = data->shape;
+    if (options->labels && !data->label)
+        return fcl_fail(FCL_ERR_ARGUMENT,
+                        "%s has no labels, and the configuration of %s says that the model is told them",
+                        data->name, checkpoint->path);
+    if (options->labels)
+        FCL_TRY(take_classes(checkpoint, data));
+    return fcl_normalisation_create(data, options->normalise, options->range, &checkpoint->normalisation);
+}
+
+static int take_seen(fcl_checkpoint *checkpoint, const char *names)
+{
+    const fcl_train_options *options = &checkpoint->options;
+    fcl_dataset_options which = {.count = options->data_count,
+                                 .seed = options->seed,
+                                 .unlabeled = !options->labels,
+                                 .label_column = options->label_column};
+    fcl_dataset *data;
+    int status = fcl_dataset_open(options->data, &which, &data);
+    if (status != FCL_OK)
+        return fcl_fail_within(status, "the data that %s was trained on by its configuration",
+                               checkpoint->path);
+    status = take_data(checkpoint, data);
+    fcl_dataset_destroy(&data);
+    if (status == FCL_OK)
+        status = create_model(checkpoint, checkpoint->info.sample, checkpoint->info.classes);
+    return status == FCL_OK ? fcl_foreign_take(checkpoint, names) : status;
+}
+
+/* --- the configuration --- */
+
+static int read_config(fcl_checkpoint *checkpoint, const char *path, bool *seen)
+{
+    fcl_options *bound = checkpoint->bound = fcl_options_create();
+    FCL_TRY(fcl_train_options_bind(bound, &checkpoint->options));
+    FCL_TRY(fcl_options_read_yaml(bound, path));
+    *seen = checkpoint->options.data;
+    if (!*seen)
+        FCL_TRY(fcl_options_set(bound, "data", "unknown", FCL_FROM_DEFAULT));
+    int status = fcl_options_finish(bound);
+    if (status == FCL_OK)
+        status = fcl_train_options_check(&checkpoint->options);
+    return status == FCL_OK ? status : fcl_fail_within(status, "%s", path);
+}
+
+int fcl_foreign_read(fcl_checkpoint *checkpoint, const fcl_foreign_options *foreign)
+{
+    fcl_checkpoint_info *info = &checkpoint->info;
+    bool seen;
+    FCL_TRY(read_config(checkpoint, foreign->config, &seen));
+    FCL_TRY(seen ? take_seen(checkpoint, foreign->names) : take_unseen(checkpoint, foreign->names));
+    if (!seen)
+        FCL_TRY(normalise_unseen(checkpoint));
+    char *config = fcl_train_options_json(&checkpoint->options);
+    info->config = fcl_arena_format(&checkpoint->strings, "%s", config);
+    fcl_free(config);
+    info->options = &checkpoint->options;
+    info->seed = checkpoint->options.seed;
+    info->model = checkpoint->model;
+    info->parameters = fcl_params_numbers(fcl_model_params(checkpoint->model));
+    info->normalisation = checkpoint->normalisation;
+    info->pictures = fcl_shape_is_picture(info->sample);
+    return FCL_OK;
+}

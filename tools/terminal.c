@@ -32,7 +32,7 @@ int terminal_text_width(FILE *stream)
 static int phrase_length(const char *text)
 {
     int length = (int)strcspn(text, " ");
-    while (text[length] && !strchr(",;", text[length - 1]))
+    while (text[length] && !(length && strchr(",;", text[length - 1]))) /* it may begin with blanks */
         length += 1 + (int)strcspn(text + length + 1, " ");
     return length;
 }

@@ -109,7 +109,7 @@ static int step(fcl_trainer *trainer, int64_t steps)
 /* Seconds to enqueue a step. The least of some: the device begins on a step while the host still enqueues it. */
 static int measure_host(bench_task *task, json_t *figures)
 {
-    enum { TRIES = 3 };
+    enum { TRIES = 5 };
     double least = INFINITY;
     int status = FCL_OK;
     for (int i = 0; status == FCL_OK && i < TRIES; i++) {

@@ -33,7 +33,7 @@ static const fcl_option table[] = {
 };
 
 static const sample_change changes[] = {
-    {"n", "2000", "how many samples of a model; of a file, all unless this is given", false},
+    {"n", "2000", "how many samples of a model; of a file, all unless this is given"},
     {0},
 };
 /* clang-format on */

@@ -19,6 +19,26 @@ typedef struct likelihood_settings {
 
 #define ROW(member) FCL_OPTION(likelihood_settings, member)
 
+/* The index-th solver that adds no noise: a log density goes along the flow's own paths. */
+static int solver_index(int index)
+{
+    int i = 0;
+    for (const char *name; (name = fcl_solver_name(i)) != NULL; i++)
+        if (!fcl_solver_is_stochastic(name) && index-- == 0)
+            break;
+    return i;
+}
+
+static const char *solver_name(int index)
+{
+    return fcl_solver_name(solver_index(index));
+}
+
+static const char *solver_help(int index)
+{
+    return fcl_solver_help(solver_index(index));
+}
+
 /* clang-format off */
 static const fcl_option table[] = {
     {"out", ROW(out), .placeholder = "FILE", .group = "Input and output",
@@ -36,10 +56,10 @@ static const fcl_option table[] = {
 };
 
 static const sample_change changes[] = {
-    {"n", "10000", "the first N samples of DATA, no more than it has", false},
-    {"solver", "dopri5", NULL, false},
-    {"seed", NULL, "of hutchinson's probes, and of what dequantises bytes", false},
-    {"label", NULL, "class of every sample, by its name or number; without it DATA's own", false},
+    {"n", "10000", "the first N samples of DATA, no more than it has"},
+    {"solver", "dopri5", .choice = solver_name, .choice_help = solver_help},
+    {"seed", .help = "of hutchinson's probes, and of what dequantises bytes"},
+    {"label", .help = "class of every sample, by its name or number; without it DATA's own"},
     {"source", .left_out = true}, /* a density needs the normal one */
     {"sde-w", .left_out = true},  /* and no noise on the way */
     {0},
@@ -288,10 +308,6 @@ static int check_usage(const tool_call *call)
     if (fcl_options_finish(call->options) || fcl_sample_check(&settings->sample) ||
         fcl_divergence_check(&settings->sample.divergence))
         return tool_fail_usage(&likelihood_command, "%s", fcl_error());
-    if (fcl_solver_is_stochastic(settings->sample.solver))
-        return tool_fail_usage(&likelihood_command,
-                               "a log density goes along the flow's own paths: %s adds noise to them",
-                               settings->sample.solver);
     if (!settings->out)
         return EXIT_DONE;
     const char *ending = strrchr(settings->out, '.');

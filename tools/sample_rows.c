@@ -19,6 +19,8 @@ void sample_rows_fill(fcl_option rows[SAMPLE_ROWS], const sample_change *changes
         rows[count] = *row;
         rows[count].fallback = change->fallback ? change->fallback : row->fallback;
         rows[count].help = change->help ? change->help : row->help;
+        rows[count].choice = change->choice ? change->choice : row->choice;
+        rows[count].choice_help = change->choice_help ? change->choice_help : row->choice_help;
         count++;
     }
 }

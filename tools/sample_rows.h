@@ -8,6 +8,7 @@ typedef struct sample_change {
     const char *key;
     const char *fallback, *help; /* NULL: as it is */
     bool left_out;
+    const char *(*choice)(int index), *(*choice_help)(int index); /* NULL: as they are */
 } sample_change;
 
 enum { SAMPLE_ROWS = 32 };

@@ -67,7 +67,7 @@ refused 1 "x3" sample run --n 4 $fixed --out e.csv --energy "x1*x3"
 refused 1 "takes one number for each of 40" likelihood run x.csv $fixed --energy x.csv
 refused 1 "its samples have 12 numbers each" likelihood run pictures.idx
 refused 1 "normal source" sample run --out e.csv --logp --source moons
-refused 2 "adds noise" likelihood run moons --solver euler-maruyama
+refused 2 '"euler-maruyama" is not usable: expected one of euler, ' likelihood run moons --solver euler-maruyama
 refused 2 "unknown option --sde-w" likelihood run moons --sde-w t
 refused 2 "picture.png: numbers go to .npy, .npz or .csv" likelihood run moons --out picture.png
 refused 1 "--data-seed has no use with x.csv" likelihood run x.csv --data-seed 2

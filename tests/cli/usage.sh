@@ -38,6 +38,7 @@ for command in train sample likelihood explain; do
 done
 expect 0 help likelihood
 printed "moons " "fashion-mnist-test " "edm " "dopri8: " "hutchinson"
+grep -q "stochastic-heun" out && fail "likelihood lists a solver that it refuses"
 
 refused 2 "unknown option --jsom; did you mean --json?" devices --jsom
 refused 2 "did you mean devices?" devcies

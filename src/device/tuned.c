@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "device/environment.h"
 #include "device/opencl.h"
 
 #include <flowcl/flowcl.h>
@@ -235,8 +236,8 @@ static char *read_table(fcl_device *device, const char *path)
 
 void fcl_tuned_read(fcl_device *device)
 {
-    const char *wish = getenv("FLOWCL_TUNE");
-    char *path = wish && strcmp(wish, "off") == 0 ? NULL : table_path(device);
+    bool off = fcl_environment("FLOWCL_TUNE") != NULL; /* its only value */
+    char *path = off ? NULL : table_path(device);
     char *why = path && access(path, F_OK) == 0 ? read_table(device, path) : NULL;
     if (why)
         snprintf(device->info.tuning, sizeof device->info.tuning,

@@ -23,17 +23,23 @@ void tool_print_note(const char *name, const char *note)
         fprintf(stderr, "note: %s: %s\n", name, note);
 }
 
-void tool_print_classes(FILE *stream, int classes, const char *const *names, const int64_t *counts)
+char *tool_classes_text(int classes, const char *const *names, const int64_t *counts)
 {
     int existing = fcl_class_existing(classes, counts);
     char *there = fcl_class_list(classes, names, counts, false);
     char *empty = fcl_class_list(classes, names, counts, true);
-    fprintf(stream, "%d class%s, %s", existing, existing == 1 ? "" : "es", there);
-    if (counts && existing > 1)
-        print_shares(stream, classes, counts);
-    if (existing < classes)
-        fprintf(stream, "; without samples, and left out: %s", empty);
-    fputc('\n', stream);
+    char *text = NULL;
+    size_t length;
+    FILE *stream = open_memstream(&text, &length);
+    if (stream) {
+        fprintf(stream, "%d class%s, %s", existing, existing == 1 ? "" : "es", there);
+        if (counts && existing > 1)
+            print_shares(stream, classes, counts);
+        if (existing < classes)
+            fprintf(stream, "; without samples, and left out: %s", empty);
+        fclose(stream);
+    }
     fcl_free(there);
     fcl_free(empty);
+    return text;
 }

@@ -78,7 +78,7 @@ static int read_configuration(const tool_call *call)
     return EXIT_DONE;
 }
 
-enum { INDENT = 14 };
+enum { HEADING = 12, INDENT = 14 };
 
 /* A line at a time, each behind its name in the first columns. */
 static void print_lines(const char *text)
@@ -104,11 +104,10 @@ static void print_normalisation(const explain_settings *settings)
         return;
     const fcl_checkpoint_info *info = fcl_checkpoint_describe(settings->checkpoint);
     tool_print_foreign(info);
-    tool_print_normalisation(stdout, "            ", info->normalisation);
-    if (info->classes) {
-        printf("%-12s", "labels");
-        tool_print_classes(stdout, info->classes, info->class_names, info->class_counts);
-    }
+    tool_print_entry("", HEADING, tool_normalisation_text(info->normalisation));
+    if (info->classes)
+        tool_print_entry("labels", HEADING,
+                         tool_classes_text(info->classes, info->class_names, info->class_counts));
 }
 
 static int explain(const tool_call *call)

@@ -102,6 +102,13 @@ double tool_now(void)
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
+void tool_print_entry(const char *heading, int indent, char *text)
+{
+    if (text)
+        terminal_print_entry(heading, indent, text);
+    free(text);
+}
+
 int tool_print_json(json_t *object)
 {
     int status = json_dumpf(object, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15)) || putchar('\n') == EOF;

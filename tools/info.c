@@ -1,4 +1,5 @@
 /* flowcl info: what a checkpoint holds. */
+#include "terminal.h"
 #include "tool.h"
 
 #include <inttypes.h>
@@ -116,10 +117,12 @@ static void print_config(const char *config)
     json_decref(object);
 }
 
+enum { INDENT = 12 };
+
 static void print_line(const char *what, const char *text)
 {
     if (text)
-        printf("%-11s %s\n", what, tool_plain(text));
+        terminal_print_entry(what, INDENT, tool_plain(text));
 }
 
 static void print_text(const fcl_checkpoint_info *info)
@@ -131,11 +134,10 @@ static void print_text(const fcl_checkpoint_info *info)
            info->has_ema ? ", with their average (EMA)" : "");
     tool_shape_text(info->sample, shape);
     printf("samples     %s%s\n", shape, info->pictures ? ", pictures" : "");
-    tool_print_normalisation(stdout, "scale       ", info->normalisation);
-    if (info->classes) {
-        fputs("labels      ", stdout);
-        tool_print_classes(stdout, info->classes, info->class_names, info->class_counts);
-    }
+    tool_print_entry("scale", INDENT, tool_normalisation_text(info->normalisation));
+    if (info->classes)
+        tool_print_entry("labels", INDENT,
+                         tool_classes_text(info->classes, info->class_names, info->class_counts));
     print_line("data", info->data_content);
     print_line("source", info->source_content);
     print_line("condition", info->condition_content);

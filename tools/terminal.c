@@ -58,6 +58,12 @@ void terminal_print_wrapped(int column, int indent, const char *text)
     putchar('\n');
 }
 
+void terminal_print_entry(const char *heading, int indent, const char *text)
+{
+    printf("%-*s", indent, heading);
+    terminal_print_wrapped(indent, indent, text);
+}
+
 void terminal_printf_wrapped(int column, int indent, const char *format, ...)
 {
     char text[1024];

@@ -14,6 +14,8 @@ int terminal_text_width(FILE *stream);
 /* Prints a paragraph on standard output and ends its line. The cursor stands in column `column`; where the terminal
  * ends, a line is broken at a blank, one behind a comma or semicolon if there is such, and goes on in column `indent`. */
 void terminal_print_wrapped(int column, int indent, const char *text);
+/* The same behind a heading, the text's lines all in column `indent`. */
+void terminal_print_entry(const char *heading, int indent, const char *text);
 /* A text of at most 1023 bytes, written as by printf. */
 void terminal_printf_wrapped(int column, int indent, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

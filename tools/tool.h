@@ -75,15 +75,18 @@ bool tool_foreign_is_unused(const fcl_foreign_options *foreign, const char *path
 /* A line on standard error of how weights of another program were taken; nothing for our own. */
 void tool_print_foreign(const fcl_checkpoint_info *info);
 
-/* A line, where there is something to tell: what numbers are normalised by, and the range of pictures. */
-void tool_print_normalisation(FILE *stream, const char *heading, const fcl_normalisation *by);
+/* A paragraph behind its heading, see terminal_print_entry; `text` is freed, and nothing printed where it is NULL. */
+void tool_print_entry(const char *heading, int indent, char *text);
+/* What numbers are normalised by, and the range of pictures; NULL where there is nothing to tell. To be freed. */
+char *tool_normalisation_text(const fcl_normalisation *by);
 /* Paragraphs of help: the built-in data sets, the grids of fixed steps, and what may stand in a formula. */
 void tool_print_data_sets(void);
 void tool_print_grids(void);
 void tool_print_formulas(void);
 
-/* A line: which classes there are, their shares of the samples, and which have none; counts: see fcl_class_counts. */
-void tool_print_classes(FILE *stream, int classes, const char *const *names, const int64_t *counts);
+/* Which classes there are, their shares of the samples, and which have none; counts: see fcl_class_counts. To be
+ * freed. */
+char *tool_classes_text(int classes, const char *const *names, const int64_t *counts);
 
 /* A line on standard error of what was made of a file beyond the plain (fcl_dataset.note); nothing for NULL. */
 void tool_print_note(const char *name, const char *note);

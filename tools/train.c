@@ -69,6 +69,13 @@ static void on_warning(void *data, const char *sentence)
     progress_say(&run->bar, "warning %s", sentence);
 }
 
+static void tell(const char *what, char *text)
+{
+    if (text)
+        fprintf(stderr, "%-7s %s\n", what, text);
+    free(text);
+}
+
 static void print_start(const fcl_train_start *start)
 {
     const fcl_model_options *model = &start->options->model;
@@ -83,12 +90,10 @@ static void print_start(const fcl_train_start *start)
             start->data->count, shape, start->data_on_device ? "device" : "host");
     if (start->data->note)
         fprintf(stderr, "        %s\n", start->data->note);
-    tool_print_normalisation(stderr, "scale   ", start->normalisation);
-    if (start->class_counts) {
-        fputs("labels  ", stderr);
-        tool_print_classes(stderr, start->data->classes, (const char *const *)start->data->class_name,
-                           start->class_counts);
-    }
+    tell("scale", tool_normalisation_text(start->normalisation));
+    if (start->class_counts)
+        tell("labels", tool_classes_text(start->data->classes, (const char *const *)start->data->class_name,
+                                         start->class_counts));
     fprintf(stderr, "model   %s, %d x %d, %s: %" PRId64 " parameters\n", model->model, model->depth,
             model->width, model->activation, start->parameters);
     if (start->options->out)

@@ -54,12 +54,28 @@ END
 expect 0 sample run --n 40 --out four.csv --label 4
 counted four.csv 0 0 40
 
+# A picture has each class in a colour of its own.
+expect 0 sample run --n 400 --out all.png
+python3 - <<'END' || fail "a picture does not tell three classes"
+import colorsys, png
+rows, channels = png.read("all.png")
+hues = {}
+for row in rows:
+    for i in range(0, len(row), channels):
+        hue, saturation, _ = colorsys.rgb_to_hsv(*(byte / 255 for byte in row[i:i + 3]))
+        if saturation > 0.4:
+            hues[int(24 * hue)] = hues.get(int(24 * hue), 0) + 1
+print(hues)
+assert sum(pixels > 100 for pixels in hues.values()) == 3
+END
+
 # Equal shares would be 5.5 away: a third and not 75 % at the first centre.
 expect 0 eval run data.npz --n 1000 --metrics w2 --json --floor no
 json 'o["metrics"]["w2"]["value"] < 1.5'
 
 expect 0 info run
-printed "3 classes, 1 to 2, 4, with 5 to 75 % of the samples each; without samples, and left out: 0, 3"
+printed "3 classes, 1 to 2, 4, with 5 to 75 % of the samples each;" "without samples, and left out: 0, 3"
+narrow
 expect 0 info run --json
 json 'o["classes"] == 5 and o["class_counts"] == [0, 750, 200, 0, 50]'
 

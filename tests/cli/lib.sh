@@ -1,6 +1,7 @@
 # Read by every script here. $1 is the program; the script works in a folder of its own that is removed.
 set -u
 case $1 in /*) flowcl=$1 ;; *) flowcl=$PWD/$1 ;; esac
+export PYTHONPATH="$(cd "$(dirname "$0")" && pwd)" PYTHONDONTWRITEBYTECODE=1 # png.py
 folder=$(mktemp -d)
 process= # that was started in the background
 mounts=  # that were made

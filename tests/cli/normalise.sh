@@ -106,32 +106,16 @@ while read -r file least most scale; do
     expect 0 sample "$file" --n 64 --steps 20 --out "$file.samples.npy"
     expect 0 sample "$file" --n 64 --steps 20 --out "$file.png"
     python3 - "$file" "$scale" <<'END' || fail "the pictures of $file do not come back"
-import sys, zlib
+import png, sys
 from arrays import *
 name, scale = sys.argv[1], float(sys.argv[2])
 x = read_npy(name + ".samples.npy")
 for k, shade in ((0, 0.25), (1, 0.75)):
     assert abs(about(x[k::2])[0] / scale - shade) < 0.06, about(x[k::2])
 # Each number is a block of equal bytes, on a white ground.
-content, at, data = open(name + ".png", "rb").read(), 8, b""
-while at < len(content):
-    size, kind = struct.unpack(">I4s", content[at:at + 8])
-    if kind == b"IHDR":
-        width, height, depth, color = struct.unpack(">IIBB", content[at + 8:at + 18])
-    if kind == b"IDAT":
-        data += content[at + 8:at + 8 + size]
-    at += size + 12
-assert (depth, color) == (8, 0)
-rows, before, data = [], bytes(width), zlib.decompress(data)
-paeth = lambda a, b, c: min((abs(b - c), 0, a), (abs(a - c), 1, b), (abs(a + b - 2 * c), 2, c))[2]
-for y in range(height):
-    kind, line = data[y * (width + 1)], bytearray(data[y * (width + 1) + 1:(y + 1) * (width + 1)])
-    for i in range(width):
-        a, b, c = line[i - 1] if i else 0, before[i], before[i - 1] if i else 0
-        line[i] = (line[i] + (0, a, b, (a + b) // 2, paeth(a, b, c))[kind]) % 256
-    rows.append(bytes(line))
-    before = line
-side = (width - 2) // 8 // 5 # pixels of a number: 8 pictures of 5 numbers in a row, 2 pixels between
+rows, channels = png.read(name + ".png")
+assert channels == 1
+side = (len(rows[0]) - 2) // 8 // 5 # pixels of a number: 8 pictures of 5 numbers in a row, 2 pixels between
 for k in range(20):
     inside = rows[2 + k // 5 * side + side // 2][2 + k % 5 * side + side // 2]
     wanted = min(255, max(0, 255 * x[k] / scale))

@@ -284,7 +284,7 @@ static void nodes_compute_the_values(void **state)
     fcl_graph_destroy(&graph);
 }
 
-enum { FACTORS = 240, SINES = 40 };
+enum { FACTORS = 240, SINES = 12 };
 
 /* "t*t*...*t", and "sin(sin(...t...))" */
 static char *product_text(void)

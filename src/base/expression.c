@@ -75,18 +75,18 @@ static const struct {
     double (*value)(const double *x);
 } ops[FCL_EXPRESSION_OPS] = {
     [FCL_EXPRESSION_ADD] = {NULL, 2, 1, f_add}, [FCL_EXPRESSION_SUB] = {NULL, 2, 1, f_sub},
-    [FCL_EXPRESSION_MUL] = {NULL, 2, 1, f_mul}, [FCL_EXPRESSION_DIV] = {NULL, 2, 2, f_div},
-    [FCL_EXPRESSION_POW] = {NULL, 2, 4, f_pow}, [FCL_EXPRESSION_NEG] = {NULL, 1, 1, f_neg},
-    [FCL_EXPRESSION_EXP] = {"exp", 1, 2, f_exp}, [FCL_EXPRESSION_EXPM1] = {"expm1", 1, 2, f_expm1},
-    [FCL_EXPRESSION_LOG] = {"log", 1, 2, f_log}, [FCL_EXPRESSION_LOG1P] = {"log1p", 1, 2, f_log1p},
-    [FCL_EXPRESSION_SQRT] = {"sqrt", 1, 1, f_sqrt}, [FCL_EXPRESSION_SIN] = {"sin", 1, 2, f_sin},
-    [FCL_EXPRESSION_COS] = {"cos", 1, 2, f_cos}, [FCL_EXPRESSION_TAN] = {"tan", 1, 5, f_tan},
-    [FCL_EXPRESSION_SINH] = {"sinh", 1, 5, f_sinh}, [FCL_EXPRESSION_COSH] = {"cosh", 1, 5, f_cosh},
-    [FCL_EXPRESSION_TANH] = {"tanh", 1, 2, f_tanh}, [FCL_EXPRESSION_ASINH] = {"asinh", 1, 12, f_asinh},
-    [FCL_EXPRESSION_SIGMOID] = {"sigmoid", 1, 2, f_sigmoid}, [FCL_EXPRESSION_PROBIT] = {"probit", 1, 30, f_probit},
-    [FCL_EXPRESSION_ABS] = {"abs", 1, 1, f_abs}, [FCL_EXPRESSION_MIN] = {"min", 2, 1, f_min},
-    [FCL_EXPRESSION_MAX] = {"max", 2, 1, f_max}, [FCL_EXPRESSION_GREATER] = {"greater", 2, 1, f_greater},
-    [FCL_EXPRESSION_WHERE] = {"where", 3, 1, f_where},
+    [FCL_EXPRESSION_MUL] = {NULL, 2, 1, f_mul}, [FCL_EXPRESSION_DIV] = {NULL, 2, 5, f_div},
+    [FCL_EXPRESSION_POW] = {NULL, 2, 14, f_pow}, [FCL_EXPRESSION_NEG] = {NULL, 1, 1, f_neg},
+    [FCL_EXPRESSION_EXP] = {"exp", 1, 12, f_exp}, [FCL_EXPRESSION_EXPM1] = {"expm1", 1, 9, f_expm1},
+    [FCL_EXPRESSION_LOG] = {"log", 1, 12, f_log}, [FCL_EXPRESSION_LOG1P] = {"log1p", 1, 11, f_log1p},
+    [FCL_EXPRESSION_SQRT] = {"sqrt", 1, 5, f_sqrt}, [FCL_EXPRESSION_SIN] = {"sin", 1, 18, f_sin},
+    [FCL_EXPRESSION_COS] = {"cos", 1, 18, f_cos}, [FCL_EXPRESSION_TAN] = {"tan", 1, 36, f_tan},
+    [FCL_EXPRESSION_SINH] = {"sinh", 1, 20, f_sinh}, [FCL_EXPRESSION_COSH] = {"cosh", 1, 22, f_cosh},
+    [FCL_EXPRESSION_TANH] = {"tanh", 1, 14, f_tanh}, [FCL_EXPRESSION_ASINH] = {"asinh", 1, 18, f_asinh},
+    [FCL_EXPRESSION_SIGMOID] = {"sigmoid", 1, 15, f_sigmoid}, [FCL_EXPRESSION_PROBIT] = {"probit", 1, 64, f_probit},
+    [FCL_EXPRESSION_ABS] = {"abs", 1, 6, f_abs}, [FCL_EXPRESSION_MIN] = {"min", 2, 2, f_min},
+    [FCL_EXPRESSION_MAX] = {"max", 2, 2, f_max}, [FCL_EXPRESSION_GREATER] = {"greater", 2, 2, f_greater},
+    [FCL_EXPRESSION_WHERE] = {"where", 3, 2, f_where},
 };
 /* clang-format on */
 

@@ -79,7 +79,7 @@ static const fcl_term *make3(parser *p, fcl_expression_op op, const fcl_term *a,
 {
     p->weight += fcl_term_weight(op, b);
     if (p->weight > HEAVIEST)
-        return fail_at(p, p->at, "the formula is too long: its kernel would take seconds to compile");
+        return fail_at(p, p->at, "the formula is too long: its kernel would take more than a second to compile");
     return p->status ? &nothing : fcl_term_make(p->arena, op, a, b, c);
 }
 

@@ -271,8 +271,9 @@ static stop_list stops_between(const fcl_solver *solver, const stop_list *stops,
     int end = begin;
     while (end < stops->count && !before(solver, solver->ends.last, stops->times[end]))
         end++;
-    return (stop_list){end - begin, stops->times + begin,
-                       stops->count ? stops->x + begin * solver->batch * solver->size : NULL};
+    if (!stops->count) /* nor are there times */
+        return (stop_list){0};
+    return (stop_list){end - begin, stops->times + begin, stops->x + begin * solver->batch * solver->size};
 }
 
 static int run(fcl_solver *solver, const stop_list *stops, int64_t *steps)

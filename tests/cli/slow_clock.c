@@ -1,20 +1,19 @@
-/* Preloaded into the program: while the file $FAST exists, the machine is eight times as fast, by its clock.
- */
+/* Preloaded into the program: while the file $SLOW exists, the machine is a hundred times slower, by its clock. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { TIMES = 8 };
+enum { TIMES = 100 };
 
 static double monotonic(double real)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     static double last, shown;
-    const char *fast = getenv("FAST");
+    const char *slow = getenv("SLOW");
     pthread_mutex_lock(&lock);
-    shown += last > 0 ? (real - last) / (fast && access(fast, F_OK) == 0 ? TIMES : 1) : real;
+    shown += last > 0 ? (real - last) * (slow && access(slow, F_OK) == 0 ? TIMES : 1) : real;
     last = real;
     double now = shown;
     pthread_mutex_unlock(&lock);

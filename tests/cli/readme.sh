@@ -1,6 +1,6 @@
 #!/bin/sh
-# The README's own commands, in their order, as a new user runs them after the set-up; trainings and measurements are cut
-# short. $2: the sources; $3: where meson has put the library's pkg-config file.
+# The README's own commands, in their order, as a new user runs them after the set-up; trainings, measurements and
+# checks are cut short. $2: the sources; $3: where meson has put the library's pkg-config file.
 . "$(dirname "$0")/lib.sh"
 sources=$2
 PKG_CONFIG_PATH=$3
@@ -13,7 +13,8 @@ awk '/^```/ { fenced = !fenced } /^    / && !fenced { print substr($0, 5) }' "$s
 
 # The two that set up are what the tests themselves come from.
 grep -v '^tools/' commands | sed -e 's/ --steps [0-9]*//' -e 's/^flowcl train /&--steps 100 /' \
-    -e 's/^flowcl tune /&--seconds 0.1 /' -e 's/ --quick//' -e 's/^flowcl bench /&--quick /' >run
+    -e 's/^flowcl tune /&--seconds 0.1 /' -e 's/ --quick//' -e 's/^flowcl bench /&--quick /' \
+    -e 's/^flowcl verify/& --only path/' >run
 [ -e /usr/share/datasets/fashion-mnist ] || images=absent
 PATH=$(dirname "$flowcl"):$PATH
 

@@ -1,4 +1,4 @@
-/* flowcl devices: every OpenCL device, and the reason where one cannot be used. */
+/* flowcl devices: every OpenCL device, why the default is taken, and the reason where one cannot be used. */
 #include "terminal.h"
 #include "tool.h"
 
@@ -55,8 +55,10 @@ static json_t *device_json(const fcl_device_info *info)
     json_object_set_new(object, "vector_width", json_integer(info->vector_width));
     json_object_set_new(object, "clock_mhz", json_integer(info->clock_mhz));
     json_object_set_new(object, "unified_memory", json_boolean(info->unified_memory));
+    json_object_set_new(object, "card", text_or_null(info->card));
     json_object_set_new(object, "usable", json_boolean(info->usable));
     json_object_set_new(object, "default", json_boolean(info->preferred));
+    json_object_set_new(object, "why", text_or_null(info->why));
     json_object_set_new(object, "refused", text_or_null(info->refused));
     json_object_set_new(object, "warning", text_or_null(info->warning));
     return object;
@@ -101,6 +103,8 @@ static void print_device(const fcl_device_info *info)
            info->compute_units, lanes, info->usable ? "usable" : "refused", INDENT, "");
     terminal_printf_wrapped(INDENT, INDENT, "%s, %s, %s, driver %s", info->name, info->platform_name,
                             info->device_version, info->driver);
+    if (info->preferred)
+        terminal_printf_wrapped(0, INDENT, "%*sdefault: %s", INDENT, "", info->why);
     if (!info->usable)
         terminal_printf_wrapped(0, INDENT, "%*srefused: %s", INDENT, "", info->refused);
     if (*info->warning)
@@ -147,7 +151,7 @@ static int run(const tool_call *call)
 const subcommand devices_command = {
     .name = "devices",
     .usage = "[--json]",
-    .summary = "list the OpenCL devices, and why one cannot be used",
+    .summary = "list the OpenCL devices, which is taken, and why one cannot be used",
     .size = sizeof(devices_settings),
     .bind = bind,
     .run = run,

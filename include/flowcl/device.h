@@ -45,10 +45,14 @@ typedef struct fcl_device_info {
     int vector_width; /* native floats a lane group; 0 where the driver does not say */
     int clock_mhz;
     bool unified_memory;
+    char card[32]; /* PCI address, "0:3:0.0"; "" where the driver does not tell */
+    bool emulated; /* a simulator, or a processor that plays another device: a known one */
+    bool twin;     /* another entry of the list is the same card through a better driver; warning names it */
     bool usable;
     bool preferred; /* in a list: the one that fcl_device_open takes without a selector */
     char refused[512]; /* why it is not usable; "" where it is */
     char warning[512]; /* a known fault that does not forbid use; "" where there is none */
+    char why[512];     /* of the preferred device and of an open one: why it was taken, "the only discrete GPU" */
     char tuning[512];  /* of an open device: why its table (flowcl/tune.h) is not used, or the verdict that is kept of
                           its self-test; "" where they are, or where there is none */
 } fcl_device_info;
@@ -64,8 +68,11 @@ typedef struct fcl_device_options {
 } fcl_device_options;
 
 /* Opens the device that `selector` names: "P:D", "cpu", "gpu", or a part of a device's or platform's name in
- * any case. NULL or "": $FLOWCL_DEVICE, and without that the best usable one (a GPU before an accelerator
- * before a CPU, then the most compute units times clock). `options` may be NULL.
+ * any case, the best where several match. NULL or "": $FLOWCL_DEVICE, and without that the best usable one. A GPU is
+ * before a CPU before an accelerator; what is emulated comes last. Of one type, one without a warning is first, then a
+ * GPU with memory of its own, then the most compute (units times clock, times the lanes that the vendor's units have),
+ * then the most memory, then the first in the list. A card that two drivers offer is taken by its vendor's own.
+ * `options` may be NULL.
  * The first use of a device runs the self-test of the kernel families, under a second, and refuses a device
  * that computes wrongly; that it passed is kept for that device, driver, library version and kernels under
  * $XDG_CACHE_HOME/flowcl (else ~/.cache/flowcl), so later opens do not repeat it.

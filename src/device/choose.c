@@ -1,9 +1,10 @@
 /* Which device a selector names: "P:D", "cpu", "gpu", or a part of a name. */
-#include "device/opencl.h"
+#include "device/choose.h"
 
 #include "base/error.h"
 #include "base/memory.h"
 
+#include <flowcl/text.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,40 +23,38 @@ static bool matches(const fcl_device_info *info, const char *selector)
     return strcasestr(info->name, selector) || strcasestr(info->platform_name, selector);
 }
 
-/* A device that has a known fault or is the twin of another comes after all of its type that are free of it.
- */
-static double rank(const fcl_device_info *info)
+static bool is_device(const fcl_device_info *info)
 {
-    static const double by_type[] = {
-        [FCL_DEVICE_GPU] = 3, [FCL_DEVICE_ACCELERATOR] = 2, [FCL_DEVICE_CPU] = 1, [FCL_DEVICE_OTHER] = 0};
-    double speed = (double)info->compute_units * info->clock_mhz;
-    return by_type[info->type] * 1e12 + (info->warning[0] ? 0 : 1e11) + (speed < 1e10 ? speed : 1e10);
+    return info->index >= 0;
 }
 
-static int best(const fcl_listed *list, int count, const char *selector, bool refused_too)
+static bool is_candidate(const fcl_device_info *info, const char *selector, bool refused_too)
+{
+    return is_device(info) && matches(info, selector) && (info->usable || refused_too);
+}
+
+static int best(const fcl_device_info *list, int count, const char *selector, bool refused_too)
 {
     int chosen = -1;
-    for (int i = 0; i < count; i++) {
-        const fcl_device_info *info = &list[i].info;
-        if (list[i].id && matches(info, selector) && (info->usable || refused_too) &&
-            (chosen < 0 || rank(info) > rank(&list[chosen].info)))
+    for (int i = 0; i < count; i++)
+        if (is_candidate(&list[i], selector, refused_too) &&
+            (chosen < 0 || fcl_device_rank(&list[i], &list[chosen]) > 0))
             chosen = i;
-    }
     return chosen;
 }
 
-static int fail_no_match(const fcl_listed *list, int count, const char *selector)
+static int fail_no_match(const fcl_device_info *list, int count, const char *selector)
 {
     for (int i = 0; i < count; i++)
-        if (!list[i].id && matches(&list[i].info, selector))
-            return fcl_fail(FCL_ERR_DEVICE, "platform %d, %s, has no device: %s", list[i].info.platform,
-                            list[i].info.platform_name, list[i].info.refused);
+        if (!is_device(&list[i]) && matches(&list[i], selector))
+            return fcl_fail(FCL_ERR_DEVICE, "platform %d, %s, has no device: %s", list[i].platform,
+                            list[i].platform_name, list[i].refused);
     fcl_text names = {0};
     fcl_text_add(&names, "");
     for (int i = 0; i < count; i++)
-        if (list[i].id)
-            fcl_text_format(&names, "%s%d:%d %s (%s)", names.length ? ", " : "", list[i].info.platform,
-                            list[i].info.index, list[i].info.name, list[i].info.platform_name);
+        if (is_device(&list[i]))
+            fcl_text_format(&names, "%s%d:%d %s (%s)", names.length ? ", " : "", list[i].platform,
+                            list[i].index, list[i].name, list[i].platform_name);
     fcl_fail(FCL_ERR_DEVICE,
              "no device matches \"%s\"; there are: %s; choose by P:D, cpu, gpu or a part of a name", selector,
              names.data);
@@ -63,14 +62,14 @@ static int fail_no_match(const fcl_listed *list, int count, const char *selector
     return FCL_ERR_DEVICE;
 }
 
-int fcl_listed_choose(const fcl_listed *list, int count, const char *selector, bool force, int *chosen)
+int fcl_device_choose(const fcl_device_info *list, int count, const char *selector, bool force, int *chosen)
 {
     bool any = false;
     for (int i = 0; i < count; i++)
-        any = any || list[i].id;
+        any = any || is_device(&list[i]);
     if (!any && count)
         return fcl_fail(FCL_ERR_DEVICE, "no OpenCL platform offers a device; the first, %s: %s",
-                        list[0].info.platform_name, list[0].info.refused);
+                        list[0].platform_name, list[0].refused);
     if (!any)
         return fcl_fail(FCL_ERR_DEVICE, "there is no OpenCL device: install your card's driver, or "
                                         "pocl-opencl-icd to use the processor");
@@ -80,7 +79,49 @@ int fcl_listed_choose(const fcl_listed *list, int count, const char *selector, b
     int refused = best(list, count, selector, true);
     if (refused < 0)
         return fail_no_match(list, count, selector);
-    const fcl_device_info *info = &list[refused].info;
+    const fcl_device_info *info = &list[refused];
     return fcl_fail(FCL_ERR_DEVICE, "device %d:%d %s is refused: %s", info->platform, info->index, info->name,
                     info->refused);
+}
+
+/* --- why --- */
+
+typedef struct field {
+    int candidates;
+    int next; /* the best of the others that is no other entry of a card; -1: there is none */
+} field;
+
+static field survey(const fcl_device_info *list, int count, const char *selector, bool force, int chosen)
+{
+    field seen = {.next = -1};
+    for (int i = 0; i < count; i++) {
+        if (!is_candidate(&list[i], selector, force))
+            continue;
+        seen.candidates++;
+        if (i != chosen && !list[i].twin &&
+            (seen.next < 0 || fcl_device_rank(&list[i], &list[seen.next]) > 0))
+            seen.next = i;
+    }
+    return seen;
+}
+
+void fcl_device_explain(fcl_device_info *list, int count, const char *selector, bool force, int chosen,
+                        const char *source)
+{
+    fcl_device_info *info = &list[chosen];
+    field seen = survey(list, count, selector, force, chosen);
+    char reason[192];
+    if (seen.next >= 0)
+        fcl_device_rank_reason(info, &list[seen.next], reason, sizeof reason);
+    else
+        fcl_snprintf(reason, sizeof reason,
+                     seen.candidates > 1 ? "the better driver of the only usable card"
+                                         : "the only usable device");
+    if (!*source)
+        fcl_snprintf(info->why, sizeof info->why, "%s", reason);
+    else if (seen.candidates == 1)
+        fcl_snprintf(info->why, sizeof info->why, "named by %s", source);
+    else
+        fcl_snprintf(info->why, sizeof info->why, "named by %s; of the %d that it names, %s", source,
+                     seen.candidates, reason);
 }

@@ -25,30 +25,36 @@ static int start(fcl_device *device, bool profile)
     return FCL_OK;
 }
 
-static int find(const char *selector, bool force, fcl_device *device)
+/* `source` says who named the device; "" where nobody did. */
+static int find(const char *selector, const char *source, bool force, fcl_device *device)
 {
-    fcl_listed *list;
-    int count, chosen, status;
-    FCL_TRY(fcl_listed_find(&list, &count));
-    status = fcl_listed_choose(list, count, selector, force, &chosen);
+    fcl_listed list;
+    int chosen;
+    FCL_TRY(fcl_listed_find(&list));
+    int status = fcl_device_choose(list.info, list.count, selector, force, &chosen);
     if (status == FCL_OK) {
-        device->info = list[chosen].info;
-        device->platform = list[chosen].platform;
-        device->id = list[chosen].id;
+        fcl_device_explain(list.info, list.count, selector, force, chosen, source);
+        device->info = list.info[chosen];
+        device->platform = list.handle[chosen].platform;
+        device->id = list.handle[chosen].id;
     }
-    free(list);
+    free(list.info);
+    free(list.handle);
     return status;
 }
 
 static int find_default(const char *selector, bool force, fcl_device *device)
 {
-    if (selector && selector[0])
-        return find(selector, force, device);
     const char *variable = fcl_environment("FLOWCL_DEVICE");
-    if (!variable)
-        return find("", force, device);
-    int status = find(variable, force, device);
-    return status == FCL_OK ? status : fcl_fail_within(status, "FLOWCL_DEVICE=%s", variable);
+    bool named = selector && selector[0];
+    if (!named && !variable)
+        return find("", "", force, device);
+    char *source = named ? fcl_format("\"%s\"", selector) : fcl_format("FLOWCL_DEVICE=%s", variable);
+    int status = find(named ? selector : variable, source, force, device);
+    if (status != FCL_OK && !named)
+        status = fcl_fail_within(status, "%s", source);
+    free(source);
+    return status;
 }
 
 int fcl_device_open(const char *selector, const fcl_device_options *options, fcl_device **device)

@@ -10,12 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Not in every cl_ext.h: cl_khr_pci_bus_info, and NVIDIA's older form of it. */
-#ifndef CL_DEVICE_PCI_BUS_INFO_KHR
-#define CL_DEVICE_PCI_BUS_INFO_KHR 0x410F
-#endif
-enum { PCI_BUS_NV = 0x4008, PCI_SLOT_NV = 0x4009, PCI_DOMAIN_NV = 0x400A };
-
 /* What our kernels take for granted. */
 enum { GROUP_SIZE = 256, LOCAL_BYTES = 16 * 1024 };
 
@@ -64,28 +58,9 @@ static fcl_device_type device_type(cl_device_id id)
                                                : FCL_DEVICE_OTHER;
 }
 
-static void find_card(fcl_listed *listed)
+static void describe(fcl_device_info *info, cl_device_id id)
 {
-    cl_uint khr[4]; /* domain, bus, device, function */
-    cl_uint bus, slot, domain = 0;
-    cl_device_id id = listed->id;
-    if (clGetDeviceInfo(id, CL_DEVICE_PCI_BUS_INFO_KHR, sizeof khr, khr, NULL) == CL_SUCCESS) {
-        snprintf(listed->card, sizeof listed->card, "%x:%x:%x.%x", khr[0], khr[1], khr[2], khr[3]);
-        return;
-    }
-    if (clGetDeviceInfo(id, PCI_BUS_NV, sizeof bus, &bus, NULL) != CL_SUCCESS ||
-        clGetDeviceInfo(id, PCI_SLOT_NV, sizeof slot, &slot, NULL) != CL_SUCCESS)
-        return;
-    clGetDeviceInfo(id, PCI_DOMAIN_NV, sizeof domain, &domain, NULL);
-    snprintf(listed->card, sizeof listed->card, "%x:%x:%x.%x", domain, bus, slot >> 3, slot & 7);
-}
-
-static void describe(fcl_listed *listed)
-{
-    fcl_device_info *info = &listed->info;
-    cl_device_id id = listed->id;
     info->type = device_type(id);
-    platform_text(listed->platform, CL_PLATFORM_NAME, info->platform_name, sizeof info->platform_name);
     device_text(id, CL_DEVICE_NAME, info->name, sizeof info->name);
     device_text(id, CL_DEVICE_VENDOR, info->vendor, sizeof info->vendor);
     device_text(id, CL_DEVICE_VERSION, info->device_version, sizeof info->device_version);
@@ -98,14 +73,12 @@ static void describe(fcl_listed *listed)
     info->vector_width = (int)device_number(id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT);
     info->clock_mhz = (int)device_number(id, CL_DEVICE_MAX_CLOCK_FREQUENCY);
     info->unified_memory = device_number(id, CL_DEVICE_HOST_UNIFIED_MEMORY) != 0;
-    find_card(listed);
+    fcl_card_find(id, info->card, sizeof info->card);
 }
 
 /* The first requirement that the device does not meet is the reason it is refused. */
-static void require(fcl_listed *listed)
+static void require(fcl_device_info *info, cl_device_id id)
 {
-    fcl_device_info *info = &listed->info;
-    cl_device_id id = listed->id;
     int major = 0, minor = 0;
     sscanf(info->device_version, "OpenCL %d.%d", &major, &minor);
     uint64_t group = device_number(id, CL_DEVICE_MAX_WORK_GROUP_SIZE);
@@ -130,61 +103,63 @@ static void require(fcl_listed *listed)
                  FCL_BUFFER_ALIGN);
 }
 
-static void warn_of_twin(fcl_listed *list, int index)
+static fcl_device_info *append(fcl_listed *list, cl_platform_id platform, cl_device_id id)
 {
-    fcl_device_info *info = &list[index].info;
-    for (int i = 0; i < index; i++)
-        if (list[i].card[0] && strcmp(list[i].card, list[index].card) == 0 && info->warning[0] == 0)
-            snprintf(info->warning, sizeof info->warning, "the same card as %d:%d, through another driver",
-                     list[i].info.platform, list[i].info.index);
+    size_t count = (size_t)++list->count;
+    list->info = fcl_grow(list->info, count * sizeof *list->info);
+    list->handle = fcl_grow(list->handle, count * sizeof *list->handle);
+    list->handle[count - 1] = (fcl_handle){platform, id};
+    list->info[count - 1] = (fcl_device_info){0};
+    return &list->info[count - 1];
 }
 
 /* A platform without devices is told, too: a missing card is looked for in the list. */
-static void add_empty_platform(cl_platform_id platform, int number, fcl_listed **list, int *count)
+static void add_empty_platform(fcl_listed *list, cl_platform_id platform, int number)
 {
-    *list = fcl_grow(*list, ((size_t)*count + 1) * sizeof **list);
-    fcl_listed *listed = &(*list)[(*count)++];
-    *listed = (fcl_listed){.platform = platform, .info = {.type = FCL_DEVICE_OTHER, .platform = number, .index = -1}};
-    fcl_device_info *info = &listed->info;
+    fcl_device_info *info = append(list, platform, NULL);
+    info->type = FCL_DEVICE_OTHER;
+    info->platform = number;
+    info->index = -1;
     platform_text(platform, CL_PLATFORM_NAME, info->platform_name, sizeof info->platform_name);
     platform_text(platform, CL_PLATFORM_VERSION, info->device_version, sizeof info->device_version);
     platform_text(platform, CL_PLATFORM_VENDOR, info->vendor, sizeof info->vendor);
     snprintf(info->name, sizeof info->name, "no device");
-    snprintf(info->refused, sizeof info->refused, "it offers no device here; PoCL wants a folder that it may write to, by HOME or POCL_CACHE_DIR");
+    snprintf(info->refused, sizeof info->refused,
+             "it offers no device here; PoCL wants a folder that it may write to, by HOME or POCL_CACHE_DIR");
     fcl_quirks_apply(info);
 }
 
-static void add_platform(cl_platform_id platform, int number, fcl_listed **list, int *count)
+static void add_device(fcl_listed *list, cl_platform_id platform, int number, cl_device_id id, int index)
+{
+    fcl_device_info *info = append(list, platform, id);
+    info->platform = number;
+    info->index = index;
+    platform_text(platform, CL_PLATFORM_NAME, info->platform_name, sizeof info->platform_name);
+    describe(info, id);
+    fcl_quirks_apply(info);
+    if (!info->refused[0])
+        require(info, id);
+    info->usable = info->refused[0] == 0;
+}
+
+static void add_platform(fcl_listed *list, cl_platform_id platform, int number)
 {
     cl_uint found = 0;
     if (clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 0, NULL, &found) != CL_SUCCESS || found == 0) {
-        add_empty_platform(platform, number, list, count);
+        add_empty_platform(list, platform, number);
         return;
     }
     cl_device_id *ids = fcl_zalloc(found * sizeof *ids);
     if (clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, found, ids, NULL) != CL_SUCCESS)
         found = 0;
-    *list = fcl_grow(*list, ((size_t)*count + found) * sizeof **list);
-    for (cl_uint i = 0; i < found; i++) {
-        fcl_listed *listed = &(*list)[*count];
-        *listed = (fcl_listed){.platform = platform, .id = ids[i]};
-        listed->info.platform = number;
-        listed->info.index = (int)i;
-        describe(listed);
-        fcl_quirks_apply(&listed->info);
-        if (!listed->info.refused[0])
-            require(listed);
-        listed->info.usable = listed->info.refused[0] == 0;
-        warn_of_twin(*list, *count);
-        ++*count;
-    }
+    for (cl_uint i = 0; i < found; i++)
+        add_device(list, platform, number, ids[i], (int)i);
     free(ids);
 }
 
-int fcl_listed_find(fcl_listed **list, int *count)
+int fcl_listed_find(fcl_listed *list)
 {
-    *list = NULL;
-    *count = 0;
+    *list = (fcl_listed){0};
     cl_uint found = 0;
     cl_int code = clGetPlatformIDs(0, NULL, &found);
     if (code == CL_PLATFORM_NOT_FOUND_KHR || (code == CL_SUCCESS && found == 0))
@@ -193,26 +168,36 @@ int fcl_listed_find(fcl_listed **list, int *count)
     if (code == CL_SUCCESS)
         code = clGetPlatformIDs(found, platforms, NULL);
     for (cl_uint i = 0; code == CL_SUCCESS && i < found; i++)
-        add_platform(platforms[i], (int)i, list, count);
+        add_platform(list, platforms[i], (int)i);
     free(platforms);
     if (code != CL_SUCCESS)
         return fcl_fail(FCL_ERR_OPENCL, "cannot list the OpenCL platforms: %s", fcl_opencl_name(code));
+    fcl_device_find_twins(list->info, list->count);
     return FCL_OK;
+}
+
+/* Marks what fcl_device_open takes without a selector, where it takes any. */
+static void mark_preferred(fcl_device_info *list, int count)
+{
+    const char *variable = fcl_environment("FLOWCL_DEVICE"), *selector = variable ? variable : "";
+    int preferred;
+    if (fcl_device_choose(list, count, selector, false, &preferred) != FCL_OK)
+        return;
+    list[preferred].preferred = true;
+    char *source = variable ? fcl_format("FLOWCL_DEVICE=%s", variable) : fcl_strdup("");
+    fcl_device_explain(list, count, selector, false, preferred, source);
+    free(source);
 }
 
 int fcl_device_list(fcl_device_info **list, int *count)
 {
-    const char *selector = fcl_environment("FLOWCL_DEVICE");
-    fcl_listed *listed;
-    int preferred;
+    fcl_listed listed;
     *list = NULL;
     *count = 0;
-    FCL_TRY(fcl_listed_find(&listed, count));
-    *list = fcl_zalloc((size_t)*count * sizeof **list);
-    for (int i = 0; i < *count; i++)
-        (*list)[i] = listed[i].info;
-    if (fcl_listed_choose(listed, *count, selector ? selector : "", false, &preferred) == FCL_OK)
-        (*list)[preferred].preferred = true;
-    free(listed);
+    FCL_TRY(fcl_listed_find(&listed));
+    mark_preferred(listed.info, listed.count);
+    free(listed.handle);
+    *list = listed.info;
+    *count = listed.count;
     return FCL_OK;
 }

@@ -3,6 +3,7 @@
 #ifndef DEVICE_OPENCL_H
 #define DEVICE_OPENCL_H
 
+#include "device/choose.h"
 #include "device/gemm.h"
 #include "device/launch.h"
 #include "device/tuned.h"
@@ -22,22 +23,25 @@ int fcl_opencl_fail(const fcl_device *device, cl_int code, const char *format, .
 /* FCL_OK where code is CL_SUCCESS, else fcl_opencl_fail(device, code, "%s", what). */
 int fcl_opencl_check(const fcl_device *device, cl_int code, const char *what);
 
-/* --- the list of devices (list.c), the choice among them (choose.c), known faults (quirks.c) --- */
+/* --- the list of devices (list.c); choose.h has the choice among them --- */
+
+typedef struct fcl_handle {
+    cl_platform_id platform;
+    cl_device_id id; /* NULL of a platform without devices */
+} fcl_handle;
 
 typedef struct fcl_listed {
-    fcl_device_info info;
-    cl_platform_id platform;
-    cl_device_id id;
-    char card[32]; /* PCI address; "" where the driver does not tell */
+    fcl_device_info *info; /* released by free, like the handles */
+    fcl_handle *handle;
+    int count;
 } fcl_listed;
 
-int fcl_listed_find(fcl_listed **list, int *count); /* *list released by free() */
+int fcl_listed_find(fcl_listed *list);
 
-/* The index of the device that the selector names; force admits refused ones. */
-int fcl_listed_choose(const fcl_listed *list, int count, const char *selector, bool force, int *chosen);
+/* --- card.c --- */
 
-/* Fills info.refused and info.warning with the known faults of the device's driver. */
-void fcl_quirks_apply(fcl_device_info *info);
+/* The card's PCI address, "DOMAIN:BUS:DEVICE.FUNCTION" in hexadecimal digits; "" where the driver does not tell. */
+void fcl_card_find(cl_device_id id, char *text, size_t size);
 
 /* --- profile (profile.c) --- */
 

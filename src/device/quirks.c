@@ -1,11 +1,15 @@
 /* Faults of drivers and of CLBlast, as data. A row that refuses is overridden by fcl_device_options.force. */
-#include "device/opencl.h"
+#include "device/choose.h"
 
 #include <clblast_c.h>
 #include <stdio.h>
 #include <string.h>
 
-typedef enum effect { REFUSE, WARN } effect;
+typedef enum effect {
+    REFUSE,
+    WARN,
+    EMULATED /* a warning, and it comes after all that is not emulated */
+} effect;
 
 typedef struct quirk {
     const char *platform; /* part of the platform's name; NULL: any */
@@ -25,8 +29,12 @@ static const quirk quirks[] = {
      "Apple's CPU driver runs kernels with barriers one work-item at a time only; use PoCL"},
     {"rusticl", "no device", NULL, 0, REFUSE,
      "rusticl offers no device; name its drivers in RUSTICL_ENABLE, say radeonsi, iris or llvmpipe"},
-    {NULL, "Oclgrind", NULL, 0, WARN, "a simulator for debugging kernels, thousands of times slower"},
-    {NULL, "llvmpipe", NULL, 0, WARN, "a software renderer; PoCL is many times faster on the same processor"},
+    {NULL, "Oclgrind", NULL, 0, EMULATED, "a simulator for debugging kernels, thousands of times slower"},
+    {NULL, "FPGA Emulation", NULL, 0, EMULATED,
+     "a processor that plays an FPGA; PoCL or Intel's driver for CPUs is faster on it"},
+    {"FPGA", "Emulated Device", NULL, 0, EMULATED,
+     "a processor that plays an FPGA; PoCL or Intel's driver for CPUs is faster on it"},
+    {NULL, "llvmpipe", NULL, 0, EMULATED, "a software renderer; PoCL is many times faster on the same processor"},
     {"Intel", "Arc", NULL, 10603, WARN,
      "CLBlast before 1.6.3 multiplies matrices wrongly on Intel Arc; install a newer libclblast1"},
 };
@@ -54,5 +62,6 @@ void fcl_quirks_apply(fcl_device_info *info)
             snprintf(info->refused, sizeof info->refused, "%s", quirks[i].text);
         else
             snprintf(info->warning, sizeof info->warning, "%s", quirks[i].text);
+        info->emulated |= quirks[i].effect == EMULATED;
     }
 }

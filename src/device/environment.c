@@ -2,6 +2,7 @@
 #include "device/environment.h"
 
 #include "base/error.h"
+#include "base/file.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,12 @@ static bool is_group(const char *text)
     return *text >= '0' && *text <= '9' && !*end && size >= 1 && size <= 256 && (size & (size - 1)) == 0;
 }
 
+/* It is made where it is missing. */
+static bool is_folder(const char *text)
+{
+    return fcl_folder_make(text) == FCL_OK;
+}
+
 /* FLOWCL_DEVICE is not among them: what it may hold, the devices say. */
 static const struct {
     const char *name, *what, *allowed;
@@ -32,6 +39,8 @@ static const struct {
     {"FLOWCL_TUNE", "says nothing about the table of tuned products", "there is off", is_off},
     {"FLOWCL_ROW_GROUP", "is no number of work-items for a row", "there are 1, 2, 4, and so on up to 256",
      is_group},
+    {"FLOWCL_DUMP", "is no folder that can be written into", "name one that can, or that can be made",
+     is_folder},
 };
 
 const char *fcl_environment(const char *name)

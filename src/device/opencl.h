@@ -40,7 +40,8 @@ int fcl_listed_find(fcl_listed *list);
 
 /* --- card.c --- */
 
-/* The card's PCI address, "DOMAIN:BUS:DEVICE.FUNCTION" in hexadecimal digits; "" where the driver does not tell. */
+/* The card's PCI address, "DOMAIN:BUS:DEVICE.FUNCTION" in hexadecimal digits; "" where the driver does not
+ * tell. */
 void fcl_card_find(cl_device_id id, char *text, size_t size);
 
 /* --- profile (profile.c) --- */
@@ -138,5 +139,16 @@ struct fcl_program {
     cl_program program;
     char name[96];
 };
+
+char *fcl_program_log(const fcl_program *program); /* of its build; released by free */
+
+/* --- dump.c: $FLOWCL_DUMP --- */
+
+typedef struct fcl_dump fcl_dump;
+
+/* Before a build, and after it: without the variable *dump is NULL and nothing is done. The end releases it.
+ */
+int fcl_dump_begin(const fcl_program *program, const char *text, const char *options, fcl_dump **dump);
+int fcl_dump_end(fcl_dump **dump, cl_int code);
 
 #endif

@@ -17,17 +17,37 @@ const char *fcl_kernel_text(const char *name)
     return NULL;
 }
 
+char *fcl_program_log(const fcl_program *program)
+{
+    cl_device_id id = program->device->id;
+    size_t length = 0;
+    clGetProgramBuildInfo(program->program, id, CL_PROGRAM_BUILD_LOG, 0, NULL, &length);
+    char *log = fcl_zalloc(length + 1);
+    clGetProgramBuildInfo(program->program, id, CL_PROGRAM_BUILD_LOG, length, log, NULL);
+    return log;
+}
+
 static int fail_build(const fcl_program *program, const char *options, cl_int code)
 {
     const fcl_device *device = program->device;
-    size_t length = 0;
-    clGetProgramBuildInfo(program->program, device->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &length);
-    char *log = fcl_zalloc(length + 1);
-    clGetProgramBuildInfo(program->program, device->id, CL_PROGRAM_BUILD_LOG, length, log, NULL);
+    char *log = fcl_program_log(program);
     fcl_fail(FCL_ERR_BUILD, "the program %s does not compile on %s (driver %s, options \"%s\"): %s\n%s",
              program->name, device->info.name, device->info.driver, options, fcl_opencl_name(code), log);
     free(log);
     return FCL_ERR_BUILD;
+}
+
+/* Source and options are dumped before the build, which may crash; its own failure is told before the dump's.
+ */
+static int build(fcl_program *program, const char *text, const char *options)
+{
+    fcl_dump *dump;
+    int begun = fcl_dump_begin(program, text, options, &dump);
+    cl_int code = clBuildProgram(program->program, 1, &program->device->id, options, NULL, NULL);
+    int ended = fcl_dump_end(&dump, code);
+    if (code != CL_SUCCESS)
+        return fail_build(program, options, code);
+    return begun == FCL_OK ? ended : begun;
 }
 
 static int compile(fcl_program *program, const char *text, const char *options)
@@ -36,8 +56,7 @@ static int compile(fcl_program *program, const char *text, const char *options)
     cl_int code;
     program->program = clCreateProgramWithSource(device->context, 1, &text, NULL, &code);
     FCL_TRY(fcl_opencl_check(device, code, "creating a program"));
-    code = clBuildProgram(program->program, 1, &device->id, options, NULL, NULL);
-    return code == CL_SUCCESS ? FCL_OK : fail_build(program, options, code);
+    return build(program, text, options);
 }
 
 int fcl_program_build(fcl_device *device, const char *name, const char *text, const char *options,

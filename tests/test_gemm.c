@@ -148,6 +148,12 @@ static bool is_slow(const fcl_device *device)
     return is_simulator(device) || strstr(fcl_device_describe(device)->name, "llvmpipe");
 }
 
+static void need_tiles(const fcl_device *device)
+{
+    if (!fcl_gemm_has_tiles(fcl_device_describe(device)->type))
+        skip();
+}
+
 /* Shapes that cross the edges of vectors (16), tiles (8) and panels (256, 512). */
 static const int tiny_shapes[][4] = {{1, 1, 1, 1}, {9, 18, 5, 1}, {3, 2, 17, 2}};
 static const int shapes[][4] = {{64, 64, 64, 1}, {65, 33, 530, 1}, {7, 50, 300, 3}, {128, 10, 3, 1}};
@@ -169,6 +175,7 @@ static void check_shapes(fcl_device *device, const fcl_gemm_choice *choice, cons
 static void tile_products(void **state)
 {
     fcl_gemm_choice choice = {FCL_GEMM_TILE, .rows = 8, .vectors = 2, .block = 2, .panels = 2};
+    need_tiles(*state);
     if (is_slow(*state))
         choice = (fcl_gemm_choice){FCL_GEMM_TILE, .rows = 4, .vectors = 1, .block = 2, .panels = 2};
     check_shapes(*state, &choice, tiny_shapes, COUNT(tiny_shapes));
@@ -231,6 +238,7 @@ static void work_items_are_alike(void **state)
 static void large_products(void **state)
 {
     static const int list[][3] = {{1040, 1024, 5}, {1045, 1030, 3}, {20, 35, 2500}, {2100, 40, 600}};
+    need_tiles(*state);
     if (is_slow(*state))
         skip();
     for (size_t i = 0; i < COUNT(list) * 4; i++) {
@@ -248,6 +256,7 @@ static void every_tile(void **state)
 {
     static const int tiles[][4] = {{8, 1, 3, 8},  {1, 1, 1, 1}, {2, 4, 3, 1}, {4, 2, 16, 16},
                                    {5, 1, 2, 4}, {8, 4, 1, 2}, {6, 1, 2, 8}};
+    need_tiles(*state);
     for (size_t i = 0; i < (is_slow(*state) ? 1 : COUNT(tiles)); i++) {
         fcl_gemm_choice choice = {FCL_GEMM_TILE, tiles[i][0], tiles[i][1], tiles[i][2], tiles[i][3]};
         fcl_gemm_problem p = {.m = 37, .n = 83, .k = is_slow(*state) ? 21 : 300, .batch = 1};
@@ -276,7 +285,8 @@ static void shared_operands(void **state)
         p.transpose_b = cases[i][3];
         fcl_gemm_choice choice = fcl_gemm_choose(*state, &p);
         choice.provider = FCL_GEMM_TILE;
-        check_product(*state, &p, &choice);
+        if (fcl_gemm_has_tiles(fcl_device_describe(*state)->type))
+            check_product(*state, &p, &choice);
         choice.provider = FCL_GEMM_CLBLAST;
         if (!is_slow(*state))
             check_product(*state, &p, &choice);
@@ -293,6 +303,7 @@ static double finished(double product, double old, int row, int col)
 static void epilogue_sees_every_element(void **state)
 {
     fcl_device *device = *state;
+    need_tiles(device);
     fcl_gemm_problem p = {.m = 11, .n = 21, .k = 4, .batch = 2, .transpose_b = true};
     fcl_gemm_choice choice = fcl_gemm_choose(device, &p);
     choice.provider = FCL_GEMM_TILE;
@@ -329,6 +340,7 @@ static void epilogue_sees_every_element(void **state)
 static void rows_are_summed(void **state)
 {
     fcl_device *device = *state;
+    need_tiles(device);
     fcl_gemm_problem p = {.m = 37, .n = 83, .k = is_slow(device) ? 21 : 600, .batch = 1, .transpose_a = true};
     fcl_gemm_choice choice = {FCL_GEMM_TILE, .rows = 8, .vectors = 1, .block = 3, .panels = 5};
     for (choice.rows = 5; choice.rows <= 8; choice.rows += 3) {
@@ -388,7 +400,8 @@ static void environment_names_the_provider(void **state)
     setenv("FLOWCL_GEMM", "clblast", 1);
     assert_int_equal(fcl_gemm_choose(device, &p).provider, FCL_GEMM_CLBLAST);
     setenv("FLOWCL_GEMM", "tile", 1);
-    assert_int_equal(fcl_gemm_choose(device, &p).provider, FCL_GEMM_TILE);
+    if (fcl_gemm_has_tiles(fcl_device_describe(device)->type))
+        assert_int_equal(fcl_gemm_choose(device, &p).provider, FCL_GEMM_TILE);
     setenv("FLOWCL_GEMM", "blas", 1);
     assert_status(FCL_ERR_ARGUMENT, fcl_device_open(NULL, NULL, &other));
     assert_non_null(strstr(fcl_error(), "FLOWCL_GEMM=blas"));

@@ -82,6 +82,8 @@ static int set_up(void **state)
 static int draw_machine(fcl_device *device)
 {
     int count = fcl_tune_count(device, &product);
+    if (fcl_device_describe(device)->type != FCL_DEVICE_CPU) /* which has one candidate */
+        skip();
     assert_in_range(count, 3, CANDIDATES_MOST);
     memset(&machine, 0, sizeof machine);
     for (int i = 0; i < count; i++) {
@@ -105,7 +107,7 @@ static void choose(fcl_device *device, double seconds, tuned *result)
     *result = (tuned){.product = product};
     tune_choose(device, seconds, look, NULL, result);
     assert_int_equal(machine.open, 0);
-    assert_in_range(machine.most_open, 1, 3); /* the rule's, another, and CLBlast's process */
+    assert_in_range(machine.most_open, 1, 5); /* the rule's, and processes of the four fastest */
 }
 
 static void the_best_is_found_whatever_the_speed(void **state)

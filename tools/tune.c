@@ -13,7 +13,7 @@ typedef struct tune_settings {
     bool all, json;
     const char *device;
     int64_t size, batch, batch_of_samples;
-    double seconds;
+    double seconds, limit;
 } tune_settings;
 
 static const fcl_option table[] = {
@@ -29,6 +29,8 @@ static const fcl_option table[] = {
      .help = "OpenCL device: P:D, cpu, gpu or a part of a name"},
     {"seconds", FCL_OPTION(tune_settings, seconds), .minimum = 0, .maximum = 1e5, .fallback = "20",
      .help = "about how long each product may take, compiling included"},
+    {"limit", FCL_OPTION(tune_settings, limit), .minimum = 0, .maximum = 1e5, .fallback = "120",
+     .help = "seconds after which a candidate that has not answered is given up, its compiler too"},
     {"json", FCL_OPTION(tune_settings, json), .help = "print one JSON object instead of a table"},
     {0},
 };
@@ -119,6 +121,7 @@ static void tune_largest(tuning *t)
     if (!t->count || !fcl_tune_is_risky(t->device, largest_product(t), 0))
         return;
     t->sets.product = *largest_product(t);
+    t->sets.limit = t->settings->limit;
     show(t, "CLBlast's parameters");
     tune_sets_choose(t->device, t->settings->seconds, show_set, t, &t->sets);
 }
@@ -127,7 +130,7 @@ static void tune_largest(tuning *t)
 static void tune_product(tuning *t, const fcl_product *product)
 {
     tuned *result = &t->results[t->done];
-    *result = (tuned){.product = *product};
+    *result = (tuned){.product = *product, .limit = t->settings->limit};
     tune_choose(t->device, t->settings->seconds, show_trial, t, result);
     t->done++;
     if (!result->best.failure[0])
@@ -327,7 +330,8 @@ const subcommand tune_command = {
     .usage = "[--all] [--device D] [options]",
     .summary = "find the fastest way to a model's products, for later runs",
     .about = "Measures the products of a training step and of sampling. Each candidate is\n"
-             "checked against double precision; what may crash has a process of its own.\n"
+             "checked against double precision; any but the rule's has a process of its own,\n"
+             "so that one over which a driver crashes or hangs is only told of.\n"
              "Where CLBlast multiplies (GPUs), its sets of parameters are measured first, on\n"
              "the largest product, and the fastest one holds for the device.\n"
              "A candidate and the rule's choice are measured in turn, since a machine's speed\n"

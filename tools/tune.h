@@ -23,6 +23,7 @@ enum { TUNE_ROUNDS_MOST = 20 };
 
 typedef struct tune_trial {
     int candidate;
+    double limit; /* seconds that a process of its own has for a round, compiling included */
     char how[64];
     double seconds[TUNE_ROUNDS_MOST]; /* of one product, in each round: the least of some repeats */
     int rounds;
@@ -53,6 +54,7 @@ enum { TUNE_LEAST_ROUNDS = 3, TUNE_FAILURES_MOST = 8 };
 
 typedef struct tuned {
     fcl_product product;
+    double limit; /* of a candidate */
     tune_trial best, rule;
     double gain;    /* of the best over the rule's; NaN where the rule's cannot be used */
     int candidates; /* measured */
@@ -60,7 +62,7 @@ typedef struct tuned {
     int failures;
 } tuned;
 
-/* `result` has the product, and is zero otherwise. */
+/* `result` has the product and the limit, and is zero otherwise. */
 void tune_choose(fcl_device *device, double seconds, tune_show *show, void *data, tuned *result);
 
 /* --- tune_sets.c: CLBlast's sets of parameters --- */
@@ -69,6 +71,7 @@ enum { TUNE_SETS_MOST = 32 };
 
 typedef struct tune_sets {
     fcl_product product; /* that they are measured on */
+    double limit;        /* of a set */
     int count;
     tune_trial trial[TUNE_SETS_MOST];
     double gain[TUNE_SETS_MOST]; /* over "default", or, where that fails, over the best before */

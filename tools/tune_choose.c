@@ -75,7 +75,7 @@ static void measure_each(contest *c, double end, tune_show *show, void *data)
     tune_trial_measure(c->device, &result->product, share, &result->rule);
     show(data, &result->rule);
     for (result->candidates = 1; result->candidates < candidates && !stop_asked(); result->candidates++) {
-        tune_trial trial = {.candidate = result->candidates};
+        tune_trial trial = {.candidate = result->candidates, .limit = result->limit};
         if (tool_now() > end)
             break;
         measure_pair(c, share, &trial);
@@ -86,17 +86,13 @@ static void measure_each(contest *c, double end, tune_show *show, void *data)
     }
 }
 
-/* What has a process of its own keeps it; of the others one at a time holds its matrices beside the rule's.
- */
+/* Each keeps its process. */
 static void take_turns(contest *c)
 {
     const fcl_product *product = &c->result->product;
     tune_trial_measure(c->device, product, 0, &c->result->rule);
-    for (int i = 0; i < c->count; i++) {
+    for (int i = 0; i < c->count; i++)
         tune_trial_measure(c->device, product, 0, &c->fastest[i]);
-        if (!fcl_tune_is_risky(c->device, product, c->fastest[i].candidate))
-            tune_trial_close(&c->fastest[i]);
-    }
 }
 
 static void measure_again(contest *c, double end)
@@ -140,6 +136,7 @@ void tune_choose(fcl_device *device, double seconds, tune_show *show, void *data
 {
     const double share_of_first = 0.8;
     contest c = {.device = device, .result = result};
+    result->rule.limit = result->limit;
     double begin = tool_now();
     measure_each(&c, begin + share_of_first * seconds, show, data);
     measure_again(&c, begin + seconds);

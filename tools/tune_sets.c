@@ -6,6 +6,7 @@
 static void measure(fcl_device *device, int index, tune_sets *sets)
 {
     const double share = 0.1;
+    sets->trial[index].limit = sets->limit;
     fcl_tune_set(device, fcl_tune_set_name(index)); /* a process that starts is told of it */
     tune_trial_measure(device, &sets->product, share, &sets->trial[index]);
 }

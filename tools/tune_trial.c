@@ -2,11 +2,11 @@
  * round. */
 #include "tune.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
+#include <sys/prctl.h>
 #include <time.h>
-#include <unistd.h>
 
 /* --- here --- */
 
@@ -51,17 +51,6 @@ static double measure_here(fcl_device *device, const fcl_product *product, doubl
 
 /* --- elsewhere --- */
 
-/* Whether it has ended well. */
-static void take_end(tune_trial *trial, bool unasked)
-{
-    int end = trial->process.status;
-    if (WIFSIGNALED(end))
-        snprintf(trial->failure, sizeof trial->failure, "its process %s (signal %d)",
-                 WTERMSIG(end) == SIGALRM ? "hung" : "crashed", WTERMSIG(end));
-    else if (unasked)
-        snprintf(trial->failure, sizeof trial->failure, "its process ended with status %d", WEXITSTATUS(end));
-}
-
 static void take_reply(const json_t *reply, tune_trial *trial)
 {
     const char *how = json_string_value(json_object_get(reply, "how"));
@@ -70,7 +59,7 @@ static void take_reply(const json_t *reply, tune_trial *trial)
     if (failure)
         snprintf(trial->failure, sizeof trial->failure, "%s", failure);
     else if (!reply)
-        take_end(trial, true);
+        snprintf(trial->failure, sizeof trial->failure, "%s", trial->process.end);
 }
 
 static bool start(fcl_device *device, const fcl_product *p, tune_trial *trial)
@@ -84,6 +73,7 @@ static bool start(fcl_device *device, const fcl_product *p, tune_trial *trial)
                          NULL};
     if (child_start(arguments, true, &trial->process) != EXIT_DONE)
         snprintf(trial->failure, sizeof trial->failure, "its process cannot be started");
+    trial->process.limit = trial->limit;
     return !trial->failure[0];
 }
 
@@ -118,8 +108,8 @@ void tune_trial_close(tune_trial *trial)
     if (!trial->process.process)
         return;
     child_stop(&trial->process);
-    if (!trial->failure[0])
-        take_end(trial, false);
+    if (!trial->failure[0] && (trial->process.hung || trial->process.status))
+        snprintf(trial->failure, sizeof trial->failure, "%s", trial->process.end);
 }
 
 /* --- the process that may crash: flowcl tune-candidate P:D "m n k ..." SET, then a line of seconds for each
@@ -146,19 +136,13 @@ static bool reply_round(fcl_device *device, const fcl_product *product, const ch
     return sent;
 }
 
-enum { LONGEST = 120 }; /* seconds; a cold CLBlast compiles for ten */
-
-/* A round that hangs ends the process; between rounds it waits for as long as others take theirs. */
 static void serve(fcl_device *device, const fcl_product *product, const char *set, tune_trial *trial)
 {
     char *line = NULL;
     size_t room = 0;
     bool sent = true;
-    while (sent && getline(&line, &room, stdin) > 0) {
-        alarm(LONGEST);
+    while (sent && getline(&line, &room, stdin) > 0)
         sent = reply_round(device, product, set, fcl_strtod(line, NULL), trial);
-        alarm(0);
-    }
     free(line);
 }
 
@@ -174,7 +158,7 @@ static int run(const tool_call *call)
     p.transpose_b = tb;
     p.share_a = sa;
     p.share_b = sb;
-    alarm(LONGEST);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody else would end it if it hung */
     fcl_device *device;
     fcl_device_options options = {.skip_selftest = true};
     if (fcl_device_open(call->positional[0], &options, &device) != FCL_OK)

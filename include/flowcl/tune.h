@@ -28,10 +28,10 @@
 extern "C" {
 #endif
 
-/* Candidates of a product on a device: 0 is the rule's choice. */
+/* Candidates of a product on a device: 0 is the rule's choice. Tiles are for CPUs alone: other devices have CLBlast. */
 FCL_API int fcl_tune_count(const fcl_device *device, const fcl_product *product);
-/* Whether a candidate comes from another library's kernels, which a driver may fail to compile or to run, and
- * that with a crash: such a one is measured in a process of its own. */
+/* Whether a driver may crash over a candidate or compile it for ever, where a run would not: any but the rule's, and
+ * kernels of another library. Such a one is measured in a process of its own, which can be ended. */
 FCL_API bool fcl_tune_is_risky(const fcl_device *device, const fcl_product *product, int candidate);
 /* Prepares a candidate's measurement, on random matrices of that seed. Any error: it cannot be used. */
 FCL_API int fcl_tune_candidate(fcl_device *device, const fcl_product *product, int candidate, uint32_t seed,

@@ -67,6 +67,8 @@ int fcl_device_open(const char *selector, const fcl_device_options *options, fcl
     if (status == FCL_OK)
         status = find_default(selector, chosen->force, opened);
     if (status == FCL_OK)
+        status = fcl_gemm_check_environment(&opened->info);
+    if (status == FCL_OK)
         status = start(opened, chosen->profile);
     if (status == FCL_OK && !chosen->skip_selftest && !chosen->force)
         status = fcl_selftest_require(opened);

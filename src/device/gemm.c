@@ -21,6 +21,21 @@ static int provider_of_environment(void)
     return provider;
 }
 
+bool fcl_gemm_has_tiles(fcl_device_type type)
+{
+    return type == FCL_DEVICE_CPU;
+}
+
+int fcl_gemm_check_environment(const fcl_device_info *info)
+{
+    if (provider_of_environment() != FCL_GEMM_TILE || fcl_gemm_has_tiles(info->type))
+        return FCL_OK;
+    return fcl_fail(FCL_ERR_ARGUMENT,
+                    "FLOWCL_GEMM=tile: device %d:%d %s is no CPU, and only CPUs multiply by tiles; unset it, or name "
+                    "clblast",
+                    info->platform, info->index, info->name);
+}
+
 static int ceil_divide(int a, int b)
 {
     return (a + b - 1) / b;
@@ -88,20 +103,23 @@ static void choose_block(fcl_gemm_choice *choice, const fcl_gemm_problem *proble
 
 fcl_gemm_choice fcl_gemm_rule(const fcl_device *device, const fcl_gemm_problem *problem)
 {
-    int provider = provider_of_environment();
-    fcl_gemm_choice choice = {.provider = provider >= 0                         ? (fcl_gemm_provider)provider
-                                          : device->info.type == FCL_DEVICE_GPU ? FCL_GEMM_CLBLAST
-                                                                                : FCL_GEMM_TILE};
+    bool tile = fcl_gemm_has_tiles(device->info.type) && provider_of_environment() != FCL_GEMM_CLBLAST;
+    fcl_gemm_choice choice = {.provider = tile ? FCL_GEMM_TILE : FCL_GEMM_CLBLAST};
     choose_tile(&choice, problem, device->info.vector_width);
     choose_block(&choice, problem, device->info.compute_units);
     return choice;
+}
+
+static bool has_provider(const fcl_device *device, const fcl_gemm_choice *choice)
+{
+    return choice->provider != FCL_GEMM_TILE || fcl_gemm_has_tiles(device->info.type);
 }
 
 fcl_gemm_choice fcl_gemm_choose(const fcl_device *device, const fcl_gemm_problem *problem)
 {
     const fcl_gemm_choice *tuned =
         provider_of_environment() < 0 ? fcl_tuned_find(&device->tuned, problem) : NULL;
-    if (!tuned)
+    if (!tuned || !has_provider(device, tuned))
         return fcl_gemm_rule(device, problem);
     fcl_gemm_choice choice = *tuned; /* maybe of a problem with a shorter k */
     fcl_gemm_tile_bound(problem, &choice);
@@ -159,6 +177,9 @@ int fcl_gemm_create(fcl_device *device, const fcl_gemm_problem *problem, const f
 {
     *gemm = NULL;
     FCL_TRY(check(problem, beta, a, b, c));
+    if (!has_provider(device, choice))
+        return fcl_fail(FCL_ERR_UNSUPPORTED, "device %d:%d %s is no CPU, and only CPUs multiply by tiles",
+                        device->info.platform, device->info.index, device->info.name);
     fcl_gemm *made = fcl_zalloc(sizeof *made);
     int status = choice->provider == FCL_GEMM_CLBLAST
                      ? fcl_clblast_create(device, problem, beta, a, b, c, label, &made->clblast)

@@ -27,9 +27,15 @@ typedef struct fcl_gemm_choice {
     int panels;  /* tile: side by side, 1 to 16 */
 } fcl_gemm_choice;
 
+/* Whether a device of this type multiplies by tiles. They are made for a core, its caches and a thread's stack: a
+ * work-item takes 128 to 550 KiB of private memory, which other devices refuse, or reserve for each of thousands. */
+bool fcl_gemm_has_tiles(fcl_device_type type);
+/* FCL_ERR_ARGUMENT where $FLOWCL_GEMM names a provider that the device does not have. */
+int fcl_gemm_check_environment(const fcl_device_info *info);
+
 /* The provider and its parameters for a problem on a device: those of the device's table (see
- * flowcl/tune.h), where it has a row near enough, else by a rule of the device's type. $FLOWCL_GEMM ("tile"
- * or "clblast") names the provider instead, with the rule's parameters. */
+ * flowcl/tune.h), where it has a row near enough whose provider the device has, else by a rule of the device's type.
+ * $FLOWCL_GEMM ("tile" or "clblast") names the provider instead, with the rule's parameters. */
 fcl_gemm_choice fcl_gemm_choose(const fcl_device *device, const fcl_gemm_problem *problem);
 
 /* --- tile kernels --- */

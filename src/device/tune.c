@@ -45,15 +45,12 @@ static void add(fcl_gemm_choice *list, int *count, const fcl_gemm_choice *choice
     list[(*count)++] = *choice;
 }
 
-static int list_choices(const fcl_device *device, const fcl_gemm_problem *problem, fcl_gemm_choice list[MOST])
+static void add_tiles(const fcl_gemm_choice *rule, const fcl_gemm_problem *problem, fcl_gemm_choice list[MOST],
+                      int *count)
 {
-    int count = 0;
-    const fcl_gemm_choice rule = fcl_gemm_rule(device, problem);
-    fcl_gemm_choice tile = rule, clblast = rule;
+    fcl_gemm_choice tile = *rule;
     tile.provider = FCL_GEMM_TILE;
-    clblast.provider = FCL_GEMM_CLBLAST;
-    add(list, &count, &rule);
-    add(list, &count, &tile);
+    add(list, count, &tile);
     for (int i = 0; i < VARIATIONS; i++) {
         fcl_gemm_choice choice = tile;
         choice.rows = variations[i].rows ? variations[i].rows : tile.rows;
@@ -63,8 +60,19 @@ static int list_choices(const fcl_device *device, const fcl_gemm_problem *proble
         if (!fits(&choice, problem))
             continue;
         fcl_gemm_tile_bound(problem, &choice);
-        add(list, &count, &choice);
+        add(list, count, &choice);
     }
+}
+
+static int list_choices(const fcl_device *device, const fcl_gemm_problem *problem, fcl_gemm_choice list[MOST])
+{
+    int count = 0;
+    const fcl_gemm_choice rule = fcl_gemm_rule(device, problem);
+    fcl_gemm_choice clblast = rule;
+    clblast.provider = FCL_GEMM_CLBLAST;
+    add(list, &count, &rule);
+    if (fcl_gemm_has_tiles(device->info.type))
+        add_tiles(&rule, problem, list, &count);
     add(list, &count, &clblast);
     return count;
 }
@@ -92,7 +100,7 @@ int fcl_tune_count(const fcl_device *device, const fcl_product *product)
 bool fcl_tune_is_risky(const fcl_device *device, const fcl_product *product, int candidate)
 {
     fcl_gemm_choice choice;
-    return choose(device, product, candidate, &choice) && choice.provider == FCL_GEMM_CLBLAST;
+    return choose(device, product, candidate, &choice) && (candidate > 0 || choice.provider == FCL_GEMM_CLBLAST);
 }
 
 int fcl_tune_candidate(fcl_device *device, const fcl_product *product, int candidate, uint32_t seed,

@@ -1,6 +1,7 @@
 #!/bin/sh
 # A short tuning leaves a table; a following run uses it, unless it is told not to or the table is damaged.
 . "$(dirname "$0")/lib.sh"
+case $2 in /*) hanging=$2 ;; *) hanging=$OLDPWD/$2 ;; esac
 export XDG_CACHE_HOME="$PWD/cache"
 
 small="--width 144 --depth 1 --batch 32 --sample-batch 40"
@@ -71,9 +72,22 @@ while kill -0 $tuning 2>/dev/null; do
     pkill -SEGV -P $tuning -f tune-candidate || sleep 0.01
 done
 wait $tuning || fail "a candidate's crash ended the tuning"
-printed "its process crashed (signal 11)" "CLBlast's parameters" "products measured"
+printed "its process crashed: " "(signal 11)" "CLBlast's parameters" "products measured"
 
+refused 2 "above 0" tune --limit 0
 refused 2 "above 0" tune --seconds 0
 refused 2 "--width has no use with --all" tune --all --width 8
 refused 1 "no such thing" tune --device "no such thing"
+
+# One whose compiler hangs is ended at its limit, with the process that the driver has started for it; the rest
+# goes on.
+rm -rf cache
+LD_PRELOAD=$hanging "$flowcl" --version >out 2>err && [ ! -s err ] || exit 0 # a sanitizer's program takes none
+FLOWCL_GEMM=clblast HANGING="$PWD/compilers" LD_PRELOAD="$hanging" expect 0 tune $small --seconds 0.01 --limit 1.5
+printed "its process did not end within 1.5 seconds" "CLBlast's parameters" "products measured"
+[ -s compilers ] || fail "no compiler has hung"
+while read -r compiler; do
+    state=$(sed 's/.*) //; s/ .*//' "/proc/$compiler/stat" 2>/dev/null) && [ "$state" != Z ] &&
+        fail "the compiler $compiler goes on"
+done <compilers
 exit 0

@@ -1,4 +1,4 @@
-/* The kernels of the self-test (src/device/selftest.c): each family of what the other kernels rely on. */
+/* The kernels of the self-test (src/device/selftest.c): what the other kernels rely on. */
 
 /* in: (cases, 6), a counter of four words and a key of two; out: (cases, 4). */
 kernel void selftest_philox(const global uint *restrict in, global uint *restrict out)
@@ -28,25 +28,39 @@ kernel void selftest_functions(const global float *restrict in, global float *re
     out[8 * n + i] = x > 0.0f ? x : 1.5f * expm1(x);
 }
 
-/* The sum of each group's share of n numbers, in groups of SELFTEST_GROUP: as many groups as there are
- * partials. The second stage is the same kernel in one group. */
-#define SELFTEST_GROUP 64
-kernel void selftest_sum(const global float *restrict in, global float *restrict out, const uint n)
+/* cl/math.h for one number a work-item, and for vectors; out: (functions, n), in the order of the table in
+ * selftest_step.c. n is a multiple of the vectors' length. */
+kernel void selftest_math(const global float *restrict in, global float *restrict out, const uint n)
 {
-    local float share[SELFTEST_GROUP];
-    const uint lane = get_local_id(0);
-    float sum = 0.0f;
-    for (uint i = get_global_id(0); i < n; i += get_global_size(0))
-        sum += in[i];
-    share[lane] = sum;
-    barrier(CLK_LOCAL_MEM_FENCE);
-    for (uint width = SELFTEST_GROUP / 2; width > 0; width /= 2) {
-        if (lane < width)
-            share[lane] += share[lane + width];
-        barrier(CLK_LOCAL_MEM_FENCE);
-    }
-    if (lane == 0)
-        out[get_group_id(0)] = share[0];
+    const uint i = get_global_id(0);
+    const float x = in[i];
+    out[0 * n + i] = math_exp_float(x);
+    out[1 * n + i] = math_log_float(fabs(x));
+    out[2 * n + i] = math_tanh_float(x);
+    out[3 * n + i] = math_erf_float(x);
+    out[4 * n + i] = math_expm1_negative_float(-fabs(x));
+}
+
+kernel void selftest_math4(const global float *restrict in, global float *restrict out, const uint n)
+{
+    const uint i = get_global_id(0);
+    const float4 x = vload4(i, in);
+    vstore4(math_exp_float4(x), i, out + 0 * n);
+    vstore4(math_log_float4(fabs(x)), i, out + 1 * n);
+    vstore4(math_tanh_float4(x), i, out + 2 * n);
+    vstore4(math_erf_float4(x), i, out + 3 * n);
+    vstore4(math_expm1_negative_float4(-fabs(x)), i, out + 4 * n);
+}
+
+kernel void selftest_math16(const global float *restrict in, global float *restrict out, const uint n)
+{
+    const uint i = get_global_id(0);
+    const float16 x = vload16(i, in);
+    vstore16(math_exp_float16(x), i, out + 0 * n);
+    vstore16(math_log_float16(fabs(x)), i, out + 1 * n);
+    vstore16(math_tanh_float16(x), i, out + 2 * n);
+    vstore16(math_erf_float16(x), i, out + 3 * n);
+    vstore16(math_expm1_negative_float16(-fabs(x)), i, out + 4 * n);
 }
 
 /* out[row] = table[index[row]], rows of `columns` numbers. */

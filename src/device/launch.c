@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "device/environment.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,4 +148,13 @@ int fcl_launch_enqueue(fcl_launch *launch)
     if (device->profile)
         FCL_TRY(fcl_profile_add(device, launch->profile_line, NULL, event));
     return fcl_device_enqueued(device);
+}
+
+size_t fcl_row_group(const fcl_device *device)
+{
+    const fcl_device_info *info = fcl_device_describe(device);
+    const char *forced = fcl_environment("FLOWCL_ROW_GROUP");
+    if (forced)
+        return (size_t)strtol(forced, NULL, 10);
+    return info->type == FCL_DEVICE_CPU && info->vector_width > 1 ? 1 : 64;
 }

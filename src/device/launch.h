@@ -44,4 +44,9 @@ void fcl_launch_range_1d(fcl_launch *launch, size_t count, size_t group);
 
 int fcl_launch_enqueue(fcl_launch *launch);
 
+/* Local size for kernels that own a row a work-group: 1 on a CPU whose driver has vectors, 64 elsewhere
+ * ($FLOWCL_ROW_GROUP overrides). Such kernels loop by get_local_size and reduce in local memory, so any size is
+ * right. 1 is also the mark of the forms for such CPUs: float16 vectors, row blocks. */
+size_t fcl_row_group(const fcl_device *device);
+
 #endif

@@ -143,9 +143,5 @@ fcl_device *fcl_lower_device(const fcl_lowering *lowering);
 fcl_buffer *fcl_lower_scratch(const fcl_lowering *lowering);
 /* Before each run, arguments index, index + 1, index + 2 become (ulong seed, uint step, ulong first row). */
 void fcl_lower_random(fcl_lowering *lowering, fcl_launch *launch, int index);
-/* Local size for kernels that own a row a work-group: 1 on a CPU whose driver has vectors, 64 elsewhere
- * ($FLOWCL_ROW_GROUP overrides). Such kernels loop by get_local_size and reduce in local memory, so any size is
- * right. 1 is also the mark of the forms for such CPUs: float16 vectors, row blocks. */
-size_t fcl_row_group(const fcl_device *device);
 
 #endif

@@ -1,7 +1,6 @@
 /* From steps to prepared launches: the generated kernels, and the rows that lower themselves. */
 #include "graph/block.h"
 
-#include "device/environment.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,15 +58,6 @@ fcl_buffer *fcl_lower_scratch(const fcl_lowering *l)
 void fcl_lower_random(fcl_lowering *l, fcl_launch *launch, int index)
 {
     add_binding(l, launch, index, NULL);
-}
-
-size_t fcl_row_group(const fcl_device *device)
-{
-    const fcl_device_info *info = fcl_device_describe(device);
-    const char *forced = fcl_environment("FLOWCL_ROW_GROUP");
-    if (forced)
-        return (size_t)strtol(forced, NULL, 10);
-    return info->type == FCL_DEVICE_CPU && info->vector_width > 1 ? 1 : 64;
 }
 
 /* --- generated kernels: first all their text, then one program, then the launches --- */

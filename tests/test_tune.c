@@ -369,6 +369,76 @@ static void a_set_of_parameters_is_kept(void **state)
     free(path);
 }
 
+/* Whether CLBlast's kernel for large products takes n x n x n: it alone has a temporary for odd sizes. */
+static bool is_indirect(int n)
+{
+    fcl_device *device = open_device();
+    fcl_gemm_problem p = {.m = n, .n = n, .k = n, .batch = 1};
+    fcl_gemm_choice choice = {.provider = FCL_GEMM_CLBLAST};
+    fcl_buffer *buffer;
+    fcl_gemm *gemm;
+    assert_string_equal(fcl_device_describe(device)->tuning, "");
+    assert_ok(fcl_buffer_create(device, sizeof(float) * (size_t)n * (size_t)n, &buffer));
+    assert_ok(fcl_gemm_create(device, &p, &choice, 0, buffer, buffer, buffer, NULL, &gemm));
+    bool indirect = device->temporary != NULL;
+    fcl_gemm_destroy(&gemm);
+    fcl_buffer_destroy(&buffer);
+    fcl_device_close(&device);
+    return indirect;
+}
+
+/* The switch-over is kept, read again and in force; a table of before it is read, a damaged one told. */
+static void the_switch_over_is_kept(void **state)
+{
+    static const int sizes[] = {256, 512, 1024};
+    char *path = NULL;
+    int used;
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        fcl_device *device = open_device();
+        assert_ok(fcl_tune_indirect_from(device, sizes[i]));
+        free(path);
+        assert_ok(fcl_tune_save(device, &path));
+        fcl_device_close(&device);
+        device = open_device();
+        assert_int_equal(fcl_tune_indirect_kept(device), sizes[i]);
+        assert_ok(fcl_clblast_switch_used(device, &used));
+        assert_int_equal(used, sizes[i]);
+        assert_status(FCL_ERR_ARGUMENT, fcl_tune_indirect_from(device, -1));
+        fcl_device_close(&device);
+        assert_false(is_indirect(sizes[i] - 1));
+        assert_true(is_indirect(sizes[i] + 1));
+    }
+    char *text = read_text(path), *at = strstr(text, "  \"clblast_indirect_from\": 1024,\n");
+    assert_non_null(at);
+    at[strlen("  \"clblast_indirect_from\": ")] = '9';
+    write_text(path, text, strlen(text));
+    expect_rule("clblast_indirect_from");
+    size_t line = strcspn(at, "\n") + 1;
+    memmove(at, at + line, strlen(at + line) + 1);
+    write_text(path, text, strlen(text));
+    fcl_device *device = open_device();
+    assert_string_equal(fcl_device_describe(device)->tuning, "");
+    assert_int_equal(fcl_tune_indirect_kept(device), 0);
+    fcl_device_close(&device);
+    remove(path);
+    free(text);
+    free(path);
+}
+
+/* At most 512 where CLBlast has guessed. */
+static void the_rules_switch_over(void **state)
+{
+    (void)state;
+    assert_int_equal(fcl_clblast_switch_rule(FCL_DEVICE_GPU, 90, 1472), 512);
+    assert_int_equal(fcl_clblast_switch_rule(FCL_DEVICE_GPU, 86, 1472), 512);
+    assert_int_equal(fcl_clblast_switch_rule(FCL_DEVICE_GPU, 0, 896), 512);
+    assert_int_equal(fcl_clblast_switch_rule(FCL_DEVICE_GPU, 120, 128), 128);
+    assert_int_equal(fcl_clblast_switch_rule(FCL_DEVICE_GPU, 61, 1792), 1792);
+    assert_int_equal(fcl_clblast_switch_rule(FCL_DEVICE_GPU, 80, 1472), 1472);
+    assert_int_equal(fcl_clblast_switch_rule(FCL_DEVICE_CPU, 0, 896), 896);
+}
+
 static void a_graph_tells_its_products(void **state)
 {
     (void)state;
@@ -417,6 +487,8 @@ int main(void)
         cmocka_unit_test(off_cpus_nothing_is_a_tile),
         cmocka_unit_test(what_may_hang_is_measured_elsewhere),
         cmocka_unit_test(a_set_of_parameters_is_kept),
+        cmocka_unit_test(the_switch_over_is_kept),
+        cmocka_unit_test(the_rules_switch_over),
         cmocka_unit_test(a_graph_tells_its_products),
     };
     return cmocka_run_group_tests(tests, setup, scratch_teardown);

@@ -20,6 +20,33 @@ static struct {
     double clock;
 } machine;
 
+/* Its CLBlast, where it has one: what a set of either kernel costs a number of operations, whether each was measured,
+ * and how many times longer the direct kernel takes. */
+static struct {
+    bool there;
+    double cost[2][TUNE_SETS_MOST], direct;
+    int measured[2][TUNE_SETS_MOST];
+} clblast;
+
+static int set_number(const char *name)
+{
+    int number = 0;
+    while (strcmp(fcl_tune_set_name(number), name) != 0)
+        number++;
+    return number;
+}
+
+/* CLBlast's own choice of a kernel: m n k and a size's cube. */
+static double clblast_seconds(const fcl_device *device, const fcl_product *p)
+{
+    double from = fcl_tune_indirect_kept(device), volume = (double)p->m * p->n * p->k;
+    assert_true(from > 0);
+    int direct = volume < from * from * from;
+    int set = set_number(direct ? fcl_tune_set_direct_used(device) : fcl_tune_set_used(device));
+    clblast.measured[direct][set]++;
+    return 1e-9 * volume * clblast.cost[direct][set] * (direct ? clblast.direct : 1);
+}
+
 static double between(double low, double high)
 {
     return low + (high - low) * erand48(state48);
@@ -30,16 +57,18 @@ void tune_trial_measure(fcl_device *device, const fcl_product *product, double s
 {
     static char anything;
     int i = trial->candidate;
-    (void)device, (void)product, (void)seconds;
+    (void)seconds;
     if (trial->failure[0])
         return;
-    if (i == 0)
+    if (i == 0 && !clblast.there)
         machine.speed = between(1, 3);
     machine.open += !trial->measure;
     machine.most_open = machine.open > machine.most_open ? machine.open : machine.most_open;
     trial->measure = (fcl_measure *)&anything;
     if (machine.fails_after[i] >= 0 && machine.measured[i] >= machine.fails_after[i])
         strcpy(trial->failure, "made up");
+    else if (clblast.there)
+        trial->seconds[trial->rounds++] = clblast_seconds(device, product) / machine.speed;
     else
         trial->seconds[trial->rounds++] = machine.cost[i] / machine.speed;
     machine.measured[i]++;
@@ -161,12 +190,60 @@ static void without_time_the_rule_stays(void **state)
     assert_true(result.gain == 1 && result.best.rounds == TUNE_LEAST_ROUNDS);
 }
 
+static int draw_clblast(fcl_device *device, double direct)
+{
+    int count = 0;
+    memset(&machine, 0, sizeof machine);
+    memset(&clblast, 0, sizeof clblast);
+    memset(machine.fails_after, -1, sizeof machine.fails_after);
+    machine.speed = between(1, 3);
+    clblast.there = true;
+    clblast.direct = direct;
+    for (; fcl_tune_set_name(count); count++)
+        for (int kernel = 0; kernel < 2; kernel++)
+            clblast.cost[kernel][count] = between(0.5, 0.9);
+    int best[2] = {(int)between(1, count), (int)between(1, count)};
+    for (int kernel = 0; kernel < 2; kernel++)
+        clblast.cost[kernel][best[kernel]] = 0.25;
+    assert_ok(fcl_tune_set(device, "default"));
+    return count;
+}
+
+/* A kernel's sets on products that it multiplies: 300 x 300 x 300 and 700 x 700 x 700 lie between 256, 512 and 1024. */
+static void each_set_is_timed_by_its_kernel(void **state)
+{
+    static const fcl_product list[] = {{.m = 64, .n = 3, .k = 256, .batch = 1},
+                                       {.m = 300, .n = 300, .k = 300, .batch = 1},
+                                       {.m = 700, .n = 700, .k = 700, .batch = 1},
+                                       {.m = 2000, .n = 2000, .k = 2000, .batch = 1}};
+    static const struct {
+        double direct;
+        int products, from; /* of the list, and what parts the kernels then */
+    } cases[] = {{2, 4, 256}, {0.5, 4, 1024}, {2, 2, 256}, {0.5, 2, 512}, {2, 1, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int count = draw_clblast(*state, cases[i].direct);
+        tune_clblast_results *results = calloc(1, sizeof *results);
+        tune_clblast_choose(*state, list, cases[i].products, 1e6, look, NULL, results);
+        assert_int_equal(machine.open, 0);
+        for (int kernel = cases[i].products > 1 ? 0 : 1; kernel < 2; kernel++) {
+            const char *used = kernel ? fcl_tune_set_direct_used(*state) : fcl_tune_set_used(*state);
+            assert_true(clblast.cost[kernel][set_number(used)] == 0.25);
+            for (int set = 0; set < count; set++)
+                assert_true(clblast.measured[kernel][set] >= TUNE_LEAST_ROUNDS);
+        }
+        assert_int_equal(fcl_tune_indirect_kept(*state), cases[i].from);
+        free(results);
+    }
+    clblast.there = false;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_best_is_found_whatever_the_speed),
         cmocka_unit_test(what_fails_is_not_taken),
         cmocka_unit_test(without_time_the_rule_stays),
+        cmocka_unit_test(each_set_is_timed_by_its_kernel),
     };
     return cmocka_run_group_tests(tests, set_up, close_device);
 }

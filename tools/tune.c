@@ -57,7 +57,7 @@ typedef struct tuning {
     int count;
     tuned *results;
     int done;
-    tune_sets sets; /* on the largest product */
+    tune_clblast_results clblast;
     bool terminal;
 } tuning;
 
@@ -101,29 +101,14 @@ static void show_set(void *data, const tune_trial *trial)
 
 /* --- CLBlast's parameters --- */
 
-static double operations(const fcl_product *p)
-{
-    return 2.0 * p->m * p->n * p->k * (p->batch ? p->batch : 1);
-}
-
-static const fcl_product *largest_product(const tuning *t)
-{
-    const fcl_product *largest = &t->products[0];
-    for (int i = 1; i < t->count; i++)
-        if (operations(&t->products[i]) > operations(largest))
-            largest = &t->products[i];
-    return largest;
-}
-
 /* Only where CLBlast is the rule's choice. */
-static void tune_largest(tuning *t)
+static void tune_clblast(tuning *t)
 {
-    if (!t->count || !fcl_tune_is_risky(t->device, largest_product(t), 0))
+    if (!t->count || !fcl_tune_is_risky(t->device, &t->products[0], 0))
         return;
-    t->sets.product = *largest_product(t);
-    t->sets.limit = t->settings->limit;
     show(t, "CLBlast's parameters");
-    tune_sets_choose(t->device, t->settings->seconds, show_set, t, &t->sets);
+    t->clblast.limit = t->settings->limit;
+    tune_clblast_choose(t->device, t->products, t->count, t->settings->seconds, show_set, t, &t->clblast);
 }
 
 /* Where nothing is right, the table says nothing of the product. */
@@ -143,7 +128,7 @@ static void tune_product(tuning *t, const fcl_product *product)
 static double gigaflops(const fcl_product *p, const tune_trial *trial)
 {
     double seconds = tune_trial_seconds(trial);
-    return seconds > 0 ? 1e-9 * operations(p) / seconds : 0;
+    return seconds > 0 ? 1e-9 * tune_operations(p) / seconds : 0;
 }
 
 static void print_result(const tuned *result)
@@ -158,17 +143,21 @@ static void print_result(const tuned *result)
         printf("    %s: %s\n", result->failed[i].how, result->failed[i].failure);
 }
 
-static void print_sets(const tuning *t)
+static const char *set_used(const tuning *t, const tune_sets *sets)
+{
+    return sets->direct ? fcl_tune_set_direct_used(t->device) : fcl_tune_set_used(t->device);
+}
+
+static void print_sets(const tuning *t, const tune_sets *sets)
 {
     char name[64];
-    const tune_sets *sets = &t->sets;
     if (!sets->count)
         return;
     product_text(&sets->product, name);
-    printf("CLBlast's parameters for %s\n", name);
+    printf("CLBlast's parameters of the %s kernel, for %s\n", sets->direct ? "direct" : "large", name);
     for (int i = 0; i < sets->count; i++) {
         const tune_trial *trial = &sets->trial[i];
-        bool used = !strcmp(fcl_tune_set_name(i), fcl_tune_set_used(t->device));
+        bool used = !strcmp(fcl_tune_set_name(i), set_used(t, sets));
         fcl_printf("  %c %-18s %9.1f GFLOP/s  ", used ? '*' : ' ', fcl_tune_set_name(i),
                    gigaflops(&sets->product, trial));
         if (trial->failure[0])
@@ -179,9 +168,27 @@ static void print_sets(const tuning *t)
     putchar('\n');
 }
 
+static void print_switches(const tuning *t)
+{
+    char name[64];
+    int from = fcl_tune_indirect_kept(t->device);
+    for (int i = 0; i < t->clblast.switch_count; i++) {
+        const tune_switch *at = &t->clblast.switches[i];
+        product_text(&at->product, name);
+        fcl_printf("%s: direct kernel %.1f GFLOP/s, large %.1f\n", name, gigaflops(&at->product, &at->direct),
+                   gigaflops(&at->product, &at->large));
+        if (at->direct.failure[0] || at->large.failure[0])
+            printf("    %s\n", at->direct.failure[0] ? at->direct.failure : at->large.failure);
+    }
+    if (from)
+        printf("CLBlast's large kernel takes products from %d^3 on\n\n", from);
+}
+
 static void print_table(const tuning *t, const char *path)
 {
-    print_sets(t);
+    for (int i = 0; i < 2; i++)
+        print_sets(t, &t->clblast.sets[i]);
+    print_switches(t);
     if (!t->count) {
         printf("nothing to tune: every product of this model is part of a row block; the table is %s\n", path);
         return;
@@ -229,8 +236,8 @@ static void add_sets(json_t *object, const tune_sets *sets)
         json_object_set_new(speeds, fcl_tune_set_name(i), set_json(trial, gigaflops(&sets->product, trial)));
         json_object_set_new(gains, fcl_tune_set_name(i), set_json(trial, sets->gain[i]));
     }
-    json_object_set_new(object, "clblast_sets", speeds);
-    json_object_set_new(object, "clblast_gains", gains);
+    json_object_set_new(object, sets->direct ? "clblast_direct_sets" : "clblast_sets", speeds);
+    json_object_set_new(object, sets->direct ? "clblast_direct_gains" : "clblast_gains", gains);
 }
 
 static int print_json(const tuning *t, const char *path)
@@ -239,9 +246,12 @@ static int print_json(const tuning *t, const char *path)
     for (int i = 0; i < t->done; i++)
         json_array_append_new(products, result_json(&t->results[i]));
     const fcl_device_info *info = fcl_device_describe(t->device);
-    json_t *object = json_pack("{s:s, s:s, s:s, s:o}", "device", info->name, "table", path, "clblast_parameters",
-                               fcl_tune_set_used(t->device), "products", products);
-    add_sets(object, &t->sets);
+    json_t *object =
+        json_pack("{s:s, s:s, s:s, s:s, s:i, s:o}", "device", info->name, "table", path, "clblast_parameters",
+                  fcl_tune_set_used(t->device), "clblast_direct_parameters", fcl_tune_set_direct_used(t->device),
+                  "clblast_indirect_from", fcl_tune_indirect_kept(t->device), "products", products);
+    for (int i = 0; i < 2; i++)
+        add_sets(object, &t->clblast.sets[i]);
     return tool_print_json(object);
 }
 
@@ -292,7 +302,7 @@ static int tune(tuning *t)
     t->results = calloc((size_t)t->count + 1, sizeof *t->results);
     if (!t->results)
         return tool_fail("out of memory");
-    tune_largest(t);
+    tune_clblast(t);
     for (int i = 0; i < t->count && !stop_asked(); i++)
         tune_product(t, &t->products[i]);
     return report(t);
@@ -332,8 +342,10 @@ const subcommand tune_command = {
     .about = "Measures the products of a training step and of sampling. Each candidate is\n"
              "checked against double precision; any but the rule's has a process of its own,\n"
              "so that one over which a driver crashes or hangs is only told of.\n"
-             "Where CLBlast multiplies (GPUs), its sets of parameters are measured first, on\n"
-             "the largest product, and the fastest one holds for the device.\n"
+             "Where CLBlast multiplies (GPUs), the sets of parameters of its two kernels, for\n"
+             "large products and small ones, are measured first, each on the largest product\n"
+             "that its kernel can have, then from which size on (256, 512 or 1024 cubed) the\n"
+             "one for large products is faster. What is best holds for the device.\n"
              "A candidate and the rule's choice are measured in turn, since a machine's speed\n"
              "changes: a gain is the median of the rounds' ratios, and less than 3 % is none.\n"
              "Runs on this device read the table at their start, and multiply a shape that\n"

@@ -70,14 +70,37 @@ void tune_choose(fcl_device *device, double seconds, tune_show *show, void *data
 enum { TUNE_SETS_MOST = 32 };
 
 typedef struct tune_sets {
-    fcl_product product; /* that they are measured on */
+    fcl_product product; /* that they are measured on, */
+    bool direct;         /* by the kernel for small products, or the one for large ones */
     double limit;        /* of a set */
     int count;
     tune_trial trial[TUNE_SETS_MOST];
     double gain[TUNE_SETS_MOST]; /* over "default", or, where that fails, over the best before */
 } tune_sets;
 
-/* Measures them for about `seconds`; the best one holds for the device. */
-void tune_sets_choose(fcl_device *device, double seconds, tune_show *show, void *data, tune_sets *sets);
+/* CLBlast's kernel for large products takes those from the cube of a size on that lies between these: */
+enum { TUNE_SWITCH_LEAST = 256, TUNE_SWITCH_MOST = 1024, TUNE_SWITCHES = 2 };
+
+typedef struct tune_switch {
+    int from;            /* the product's m n k lies between the cubes of this and of its double */
+    fcl_product product;
+    tune_trial direct, large; /* it by either kernel */
+    double gain;              /* of the one for large products */
+} tune_switch;
+
+typedef struct tune_clblast_results {
+    double limit;      /* of a set, given */
+    tune_sets sets[2]; /* of the kernel for large products, and of the direct one */
+    tune_switch switches[TUNE_SWITCHES];
+    int switch_count;
+} tune_clblast_results;
+
+/* Floating-point operations. */
+double tune_operations(const fcl_product *product);
+
+/* Each kernel's sets for about `seconds`, on the largest product of the list that the kernel can have; then, by products
+ * between two of them, which of 256, 512 and 1024 parts the kernels. The best hold for the device. */
+void tune_clblast_choose(fcl_device *device, const fcl_product *list, int count, double seconds, tune_show *show,
+                         void *data, tune_clblast_results *results);
 
 #endif

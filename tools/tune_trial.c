@@ -65,12 +65,13 @@ static void take_reply(const json_t *reply, tune_trial *trial)
 static bool start(fcl_device *device, const fcl_product *p, tune_trial *trial)
 {
     const fcl_device_info *info = fcl_device_describe(device);
-    char selector[32], product[160];
+    char selector[32], product[160], from[16];
     snprintf(selector, sizeof selector, "%d:%d", info->platform, info->index);
     snprintf(product, sizeof product, "%d %d %d %d %d %d %d %d %d", p->m, p->n, p->k, p->transpose_a,
              p->transpose_b, p->batch, p->share_a, p->share_b, trial->candidate);
+    snprintf(from, sizeof from, "%d", fcl_tune_indirect_kept(device));
     char *arguments[] = {"flowcl", "tune-candidate", selector, product, (char *)fcl_tune_set_used(device),
-                         NULL};
+                         (char *)fcl_tune_set_direct_used(device), from, NULL};
     if (child_start(arguments, true, &trial->process) != EXIT_DONE)
         snprintf(trial->failure, sizeof trial->failure, "its process cannot be started");
     trial->process.limit = trial->limit;
@@ -112,8 +113,8 @@ void tune_trial_close(tune_trial *trial)
         snprintf(trial->failure, sizeof trial->failure, "%s", trial->process.end);
 }
 
-/* --- the process that may crash: flowcl tune-candidate P:D "m n k ..." SET, then a line of seconds for each
- * round --- */
+/* --- the process that may crash: flowcl tune-candidate P:D "m n k ..." SET DIRECT FROM, then a line of seconds
+ * for each round --- */
 
 static int bind(fcl_options *options, void *settings)
 {
@@ -121,14 +122,9 @@ static int bind(fcl_options *options, void *settings)
     return FCL_OK;
 }
 
-static bool reply_round(fcl_device *device, const fcl_product *product, const char *set, double seconds,
-                        tune_trial *trial)
+static bool reply_round(fcl_device *device, const fcl_product *product, double seconds, tune_trial *trial)
 {
-    double took = 0;
-    if (fcl_tune_set(device, set) == FCL_OK)
-        took = measure_here(device, product, seconds, trial);
-    else
-        snprintf(trial->failure, sizeof trial->failure, "%s", fcl_error());
+    double took = measure_here(device, product, seconds, trial);
     json_t *reply = trial->failure[0] ? json_pack("{s:s, s:s}", "how", trial->how, "failed", trial->failure)
                                       : json_pack("{s:s, s:f}", "how", trial->how, "seconds", took);
     bool sent = json_dumpf(reply, stdout, JSON_COMPACT) == 0 && putchar('\n') != EOF && fflush(stdout) == 0;
@@ -136,14 +132,22 @@ static bool reply_round(fcl_device *device, const fcl_product *product, const ch
     return sent;
 }
 
-static void serve(fcl_device *device, const fcl_product *product, const char *set, tune_trial *trial)
+static void serve(fcl_device *device, const fcl_product *product, tune_trial *trial)
 {
     char *line = NULL;
     size_t room = 0;
     bool sent = true;
     while (sent && getline(&line, &room, stdin) > 0)
-        sent = reply_round(device, product, set, fcl_strtod(line, NULL), trial);
+        sent = reply_round(device, product, fcl_strtod(line, NULL), trial);
     free(line);
+}
+
+static int use_parameters(fcl_device *device, const tool_call *call)
+{
+    int status = fcl_tune_set(device, call->positional[2]);
+    if (status == FCL_OK)
+        status = fcl_tune_set_direct(device, call->positional[3]);
+    return status == FCL_OK ? fcl_tune_indirect_from(device, atoi(call->positional[4])) : status;
 }
 
 static int run(const tool_call *call)
@@ -163,19 +167,21 @@ static int run(const tool_call *call)
     fcl_device_options options = {.skip_selftest = true};
     if (fcl_device_open(call->positional[0], &options, &device) != FCL_OK)
         return tool_fail_library();
-    serve(device, &p, call->positional[2], &trial);
+    int status = use_parameters(device, call) == FCL_OK ? EXIT_DONE : tool_fail_library();
+    if (status == EXIT_DONE)
+        serve(device, &p, &trial);
     tune_trial_close(&trial);
     fcl_device_close(&device);
-    return EXIT_DONE;
+    return status;
 }
 
 const subcommand tune_candidate_command = {
     .name = "tune-candidate",
-    .usage = "P:D PRODUCT SET",
+    .usage = "P:D PRODUCT SET DIRECT FROM",
     .summary = "measure one candidate of a product",
     .internal = true,
-    .least = 3,
-    .most = 3,
+    .least = 5,
+    .most = 5,
     .size = 1,
     .bind = bind,
     .run = run,

@@ -39,13 +39,23 @@ FCL_API int fcl_tune_candidate(fcl_device *device, const fcl_product *product, i
 /* The largest fcl_measure_error of a product that is right: its terms are summed in another order. */
 #define FCL_TUNE_ERROR 1e-6
 
-/* CLBlast's kernels have parameters of their own, of which a device uses one set for all products: the name of
- * the index-th set, "default" (what CLBlast itself chooses) first, NULL past the last. */
+/* CLBlast's kernels have parameters of their own, of which a device uses one set for all products of a kernel: the name
+ * of the index-th set, "default" (what CLBlast itself chooses) first, NULL past the last. */
 FCL_API const char *fcl_tune_set_name(int index);
 /* The device's CLBlast uses that set from its first product on, and fcl_tune_save keeps it in the table. Where
  * CLBlast has prepared a product already, only later runs use it. FCL_ERR_ARGUMENT: there is no such set. */
 FCL_API int fcl_tune_set(fcl_device *device, const char *name);
 FCL_API const char *fcl_tune_set_used(const fcl_device *device);
+
+/* CLBlast has two kernels: a direct one for small products, which reads the operands as they lie, and one for large
+ * ones, which pads and transposes them first. fcl_tune_set is of both; this, after it, of the direct one alone. */
+FCL_API int fcl_tune_set_direct(fcl_device *device, const char *name);
+FCL_API const char *fcl_tune_set_direct_used(const fcl_device *device);
+/* The kernel for large products takes those with an m n k of at least the cube of `size`. 0: by a rule: what CLBlast says
+ * for the device, or at most 512 on a GPU that it does not know. It holds, and is kept, as a set is. FCL_ERR_ARGUMENT:
+ * not 0 to 8192. */
+FCL_API int fcl_tune_indirect_from(fcl_device *device, int size);
+FCL_API int fcl_tune_indirect_kept(const fcl_device *device);
 
 /* From now on the open device multiplies so. `seconds` of one product, and of one by the rule, stand in the
  * table for people. */

@@ -1,6 +1,6 @@
-/* Sets of parameters for CLBlast's two product kernels. Its own database knows some devices; for others a
- * measured set may be several times faster. A set holds for the whole device: CLBlast keeps one at a time, and
- * compiles anew when it changes.
+/* Sets of parameters for CLBlast's two product kernels, and which of the two a product has. Its own database knows some
+ * devices; for others a measured set may be several times faster. A set holds for the whole device: CLBlast keeps one
+ * at a time, and compiles anew when it changes.
  *
  * Xgemm (large products) computes MWG x NWG of the result in a work-group of MDIMC x NDIMC, KWG deep at a time;
  * XgemmDirect (small ones) WGD x WGD in MDIMCD x NDIMCD. What CLBlast requires of a row:
@@ -57,13 +57,70 @@ static int override(fcl_device *device, const char *kernel, int count, const cha
     return fcl_opencl_fail(device, (cl_int)code, "setting the parameters of CLBlast's %s", kernel);
 }
 
+/* --- from which size on a product is Xgemm's --- */
+
+/* The fewest n of a product n x n x n that CLBlast gives to Xgemm: m n k decides. One with a transposed operand needs a
+ * temporary there, and XgemmDirect none. */
+static int find_switch(fcl_device *device, int *from)
+{
+    size_t least = 1, most = FCL_CLBLAST_SWITCH_MOST;
+    while (least < most) {
+        size_t n = (least + most) / 2, bytes = 0;
+        CLBlastStatusCode code =
+            CLBlastSGemmTempBufferSize(CLBlastLayoutColMajor, CLBlastTransposeYes, CLBlastTransposeNo, n, n, n, 0,
+                                       n, 0, n, 0, n, &device->queue, &bytes);
+        if (code != CLBlastSuccess)
+            return fcl_opencl_fail(device, (cl_int)code, "asking for CLBlast's temporary");
+        *(bytes ? &most : &least) = bytes ? n : n + 1;
+    }
+    *from = (int)least;
+    return FCL_OK;
+}
+
+/* 10 times the major number and the minor one; 0 where the device has none. */
+static int compute_capability(const fcl_device *device)
+{
+    enum { MAJOR_NV = 0x4000, MINOR_NV = 0x4001 };
+    cl_uint major = 0, minor = 0;
+    if (clGetDeviceInfo(device->id, MAJOR_NV, sizeof major, &major, NULL) != CL_SUCCESS ||
+        clGetDeviceInfo(device->id, MINOR_NV, sizeof minor, &minor, NULL) != CL_SUCCESS)
+        return 0;
+    return (int)(10 * major + minor);
+}
+
+int fcl_clblast_switch_rule(fcl_device_type type, int capability, int own)
+{
+    enum { KNOWN = 80, UNKNOWN_FROM = 512 };
+    bool known = capability > 0 && capability <= KNOWN;
+    return type == FCL_DEVICE_GPU && !known && own > UNKNOWN_FROM ? UNKNOWN_FROM : own;
+}
+
+static int apply_switch(fcl_device *device)
+{
+    static const char *const name = "XGEMM_MIN_INDIRECT_SIZE";
+    int own, from = device->tuned.clblast_switch;
+    FCL_TRY(find_switch(device, &own));
+    if (!from)
+        from = fcl_clblast_switch_rule(device->info.type, compute_capability(device), own);
+    return from == own ? FCL_OK : override(device, "GemmRoutine", 1, &name, &(size_t){(size_t)from});
+}
+
 int fcl_clblast_set_apply(fcl_device *device)
 {
-    int set = device->tuned.clblast_set;
-    if (set > 0 && !device->clblast_applied) {
+    int set = device->tuned.clblast_set, direct = device->tuned.clblast_direct;
+    if (device->clblast_applied)
+        return FCL_OK;
+    FCL_TRY(apply_switch(device));
+    if (set > 0)
         FCL_TRY(override(device, "Xgemm", XGEMM, xgemm_names, sets[set].xgemm));
-        FCL_TRY(override(device, "XgemmDirect", DIRECT, direct_names, sets[set].direct));
-    }
+    if (direct > 0)
+        FCL_TRY(override(device, "XgemmDirect", DIRECT, direct_names, sets[direct].direct));
     device->clblast_applied = true;
     return FCL_OK;
+}
+
+int fcl_clblast_switch_used(fcl_device *device, int *from)
+{
+    FCL_TRY(fcl_clblast_set_apply(device));
+    return find_switch(device, from);
 }

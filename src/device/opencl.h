@@ -109,8 +109,16 @@ int fcl_clblast_enqueue(fcl_clblast *product);
 /* --- clblast_sets.c --- */
 
 const char *fcl_clblast_set_name(int index); /* NULL past the last; 0 is CLBlast's own choice */
-/* Makes CLBlast use the set of the device's table; to be called before its first product. */
+/* Makes CLBlast use the set and the switch-over of the device's table; to be called before its first product. */
 int fcl_clblast_set_apply(fcl_device *device);
+enum { FCL_CLBLAST_SWITCH_MOST = 8192 };
+/* Without a table: `own`, which CLBlast's database says for the device, or, for a GPU that the database lacks, at most
+ * 512. Its default for such a card is that of old ones (1472 on NVIDIA's: a product of 1024 x 1024 x 1024 is far below
+ * it), and the kernel for small products moves each operand more often. That it lacks a card is known of NVIDIA's alone,
+ * by their compute capability (10 times it; 0: unknown): 8.0 is the last that it has. */
+int fcl_clblast_switch_rule(fcl_device_type type, int capability, int own);
+/* The one in force. */
+int fcl_clblast_switch_used(fcl_device *device, int *from);
 
 /* --- gemm.c --- */
 

@@ -118,20 +118,54 @@ const char *fcl_tune_set_name(int index)
     return fcl_clblast_set_name(index);
 }
 
+static int find_set(const char *name, int *set)
+{
+    *set = 0;
+    while (fcl_clblast_set_name(*set) && strcmp(fcl_clblast_set_name(*set), name) != 0)
+        ++*set;
+    if (!fcl_clblast_set_name(*set))
+        return fcl_fail(FCL_ERR_ARGUMENT, "there is no set of CLBlast's parameters named '%s'", name);
+    return FCL_OK;
+}
+
 int fcl_tune_set(fcl_device *device, const char *name)
 {
-    int set = 0;
-    while (fcl_clblast_set_name(set) && strcmp(fcl_clblast_set_name(set), name) != 0)
-        set++;
-    if (!fcl_clblast_set_name(set))
-        return fcl_fail(FCL_ERR_ARGUMENT, "there is no set of CLBlast's parameters named '%s'", name);
-    device->tuned.clblast_set = set;
+    int set;
+    FCL_TRY(find_set(name, &set));
+    device->tuned.clblast_set = device->tuned.clblast_direct = set;
     return FCL_OK;
+}
+
+int fcl_tune_set_direct(fcl_device *device, const char *name)
+{
+    int set;
+    FCL_TRY(find_set(name, &set));
+    device->tuned.clblast_direct = set;
+    return FCL_OK;
+}
+
+const char *fcl_tune_set_direct_used(const fcl_device *device)
+{
+    return fcl_clblast_set_name(device->tuned.clblast_direct);
 }
 
 const char *fcl_tune_set_used(const fcl_device *device)
 {
     return fcl_clblast_set_name(device->tuned.clblast_set);
+}
+
+int fcl_tune_indirect_from(fcl_device *device, int size)
+{
+    if (size < 0 || size > FCL_CLBLAST_SWITCH_MOST)
+        return fcl_fail(FCL_ERR_ARGUMENT, "CLBlast's kernel for large products begins at a size of 0 to %d, not %d",
+                        FCL_CLBLAST_SWITCH_MOST, size);
+    device->tuned.clblast_switch = size;
+    return FCL_OK;
+}
+
+int fcl_tune_indirect_kept(const fcl_device *device)
+{
+    return device->tuned.clblast_switch;
 }
 
 void fcl_tune_keep(fcl_device *device, const fcl_product *product, int candidate, double seconds,

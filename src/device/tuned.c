@@ -167,15 +167,31 @@ static bool read_choice(const json_t *row, fcl_gemm_choice *choice)
            read_int(row, "panels", 1, FCL_GEMM_MOST_PANELS, &choice->panels);
 }
 
-static bool read_set(const json_t *root, fcl_tuned_table *table)
+static bool read_set(const json_t *root, const char *key, int *set)
 {
-    const char *name = json_string_value(json_object_get(root, "clblast_parameters")), *known;
+    const char *name = json_string_value(json_object_get(root, key)), *known;
     for (int i = 0; name && (known = fcl_clblast_set_name(i)); i++)
         if (strcmp(known, name) == 0) {
-            table->clblast_set = i;
+            *set = i;
             return true;
         }
     return false;
+}
+
+/* Older tables have one set for both kernels. */
+static bool read_sets(const json_t *root, fcl_tuned_table *table)
+{
+    const char *direct = "clblast_direct_parameters", *both = "clblast_parameters";
+    return read_set(root, both, &table->clblast_set) &&
+           read_set(root, json_object_get(root, direct) ? direct : both, &table->clblast_direct);
+}
+
+/* Older tables have none. */
+static bool read_switch(const json_t *root, fcl_tuned_table *table)
+{
+    const char *key = "clblast_indirect_from";
+    return !json_object_get(root, key) ||
+           read_int(root, key, 0, FCL_CLBLAST_SWITCH_MOST, &table->clblast_switch);
 }
 
 /* The sentence that says why the table is of no use; NULL where it was read. */
@@ -183,8 +199,10 @@ static char *read_rows(const json_t *root, const char *path, fcl_tuned_table *ta
 {
     const json_t *products = json_object_get(root, "products"), *row;
     size_t i;
-    if (!read_set(root, table))
+    if (!read_sets(root, table))
         return fcl_format("%s names no set of CLBlast's parameters that this program knows", path);
+    if (!read_switch(root, table))
+        return fcl_format("clblast_indirect_from of %s is damaged", path);
     if (!json_is_array(products))
         return fcl_format("%s has no products", path);
     json_array_foreach(products, i, row)
@@ -305,6 +323,9 @@ int fcl_tuned_write(const fcl_device *device, const fcl_tuned_table *table, char
         return status;
     }
     fcl_file_format(&file, "  \"clblast_parameters\": \"%s\",\n", fcl_clblast_set_name(table->clblast_set));
+    fcl_file_format(&file, "  \"clblast_direct_parameters\": \"%s\",\n",
+                    fcl_clblast_set_name(table->clblast_direct));
+    fcl_file_format(&file, "  \"clblast_indirect_from\": %d,\n", table->clblast_switch);
     fcl_file_format(&file, "  \"products\": [");
     write_rows(&file, table);
     fcl_file_format(&file, "\n  ]\n}\n");

@@ -14,7 +14,9 @@ typedef struct fcl_tuned_table {
     fcl_tuned *rows; /* at most one a problem */
     int count;
     int *place, places; /* a row's number + 1 at the hash of its problem, or at the next free place; a power of two */
-    int clblast_set; /* of parameters, by fcl_clblast_set_name; 0: CLBlast's own */
+    int clblast_set, clblast_direct; /* of Xgemm's and of XgemmDirect's parameters, by fcl_clblast_set_name; 0: CLBlast's
+                                        own */
+    int clblast_switch; /* see fcl_tune_indirect_from; 0: by the rule */
 } fcl_tuned_table;
 
 /* The choice for a problem: the row nearest to it of those with the same transposes, sharing and batch. The

@@ -1,6 +1,7 @@
 /* The optimiser and its schedules, against double precision and closed forms. */
 #include "status.h"
 
+#include "graph/graph.h"
 #include "train/adamw.h"
 #include "train/options.h"
 
@@ -9,7 +10,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { COUNT = 3 * FCL_BUFFER_ALIGN / (int)sizeof(float), STEPS = 12 };
+/* The norm's sums: groups of CHUNK numbers, the last of them ragged. */
+enum { CHUNK = 1024, FULL = 3, COUNT = FULL * CHUNK + FCL_BUFFER_ALIGN / (int)sizeof(float), STEPS = 12 };
 
 static fcl_device *device;
 
@@ -161,6 +163,66 @@ static void test_reference(void **state)
     check_run(1e6, false);
 }
 
+static float norm_of(fcl_buffer *gradients, size_t bytes)
+{
+    fcl_buffer *loss, *zeros[3];
+    fcl_adamw *adamw;
+    fcl_adamw_row row;
+    assert_ok(fcl_buffer_create(device, sizeof(float), &loss));
+    for (int i = 0; i < 3; i++)
+        assert_ok(fcl_buffer_create(device, bytes, &zeros[i]));
+    fcl_adamw_buffers on = {
+        .weights = zeros[0], .gradients = gradients, .m = zeros[1], .v = zeros[2], .loss = loss};
+    fcl_adamw_step s = step_number(0, 0);
+    assert_ok(fcl_adamw_create(device, &on, bytes, &adamw));
+    assert_ok(fcl_adamw_enqueue(adamw, &s));
+    assert_ok(fcl_adamw_read(adamw, 0, 1, &row));
+    fcl_adamw_destroy(&adamw);
+    fcl_buffer_destroy(&loss);
+    for (int i = 0; i < 3; i++)
+        fcl_buffer_destroy(&zeros[i]);
+    return row.norm;
+}
+
+/* Which form sums is seen by what its order loses: each group has a 4096 at its start and a 1 at every eighth
+ * number after it. One work-item adds the ones to 2^24 singly, and single precision drops them all; of 64,
+ * the others add up theirs first. */
+static void test_form_follows_row_group(void **state)
+{
+    (void)state;
+    double g[COUNT] = {0};
+    for (int i = 0; i < FULL * CHUNK; i += 8)
+        g[i] = i % CHUNK == 0 ? 4096 : 1;
+    fcl_buffer *gradients = make(g);
+    double norm = norm_of(gradients, sizeof g / 2), lost = sqrt(FULL) * 4096;
+    if (fcl_row_group(device) == 1)
+        assert_float_equal(norm, lost, 3e-3);
+    else /* lost are those of the lane that has the 4096: a 64th, or an 8th where lanes take single numbers */
+        assert_float_equal(norm, sqrt(FULL * (4096.0 * 4096 + 120)), 3e-3);
+    fcl_buffer_destroy(&gradients);
+}
+
+/* As many numbers as need the most groups, whose part is then no power of two; on slow drivers
+ * ($FCL_TEST_TINY) as many as the form for CPUs needs. */
+static void test_many_groups(void **state)
+{
+    (void)state;
+    const size_t count = (getenv("FCL_TEST_TINY") ? 66 : 300) * CHUNK;
+    float *g = malloc(count * sizeof *g);
+    double sum = 0;
+    assert_non_null(g);
+    for (size_t i = 0; i < count; i++) {
+        g[i] = (float)gradient_at(7, (int)i);
+        sum += (double)g[i] * g[i];
+    }
+    fcl_buffer *gradients;
+    assert_ok(fcl_buffer_create(device, count * sizeof *g, &gradients));
+    assert_ok(fcl_buffer_write(gradients, 0, count * sizeof *g, g));
+    assert_float_equal(norm_of(gradients, count * sizeof *g), sqrt(sum), 1e-5 * sqrt(sum));
+    fcl_buffer_destroy(&gradients);
+    free(g);
+}
+
 /* A step that is not finite leaves every bit as it was, and tells in the ring. */
 static void check_left_alone(float loss, float gradient)
 {
@@ -233,10 +295,9 @@ static void test_schedules(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reference),
-        cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_ring),
-        cmocka_unit_test(test_schedules),
+        cmocka_unit_test(test_reference),   cmocka_unit_test(test_form_follows_row_group),
+        cmocka_unit_test(test_many_groups), cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_ring),        cmocka_unit_test(test_schedules),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

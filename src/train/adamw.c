@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "device/launch.h"
+#include "graph/graph.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@ enum {
     MOST_PARTIALS = 256,    /* every group of adamw_update adds them up, */
     MOST_CPU_PARTIALS = 64, /* on CPUs for as little as 512 numbers */
     LEAST_CHUNK = 1024,     /* numbers a group sums at least */
-    LANES = 64
+    UPDATE_GROUP = 64
 };
 
 struct fcl_adamw {
@@ -22,7 +23,7 @@ struct fcl_adamw {
 static int create_squares(fcl_device *device, fcl_program *program, const fcl_adamw_buffers *buffers,
                           uint64_t count, uint64_t chunk, int partials, fcl_adamw *adamw)
 {
-    size_t lanes = fcl_device_describe(device)->type == FCL_DEVICE_CPU ? 1 : LANES;
+    size_t lanes = fcl_row_group(device);
     FCL_TRY(fcl_launch_create(program, "adamw_squares", NULL, &adamw->squares));
     fcl_launch_buffer(adamw->squares, 0, buffers->gradients);
     fcl_launch_buffer(adamw->squares, 1, adamw->partial);
@@ -47,15 +48,14 @@ static int create_update(fcl_program *program, const fcl_adamw_buffers *buffers,
     fcl_launch_buffer(adamw->update, 9, buffers->m);
     fcl_launch_buffer(adamw->update, 10, buffers->v);
     fcl_launch_buffer(adamw->update, 11, buffers->ema);
-    fcl_launch_range_1d(adamw->update, count / 8, LANES);
+    fcl_launch_range_1d(adamw->update, count / 8, UPDATE_GROUP);
     return FCL_OK;
 }
 
 static int create(fcl_device *device, const fcl_adamw_buffers *buffers, size_t bytes, fcl_adamw *adamw)
 {
-    bool cpu = fcl_device_describe(device)->type == FCL_DEVICE_CPU;
     uint64_t count = bytes / sizeof(float);
-    uint64_t chunk = count / (cpu ? MOST_CPU_PARTIALS : MOST_PARTIALS) / 8 * 8 + 8;
+    uint64_t chunk = count / (fcl_row_group(device) == 1 ? MOST_CPU_PARTIALS : MOST_PARTIALS) / 8 * 8 + 8;
     chunk = chunk < LEAST_CHUNK ? LEAST_CHUNK : chunk;
     int partials = (int)((count + chunk - 1) / chunk), room = (partials + 15) / 16 * 16;
     fcl_program *program;

@@ -177,7 +177,7 @@ static void check_point(fcl_device *device, setting *with)
 static void every_solve_ends_on_the_point(void **state)
 {
     mean = 3 * trial_uniform() - 1.5;
-    go_round(*state, 3, check_point);
+    go_round(*state, 5, check_point);
 }
 
 /* Whatever its steps, and along other paths than that of the training. */
@@ -237,14 +237,14 @@ static void check_gaussian(fcl_device *device, setting *with)
 static void a_gaussian_is_that_of_the_exact_velocity(void **state)
 {
     mean = 3 * trial_uniform() - 1.5;
-    go_round(*state, 6, check_gaussian);
+    go_round(*state, 10, check_gaussian);
 }
 
 static void back_to_the_noise_as_well(void **state)
 {
     static const char *const some[] = {"euler", "heun2", "rk4", "ab2", "stochastic-heun", "bosh3"};
     mean = 3 * trial_uniform() - 1.5;
-    for (int i = trial_tiny() ? 0 : trial_int(0, 1); i < (trial_tiny() ? 1 : PATHS); i += 2) {
+    for (int i = trial_tiny() ? 0 : trial_int(0, 2); i < (trial_tiny() ? 1 : PATHS); i += 3) {
         const char *solver = some[trial_tiny() ? 0 : trial_int(0, 5)];
         setting with = {paths[i], "v", NULL, {.solver = solver, .t_begin = 1}};
         if (strncmp(paths[i], "bridge", 6)) /* it has a tube */
@@ -276,7 +276,7 @@ static void log_densities_are_those_of_the_gaussian(void **state)
     static const char *const some[] = {"linear", "cosine", "vp"};
     mean = 3 * trial_uniform() - 1.5;
     deviation = 0.5;
-    for (int k = 0; k < (trial_tiny() ? 1 : 4); k++) {
+    for (int k = trial_tiny() ? 0 : trial_int(0, 1); k < (trial_tiny() ? 1 : 4); k += 2) {
         bool forward = trial_int(0, 1);
         setting with = {some[trial_tiny() ? 0 : trial_int(0, 2)],
                         fcl_prediction_name(k),

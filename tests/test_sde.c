@@ -77,7 +77,7 @@ static double score(double alpha, double n, int axis, double y)
 
 /* --- the numbers of a stage, on the host --- */
 
-/* a v + b x is v + w s at the exact v, on any path, with a tube as well. */
+/* a v + b x is v + w s at the exact v, on any path, with a tube as well; w as far as a step bears it. */
 static void the_drift_is_the_scores(void **state)
 {
     static const struct {
@@ -97,7 +97,8 @@ static void the_drift_is_the_scores(void **state)
         for (double t = 0.05; t < 1; t += 0.09) {
             float number[FCL_DIFFUSION_NUMBERS];
             fcl_path_point p = fcl_path_value(path, t);
-            double n = p.sigma * p.sigma + p.tube * p.tube, y = 0.7 - t, w = p.sigma * p.sigma + t;
+            double n = p.sigma * p.sigma + p.tube * p.tube, y = 0.7 - t;
+            double w = fmin(p.sigma * p.sigma + t, n / 0.25);
             double total = p.alpha * p.alpha * variance[1] + n;
             double q = p.alpha * p.alpha_dot * variance[1] + p.sigma * p.sigma_dot + p.tube * p.tube_dot;
             double v = p.alpha_dot * mean[1] + q / total * (y - p.alpha * mean[1]);

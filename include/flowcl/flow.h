@@ -171,7 +171,8 @@ typedef struct fcl_solver_options {
     int max_steps;      /* an adaptive solver gives up after so many steps; 0: 10000 */
     double t_begin, t_end; /* both 0: from 0 to 1. t_begin > t_end runs backward (data to noise) */
     /* of a stochastic solver */
-    const char *w;    /* w(t) >= 0, a formula in t, alpha and sigma ("sigma^2", "0.5"); NULL: "sigma" */
+    const char *w;    /* w(t) >= 0, a formula in t, alpha and sigma ("sigma^2", "0.5"); NULL: "sigma". A step of size h
+                         takes N/h, N = sigma^2 + tube^2, where that is less: more would overshoot */
     const char *path; /* that v is the velocity of, and its width: see fcl_path_create; NULL: "linear" */
     double path_width;
     double v_from, v_until; /* times between which v is that; outside it is not asked for. Both 0: 0 to 1 */
@@ -189,8 +190,8 @@ typedef struct fcl_solver_options {
  * That holds only where x0 ~ N(0, I) is independent of x1: no other source, no coupling. It divides by zero
  * at the data, and on some paths at the noise: a stage nearer to such an end than half a step is taken at the
  * other end of its step, and the step next to the data is one of the flow, w = 0. The velocity is taken as a
- * prediction of v on the path, whose ends are those of path.h. The noise of row i of a batch is counted by (seed, first_row + i, step): see
- * fcl_solver_random. */
+ * prediction of v on the path, whose ends are those of path.h. The noise of row i of a batch is counted by
+ * (seed, first_row + i, step): see fcl_solver_random. */
 
 /* Whether a solver can be made of these options; needs no device. FCL_ERR_ARGUMENT with a sentence: a name, a
  * number or a grid is not usable, or goes with another kind of solver (tolerances without an error estimate).

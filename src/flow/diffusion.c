@@ -85,9 +85,17 @@ double fcl_diffusion_time(const fcl_diffusion *diffusion, const double *now, dou
     return steep * step > 2 && steepness(diffusion, there) < steep ? there : here;
 }
 
+/* A larger w than N/h overshoots: the score of a single point, -n/N, would carry n beyond it by h w/N > 1. */
+static double w_of_step(const fcl_diffusion *diffusion, double t, double h)
+{
+    double w = w_at(diffusion, t);
+    fcl_path_point p = fcl_path_value(diffusion->path, t);
+    return isfinite(w) ? fmin(w, (p.sigma * p.sigma + p.tube * p.tube) / fabs(h)) : w;
+}
+
 void fcl_diffusion_numbers(const fcl_diffusion *diffusion, double t, double h, float *numbers)
 {
-    double w = w_at(diffusion, t), of_v = 0, of_x = 0;
+    double w = w_of_step(diffusion, t, h), of_v = 0, of_x = 0;
     if (w > 0)
         score_at(diffusion, t, &of_v, &of_x);
     numbers[0] = (float)(1 + diffusion->sign * w * of_v);

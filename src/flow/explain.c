@@ -159,7 +159,8 @@ static void explain_step(const fcl_solver_options *options, const fcl_tableau *t
     }
     if (tableau->noise)
         fcl_text_format(text,
-                        "            b = v + w score + sqrt(2 w/h) xi, xi ~ N(0, I) of the step, w = %s\n",
+                        "            b = v + w score + sqrt(2 w/h) xi, xi ~ N(0, I) of the step, w = %s,\n"
+                        "            at most (sigma^2 + tube^2)/h\n",
                         options->w ? options->w : "sigma");
     for (int i = 0; i < tableau->stages; i++)
         add_stage(tableau, i, text);

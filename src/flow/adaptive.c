@@ -74,7 +74,8 @@ static fcl_tensor *scaled_norm(fcl_tensor *a, fcl_tensor *scale)
 
 /* The size of each sample's first step, (B, 1), signed: Hairer, Norsett, Wanner, II.4, "starting step size".
  * The trial step h0 is kept above a ten thousandth of the span, or single precision would round away what it
- * shall show; the same length stands in where a number is not finite, and the error control does the rest. */
+ * shall show, and below a hundredth: a path that begins and ends without a slope would be one step long for a
+ * trial at its end. The shortest stands in where a number is not finite, and the error control does the rest. */
 static fcl_tensor *initial_step(const fcl_solver *solver, fcl_velocity velocity, void *data, fcl_tensor *x,
                                 fcl_tensor *t, fcl_tensor *slope)
 {
@@ -84,11 +85,12 @@ static fcl_tensor *initial_step(const fcl_solver *solver, fcl_velocity velocity,
     float span = fabsf((float)solver->ends.last - (float)solver->ends.first);
     float sign = solver->ends.last > solver->ends.first ? 1 : -1;
     fcl_tensor *longest = fcl_constant(graph, span), *shortest = fcl_constant(graph, 1e-4f * span);
+    fcl_tensor *longest_trial = fcl_constant(graph, 0.01f * span);
 
     fcl_tensor *scale = fcl_shift(fcl_scale(fcl_abs(x), control.rtol), control.atol);
     fcl_tensor *d0 = scaled_norm(x, scale), *d1 = scaled_norm(slope, scale);
     fcl_tensor *h0 = fcl_scale(fcl_div(d0, fcl_shift(d1, 1e-20f)), 0.01f);
-    h0 = fcl_max(fcl_min(h0, longest), shortest);
+    h0 = fcl_max(fcl_min(h0, longest_trial), shortest);
 
     fcl_tensor *trial_h = fcl_scale(h0, sign);
     fcl_tensor *trial_x = fcl_ode_stage(x, trial_h, 1, &slope, (const double[]){1});

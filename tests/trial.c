@@ -56,7 +56,7 @@ double trial_normal(void)
 
 int trial_int(int low, int high)
 {
-    return low + (int)(next() % (uint64_t)(high - low + 1));
+    return (int)(low + (int64_t)(next() % (uint64_t)((int64_t)high - low + 1)));
 }
 
 trial *trial_create(void)

@@ -4,7 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 sources=$2
 PKG_CONFIG_PATH=$3
-export PKG_CONFIG_PATH
+XDG_CACHE_HOME=$folder/cache # the table that tune writes is not for other tests
+export PKG_CONFIG_PATH XDG_CACHE_HOME
 cp -R "$sources/examples" .
 
 # Lines that are indented by four blanks, outside of ``` fences; a line that ends in \ goes on.

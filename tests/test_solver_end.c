@@ -72,6 +72,26 @@ static void a_first_step_that_overflows_is_shortened(void **state)
     assert_near(steep_time(3.3 * 3.3, x * x), 1, 1e-3);
 }
 
+/* pi/2 sin(pi t): x moves by 1, and nothing moves at either end */
+static fcl_tensor *gentle_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+{
+    const float pi = 3.14159265f;
+    (void)data, (void)graph;
+    return fcl_add(fcl_scale(x, 0), fcl_scale(fcl_sin(fcl_scale(t, pi)), pi / 2));
+}
+
+static void a_slope_of_zero_at_both_ends_is_no_long_step(void **state)
+{
+    for (int row = 0; fcl_solver_name(row); row++) {
+        float x = 0.5f;
+        fcl_solver_options options = {.solver = fcl_solver_name(row)};
+        if (!fcl_solver_is_adaptive(options.solver))
+            continue;
+        solve(*state, gentle_velocity, NULL, options, 1, 1, &x);
+        assert_near(x, 1.5, 5e-3); /* fehlberg2's estimate is far below its error */
+    }
+}
+
 /* --- failures --- */
 
 /* sqrt x: no number for a negative row; x(t) = (sqrt x0 + t/2)^2 */
@@ -151,6 +171,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_step_ends_on_the_end),
         cmocka_unit_test(a_first_step_that_overflows_is_shortened),
+        cmocka_unit_test(a_slope_of_zero_at_both_ends_is_no_long_step),
         cmocka_unit_test(a_velocity_that_is_not_finite_is_told),
         cmocka_unit_test(unusable_options_are_refused),
         cmocka_unit_test(a_velocity_of_wrong_shape_is_refused),

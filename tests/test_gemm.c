@@ -1,6 +1,7 @@
 /* Matrix products of both providers against a plain product in double precision. */
 #include "device.h"
 #include "device/gemm.h"
+#include "opencl_calls.h"
 
 #include <flowcl/flowcl.h>
 
@@ -293,6 +294,44 @@ static void shared_operands(void **state)
     }
 }
 
+/* The fewest waits of two runs: the fence of every 256 commands is not in both. */
+static int waits_of(fcl_gemm *gemm)
+{
+    int fewest = 0;
+    for (int i = 0; i < 2; i++) {
+        calls = (opencl_calls){0};
+        assert_ok(fcl_gemm_enqueue(gemm));
+        assert_true(calls.launches > 0);
+        fewest = i && fewest < calls.waits ? fewest : calls.waits;
+    }
+    return fewest;
+}
+
+/* Batches of shapes for either of CLBlast's kernels are only enqueued, whatever they share; once the kernels are
+ * compiled. */
+static void clblast_waits_for_nothing(void **state)
+{
+    static const int list[][4] = {{6, 19, 5, 3}, {33, 65, 17, 70}, {200, 300, 700, 2}, {64, 64, 64, 1}};
+    fcl_gemm_choice choice = {FCL_GEMM_CLBLAST};
+    if (is_slow(*state))
+        skip();
+    for (size_t i = 0; i < 16 * COUNT(list); i++) {
+        const int *size = list[i / 16];
+        fcl_gemm_problem p = {size[0], size[1], size[2], size[3], i & 1, i & 2, i & 4, i & 8};
+        if (p.batch == 1 && (p.share_a || p.share_b))
+            continue;
+        matrices x = make(*state, &p);
+        fcl_gemm *gemm;
+        assert_ok(fcl_gemm_create(*state, &p, &choice, 0, x.a_buffer, x.b_buffer, x.c_buffer, NULL, &gemm));
+        assert_ok(fcl_gemm_enqueue(gemm));
+        assert_ok(fcl_device_finish(*state));
+        assert_int_equal(waits_of(gemm), 0);
+        compare(&p, &choice, &x, plain);
+        fcl_gemm_destroy(&gemm);
+        unmake(&x);
+    }
+}
+
 /* 3 max(x, 0) + bias[col] + c0[at], with a bias of col / 4 and a c0 that is the old C. */
 static double finished(double product, double old, int row, int col)
 {
@@ -453,7 +492,7 @@ int main(void)
         cmocka_unit_test(rows_are_summed),
         cmocka_unit_test(shared_operands),     cmocka_unit_test(epilogue_sees_every_element),
         cmocka_unit_test(mistakes_are_told),   cmocka_unit_test(environment_names_the_provider),
-        cmocka_unit_test(clblast_is_profiled),
+        cmocka_unit_test(clblast_is_profiled),   cmocka_unit_test(clblast_waits_for_nothing),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

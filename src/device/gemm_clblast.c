@@ -2,8 +2,9 @@
  *
  * Row-major C = op(A) op(B) is called as column-major C' = op(B)' op(A)': its temporaries are smaller so, and
  * the weight gradient needs none. CLBlast computes silently wrong with strided batches that have an offset or
- * an unpacked stride, so those are called packed only; a shared operand is folded into a taller matrix where
- * it can be, and else goes through the batch with a list of offsets. */
+ * an unpacked stride, of 0 as well, so those are called packed only; its batch with a list of offsets writes the list
+ * to the device and waits there for all that is enqueued. A shared operand is therefore folded into a taller matrix
+ * where it can be, and else repeated, by copies that double what is there. */
 #include "device/opencl.h"
 
 #include "base/error.h"
@@ -20,8 +21,9 @@ struct fcl_clblast {
     cl_mem a, b, c;
     char label[96];
     int profile_line;
-    float *scales;   /* batch with offsets only: alphas, betas */
-    size_t *offsets; /* of a, b, c */
+    struct repeated {
+        fcl_buffer *from, *to; /* an operand that a batch shares, and all of its copies; NULL where it shares none */
+    } repeated[2];
 };
 
 #define STRINGIFY(x)                 #x
@@ -81,19 +83,25 @@ static void fold_batch(fcl_gemm_problem *problem)
     problem->batch = 1;
 }
 
-static void list_offsets(fcl_clblast *product)
+/* Memory for a copy of the operand for each product of the batch. */
+static int reserve_repeated(fcl_clblast *product, struct repeated *repeated, fcl_buffer *operand, int rows, int columns,
+                            cl_mem *memory)
+{
+    size_t bytes = (size_t)product->problem.batch * (size_t)rows * (size_t)columns * sizeof(float);
+    FCL_TRY(fcl_buffer_create(product->device, bytes, &repeated->to));
+    repeated->from = operand;
+    *memory = repeated->to->memory;
+    return FCL_OK;
+}
+
+static int reserve(fcl_clblast *product, fcl_buffer *a, fcl_buffer *b)
 {
     const fcl_gemm_problem *p = &product->problem;
-    size_t count = (size_t)p->batch, m = (size_t)p->m, n = (size_t)p->n, k = (size_t)p->k;
-    product->scales = fcl_zalloc(2 * count * sizeof *product->scales);
-    product->offsets = fcl_zalloc(3 * count * sizeof *product->offsets);
-    for (size_t i = 0; i < count; i++) {
-        product->scales[i] = 1;
-        product->scales[count + i] = product->beta;
-        product->offsets[i] = p->share_a ? 0 : i * m * k;
-        product->offsets[count + i] = p->share_b ? 0 : i * k * n;
-        product->offsets[2 * count + i] = i * m * n;
-    }
+    if (p->batch == 1)
+        return reserve_temporary(product);
+    if (p->share_a)
+        FCL_TRY(reserve_repeated(product, &product->repeated[0], a, p->m, p->k, &product->a));
+    return p->share_b ? reserve_repeated(product, &product->repeated[1], b, p->k, p->n, &product->b) : FCL_OK;
 }
 
 int fcl_clblast_create(fcl_device *device, const fcl_gemm_problem *problem, float beta, fcl_buffer *a,
@@ -111,11 +119,7 @@ int fcl_clblast_create(fcl_device *device, const fcl_gemm_problem *problem, floa
     snprintf(made->label, sizeof made->label, "%s", label ? label : "gemm");
     made->profile_line = fcl_profile_line_find(device, made->label);
     fold_batch(&made->problem);
-    int status = FCL_OK;
-    if (made->problem.batch == 1)
-        status = reserve_temporary(made);
-    else if (problem->share_a || problem->share_b)
-        list_offsets(made);
+    int status = reserve(made, a, b);
     if (status != FCL_OK)
         fcl_clblast_destroy(&made);
     *product = made;
@@ -126,8 +130,8 @@ void fcl_clblast_destroy(fcl_clblast **product)
 {
     if (!*product)
         return;
-    free((*product)->scales);
-    free((*product)->offsets);
+    for (int i = 0; i < 2; i++)
+        fcl_buffer_destroy(&(*product)->repeated[i].to);
     free(*product);
     *product = NULL;
 }
@@ -142,12 +146,28 @@ static CLBlastStatusCode call(fcl_clblast *product, cl_event *event)
         return CLBlastSgemmWithTempBuffer(SHAPE(p), 1, x->b, 0, leading_b(p), x->a, 0, leading_a(p), x->beta,
                                           x->c, 0, n, queue, event,
                                           x->device->temporary ? x->device->temporary->memory : NULL);
-    if (x->offsets)
-        return CLBlastSgemmBatched(SHAPE(p), x->scales, x->b, x->offsets + count, leading_b(p), x->a,
-                                   x->offsets, leading_a(p), x->scales + count, x->c, x->offsets + 2 * count,
-                                   n, count, queue, event);
     return CLBlastSgemmStridedBatched(SHAPE(p), 1, x->b, 0, leading_b(p), k * n, x->a, 0, leading_a(p), m * k,
                                       x->beta, x->c, 0, n, m * n, count, queue, event);
+}
+
+/* In a number of copies that grows as the batch's logarithm. */
+static int repeat(const fcl_clblast *product, const struct repeated *repeated)
+{
+    if (!repeated->to)
+        return FCL_OK;
+    size_t all = repeated->to->bytes, done = all / (size_t)product->problem.batch;
+    FCL_TRY(fcl_buffer_copy(repeated->to, 0, repeated->from, 0, done));
+    for (; done < all; done *= 2)
+        FCL_TRY(fcl_buffer_copy(repeated->to, done, repeated->to, 0, done < all - done ? done : all - done));
+    return FCL_OK;
+}
+
+static int run(fcl_clblast *product, cl_event *event)
+{
+    for (int i = 0; i < 2; i++)
+        FCL_TRY(repeat(product, &product->repeated[i]));
+    CLBlastStatusCode code = call(product, event);
+    return code == CLBlastSuccess ? FCL_OK : fail(product, code);
 }
 
 /* CLBlast may launch several kernels and gives the last one's event: the time runs from a marker before them.
@@ -158,22 +178,16 @@ static int enqueue_profiled(fcl_clblast *product)
     cl_event before, last = NULL;
     FCL_TRY(fcl_opencl_check(device, clEnqueueMarkerWithWaitList(device->queue, 0, NULL, &before),
                              "enqueueing a marker"));
-    CLBlastStatusCode code = call(product, &last);
-    if (code != CLBlastSuccess) {
+    int status = run(product, &last);
+    if (status != FCL_OK) {
         clReleaseEvent(before);
-        return fail(product, code);
+        return status;
     }
     return fcl_profile_add(device, product->profile_line, before, last);
 }
 
 int fcl_clblast_enqueue(fcl_clblast *product)
 {
-    if (product->device->profile) {
-        FCL_TRY(enqueue_profiled(product));
-    } else {
-        CLBlastStatusCode code = call(product, NULL);
-        if (code != CLBlastSuccess)
-            return fail(product, code);
-    }
+    FCL_TRY(product->device->profile ? enqueue_profiled(product) : run(product, NULL));
     return fcl_device_enqueued(product->device);
 }

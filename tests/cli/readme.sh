@@ -1,9 +1,11 @@
 #!/bin/sh
 # The README's own commands, in their order, as a new user runs them after the set-up; trainings, measurements and
-# checks are cut short. $2: the sources; $3: where meson has put the library's pkg-config file.
+# checks are cut short. $2: the sources; $3: where meson has put the library's pkg-config file; $4: the
+# compiler that stands for cc.
 . "$(dirname "$0")/lib.sh"
 sources=$2
 PKG_CONFIG_PATH=$3
+compiler=$4
 XDG_CACHE_HOME=$folder/cache # the table that tune writes is not for other tests
 export PKG_CONFIG_PATH XDG_CACHE_HOME
 cp -R "$sources/examples" .
@@ -14,7 +16,7 @@ awk '/^```/ { fenced = !fenced } /^    / && !fenced { print substr($0, 5) }' "$s
 
 # The two that set up are what the tests themselves come from.
 grep -v '^tools/' commands | sed -e 's/ --steps [0-9]*//' -e 's/^flowcl train /&--steps 100 /' \
-    -e 's/^flowcl tune /&--seconds 0.1 /' -e 's/ --quick//' -e 's/^flowcl bench /&--quick /' \
+    -e 's/^flowcl tune /&--seconds 0.1 /' -e "s/^cc /$compiler /" -e 's/ --quick//' -e 's/^flowcl bench /&--quick /' \
     -e 's/^flowcl verify/& --only path/' >run
 [ -e /usr/share/datasets/fashion-mnist ] || images=absent
 PATH=$(dirname "$flowcl"):$PATH

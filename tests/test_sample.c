@@ -36,10 +36,12 @@ static int setup(void **state)
     write_gaussian(scratch_path("gaussian.npy"));
     char data[600];
     snprintf(data, sizeof data, "%s", scratch_path("gaussian.npy"));
-    fcl_train_options gaussian = {.data = data, .out = scratch_path("gaussian"), .steps = 3000};
+    fcl_train_options gaussian = {
+        .data = data, .out = scratch_path("gaussian"), .model = {.width = 64, .depth = 2}, .steps = 3000};
     assert_ok(fcl_train(&gaussian, NULL));
     fcl_train_options labeled = {
-        .data = "moons", .data_count = 2000, .labels = true, .out = scratch_path("labeled"), .steps = 600};
+        .data = "moons", .data_count = 2000, .labels = true, .out = scratch_path("labeled"), .model = {.width = 64, .depth = 2},
+        .steps = 600};
     assert_ok(fcl_train(&labeled, NULL));
     return 0;
 }

@@ -4,7 +4,7 @@
 #include <dlfcn.h>
 #include <string.h>
 
-opencl_calls calls;
+_Thread_local opencl_calls calls;
 
 /* The loader's function of that name, in the caller's variable of its type. */
 #define REAL(name)                                                                                                \

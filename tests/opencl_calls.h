@@ -1,4 +1,4 @@
-/* What this process asks of OpenCL, CLBlast's calls among them: a test that links opencl_calls.c has functions of the
+/* What a thread asks of OpenCL, CLBlast's calls among them: a test that links opencl_calls.c has functions of the
  * loader's names, which count and go on to the loader's. */
 #ifndef TESTS_OPENCL_CALLS_H
 #define TESTS_OPENCL_CALLS_H
@@ -10,6 +10,6 @@ typedef struct opencl_calls {
     int writes;   /* from the host's memory to the device's */
 } opencl_calls;
 
-extern opencl_calls calls;
+extern _Thread_local opencl_calls calls;
 
 #endif

@@ -1,4 +1,5 @@
 /* Training as a whole: parts of a batch, where the data lies, resuming, stopping, failing. */
+#include "opencl_calls.h"
 #include "scratch.h"
 #include "status.h"
 
@@ -160,6 +161,48 @@ static void test_data_on_host(void **state)
     there.accumulate = here.accumulate = 2;
     here.stream_data = true;
     assert_true(largest_difference(&there, &here) == 0);
+}
+
+/* A step of data on the host is only enqueued, as that of data on the device is: rows of floats and of bytes, with labels
+ * and without, with a source; once its kernels are compiled. */
+static void check_streamed(const fcl_dataset *data, fcl_train_options options)
+{
+    fcl_trainer *trainer;
+    int waits[3];
+    options.stream_data = true;
+    assert_ok(fcl_trainer_create(device, data, &options, &trainer));
+    for (int round = 0; round < 3; round++) {
+        calls = (opencl_calls){0};
+        for (int i = 0; i < 2; i++)
+            assert_ok(fcl_trainer_step(trainer));
+        assert_int_equal(calls.writes, 2 * (options.accumulate ? options.accumulate : 1) * (options.source ? 2 : 1));
+        waits[round] = calls.waits;
+    }
+    /* The fence of every 256 commands is not in both of the last rounds. */
+    assert_true(waits[1] == 0 || waits[2] == 0);
+    fcl_trainer_destroy(&trainer);
+}
+
+static void test_data_on_host_is_not_waited_for(void **state)
+{
+    (void)state;
+    static const fcl_dataset_options options = {.count = 300};
+    static const uint8_t bytes[300 * 5];
+    fcl_dataset *moons, *pictures;
+    assert_ok(fcl_dataset_open("moons", &options, &moons));
+    const fcl_dataset given = {.name = "bytes", .count = 300, .shape = FCL_SHAPE(5), .bytes = (uint8_t *)bytes, .scale = 1};
+    assert_ok(fcl_dataset_from(&given, &pictures));
+    fcl_train_options parts = small(NULL), labels = small(NULL), source = small(NULL);
+    parts.accumulate = 2;
+    labels.labels = true;
+    source.source = "rings";
+    check_streamed(moons, parts);
+    check_streamed(moons, labels);
+    check_streamed(moons, source);
+    parts.data = NULL;
+    check_streamed(pictures, parts);
+    fcl_dataset_destroy(&moons);
+    fcl_dataset_destroy(&pictures);
 }
 
 /* --- stopping and resuming --- */
@@ -373,6 +416,7 @@ int main(void)
         cmocka_unit_test(test_accumulate),
         cmocka_unit_test(test_data_of_memory),
         cmocka_unit_test(test_data_on_host),
+        cmocka_unit_test(test_data_on_host_is_not_waited_for),
         cmocka_unit_test(test_resume_is_not_stopping),
         cmocka_unit_test(test_resume_refuses),
         cmocka_unit_test(test_keeps_the_newest),

@@ -65,7 +65,7 @@ static int create_part(fcl_device *device, fcl_batch *batch)
     FCL_TRY(fcl_buffer_create(device, rows * row_bytes(data), &batch->table));
     if (batch->options.labels)
         FCL_TRY(fcl_buffer_create(device, rows * sizeof *data->label, &batch->labels));
-    return fcl_reader_create(batch, batch->options.labels, &batch->reader);
+    return fcl_reader_create(device, batch, batch->options.labels, &batch->reader);
 }
 
 static int send(fcl_device *device, int64_t count, const float *numbers, fcl_buffer **buffer)
@@ -183,19 +183,6 @@ int64_t fcl_batch_sample(const fcl_batch *batch, int64_t step, int64_t row)
                          sample / count);
 }
 
-/* What the reader holds, to the table from its row `at` on. */
-static int upload(fcl_batch *batch, int64_t step, int64_t first_row, int64_t at)
-{
-    size_t count = (size_t)fcl_reader_rows(batch), bytes = row_bytes(batch->data);
-    const void *rows;
-    const int32_t *labels;
-    fcl_reader_take(batch->reader, step, first_row, &rows, &labels);
-    FCL_TRY(fcl_buffer_write(batch->table, (size_t)at * bytes, count * bytes, rows));
-    return batch->labels
-               ? fcl_buffer_write(batch->labels, (size_t)at * sizeof *labels, count * sizeof *labels, labels)
-               : FCL_OK;
-}
-
 int fcl_batch_prepare(fcl_batch *batch, int64_t step, int64_t first_row)
 {
     const fcl_batch_options *options = &batch->options;
@@ -206,7 +193,7 @@ int fcl_batch_prepare(fcl_batch *batch, int64_t step, int64_t first_row)
     }
     if (!batch->reader)
         return FCL_OK;
-    FCL_TRY(upload(batch, step, first_row, 0));
+    FCL_TRY(fcl_reader_send(batch->reader, step, first_row, 0));
     int64_t next = first_row + options->rows;
     fcl_reader_ask(batch->reader, next < options->total ? step : step + 1, next < options->total ? next : 0);
     return FCL_OK;
@@ -221,7 +208,7 @@ int fcl_batch_load_pool(fcl_batch *batch, int64_t step, int32_t *rows)
         rows[row] = (int32_t)(batch->reader ? at + row : fcl_batch_sample(batch, step, row));
     if (!batch->reader)
         return FCL_OK;
-    FCL_TRY(upload(batch, step, 0, at));
+    FCL_TRY(fcl_reader_send(batch->reader, step, 0, at));
     fcl_reader_ask(batch->reader, step + steps, 0);
     return FCL_OK;
 }

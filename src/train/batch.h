@@ -1,6 +1,6 @@
 /* Where the rows of a batch come from: the whole data set on the device, gathered there; or, where it does
- * not fit, the host's memory, from which a thread gathers the next rows while the device works on these. Both
- * take the same rows: the order of fcl_batch_index.
+ * not fit, the host's memory, from which a thread gathers the next rows, which come to the device while it works on
+ * these. Both take the same rows: the order of fcl_batch_index.
  *
  * Rows may be taken in another order than they come: those of some steps in a row are a pool, and an index
  * says which of it belong to a part of a step (matcher.h). */
@@ -56,14 +56,12 @@ int fcl_batch_load_pool(fcl_batch *batch, int64_t step, int32_t *rows);
 
 /* --- reader.c: the thread --- */
 
-int fcl_reader_create(const fcl_batch *batch, bool labels, fcl_reader **reader);
+int fcl_reader_create(fcl_device *device, const fcl_batch *batch, bool labels, fcl_reader **reader);
 void fcl_reader_destroy(fcl_reader **reader);
-/* How many rows it reads at once. */
-int64_t fcl_reader_rows(const fcl_batch *batch);
 /* Begins to gather, and returns at once. */
 void fcl_reader_ask(fcl_reader *reader, int64_t step, int64_t first_row);
-/* Waits for those rows (asks for them first where that was not done); theirs until the next ask. */
-void fcl_reader_take(fcl_reader *reader, int64_t step, int64_t first_row, const void **rows,
-                     const int32_t **labels);
+/* Once those rows are gathered (asks for them first where that was not done), enqueues that they and their labels come
+ * to the batch's table, to its row `at` and those after it; and waits for nothing on the device. */
+int fcl_reader_send(fcl_reader *reader, int64_t step, int64_t first_row, int64_t at);
 
 #endif

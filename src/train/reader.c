@@ -1,56 +1,67 @@
 #include "train/batch.h"
 
+#include "base/error.h"
 #include "base/memory.h"
 #include "base/worker.h"
+#include "device/staging.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct fcl_reader {
     const fcl_batch *batch;
+    int64_t count; /* rows of a block: of a pool, or of a part of a step */
     size_t row_bytes;
-    uint8_t *rows;
-    int32_t *labels; /* NULL without */
+    bool labels; /* behind the rows */
+    fcl_staging *staging;
     fcl_worker *worker;
-    int64_t step, first_row; /* what `rows` holds or will hold; a step of -1: nothing */
+    int64_t step, first_row; /* what is gathered or will be; a step of -1: nothing */
+    int status;              /* of the worker's last piece, and its sentence */
+    char fault[512];
 };
 
-int64_t fcl_reader_rows(const fcl_batch *batch)
-{
-    return batch->options.pool ? batch->options.pool : batch->options.rows;
-}
-
-static void gather_row(const fcl_reader *reader, int64_t row)
+static void gather_row(const fcl_reader *reader, int64_t row, uint8_t *rows, int32_t *labels)
 {
     const fcl_dataset *data = reader->batch->data;
     size_t from = (size_t)fcl_batch_sample(reader->batch, reader->step, reader->first_row + row);
     const uint8_t *values = data->bytes ? data->bytes : (const uint8_t *)data->values;
-    memcpy(reader->rows + (size_t)row * reader->row_bytes, values + from * reader->row_bytes,
-           reader->row_bytes);
+    memcpy(rows + (size_t)row * reader->row_bytes, values + from * reader->row_bytes, reader->row_bytes);
     if (reader->labels)
-        reader->labels[row] = data->label[from];
+        labels[row] = data->label[from];
+}
+
+/* Labels are numbers of four bytes: they begin at a multiple of these. */
+static size_t label_offset(const fcl_reader *reader)
+{
+    return ((size_t)reader->count * reader->row_bytes + sizeof(int32_t) - 1) / sizeof(int32_t) * sizeof(int32_t);
 }
 
 static void gather(void *argument)
 {
-    const fcl_reader *reader = argument;
-    for (int64_t row = 0; row < fcl_reader_rows(reader->batch); row++)
-        gather_row(reader, row);
+    fcl_reader *reader = argument;
+    void *memory;
+    reader->status = fcl_staging_fill(reader->staging, &memory);
+    if (reader->status != FCL_OK)
+        snprintf(reader->fault, sizeof reader->fault, "%s", fcl_error());
+    for (int64_t row = 0; row < reader->count && reader->status == FCL_OK; row++)
+        gather_row(reader, row, memory, (int32_t *)((uint8_t *)memory + label_offset(reader)));
 }
 
-int fcl_reader_create(const fcl_batch *batch, bool labels, fcl_reader **reader)
+int fcl_reader_create(fcl_device *device, const fcl_batch *batch, bool labels, fcl_reader **reader)
 {
     const fcl_dataset *data = batch->data;
-    size_t rows = (size_t)fcl_reader_rows(batch);
     fcl_reader *created = fcl_zalloc(sizeof *created);
     created->batch = batch;
+    created->count = batch->options.pool ? batch->options.pool : batch->options.rows;
     created->row_bytes = (size_t)fcl_shape_size(data->shape) * (data->bytes ? 1 : sizeof(float));
-    created->rows = fcl_zalloc(rows * created->row_bytes);
-    if (labels)
-        created->labels = fcl_zalloc(rows * sizeof *created->labels);
+    created->labels = labels;
     created->step = -1;
     *reader = created;
-    int status = fcl_worker_create(gather, created, &created->worker);
+    size_t bytes = label_offset(created) + (labels ? (size_t)created->count * sizeof(int32_t) : 0);
+    int status = fcl_staging_create(device, bytes, &created->staging);
+    if (status == FCL_OK)
+        status = fcl_worker_create(gather, created, &created->worker);
     if (status != FCL_OK)
         fcl_reader_destroy(reader);
     return status;
@@ -62,8 +73,7 @@ void fcl_reader_destroy(fcl_reader **reader)
     if (!dying)
         return;
     fcl_worker_destroy(&dying->worker);
-    free(dying->rows);
-    free(dying->labels);
+    fcl_staging_destroy(&dying->staging);
     free(dying);
     *reader = NULL;
 }
@@ -76,12 +86,18 @@ void fcl_reader_ask(fcl_reader *reader, int64_t step, int64_t first_row)
     fcl_worker_start(reader->worker);
 }
 
-void fcl_reader_take(fcl_reader *reader, int64_t step, int64_t first_row, const void **rows,
-                     const int32_t **labels)
+int fcl_reader_send(fcl_reader *reader, int64_t step, int64_t first_row, int64_t at)
 {
+    const fcl_batch *batch = reader->batch;
+    size_t count = (size_t)reader->count, place = (size_t)at;
     if (reader->step != step || reader->first_row != first_row)
         fcl_reader_ask(reader, step, first_row);
     fcl_worker_wait(reader->worker);
-    *rows = reader->rows;
-    *labels = reader->labels;
+    if (reader->status != FCL_OK)
+        return fcl_fail(reader->status, "reading the rows of step %lld: %s", (long long)step + 1, reader->fault);
+    fcl_staged pieces[] = {
+        {0, count * reader->row_bytes, batch->table, place * reader->row_bytes},
+        {label_offset(reader), count * sizeof(int32_t), batch->labels, place * sizeof(int32_t)},
+    };
+    return fcl_staging_send(reader->staging, reader->labels ? 2 : 1, pieces);
 }

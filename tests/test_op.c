@@ -270,6 +270,7 @@ static int build_ode_advance(fcl_graph *graph, fcl_tensor **x, const setting *s,
 static const setting plans[] = {
     {{S(3, 5)}, {2, 4, 0, 0}},   {{S(17, 17)}, {4, 4, 0, 0}},   {{S(33, 65)}, {30, 4, 0, 5}}, {{S(65, 33)}, {3, 3, 0, 0}},
     {{S(17, 35)}, {60, 2, 0, 1}}, {{S(35, 17)}, {5, 4, 3, 0}}, {{S(65, 65)}, {40, 4, 2, 0}}, {{S(1, 1)}, {1, 4, 0, 0}},
+    {{S(5, 300)}, {7, 3, 0, 0}}, {{S(270, 40)}, {50, 4, 2, 1}}, {{S(40, 260)}, {50, 4, 0, 1}},
 };
 
 static int build_sinkhorn(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
@@ -283,7 +284,7 @@ static int build_sinkhorn(fcl_graph *graph, fcl_tensor **x, const setting *s, fc
 
 /* p: each row. Rows have one column that costs nothing and others that nobody draws. */
 #define PLAN(m, n) S(m, n), S(m), S(n), S(m), S(m, 2)
-static const setting plan_draws[] = {{{PLAN(3, 5)}, {1}}, {{PLAN(65, 37)}, {1}}, {{PLAN(17, 64)}, {0}}};
+static const setting plan_draws[] = {{{PLAN(3, 5)}, {1}}, {{PLAN(65, 37)}, {1}}, {{PLAN(17, 64)}, {0}}, {{PLAN(5, 600)}, {1}}, {{PLAN(300, 20)}, {0}}};
 
 static int build_transport_draw(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
 {

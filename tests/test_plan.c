@@ -2,12 +2,15 @@
  * wherever the two sets are and however large; and what single precision does not reach is told. */
 #include "flow/coupling.h"
 
+#include "device/launch.h"
+#include "opencl_calls.h"
 #include "status.h"
 #include "trial.h"
 
 #include <flowcl/flowcl.h>
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MOST = 29, SIZE = 2 };
@@ -359,6 +362,115 @@ static void test_degenerate_sets(void **state)
     }
 }
 
+/* --- how it is found --- */
+
+/* A pool of points in the plane, and its plan. */
+typedef struct pool {
+    fcl_graph *graph;
+    fcl_tensor *x0, *x1;
+    fcl_coupling_pairs pairs;
+} pool;
+
+static pool open_pool(int count, const fcl_cfm_options *options)
+{
+    pool p = {.graph = fcl_graph_create()};
+    p.x0 = fcl_input(p.graph, "x0", FCL_F32, FCL_SHAPE(count, SIZE));
+    p.x1 = fcl_input(p.graph, "x1", FCL_F32, FCL_SHAPE(count, SIZE));
+    p.pairs = fcl_coupling_draw(options, p.x0, p.x1, NULL);
+    fcl_output(p.pairs.x0_row);
+    fcl_output(p.pairs.x1_row);
+    fcl_output(p.pairs.report);
+    assert_ok(fcl_graph_compile(p.graph, device, NULL));
+    float *x = malloc((size_t)count * SIZE * sizeof *x);
+    for (int side = 0; side < 2; side++) {
+        for (int i = 0; i < count * SIZE; i++)
+            x[i] = (float)trial_normal();
+        assert_ok(fcl_tensor_write(side ? p.x1 : p.x0, x));
+    }
+    free(x);
+    return p;
+}
+
+/* Off CPUs one work-group iterates by itself for a small pool: some launches for the costs, some for the
+ * plan. */
+static void test_small_pools_take_few_launches(void **state)
+{
+    (void)state;
+    static const char *const couplings[] = {"sinkhorn", "unbalanced", "partial"};
+    if (fcl_row_group(device) == 1)
+        skip();
+    for (int i = 0; i < 3; i++) {
+        float report[FCL_TRANSPORT_REPORT];
+        pool p = open_pool(i == 2 ? 256 : 64, &(fcl_cfm_options){.coupling = couplings[i]});
+        calls = (opencl_calls){0};
+        assert_ok(fcl_graph_run(p.graph));
+        assert_in_range(calls.launches, 1, 50);
+        assert_in_range(fcl_graph_describe(p.graph).launches, 1, 50);
+        assert_ok(fcl_tensor_read(p.pairs.report, report));
+        assert_true(report[FCL_TRANSPORT_OPEN] == 0);
+        fcl_graph_destroy(&p.graph);
+    }
+}
+
+/* Iterations of a larger pool are enqueued some at a time, and no more once one has been seen to be the last;
+ * a run that does not get there has all of them, whatever the run before it saw. */
+static void test_no_launches_behind_the_end(void **state)
+{
+    (void)state;
+    enum { COUNT = 260, ITERATIONS = 120 };
+    float report[FCL_TRANSPORT_REPORT], apart[COUNT * SIZE];
+    fcl_cfm_options options = {.coupling = "sinkhorn", .reg = 1, .coupling_iterations = ITERATIONS};
+    pool p = open_pool(COUNT, &options);
+    for (int run = 0; run < 4; run++) {
+        for (int i = 0; i < COUNT * SIZE; i++) /* the less entropy over the costs, the more iterations */
+            apart[i] = (float)trial_normal() * (run % 2 ? 300 : 1);
+        assert_ok(fcl_tensor_write(p.x1, apart));
+        calls = (opencl_calls){0};
+        assert_ok(fcl_graph_run(p.graph));
+        assert_ok(fcl_tensor_read(p.pairs.report, report));
+        if (run % 2) {
+            assert_true(report[FCL_TRANSPORT_OPEN] == 1);
+            assert_true(report[FCL_TRANSPORT_ITERATIONS] == ITERATIONS);
+            assert_int_equal(calls.launches, fcl_graph_describe(p.graph).launches);
+        } else {
+            assert_true(report[FCL_TRANSPORT_OPEN] == 0);
+            assert_true(calls.launches < fcl_graph_describe(p.graph).launches / 2);
+        }
+    }
+    fcl_graph_destroy(&p.graph);
+}
+
+/* A uniform number next to one ends on a column that has a share, though rounding leaves some of it; the last
+ * columns have none. */
+static void test_no_pair_without_a_share(void **state)
+{
+    (void)state;
+    enum { ROWS = 200, COLUMNS = 96, SHARED = 90 };
+    static float k[ROWS * COLUMNS], zero[ROWS], u[2 * ROWS];
+    int32_t column[ROWS];
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *cost = fcl_input(graph, "k", FCL_F32, FCL_SHAPE(ROWS, COLUMNS));
+    fcl_tensor *f = fcl_input(graph, "f", FCL_F32, FCL_SHAPE(ROWS)),
+               *g = fcl_input(graph, "g", FCL_F32, FCL_SHAPE(COLUMNS));
+    fcl_tensor *uniform = fcl_input(graph, "u", FCL_F32, FCL_SHAPE(ROWS, 2));
+    const fcl_sinkhorn_plan plan = {.cost = cost, .f = f, .g = g, .sum = f};
+    fcl_tensor *drawn = fcl_output(fcl_transport_draw(&plan, uniform, true).column);
+    assert_ok(fcl_graph_compile(graph, device, NULL));
+    for (int i = 0; i < ROWS * COLUMNS; i++)
+        k[i] = i % COLUMNS < SHARED ? (float)trial_uniform() : 1e29f;
+    for (int i = 0; i < 2 * ROWS; i++)
+        u[i] = 1 - 0x1p-24f;
+    assert_ok(fcl_tensor_write(cost, k));
+    assert_ok(fcl_tensor_write(f, zero));
+    assert_ok(fcl_tensor_write(g, zero));
+    assert_ok(fcl_tensor_write(uniform, u));
+    assert_ok(fcl_graph_run(graph));
+    assert_ok(fcl_tensor_read(drawn, column));
+    for (int i = 0; i < ROWS; i++)
+        assert_in_range(column[i], SHARED / 2, SHARED - 1);
+    fcl_graph_destroy(&graph);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -366,6 +478,9 @@ int main(void)
         cmocka_unit_test(test_defaults_are_invariant),
         cmocka_unit_test(test_what_is_not_reached_is_told),
         cmocka_unit_test(test_degenerate_sets),
+        cmocka_unit_test(test_small_pools_take_few_launches),
+        cmocka_unit_test(test_no_launches_behind_the_end),
+        cmocka_unit_test(test_no_pair_without_a_share),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

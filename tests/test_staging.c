@@ -1,5 +1,5 @@
-/* Blocks that come to the device beside its work: each arrives whole, in its place and in its turn, the host waits for
- * none, and they come while the device is busy. */
+/* Blocks that come to the device beside its work: each arrives whole, in its place and in its turn, the host
+ * waits for none, and they come while the device is busy. */
 #include "device.h"
 #include "device/opencl.h"
 #include "device/staging.h"
@@ -19,8 +19,8 @@ static bool is_simulator(const fcl_device *device)
     return strstr(fcl_device_describe(device)->name, "Oclgrind") != NULL;
 }
 
-/* Two buffers that the pieces go to, at changing places; after each block they are copied into its part of a record, in
- * the order of the queue, before the next block takes their place. */
+/* Two buffers that the pieces go to, at changing places; after each block they are copied into its part of a
+ * record, in the order of the queue, before the next block takes their place. */
 static void blocks_arrive_in_turn(void **state)
 {
     static uint8_t sent[BLOCKS][BYTES], record[BLOCKS][BYTES];
@@ -54,7 +54,8 @@ static void blocks_arrive_in_turn(void **state)
     fcl_buffer_destroy(&kept);
 }
 
-/* Both tables are filled and left the host while the device's queue stands still; and nothing is in the buffer yet. */
+/* Both tables are filled and left the host while the device's queue stands still; and nothing is in the
+ * buffer yet. */
 static void blocks_come_while_the_device_works(void **state)
 {
     fcl_device *device = *state;

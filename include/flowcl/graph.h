@@ -276,7 +276,8 @@ typedef struct fcl_graph_options {
  * `options` may be NULL. FCL_ERR_SHAPE with the first mistake of the builders, else FCL_ERR_BUILD,
  * FCL_ERR_MEMORY or FCL_ERR_OPENCL. */
 FCL_API int fcl_graph_compile(fcl_graph *graph, fcl_device *device, const fcl_graph_options *options);
-/* Enqueues one run; waits for nothing. FCL_ERR_NUMERIC only with options.check. */
+/* Enqueues one run; waits for nothing, except that fcl_sinkhorn of large costs looks now and then whether iterations are
+ * still needed. FCL_ERR_NUMERIC only with options.check. */
 FCL_API int fcl_graph_run(fcl_graph *graph);
 
 /* Runs `count` times. In run i, values[i * scalars + j] is what fcl_scalar_set would give scalar[j]. With
@@ -298,7 +299,7 @@ FCL_API fcl_buffer *fcl_tensor_buffer(fcl_tensor *tensor);
 
 typedef struct fcl_graph_stats {
     int nodes;            /* after pruning */
-    int launches;         /* a run enqueues so many kernels and products */
+    int launches;         /* a run enqueues so many kernels and products; where fcl_sinkhorn ends early, fewer */
     bool repeats;         /* many runs of fcl_graph_repeat are one launch */
     uint64_t arena_bytes; /* planned memory of intermediate values */
     uint64_t sum_bytes;   /* what they would take without sharing */

@@ -1,5 +1,5 @@
-/* Of each block: the queue of copies writes it to its table, once the block that lay there is spent; the device's queue,
- * which waits for that event and not for the host, copies it on to where kernels read it. */
+/* Of each block: the queue of copies writes it to its table, once the block that lay there is spent; the
+ * device's queue, which waits for that event and not for the host, copies it on to where kernels read it. */
 #include "device/staging.h"
 #include "device/opencl.h"
 
@@ -9,7 +9,8 @@
 #include <stdlib.h>
 
 typedef struct table {
-    cl_mem pinned; /* mapped for as long as it lives: drivers copy from such memory without the processor's help */
+    cl_mem pinned; /* mapped for as long as it lives: drivers copy from such memory without the processor's
+                      help */
     void *memory;
     fcl_buffer *buffer;      /* on the device */
     cl_event written, spent; /* of the block that was sent last; NULL before the first */
@@ -27,10 +28,11 @@ static int create_table(fcl_staging *staging, table *t)
 {
     fcl_device *device = staging->device;
     cl_int code;
-    t->pinned = clCreateBuffer(device->context, CL_MEM_READ_WRITE | CL_MEM_ALLOC_HOST_PTR, staging->bytes, NULL, &code);
+    t->pinned = clCreateBuffer(device->context, CL_MEM_READ_WRITE | CL_MEM_ALLOC_HOST_PTR, staging->bytes,
+                               NULL, &code);
     FCL_TRY(fcl_opencl_check(device, code, "making page-locked memory"));
-    t->memory = clEnqueueMapBuffer(staging->copies, t->pinned, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0, staging->bytes,
-                                   0, NULL, NULL, &code);
+    t->memory = clEnqueueMapBuffer(staging->copies, t->pinned, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0,
+                                   staging->bytes, 0, NULL, NULL, &code);
     FCL_TRY(fcl_opencl_check(device, code, "mapping page-locked memory"));
     return fcl_buffer_create(device, staging->bytes, &t->buffer);
 }
@@ -108,8 +110,8 @@ static int copy(fcl_staging *staging, table *t, const fcl_staged *piece)
     FCL_TRY(fcl_buffer_check(t->buffer, piece->from, piece->bytes, "copy from"));
     FCL_TRY(fcl_buffer_check(piece->to, piece->offset, piece->bytes, "copy to"));
     release(&t->spent);
-    cl_int code = clEnqueueCopyBuffer(device->queue, t->buffer->memory, piece->to->memory, piece->from, piece->offset,
-                                      piece->bytes, 1, &t->written, &t->spent);
+    cl_int code = clEnqueueCopyBuffer(device->queue, t->buffer->memory, piece->to->memory, piece->from,
+                                      piece->offset, piece->bytes, 1, &t->written, &t->spent);
     FCL_TRY(fcl_opencl_check(device, code, "copying a block"));
     return fcl_device_enqueued(device);
 }
@@ -119,8 +121,8 @@ int fcl_staging_send(fcl_staging *staging, int pieces, const fcl_staged *piece)
     fcl_device *device = staging->device;
     table *t = &staging->tables[staging->turn];
     release(&t->written);
-    cl_int code = clEnqueueWriteBuffer(staging->copies, t->buffer->memory, CL_FALSE, 0, staging->bytes, t->memory,
-                                       t->spent ? 1 : 0, t->spent ? &t->spent : NULL, &t->written);
+    cl_int code = clEnqueueWriteBuffer(staging->copies, t->buffer->memory, CL_FALSE, 0, staging->bytes,
+                                       t->memory, t->spent ? 1 : 0, t->spent ? &t->spent : NULL, &t->written);
     FCL_TRY(fcl_opencl_check(device, code, "writing a block"));
     FCL_TRY(fcl_opencl_check(device, clFlush(staging->copies), "flushing the queue of copies"));
     for (int i = 0; i < pieces; i++)

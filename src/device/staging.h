@@ -1,5 +1,5 @@
-/* A stream of blocks of one size from the host to the device, which comes while the device works: two tables on the
- * device take the blocks in turn, from page-locked memory, by a queue of their own.
+/* A stream of blocks of one size from the host to the device, which comes while the device works: two tables
+ * on the device take the blocks in turn, from page-locked memory, by a queue of their own.
  *
  *     void *memory;
  *     fcl_staging_fill(staging, &memory);    // any one thread: what the next block is written into
@@ -25,8 +25,8 @@ typedef struct fcl_staged {
     size_t offset;
 } fcl_staged;
 
-/* Sends the block that was filled. What is enqueued before still finds the old content in the pieces' buffers, what is
- * enqueued after it the new one. */
+/* Sends the block that was filled. What is enqueued before still finds the old content in the pieces'
+ * buffers, what is enqueued after it the new one. */
 int fcl_staging_send(fcl_staging *staging, int pieces, const fcl_staged *piece);
 
 #endif

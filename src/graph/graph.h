@@ -143,5 +143,9 @@ fcl_device *fcl_lower_device(const fcl_lowering *lowering);
 fcl_buffer *fcl_lower_scratch(const fcl_lowering *lowering);
 /* Before each run, arguments index, index + 1, index + 2 become (ulong seed, uint step, ulong first row). */
 void fcl_lower_random(fcl_lowering *lowering, fcl_launch *launch, int index);
+/* Before a launch: where number `index` of the buffer is 0, this one and those after it, up to fcl_lower_look_end, change
+ * nothing, and a run that notices leaves them out. */
+void fcl_lower_look(fcl_lowering *lowering, fcl_buffer *buffer, int index);
+void fcl_lower_look_end(fcl_lowering *lowering);
 
 #endif

@@ -9,6 +9,7 @@
 struct fcl_lowering {
     fcl_plan *plan;
     int step;
+    fcl_look *look; /* whose row of actions is not ended; NULL: none */
     /* the generated kernels so far: their text, and each one's own text to find doubles */
     fcl_text source;
     char **texts;
@@ -58,6 +59,22 @@ fcl_buffer *fcl_lower_scratch(const fcl_lowering *l)
 void fcl_lower_random(fcl_lowering *l, fcl_launch *launch, int index)
 {
     add_binding(l, launch, index, NULL);
+}
+
+void fcl_lower_look(fcl_lowering *l, fcl_buffer *buffer, int index)
+{
+    if (!l->look) {
+        l->look = fcl_zalloc(sizeof *l->look);
+        *l->look = (fcl_look){.buffer = buffer, .offset = (size_t)index * sizeof(float), .first = l->plan->action_count};
+    }
+    add_action(l)->look = l->look;
+}
+
+void fcl_lower_look_end(fcl_lowering *l)
+{
+    if (l->look)
+        l->look->end = l->plan->action_count;
+    l->look = NULL;
 }
 
 /* --- generated kernels: first all their text, then one program, then the launches --- */
@@ -214,7 +231,7 @@ static int lower_own(fcl_lowering *l, fcl_tensor *node)
     int before = l->plan->action_count;
     FCL_TRY(node->op->lower(l, node));
     for (int i = before; i < l->plan->action_count; i++)
-        if (!l->plan->actions[i].launch)
+        if (!l->plan->actions[i].launch && !l->plan->actions[i].look)
             return FCL_ERR_OPENCL; /* fcl_lower_kernel left the message */
     return FCL_OK;
 }

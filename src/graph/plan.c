@@ -225,9 +225,14 @@ void fcl_plan_destroy(fcl_plan **plan)
     if (!p)
         return;
     fcl_device_finish(p->device);
-    for (int i = 0; i < p->action_count; i++) {
+    for (int i = p->action_count; i-- > 0;) { /* a look is released behind all actions that have it */
+        fcl_look *look = p->actions[i].look;
         fcl_launch_destroy(&p->actions[i].launch);
         fcl_gemm_destroy(&p->actions[i].gemm);
+        if (look && look->first == i) {
+            fcl_transfer_end(&look->transfer);
+            free(look);
+        }
     }
     fcl_program_destroy(&p->program);
     fcl_buffer_destroy(&p->table);

@@ -42,10 +42,21 @@ struct fcl_storage {
     fcl_buffer *buffer;
 };
 
-/* One thing a run enqueues. */
+/* A number of the device that says, where it is 0, that a row of actions has nothing left to do. A run looks at it now
+ * and then between these, each time at the copy that was begun at the look before: the device has work meanwhile. */
+typedef struct fcl_look {
+    fcl_buffer *buffer;
+    size_t offset;
+    float value;
+    fcl_transfer *transfer;
+    int first, end; /* the action that is the first look, and the one behind the row */
+} fcl_look;
+
+/* One thing a run enqueues; or a look. */
 typedef struct fcl_action {
     fcl_launch *launch;
     fcl_gemm *gemm;
+    fcl_look *look;
     fcl_buffer *copy_to, *copy_from; /* an assignment that could not be written in place */
     int step;
 } fcl_action;

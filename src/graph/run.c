@@ -87,11 +87,23 @@ static int check_step(const fcl_plan *plan, int step)
     return FCL_OK;
 }
 
+/* Moves *action to the last of the row where nothing is left to do. */
+static int look_at(fcl_look *look, int *action)
+{
+    bool known = *action != look->first && look->transfer;
+    FCL_TRY(fcl_transfer_end(&look->transfer)); /* at the first look one of an earlier run */
+    if (known && look->value == 0)
+        *action = look->end - 1;
+    return known && look->value == 0 ? FCL_OK
+                                     : fcl_buffer_read_begin(look->buffer, look->offset, sizeof look->value,
+                                                             &look->value, &look->transfer);
+}
+
 static int run_actions(const fcl_plan *plan)
 {
     set_bindings(plan);
     for (int i = 0; i < plan->action_count; i++) {
-        FCL_TRY(enqueue(&plan->actions[i]));
+        FCL_TRY(plan->actions[i].look ? look_at(plan->actions[i].look, &i) : enqueue(&plan->actions[i]));
         bool last = i + 1 == plan->action_count || plan->actions[i + 1].step != plan->actions[i].step;
         if (plan->options.check && last)
             FCL_TRY(check_step(plan, plan->actions[i].step));
@@ -193,7 +205,8 @@ fcl_graph_stats fcl_graph_describe(const fcl_graph *graph)
     for (int i = 0; i < graph->count; i++)
         stats.nodes += graph->nodes[i]->needed;
     if (graph->plan) {
-        stats.launches = graph->plan->action_count;
+        for (int i = 0; i < graph->plan->action_count; i++)
+            stats.launches += !graph->plan->actions[i].look;
         stats.repeats = graph->plan->table_index >= 0;
         stats.arena_bytes = graph->plan->arena_bytes;
         stats.sum_bytes = graph->plan->sum_bytes;

@@ -22,7 +22,11 @@
  * hundredth 60 to 150 where they take 200 to 600, and up to 436 where the data lie apart (8gaussians).
  *
  * The masses exp(f_i + s_i + lambda) are summed as they are, with what rounding loses of f + g - K: they tell
- * the plan's error, which a potential that has stopped moving in single precision does not. */
+ * the plan's error, which a potential that has stopped moving in single precision does not.
+ *
+ * Off CPUs a small pool's iterations are a few launches of one work-group, which waits for nothing in
+ * between; others are two or three launches each, as many as a look at the report, now and then, finds
+ * needed. */
 #include "graph/rules.h"
 
 enum { COST, TURNED, RELAX, INPUTS };   /* the turned costs are (N, M), so that both ways go along rows */
@@ -71,6 +75,22 @@ typedef struct solve {
     int rows, columns;
 } solve;
 
+/* A row here is as long as a pool: up to four times as many work-items share it as elsewhere, as far as there
+ * is a number for each. 1: the form for CPUs. */
+static size_t group_for(const fcl_device *device, int64_t numbers)
+{
+    enum { WIDER = 4, MOST = 256 };
+    size_t group = fcl_row_group(device), most = group == 1 ? 1 : group < MOST / WIDER ? WIDER * group : MOST;
+    while (group < most && (int64_t)group < numbers)
+        group *= 2;
+    return group;
+}
+
+static size_t group_of(const solve *s, int64_t numbers)
+{
+    return group_for(fcl_lower_device(s->lowering), numbers);
+}
+
 static void lower_start(const solve *s)
 {
     int most = s->rows > s->columns ? s->rows : s->columns;
@@ -83,38 +103,44 @@ static void lower_start(const solve *s)
     fcl_launch_range_1d(launch, (size_t)most, 64);
 }
 
-static void lower_masses(const solve *s, bool turned)
+/* `renew`: the potentials go where these masses want them, in an iteration. */
+static void lower_masses(const solve *s, bool turned, bool renew, int iteration)
 {
-    size_t group = fcl_row_group(fcl_lower_device(s->lowering));
+    int rows = turned ? s->columns : s->rows, columns = turned ? s->rows : s->columns;
+    size_t group = group_of(s, columns);
     fcl_launch *launch = fcl_lower_kernel(s->lowering, s->node, "transport_rows");
     fcl_launch_buffer(launch, 0, s->node->input[turned ? TURNED : COST]->buffer);
     fcl_launch_buffer(launch, 1, turned ? s->g : s->f);
     fcl_launch_buffer(launch, 2, turned ? s->f : s->g);
     fcl_launch_buffer(launch, 3, s->report);
-    fcl_launch_int(launch, 4, turned ? s->rows : s->columns);
+    fcl_launch_int(launch, 4, columns);
     fcl_launch_buffer(launch, 5, turned ? s->turned_mass : s->mass);
-    fcl_launch_range_1d(launch, (size_t)(turned ? s->columns : s->rows) * group, group);
+    fcl_launch_buffer(launch, 6, s->node->input[RELAX]->buffer);
+    fcl_launch_int(launch, 7, renew);
+    fcl_launch_int(launch, 8, iteration);
+    fcl_launch_range_1d(launch, (size_t)rows * group, group);
 }
 
 /* The arguments that update and finish begin with. */
 static fcl_launch *lower_one_group(const solve *s, const char *kernel, bool turned)
 {
-    size_t group = fcl_row_group(fcl_lower_device(s->lowering));
     const fcl_sinkhorn_control *control = &s->node->attributes.sinkhorn;
+    int rows = turned ? s->columns : s->rows;
+    size_t group = group_of(s, rows);
     fcl_launch *launch = fcl_lower_kernel(s->lowering, s->node, kernel);
     fcl_launch_buffer(launch, 0, turned ? s->turned_mass : s->mass);
     fcl_launch_buffer(launch, 1, s->node->input[RELAX]->buffer);
-    fcl_launch_int(launch, 2, turned ? s->columns : s->rows);
+    fcl_launch_int(launch, 2, rows);
     fcl_launch_float(launch, 3, control->mass);
     fcl_launch_float(launch, 4, control->tolerance);
     fcl_launch_range_1d(launch, group, group);
     return launch;
 }
 
-static void lower_update(const solve *s, bool turned, float stretch)
+static void lower_update(const solve *s, bool turned, int iteration)
 {
     fcl_launch *launch = lower_one_group(s, "transport_update", turned);
-    fcl_launch_float(launch, 5, stretch);
+    fcl_launch_int(launch, 5, iteration);
     fcl_launch_int(launch, 6, !turned);
     fcl_launch_buffer(launch, 7, turned ? s->g : s->f);
     fcl_launch_buffer(launch, 8, s->report);
@@ -122,31 +148,74 @@ static void lower_update(const solve *s, bool turned, float stretch)
 
 static void lower_finish(const solve *s)
 {
+    lower_masses(s, false, false, 0);
     fcl_launch *launch = lower_one_group(s, "transport_finish", false);
     fcl_launch_buffer(launch, 5, s->f);
     fcl_launch_buffer(launch, 6, s->report);
 }
 
-/* How much longer an iteration's steps are: not before the potentials are roughly right; more where it goes
- * on for long, as the best factor is nearer to two the slower the plain iterations are. */
-static float stretch_of(int iteration)
+/* The rows' error decides how an iteration goes on, and where a share is asked for a number is common to all
+ * columns. The last columns are exact, so that the error of the rows is the plan's: their steps are no longer
+ * than the first iteration's. */
+static void lower_iteration(const solve *s, int iteration)
 {
-    return iteration < 5 ? 1.0f : iteration < 40 ? 1.5f : 1.8f;
+    const fcl_sinkhorn_control *control = &s->node->attributes.sinkhorn;
+    int of_columns = iteration == control->iterations - 1 ? 0 : iteration;
+    lower_masses(s, false, false, iteration);
+    lower_update(s, false, iteration);
+    lower_masses(s, true, control->mass == 0, of_columns);
+    if (control->mass > 0)
+        lower_update(s, true, of_columns);
 }
 
-/* The last columns are exact, so that the error of the rows is the plan's. */
+/* Some iterations by one work-group, from `begin` on, so many that no kernel runs for long; returns the next
+ * one. */
+static int lower_solve(const solve *s, int begin)
+{
+    enum { MOST = 64, EACH = 8 }; /* iterations, and costs of a work-item */
+    size_t group = group_of(s, (int64_t)s->rows * s->columns / EACH);
+    const fcl_sinkhorn_control *control = &s->node->attributes.sinkhorn;
+    int left = control->iterations - begin, end = begin + (left < MOST ? left : MOST);
+    fcl_launch *launch = fcl_lower_kernel(s->lowering, s->node, "transport_solve");
+    fcl_launch_buffer(launch, 0, s->node->input[COST]->buffer);
+    fcl_launch_buffer(launch, 1, s->node->input[TURNED]->buffer);
+    fcl_launch_buffer(launch, 2, s->node->input[RELAX]->buffer);
+    fcl_launch_int(launch, 3, s->rows);
+    fcl_launch_int(launch, 4, s->columns);
+    fcl_launch_float(launch, 5, control->mass);
+    fcl_launch_float(launch, 6, control->tolerance);
+    fcl_launch_int(launch, 7, begin);
+    fcl_launch_int(launch, 8, end);
+    fcl_launch_int(launch, 9, control->iterations);
+    fcl_launch_buffer(launch, 10, s->f);
+    fcl_launch_buffer(launch, 11, s->g);
+    fcl_launch_buffer(launch, 12, s->mass);
+    fcl_launch_buffer(launch, 13, s->turned_mass);
+    fcl_launch_buffer(launch, 14, s->report);
+    fcl_launch_range_1d(launch, group, group);
+    return end;
+}
+
+/* Where a row is a work-item's, one work-group is as fast as many that begin anew for each half of an
+ * iteration. */
+static bool is_small(const solve *s)
+{
+    enum { SMALL = 256 };
+    return group_of(s, 1) > 1 && s->rows <= SMALL && s->columns <= SMALL;
+}
+
 static void lower_iterations(const solve *s)
 {
+    enum { EVERY = 8 }; /* iterations between looks */
     int iterations = s->node->attributes.sinkhorn.iterations;
-    lower_start(s);
-    for (int i = 0; i < iterations; i++) {
-        lower_masses(s, false);
-        lower_update(s, false, stretch_of(i));
-        lower_masses(s, true);
-        lower_update(s, true, i == iterations - 1 ? 1.0f : stretch_of(i));
+    for (int i = 0; is_small(s) && i < iterations;)
+        i = lower_solve(s, i);
+    for (int i = 0; !is_small(s) && i < iterations; i++) {
+        if (i > 0 && i % EVERY == 0)
+            fcl_lower_look(s->lowering, s->report, FCL_TRANSPORT_OPEN);
+        lower_iteration(s, i);
     }
-    lower_masses(s, false);
-    lower_finish(s);
+    fcl_lower_look_end(s->lowering);
 }
 
 size_t fcl_sinkhorn_scratch(const fcl_tensor *node, const fcl_device *device)
@@ -168,7 +237,9 @@ int fcl_sinkhorn_lower(fcl_lowering *lowering, fcl_tensor *node)
         .rows = (int)node->input[COST]->shape.dim[0],
         .columns = (int)node->input[COST]->shape.dim[1],
     };
+    lower_start(&s);
     lower_iterations(&s);
+    lower_finish(&s);
     return FCL_OK;
 }
 
@@ -206,15 +277,18 @@ int fcl_transport_draw_lower(fcl_lowering *lowering, fcl_tensor *node)
     int rows = (int)node->input[D_COST]->shape.dim[0], columns = (int)node->input[D_COST]->shape.dim[1];
     bool each_row = node->attributes.count;
     fcl_buffer *cumulative = fcl_lower_scratch(lowering);
+    const fcl_device *device = fcl_lower_device(lowering);
+    size_t group = group_for(device, columns), of_masses = group_for(device, rows);
     if (!each_row) {
         fcl_launch *masses = fcl_lower_kernel(lowering, node, "transport_masses");
         fcl_launch_buffer(masses, 0, node->input[D_F]->buffer);
         fcl_launch_buffer(masses, 1, node->input[D_SUM]->buffer);
         fcl_launch_int(masses, 2, rows);
         fcl_launch_buffer(masses, 3, cumulative);
-        fcl_launch_range_1d(masses, 1, 1);
+        fcl_launch_range_1d(masses, of_masses, of_masses);
     }
-    fcl_launch *launch = fcl_lower_kernel(lowering, node, "transport_draw");
+    fcl_launch *launch =
+        fcl_lower_kernel(lowering, node, group == 1 ? "transport_draw_wide" : "transport_draw");
     fcl_launch_buffer(launch, 0, node->input[D_COST]->buffer);
     fcl_launch_buffer(launch, 1, node->input[D_F]->buffer);
     fcl_launch_buffer(launch, 2, node->input[D_G]->buffer);
@@ -224,6 +298,6 @@ int fcl_transport_draw_lower(fcl_lowering *lowering, fcl_tensor *node)
     fcl_launch_int(launch, 6, columns);
     fcl_launch_buffer(launch, 7, node->part[0]->buffer);
     fcl_launch_buffer(launch, 8, node->buffer);
-    fcl_launch_range_1d(launch, (size_t)rows, fcl_row_group(fcl_lower_device(lowering)) == 1 ? 1 : 64);
+    fcl_launch_range_1d(launch, (size_t)rows * group, group);
     return FCL_OK;
 }

@@ -34,7 +34,8 @@ static void gather_row(const fcl_reader *reader, int64_t row, uint8_t *rows, int
 /* Labels are numbers of four bytes: they begin at a multiple of these. */
 static size_t label_offset(const fcl_reader *reader)
 {
-    return ((size_t)reader->count * reader->row_bytes + sizeof(int32_t) - 1) / sizeof(int32_t) * sizeof(int32_t);
+    return ((size_t)reader->count * reader->row_bytes + sizeof(int32_t) - 1) / sizeof(int32_t) *
+           sizeof(int32_t);
 }
 
 static void gather(void *argument)
@@ -94,7 +95,8 @@ int fcl_reader_send(fcl_reader *reader, int64_t step, int64_t first_row, int64_t
         fcl_reader_ask(reader, step, first_row);
     fcl_worker_wait(reader->worker);
     if (reader->status != FCL_OK)
-        return fcl_fail(reader->status, "reading the rows of step %lld: %s", (long long)step + 1, reader->fault);
+        return fcl_fail(reader->status, "reading the rows of step %lld: %s", (long long)step + 1,
+                        reader->fault);
     fcl_staged pieces[] = {
         {0, count * reader->row_bytes, batch->table, place * reader->row_bytes},
         {label_offset(reader), count * sizeof(int32_t), batch->labels, place * sizeof(int32_t)},

@@ -1,5 +1,8 @@
 /* Log densities along a flow against the closed form of a Gaussian, N(0, I) -> N(m, C). With C = R diag(c) R'
  * and y = R' (x - t m), the velocity is v(x, t) = m + R diag((t c - (1 - t)) / (t^2 c + (1 - t)^2)) y. */
+#include "base/random.h"
+#include "device/launch.h"
+#include "opencl_calls.h"
 #include "status.h"
 #include "trial.h"
 
@@ -302,6 +305,93 @@ static void test_refuses(void **state)
     assert_told("adds noise");
 }
 
+/* --- the probes themselves --- */
+
+/* v = w (x_1 + .. + x_D), so that z' (dv/dx) z = (w z) (z_1 + .. + z_D) */
+typedef struct sums {
+    int size;
+    fcl_buffer *w;
+} sums;
+
+static fcl_tensor *sums_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+{
+    const sums *s = data;
+    (void)t;
+    fcl_tensor *w = fcl_leaf(graph, "w", FCL_F32, FCL_SHAPE(s->size), s->w, 0);
+    return fcl_mul(fcl_sum_axes(x, 2), w);
+}
+
+/* The mean over the probes of sample `row` in double, of the numbers that the header names. */
+static double mean_form(const char *law, const float *w, uint64_t seed, uint64_t row, int probes, int size)
+{
+    fcl_random key = {.seed = seed, .stream = FCL_STREAM_PROBE};
+    double mean = 0;
+    for (int p = 0; p < probes; p++) {
+        double along = 0, sum = 0;
+        for (int d = 0; d < size; d++) {
+            uint64_t element = (row * (uint64_t)probes + (uint64_t)p) * (uint64_t)size + (uint64_t)d;
+            double z = *law == 'n' ? fcl_random_normal(key, element) : fcl_random_uniform(key, element) < 0.5 ? -1 : 1;
+            along += (double)w[d] * z;
+            sum += z;
+        }
+        mean += along * sum / probes;
+    }
+    return mean;
+}
+
+/* One step of Euler's from 1 to 0: x0 = x - v(x), and log p(x) = log N(x0) - the mean form. The host writes x alone. */
+static void check_probes(const char *law, int batch, int probes, int size)
+{
+    const uint64_t first = 1000003, seed = (uint64_t)trial_int(1, 1000000);
+    size_t bytes = (size_t)(batch * size) * sizeof(float);
+    float *x = malloc(bytes), *end = malloc(bytes), *w = malloc((size_t)size * sizeof *w);
+    double *log_density = malloc((size_t)batch * sizeof *log_density);
+    sums s = {.size = size};
+    for (int i = 0; i < batch * size; i++)
+        x[i] = (float)trial_normal();
+    for (int d = 0; d < size; d++)
+        w[d] = (float)(trial_normal() / size);
+    assert_ok(fcl_buffer_create(device, (size_t)size * sizeof *w, &s.w));
+    assert_ok(fcl_buffer_write(s.w, 0, (size_t)size * sizeof *w, w));
+    fcl_likelihood_options options = {.solver = {.solver = "euler", .steps = 1},
+                                      .divergence = {.divergence = "hutchinson", .probes = probes, .probe = law},
+                                      .seed = seed};
+    fcl_likelihood *likelihood;
+    assert_ok(fcl_likelihood_create(device, sums_velocity, &s, &options, batch, size, &likelihood));
+    for (int run = 0; run < 2; run++) {
+        calls = (opencl_calls){0};
+        assert_ok(fcl_likelihood_run(likelihood, x, first + (uint64_t)run, end, log_density, NULL, NULL));
+        /* The samples; and a step's times, where a kernel may repeat it. */
+        assert_in_range(calls.writes, 1, fcl_row_group(device) == 1 ? 2 : 1);
+        for (int row = 0; row < batch; row += batch > 9 ? batch / 3 : 1) {
+            double found = fcl_log_normal(end + row * size, size) - log_density[row];
+            double form = mean_form(law, w, seed, first + (uint64_t)(row + run), probes, size);
+            if (!(fabs(found - form) <= 1e-4 * (1 + fabs(form))))
+                fail_msg("%s, %d probes of (%d, %d), sample %d: %.8g, not %.8g", law, probes, batch, size, row, found, form);
+        }
+    }
+    fcl_likelihood_destroy(&likelihood);
+    fcl_buffer_destroy(&s.w);
+    free(x);
+    free(end);
+    free(w);
+    free(log_density);
+}
+
+/* A probe alone, two that are swept one by one, many at once, and so many that they are two sweeps. */
+static void test_probes_are_drawn_by_number(void **state)
+{
+    (void)state;
+    static const char *const laws[] = {"rademacher", "normal"};
+    for (int i = 0; i < 2; i++) {
+        check_probes(laws[i], 3, 1, 5);
+        check_probes(laws[i], trial_tiny() ? 2 : 7, 2, 3);
+        check_probes(laws[i], 5, trial_tiny() ? 3 : 10, trial_tiny() ? 2 : 33);
+    }
+    if (!trial_tiny())
+        check_probes(laws[trial_int(0, 1)], 60, 300, 512);
+}
+
 static int open_device(void **state)
 {
     (void)state;
@@ -326,6 +416,7 @@ int main(void)
         cmocka_unit_test(test_rademacher),
         cmocka_unit_test(test_normal),
         cmocka_unit_test(test_probes_by_sample),
+        cmocka_unit_test(test_probes_are_drawn_by_number),
         cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_weights),
         cmocka_unit_test(test_energy),

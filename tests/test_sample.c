@@ -2,7 +2,9 @@
 #include "scratch.h"
 #include "status.h"
 
+#include "base/random.h"
 #include "train/checkpoint.h"
+#include "train/source.h"
 
 #include <flowcl/flowcl.h>
 
@@ -288,6 +290,53 @@ static void test_density_refuses(void **state)
     fcl_checkpoint_close(&checkpoint);
 }
 
+/* --- the noise --- */
+
+/* The numbers that the header names, past the end of a part of them, each by itself in double. */
+static void test_noise_is_drawn_by_number(void **state)
+{
+    (void)state;
+    enum { SIZE = 3, ROWS = (1 << 20) / SIZE + 5 };
+    const fcl_random key = {.seed = 77, .stream = FCL_STREAM_SAMPLE};
+    float *x = malloc(ROWS * SIZE * sizeof *x), few[7 * SIZE];
+    assert_ok(fcl_source_draw(device, NULL, 77, ROWS, SIZE, x));
+    for (int k = 0; k < ROWS * SIZE; k += k < ROWS * SIZE - 1000 ? 997 : 1) {
+        double right = fcl_random_normal(key, (uint64_t)k);
+        assert_true(fabs((double)x[k] - right) <= 3e-6 * (1 + fabs(right)));
+    }
+    assert_ok(fcl_source_draw(device, NULL, 77, 7, SIZE, few));
+    assert_memory_equal(few, x, sizeof few);
+    free(x);
+}
+
+/* Samples, energies and densities begin with the device's noise. */
+static void test_noise_is_the_devices(void **state)
+{
+    (void)state;
+    fcl_device *measured;
+    fcl_checkpoint *checkpoint = open_checkpoint("gaussian");
+    fcl_sample_options how = {.n = 9, .steps = 2, .seed = 5};
+    assert_ok(fcl_device_open(NULL, &(fcl_device_options){.profile = true}, &measured));
+    for (int way = 0; way < 3; way++) {
+        fcl_array *a = NULL, *b = NULL;
+        fcl_profile_line *lines;
+        int count, drawn = 0;
+        fcl_device_profile_reset(measured);
+        assert_ok(way == 0   ? fcl_sample(measured, checkpoint, &how, &a, NULL)
+                  : way == 1 ? fcl_sample_energy(measured, checkpoint, &how, &a, &b)
+                             : fcl_sample_density(measured, checkpoint, &how, &a, &b, NULL));
+        assert_ok(fcl_device_profile(measured, &lines, &count));
+        for (int i = 0; i < count; i++)
+            drawn += strstr(lines[i].name, "normal") != NULL;
+        assert_int_equal(drawn, 1);
+        fcl_free(lines);
+        fcl_array_destroy(&a);
+        fcl_array_destroy(&b);
+    }
+    fcl_device_close(&measured);
+    fcl_checkpoint_close(&checkpoint);
+}
+
 /* --- the options --- */
 
 /* A sample does not depend on how many are drawn with it, nor in which parts; only full rows are counted. */
@@ -415,6 +464,8 @@ int main(void)
         cmocka_unit_test(test_density_of_samples),
         cmocka_unit_test(test_density_of_labels),
         cmocka_unit_test(test_density_refuses),
+        cmocka_unit_test(test_noise_is_drawn_by_number),
+        cmocka_unit_test(test_noise_is_the_devices),
         cmocka_unit_test(test_parts),
         cmocka_unit_test(test_counts_evaluations),
         cmocka_unit_test(test_stochastic),

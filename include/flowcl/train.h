@@ -30,7 +30,7 @@ extern "C" {
 /* Further streams of random numbers, beside those of flow.h. */
 enum fcl_stream {
     FCL_STREAM_BATCH = 1,         /* the order of the data */
-    FCL_STREAM_SAMPLE = 16,       /* x0 in sampling; the step is the number of the sample's part */
+    FCL_STREAM_SAMPLE = 16,       /* x0 (n, D) in sampling: normal; the order of the source's samples */
     FCL_STREAM_SOURCE_BATCH = 17, /* the order of the source's samples */
     FCL_STREAM_WEIGHTS = 256      /* and following: the first values, a stream a slice */
 };
@@ -320,7 +320,10 @@ typedef struct fcl_sample_stats {
     double build_seconds;       /* before that: building the solver's kernels, with one step for trial */
 } fcl_sample_stats;
 
-/* New samples: (n, sample shape), t from 0 to 1, from x0 of the source, whose row i depends on seed and i only;
+/* New samples: (n, sample shape), t from 0 to 1, from x0 of the source, whose row i depends on seed and i only.
+ * Normal noise is drawn by the device: its number k is fcl_normal's of the seed, step 0 and element k of the stream
+ * FCL_STREAM_SAMPLE, bit for bit the same however many are drawn, and on every device to some 1e-6, as exact as its
+ * log, sine and cosine are;
  * with options->times (T, n, sample shape). `stats` may be NULL, which saves the step for trial; *samples released
  * by fcl_array_destroy. FCL_ERR_NUMERIC: some samples are unfinished (see fcl_solver_run); the message counts
  * them, and *samples and stats are there all the same. */

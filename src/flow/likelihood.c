@@ -10,7 +10,6 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "base/random.h"
 #include "graph/graph.h"
 
 #include <math.h>
@@ -33,25 +32,27 @@ struct fcl_likelihood {
     fcl_buffer *probe; /* sweep by sweep (at_once, rows, size), each aligned */
     size_t sweep_bytes;
     const fcl_probe_law *law; /* NULL: exact */
+    fcl_graph *draw;          /* fills `probe` by the law */
     uint64_t seed;
     float *state; /* (batch, size + columns) */
 };
 
 /* --- options --- */
 
-static double draw_normal(fcl_random key, uint64_t element)
+static fcl_tensor *draw_normal(fcl_graph *graph, fcl_shape shape)
 {
-    return fcl_random_normal(key, element);
+    return fcl_normal(graph, shape, FCL_STREAM_PROBE);
 }
 
-static double draw_sign(fcl_random key, uint64_t element)
+static fcl_tensor *draw_sign(fcl_graph *graph, fcl_shape shape)
 {
-    return fcl_random_uniform(key, element) < 0.5 ? -1 : 1;
+    fcl_tensor *below = fcl_greater(fcl_constant(graph, 0.5f), fcl_uniform(graph, shape, FCL_STREAM_PROBE));
+    return fcl_where(below, fcl_constant(graph, -1), fcl_constant(graph, 1));
 }
 
 struct fcl_probe_law {
     const char *name;
-    double (*draw)(fcl_random key, uint64_t element);
+    fcl_tensor *(*draw)(fcl_graph *graph, fcl_shape shape);
 };
 
 static const fcl_probe_law laws[] = {{"rademacher", draw_sign}, {"normal", draw_normal}};
@@ -118,17 +119,23 @@ static int sweep_size(const fcl_likelihood *likelihood, int first)
     return left < likelihood->at_once ? left : likelihood->at_once;
 }
 
+/* The leaf of a sweep's probes: (rows, size), or (T, rows, size) where a sweep takes several. */
+static fcl_tensor *probe_leaf(const fcl_likelihood *likelihood, fcl_graph *graph, int first)
+{
+    int64_t rows = likelihood->rows, size = likelihood->size;
+    size_t offset = (size_t)(first / likelihood->at_once) * likelihood->sweep_bytes;
+    fcl_shape shape = likelihood->at_once == 1 ? FCL_SHAPE(rows, size)
+                                               : FCL_SHAPE(sweep_size(likelihood, first), rows, size);
+    return fcl_leaf(graph, "probe", FCL_F32, shape, likelihood->probe, offset);
+}
+
 /* z' (dv/dx) z of the probes from `first` on: (B, 1), or (T, B, 1) where a sweep takes several. */
 static fcl_tensor *quadratic_forms(fcl_likelihood *likelihood, fcl_tensor *x, fcl_tensor *v, int first)
 {
     int count = sweep_size(likelihood, first);
     bool alone = likelihood->at_once == 1;
-    size_t offset = (size_t)(first / likelihood->at_once) * likelihood->sweep_bytes;
-    fcl_shape one = FCL_SHAPE(likelihood->rows, likelihood->size),
-              many = FCL_SHAPE(count, one.dim[0], one.dim[1]);
     fcl_shape all = FCL_SHAPE(count, likelihood->batch, likelihood->size);
-    fcl_tensor *z =
-        fcl_leaf(fcl_tensor_graph(x), "probe", FCL_F32, alone ? one : many, likelihood->probe, offset);
+    fcl_tensor *z = probe_leaf(likelihood, fcl_tensor_graph(x), first);
     fcl_tensor *dx = fcl_expand(z, alone ? fcl_tensor_shape(x) : all), *dv;
     fcl_jvp(1, &v, &dv, 1, &x, &dx);
     return fcl_sum_axes(fcl_mul(dx, dv), 1u << (alone ? 1 : 2));
@@ -181,12 +188,11 @@ static int probes_at_once(int probes, int64_t batch, int64_t size)
     return (int)((probes + sweeps - 1) / sweeps);
 }
 
-/* The place of number d of probe `probe` for row `row`, in floats. */
-static size_t probe_at(const fcl_likelihood *likelihood, int probe, int64_t row, int64_t d)
+/* The place of number d of probe `probe`, in floats. */
+static size_t probe_at(const fcl_likelihood *likelihood, int probe, int64_t d)
 {
     size_t sweep = (size_t)(probe / likelihood->at_once) * likelihood->sweep_bytes / sizeof(float);
-    int64_t within = (probe % likelihood->at_once * likelihood->rows + row) * likelihood->size + d;
-    return sweep + (size_t)within;
+    return sweep + (size_t)(probe % likelihood->at_once * likelihood->size + d);
 }
 
 static int write_unit_vectors(fcl_likelihood *likelihood)
@@ -197,30 +203,25 @@ static int write_unit_vectors(fcl_likelihood *likelihood)
         return fcl_fail(FCL_ERR_MEMORY, "no %zu bytes for the unit vectors of %lld dimensions", bytes,
                         (long long)likelihood->size);
     for (int d = 0; d < likelihood->probes; d++)
-        z[probe_at(likelihood, d, 0, d)] = 1;
+        z[probe_at(likelihood, d, d)] = 1;
     int status = fcl_buffer_write(likelihood->probe, 0, bytes, z);
     free(z);
     return status;
 }
 
-/* Every number by its place in the data set, so that a draw does not depend on the batches. */
-static int write_random_probes(fcl_likelihood *likelihood, uint64_t first_row)
+/* Every number by its place in the data set, (rows, probes, size), so that a draw does not depend on the
+ * batches. */
+static int build_draw(fcl_device *device, fcl_likelihood *likelihood)
 {
-    size_t bytes = fcl_buffer_size(likelihood->probe);
-    uint64_t probes = (uint64_t)likelihood->probes, size = (uint64_t)likelihood->size;
-    fcl_random key = {.seed = likelihood->seed, .stream = FCL_STREAM_PROBE};
-    float *z = calloc(1, bytes);
-    if (!z)
-        return fcl_fail(FCL_ERR_MEMORY, "no %zu bytes for %d probes of %lld samples", bytes,
-                        likelihood->probes, (long long)likelihood->batch);
-    for (uint64_t row = 0; row < (uint64_t)likelihood->batch; row++)
-        for (uint64_t probe = 0; probe < probes; probe++)
-            for (uint64_t d = 0; d < size; d++)
-                z[probe_at(likelihood, (int)probe, (int64_t)row, (int64_t)d)] =
-                    (float)likelihood->law->draw(key, ((first_row + row) * probes + probe) * size + d);
-    int status = fcl_buffer_write(likelihood->probe, 0, bytes, z);
-    free(z);
-    return status;
+    fcl_graph *graph = likelihood->draw = fcl_graph_create();
+    fcl_tensor *all =
+        likelihood->law->draw(graph, FCL_SHAPE(likelihood->rows, likelihood->probes, likelihood->size));
+    for (int first = 0; first < likelihood->probes; first += likelihood->at_once) {
+        fcl_tensor *leaf = probe_leaf(likelihood, graph, first);
+        fcl_tensor *some = fcl_slice(all, 1, first, first + sweep_size(likelihood, first));
+        fcl_assign(leaf, fcl_reshape(fcl_permute(some, (const int[]){1, 0, 2}), fcl_tensor_shape(leaf)));
+    }
+    return fcl_graph_compile(graph, device, NULL);
 }
 
 static int create_probes(fcl_device *device, fcl_likelihood *likelihood)
@@ -230,7 +231,7 @@ static int create_probes(fcl_device *device, fcl_likelihood *likelihood)
     likelihood->sweep_bytes =
         (numbers * sizeof(float) + FCL_BUFFER_ALIGN - 1) / FCL_BUFFER_ALIGN * FCL_BUFFER_ALIGN;
     FCL_TRY(fcl_buffer_create(device, sweeps * likelihood->sweep_bytes, &likelihood->probe));
-    return likelihood->law ? FCL_OK : write_unit_vectors(likelihood);
+    return likelihood->law ? build_draw(device, likelihood) : write_unit_vectors(likelihood);
 }
 
 static int create(fcl_device *device, fcl_velocity velocity, void *data,
@@ -253,6 +254,10 @@ static int check_extent(int64_t batch, int64_t size, const fcl_divergence_option
         return fcl_fail(FCL_ERR_ARGUMENT,
                         "log densities of batches (%lld, %lld): at least (1, 1), and less than 2^31 numbers",
                         (long long)batch, (long long)size);
+    if (!is_exact(options) && probes > INT32_MAX / (batch * size))
+        return fcl_fail(FCL_ERR_ARGUMENT,
+                        "%lld probes of batches (%lld, %lld): less than 2^31 numbers; take smaller batches",
+                        (long long)probes, (long long)batch, (long long)size);
     return FCL_OK;
 }
 
@@ -298,6 +303,7 @@ void fcl_likelihood_destroy(fcl_likelihood **likelihood)
     if (!dying)
         return;
     fcl_solver_destroy(&dying->solver);
+    fcl_graph_destroy(&dying->draw);
     fcl_buffer_destroy(&dying->probe);
     free(dying->state);
     free(dying);
@@ -349,8 +355,10 @@ int fcl_likelihood_run(fcl_likelihood *likelihood, const float *x_in, uint64_t f
                        double *log_density, double *standard_error, fcl_solver_stats *stats)
 {
     int64_t size = likelihood->size;
-    if (likelihood->law)
-        FCL_TRY(write_random_probes(likelihood, first_row));
+    if (likelihood->law) {
+        fcl_graph_random(likelihood->draw, likelihood->seed, 0, first_row);
+        FCL_TRY(fcl_graph_run(likelihood->draw));
+    }
     fill_state(likelihood, x_in);
     int status = fcl_solver_run(likelihood->solver, likelihood->state, likelihood->state, stats);
     if (status != FCL_OK && status != FCL_ERR_NUMERIC)

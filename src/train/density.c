@@ -75,7 +75,7 @@ int fcl_sample_density(fcl_device *device, const fcl_checkpoint *checkpoint,
     *samples = *density = NULL;
     FCL_TRY(fill_options(info, options, &filled));
     FCL_TRY(fcl_samples_create(info->sample, filled.n, samples));
-    int status = fcl_sample_start(info, &filled, (*samples)->data);
+    int status = fcl_sample_start(device, info, &filled, (*samples)->data);
     if (status != FCL_OK)
         fcl_array_destroy(samples);
     return status == FCL_OK ? solve(device, checkpoint, &filled, NULL, 0, samples, density, stats) : status;

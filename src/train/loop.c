@@ -185,7 +185,7 @@ static int draw(loop *run, fcl_array *samples)
                             .objective = &trainer->options.objective};
     if (!run->sampler)
         FCL_TRY(fcl_sampler_create(trainer->device, &of, &(fcl_sample_options){0}, 0, n, &run->sampler));
-    fcl_source_draw(trainer->source_data, trainer->options.seed, n, size, samples->data);
+    FCL_TRY(fcl_source_draw(trainer->device, trainer->source_data, trainer->options.seed, n, size, samples->data));
     if (fcl_source_is_moved(trainer->options.source))
         fcl_normalisation_apply(by, n, size, samples->data);
     int status = run_sampler(run, n, samples->data);

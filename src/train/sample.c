@@ -198,14 +198,14 @@ int fcl_sample_run(fcl_device *device, const fcl_checkpoint *checkpoint, const f
     return status;
 }
 
-int fcl_sample_start(const fcl_checkpoint_info *info, const fcl_sample_options *options, float *x)
+int fcl_sample_start(fcl_device *device, const fcl_checkpoint_info *info, const fcl_sample_options *options, float *x)
 {
     const char *source = options->source ? options->source : info->options->source;
     fcl_dataset *set;
     FCL_TRY(fcl_source_open(info->options, source, options->seed, info->sample, &set));
-    fcl_source_draw(set, options->seed, options->n, fcl_shape_size(info->sample), x);
+    int status = fcl_source_draw(device, set, options->seed, options->n, fcl_shape_size(info->sample), x);
     fcl_dataset_destroy(&set);
-    return FCL_OK;
+    return status;
 }
 
 /* Whether the model's score follows from its velocity, where the solver wants it. */
@@ -240,7 +240,7 @@ int fcl_sample(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_s
     FCL_TRY(fcl_sample_check(&filled));
     FCL_TRY(check_score(info, &filled));
     FCL_TRY(fcl_samples_create(info->sample, filled.n, samples));
-    int status = fcl_sample_start(info, &filled, (*samples)->data);
+    int status = fcl_sample_start(device, info, &filled, (*samples)->data);
     if (status != FCL_OK)
         fcl_array_destroy(samples);
     return status == FCL_OK ? fcl_sample_run(device, checkpoint, &filled, NULL, 0, samples, NULL, stats)
@@ -285,7 +285,7 @@ int fcl_sample_energy(fcl_device *device, const fcl_checkpoint *checkpoint, cons
     if (status == FCL_OK)
         status = fcl_array_create(FCL_SHAPE(filled.n, 2), energy);
     if (status == FCL_OK)
-        status = fcl_sample_start(info, &filled, x0->data);
+        status = fcl_sample_start(device, info, &filled, x0->data);
     if (status == FCL_OK) {
         if (begins_moved(info, &filled))
             fcl_normalisation_apply(info->normalisation, filled.n, size, x0->data);

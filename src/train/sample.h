@@ -52,7 +52,7 @@ int fcl_sample_run(fcl_device *device, const fcl_checkpoint *checkpoint, const f
                    const int32_t *label, unsigned flags, fcl_array **x, fcl_array *density,
                    fcl_sample_stats *stats);
 /* x0 (n, D) of the source that the options name, else of the one that the model was trained with. */
-int fcl_sample_start(const fcl_checkpoint_info *info, const fcl_sample_options *options, float *x);
+int fcl_sample_start(fcl_device *device, const fcl_checkpoint_info *info, const fcl_sample_options *options, float *x);
 /* *label (n), released by free: those that are given, checked, or as the options say; NULL without classes. */
 int fcl_sample_make_labels(const fcl_checkpoint_info *info, const fcl_sample_options *options,
                            const int32_t *given, int64_t n, int32_t **label);

@@ -1,7 +1,6 @@
 #include "train/source.h"
 
 #include "base/error.h"
-#include "base/random.h"
 
 #include "cl/philox.h"
 #include "cl/permute.h"
@@ -35,15 +34,23 @@ bool fcl_source_is_moved(const char *source)
     return source && strcmp(source, FCL_SOURCE_NORMAL) != 0 && !fcl_dataset_is_builtin(source);
 }
 
-static void draw_normal(uint64_t seed, int64_t count, float *x)
+/* By the device, some numbers at a time. */
+static int draw_normal(fcl_device *device, uint64_t seed, int64_t count, float *x)
 {
-    fcl_random key = {.seed = seed, .stream = FCL_STREAM_SAMPLE};
-    for (int64_t first = 0; first < count; first += 4) {
-        double four[4];
-        fcl_random_normal4(key, (uint64_t)first, four);
-        for (int64_t i = 0; i < 4 && first + i < count; i++)
-            x[first + i] = (float)four[i];
+    enum { MOST = 1 << 20 };
+    int64_t part = count < MOST ? count : MOST;
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *noise = fcl_output(fcl_normal(graph, FCL_SHAPE(part), FCL_STREAM_SAMPLE));
+    int status = fcl_graph_compile(graph, device, NULL);
+    for (int64_t first = 0; first < count && status == FCL_OK; first += part) {
+        size_t left = (size_t)(count - first < part ? count - first : part);
+        fcl_graph_random(graph, seed, 0, (uint64_t)first);
+        status = fcl_graph_run(graph);
+        if (status == FCL_OK)
+            status = fcl_buffer_read(fcl_tensor_buffer(noise), 0, left * sizeof *x, x + first);
     }
+    fcl_graph_destroy(&graph);
+    return status;
 }
 
 /* The set's sample i of a random order; a new order where it ends. */
@@ -53,14 +60,16 @@ static int64_t sample_at(const fcl_dataset *set, uint64_t seed, int64_t i)
                          (uint64_t)(i / set->count));
 }
 
-void fcl_source_draw(const fcl_dataset *set, uint64_t seed, int64_t n, int64_t size, float *x)
+int fcl_source_draw(fcl_device *device, const fcl_dataset *set, uint64_t seed, int64_t n, int64_t size,
+                    float *x)
 {
     if (!set)
-        draw_normal(seed, n * size, x);
-    for (int64_t i = 0; set && i < n; i++) {
+        return draw_normal(device, seed, n * size, x);
+    for (int64_t i = 0; i < n; i++) {
         size_t from = (size_t)(sample_at(set, seed, i) * size);
         for (int64_t k = 0; k < size; k++)
             x[i * size + k] = set->values ? set->values[from + (size_t)k]
                                           : (float)set->bytes[from + (size_t)k] * set->scale + set->shift;
     }
+    return FCL_OK;
 }

@@ -16,8 +16,8 @@ int fcl_source_open(const fcl_train_options *trained, const char *source, uint64
 /* Whether its numbers are in the data's units, and so normalised as these are: a file's. Noise and built-in sets are not. */
 bool fcl_source_is_moved(const char *source);
 
-/* x0 (n, size) for sampling, of the set or, where it is NULL, of N(0, I). Row i is the same whatever else is
- * drawn. */
-void fcl_source_draw(const fcl_dataset *set, uint64_t seed, int64_t n, int64_t size, float *x);
+/* x0 (n, size) for sampling, of the set or, where it is NULL, of N(0, I), which the device draws. Row i is the same
+ * whatever else is drawn. */
+int fcl_source_draw(fcl_device *device, const fcl_dataset *set, uint64_t seed, int64_t n, int64_t size, float *x);
 
 #endif

@@ -232,6 +232,53 @@ static void names_are_told(void **state)
     FIRST_OF("llvmpipe", "named by FLOWCL_DEVICE=x", &llvmpipe, &pocl, &laptop_gpu, &no_device);
 }
 
+/* Sizes by the vendors' own papers, in MiB; drivers tell of these 16 KiB to 4 MiB. */
+static void last_caches_are_known(void **state)
+{
+    static const struct {
+        const char *vendor, *name;
+        uint64_t least, most;
+    } cards[] = {
+        {"NVIDIA Corporation", "NVIDIA A100-SXM4-80GB", 40, 40},
+        {"NVIDIA Corporation", "NVIDIA H100 80GB HBM3", 50, 50},
+        {"NVIDIA Corporation", "NVIDIA A10", 6, 6},
+        {"NVIDIA Corporation", "NVIDIA L4", 48, 48},
+        {"NVIDIA Corporation", "NVIDIA GeForce RTX 4090", 72, 72},
+        {"NVIDIA Corporation", "NVIDIA GeForce RTX 4090 Laptop GPU", 64, 64},
+        {"NVIDIA Corporation", "NVIDIA GeForce RTX 4070 Ti SUPER", 36, 48},
+        {"NVIDIA Corporation", "NVIDIA GeForce RTX 3090 Ti", 6, 6},
+        {"NVIDIA Corporation", "NVIDIA RTX A1000 Laptop GPU", 2, 6},
+        {"NVIDIA Corporation", "Tesla V100-PCIE-16GB", 6, 6},
+        {"Advanced Micro Devices, Inc.", "gfx90a:sramecc+:xnack-", 8, 8},
+        {"Advanced Micro Devices, Inc.", "gfx1102", 32, 32},
+        {"AMD", "AMD Radeon RX 6900 XT (navi21, LLVM 15.0.6, DRM 3.49)", 128, 128},
+        {"AMD", "AMD Radeon RX 7600 (radeonsi, navi33)", 32, 32},
+        {"AMD", "AMD Instinct MI300X", 256, 256},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cards / sizeof *cards; i++) {
+        fcl_device_info info = {.type = FCL_DEVICE_GPU, .cache = 16 << 10};
+        snprintf(info.vendor, sizeof info.vendor, "%s", cards[i].vendor);
+        snprintf(info.name, sizeof info.name, "%s", cards[i].name);
+        fcl_cache_apply(&info);
+        if (info.cache != cards[i].least << 20 || fcl_cache_most(&info) != cards[i].most << 20)
+            print_error("%s: %llu to %llu bytes\n", info.name, (unsigned long long)info.cache,
+                        (unsigned long long)fcl_cache_most(&info));
+        assert_true(info.cache == cards[i].least << 20 && fcl_cache_most(&info) == cards[i].most << 20);
+    }
+    /* What is not known keeps the driver's word, and may be larger than that. */
+    static const char *const unknown[] = {"NVIDIA A1001", "NVIDIA GeForce RTX 9990", "NVIDIA XA100"};
+    for (size_t i = 0; i < 3; i++) {
+        fcl_device_info info = {.type = FCL_DEVICE_GPU, .vendor = "NVIDIA Corporation", .cache = 3 << 20};
+        snprintf(info.name, sizeof info.name, "%s", unknown[i]);
+        fcl_cache_apply(&info);
+        assert_true(info.cache == 3 << 20 && fcl_cache_most(&info) >= (uint64_t)256 << 20);
+    }
+    fcl_device_info cpu = {.type = FCL_DEVICE_CPU, .vendor = "AMD", .name = "gfx90a", .cache = 32 << 20};
+    fcl_cache_apply(&cpu);
+    assert_true(cpu.cache == 32 << 20 && fcl_cache_most(&cpu) == 32 << 20);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +291,7 @@ int main(void)
         cmocka_unit_test(twins_of_one_kind),
         cmocka_unit_test(what_is_no_twin),
         cmocka_unit_test(names_are_told),
+        cmocka_unit_test(last_caches_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

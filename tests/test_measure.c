@@ -154,12 +154,59 @@ static void mistakes_are_told(void **state)
     assert_null(measure);
 }
 
+/* A peak is that of a CPU's vectors, or of groups of work-items elsewhere, whatever width the driver reports there. */
+static void the_peak_is_of_the_devices_type(void **state)
+{
+    fcl_device *device = *state;
+    const fcl_device_info info = device->info;
+    for (int width = 2; width <= 16; width *= 2) {
+        device->info.type = FCL_DEVICE_GPU;
+        device->info.vector_width = width;
+        fcl_measure *peak = make(device, FCL_MEASURE_PEAK);
+        double seconds;
+        assert_string_equal(fcl_measure_describe(peak)->how, "12 chains");
+        size_t items = fcl_buffer_size(peak->buffer[0]) / sizeof(float);
+        assert_true(items % 256 == 0);
+        assert_true(fcl_measure_describe(peak)->work == 2.0 * 12 * 204 * (double)items);
+        assert_ok(fcl_measure_run(peak, 1, &seconds));
+        assert_true(error_of(peak) < 2e-6);
+        fcl_measure_destroy(&peak);
+        device->info = info;
+    }
+    device->info.vector_width = 8;
+    device->info.type = FCL_DEVICE_CPU;
+    fcl_measure *peak = make(device, FCL_MEASURE_PEAK);
+    assert_string_equal(fcl_measure_describe(peak)->how, "12 chains of float8");
+    fcl_measure_destroy(&peak);
+    device->info = info;
+}
+
+/* Four times a known GPU's last cache, not what its driver calls a cache. */
+static void bandwidth_is_not_the_caches(void **state)
+{
+    fcl_device *device = *state;
+    const fcl_device_info info = device->info;
+    fcl_measure *copy;
+    if (is_simulator(device))
+        skip();
+    device->info.type = FCL_DEVICE_GPU;
+    device->info.cache = 4 << 20;
+    device->info.memory = device->info.max_allocation = (uint64_t)4 << 30;
+    strcpy(device->info.vendor, "NVIDIA Corporation");
+    strcpy(device->info.name, "NVIDIA H100 PCIe");
+    assert_ok(fcl_measure_create(device, FCL_MEASURE_COPY, NULL, &copy));
+    assert_true(fcl_buffer_size(copy->buffer[0]) == (size_t)200 << 20);
+    fcl_measure_destroy(&copy);
+    device->info = info;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_computes_what_it_says), cmocka_unit_test(work_is_counted),
         cmocka_unit_test(wrong_results_are_seen),           cmocka_unit_test(time_grows_with_work),
         cmocka_unit_test(products_equal_the_reference),     cmocka_unit_test(mistakes_are_told),
+        cmocka_unit_test(the_peak_is_of_the_devices_type), cmocka_unit_test(bandwidth_is_not_the_caches),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

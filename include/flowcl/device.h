@@ -40,7 +40,8 @@ typedef struct fcl_device_info {
     uint64_t memory;          /* bytes of global memory, as the driver reports it */
     uint64_t max_allocation;  /* bytes of the largest single buffer */
     uint64_t local_memory;    /* bytes */
-    uint64_t cache;           /* bytes of the global memory's cache; 0 where the driver does not say */
+    uint64_t cache;           /* bytes of the last cache before global memory: a known GPU's, as drivers tell an earlier
+                                 one; else what the driver says, 0 where it does not */
     int compute_units;
     int vector_width; /* native floats a lane group; 0 where the driver does not say */
     int clock_mhz;

@@ -35,8 +35,8 @@ typedef enum fcl_measure_kind {
 
 /* Zero is the default. */
 typedef struct fcl_measure_options {
-    uint64_t bytes; /* of each buffer of copy and triad; 0: 128 MiB, or four times the device's cache where
-                       that is more, as far as its memory allows */
+    uint64_t bytes; /* of each buffer of copy and triad; 0: 128 MiB, or four times the device's last cache
+                       where that is more (1 GiB on a GPU whose cache is not known), as far as its memory allows */
     int steps;      /* multiply-adds of a chain of the peak, in fours; 0: enough for some milliseconds */
 } fcl_measure_options;
 

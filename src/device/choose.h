@@ -9,6 +9,13 @@
 /* Fills refused, warning and emulated with the known faults of the device's driver. */
 void fcl_quirks_apply(fcl_device_info *info);
 
+/* --- cache.c --- */
+
+/* Sets the cache of a GPU that is known, to what it has at least. */
+void fcl_cache_apply(fcl_device_info *info);
+/* What the last cache of the device has at most. */
+uint64_t fcl_cache_most(const fcl_device_info *info);
+
 /* --- rank.c: an order as a person would have it --- */
 
 /* The vendor whose text stands in the device's vendor or name; FCL_BRAND_OTHER for one without a row. */

@@ -136,6 +136,7 @@ static void add_device(fcl_listed *list, cl_platform_id platform, int number, cl
     info->index = index;
     platform_text(platform, CL_PLATFORM_NAME, info->platform_name, sizeof info->platform_name);
     describe(info, id);
+    fcl_cache_apply(info);
     fcl_quirks_apply(info);
     if (!info->refused[0])
         require(info, id);

@@ -18,11 +18,11 @@ static const float peak_start = 1, peak_factor = 0.9375f, peak_addend = 0.125f;
 
 /* --- preparing --- */
 
-/* The floats that a register of the device holds. Where the driver puts work-items side by side into one, it
- * reports 1. */
+/* The floats that a work-item has in a register: those of a CPU's. On all else work-items stand side by side in one,
+ * whatever width the driver reports; a driver for CPUs that does so as well reports 1. */
 static int lanes(const fcl_device *device)
 {
-    int width = device->info.vector_width;
+    int width = device->info.type == FCL_DEVICE_CPU ? device->info.vector_width : 1;
     return width >= 16 ? 16 : width >= 8 ? 8 : width >= 4 ? 4 : 1;
 }
 
@@ -52,11 +52,11 @@ static int prepare_launch(fcl_measure *measure, const fcl_measure_options *optio
     return FCL_OK;
 }
 
-/* Bytes of one of `count` buffers: whole groups of float4. */
+/* Bytes of one of `count` buffers: whole groups of float4, and four times what any cache before memory holds. */
 static uint64_t stream_bytes(const fcl_device *device, uint64_t asked, int count)
 {
     enum { QUANTUM = GROUP * 4 * sizeof(float) };
-    uint64_t beyond = 4 * device->info.cache, bytes = beyond > (128u << 20) ? beyond : 128u << 20;
+    uint64_t beyond = 4 * fcl_cache_most(&device->info), bytes = beyond > (128u << 20) ? beyond : 128u << 20;
     uint64_t share = device->info.memory / (2 * (uint64_t)count);
     bytes = asked ? asked : bytes;
     bytes = bytes < device->info.max_allocation ? bytes : device->info.max_allocation;

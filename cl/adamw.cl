@@ -8,6 +8,7 @@
  *
  * Where the loss or the norm is not finite, the update leaves everything as it was; the host sees it in the
  * ring. `count` and `chunk` are multiples of 8. Any local size is right for both. */
+#include "group.h"
 
 kernel void adamw_squares(global const float *restrict g, global float *restrict partial, ulong count,
                           ulong chunk, local float *lane_sum)

@@ -1,4 +1,5 @@
 /* Conditional flow matching: the loss of a sample, and its gradient. Rows are samples, D numbers each. */
+#include "group.h"
 
 /* loss = mean over D of (v - u)^2, a work-group a sample. */
 kernel void cfm_loss(const global float *restrict v, const global float *restrict u, int d,

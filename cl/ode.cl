@@ -1,5 +1,7 @@
 /* The end of an adaptive Runge-Kutta step, each sample with its own time and step: the error's norm, whether
  * the step is accepted, the next step's size (ode.h). A work-group owns a sample. */
+#include "group.h"
+#include "ode.h"
 
 /* No restrict: a result may stand in the memory of an input of its shape. Each element of x, x_new, k_first and
  * k_last is read by the work-item that writes it, and the state is written last. The results x_out, k_out and

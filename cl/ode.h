@@ -5,6 +5,8 @@
  * factor = clamp(0.9 error^(-0.85/order) previous^(0.2/order), 0.2, 5). A steady solution keeps an error of
  * 0.9^(order/0.65), 0.44 of the tolerance at order 5. The errors are clamped from below, so that a vanishing one
  * gives the largest factor and not an infinity. A norm that is NaN or infinite rejects with the smallest factor. */
+#include "math.h"
+
 #ifndef ODE_T
 /* The columns of enum fcl_ode_state. */
 #define ODE_T 0

@@ -3,6 +3,7 @@
  * The reduced axis is cut into `chunks` pieces of `chunk` (the last one shorter); a part is (outer, chunk), and
  * the result is (outer, chunks, inner). With more than one chunk the same kernel sums these again: two stages,
  * each in a fixed order. */
+#include "group.h"
 
 /* inner == 1: a work-group a part. */
 kernel void sum_rows(const global float *restrict a, global float *restrict out, int reduced, int chunk,
@@ -46,34 +47,4 @@ kernel void sum_columns(const global float *restrict a, global float *restrict o
     for (; row < end; row++)
         sum += column[row * inner];
     out[i] = sum;
-}
-
-/* For CPUs, inner >= 16: work-item (v, part) takes the columns from 16 v on. The last one reads a whole
- * vector that ends with the row, and stores the columns that are its own. */
-kernel void sum_columns16(const global float *restrict a, global float *restrict out, int reduced, int inner,
-                          int chunk, int chunks)
-{
-    int column = 16 * get_global_id(0);
-    int part = get_global_id(1);
-    int row = part % chunks * chunk;
-    int end = min(row + chunk, reduced);
-    int start = min(column, inner - 16);
-    const global float *p = a + part / chunks * reduced * inner + start;
-    float16 even = 0, odd = 0;
-    for (; row + 2 <= end; row += 2) {
-        even += vload16(0, p + row * inner);
-        odd += vload16(0, p + (row + 1) * inner);
-    }
-    if (row < end)
-        even += vload16(0, p + row * inner);
-    even += odd;
-    out += part * inner;
-    if (start == column) {
-        vstore16(even, 0, out + column);
-    } else {
-        float lane[16];
-        vstore16(even, 0, lane);
-        for (int i = column; i < inner; i++)
-            out[i] = lane[i - start];
-    }
 }

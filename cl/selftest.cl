@@ -1,4 +1,6 @@
 /* The kernels of the self-test (src/device/selftest.c): what the other kernels rely on. */
+#include "math.h"
+#include "philox.h"
 
 /* in: (cases, 6), a counter of four words and a key of two; out: (cases, 4). */
 kernel void selftest_philox(const global uint *restrict in, global uint *restrict out)
@@ -50,17 +52,6 @@ kernel void selftest_math4(const global float *restrict in, global float *restri
     vstore4(math_tanh_float4(x), i, out + 2 * n);
     vstore4(math_erf_float4(x), i, out + 3 * n);
     vstore4(math_expm1_negative_float4(-fabs(x)), i, out + 4 * n);
-}
-
-kernel void selftest_math16(const global float *restrict in, global float *restrict out, const uint n)
-{
-    const uint i = get_global_id(0);
-    const float16 x = vload16(i, in);
-    vstore16(math_exp_float16(x), i, out + 0 * n);
-    vstore16(math_log_float16(fabs(x)), i, out + 1 * n);
-    vstore16(math_tanh_float16(x), i, out + 2 * n);
-    vstore16(math_erf_float16(x), i, out + 3 * n);
-    vstore16(math_expm1_negative_float16(-fabs(x)), i, out + 4 * n);
 }
 
 /* out[row] = table[index[row]], rows of `columns` numbers. */

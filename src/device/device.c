@@ -63,6 +63,7 @@ int fcl_device_open(const char *selector, const fcl_device_options *options, fcl
     const fcl_device_options *chosen = options ? options : &defaults;
     fcl_device *opened = fcl_zalloc(sizeof *opened);
     *device = NULL;
+    opened->batch_tested = chosen->skip_selftest || chosen->force;
     int status = fcl_environment_check();
     if (status == FCL_OK)
         status = find_default(selector, chosen->force, opened);
@@ -95,7 +96,7 @@ void fcl_device_close(fcl_device **device)
     fcl_tuned_free(&closing->tuned);
     fcl_buffer_destroy(&closing->temporary);
     fcl_profile_destroy(&closing->profile);
-    fcl_program_destroy(&closing->program);
+    fcl_device_programs_destroy(closing);
     if (closing->queue)
         clReleaseCommandQueue(closing->queue);
     if (closing->context)

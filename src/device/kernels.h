@@ -2,15 +2,19 @@
 #ifndef DEVICE_KERNELS_H
 #define DEVICE_KERNELS_H
 
+#include <stdbool.h>
+
 typedef enum fcl_kernel_role {
     FCL_KERNEL_HEADER,  /* declarations that other files use */
-    FCL_KERNEL_PROGRAM, /* whole kernels: part of the library's own program */
+    FCL_KERNEL_PROGRAM, /* whole kernels: the library's own programs */
     FCL_KERNEL_TEMPLATE /* pasted into generated programs */
 } fcl_kernel_role;
 
 typedef struct fcl_kernel_source {
     const char *name; /* "noise.cl" */
     fcl_kernel_role role;
+    bool wide; /* for the devices alone whose fcl_row_group is 1 */
+    const char *needs; /* " group.h math.h ": the headers that it takes */
     const char *text;
 } fcl_kernel_source;
 

@@ -21,9 +21,13 @@ int fcl_program_build(fcl_device *device, const char *name, const char *text, co
                       fcl_program **program);
 void fcl_program_destroy(fcl_program **program);
 
-/* The library's own program: every .cl file of cl/ that is whole kernels (not a template), each with its own
- * #line, compiled at the device's first need and kept until it is closed. */
+/* The library's own program: every .cl file of cl/ that is whole kernels (not a template) and has the device's form
+ * (fcl_row_group), each with its own #line, compiled at the device's first need and kept until it is closed. */
 int fcl_device_program(fcl_device *device, fcl_program **program);
+/* A launch of a kernel of cl/. Where fcl_row_group is 1 it is one of the library's own program: a compiler for CPUs
+ * takes as long for one kernel as for all. Elsewhere the program is that of the kernel's file, compiled at its first
+ * need: a GPU's compiler takes as long as the text. */
+int fcl_device_launch(fcl_device *device, const char *kernel, const char *label, fcl_launch **launch);
 
 /* `label` stands in profiles; NULL: the kernel's name. Destroy launches before their program. */
 int fcl_launch_create(fcl_program *program, const char *kernel, const char *label, fcl_launch **launch);
@@ -37,11 +41,16 @@ void fcl_launch_float(fcl_launch *launch, int index, float value);
 void fcl_launch_local(fcl_launch *launch, int index, size_t bytes);
 
 /* The range, innermost dimension first. `local` NULL: the driver chooses. Where local is given, each global
- * size is rounded up to its multiple: kernels guard their edges. */
+ * size is rounded up to its multiple: kernels guard their edges. The device may get smaller groups, where the kernel
+ * takes too many registers for such ones: kernels ask for their size. Above the first dimension a range of more than
+ * 65535 groups becomes several launches: kernels ask there for get_global_id alone. */
 void fcl_launch_range(fcl_launch *launch, int dimensions, const size_t *global, const size_t *local);
 /* One dimension of `count` work-items in groups of `group` (0: the driver chooses). */
 void fcl_launch_range_1d(fcl_launch *launch, size_t count, size_t group);
+/* `groups` groups of `group` work-items, or of fewer, where each group owns something: a row, a part of a sum. */
+void fcl_launch_groups(fcl_launch *launch, size_t groups, size_t group);
 
+/* FCL_ERR_UNSUPPORTED where the kernel needs more local or private memory than the device has. */
 int fcl_launch_enqueue(fcl_launch *launch);
 
 /* Local size for kernels that own a row a work-group: 1 on a CPU whose driver has vectors, 64 elsewhere

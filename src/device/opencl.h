@@ -76,10 +76,12 @@ struct fcl_device {
     cl_command_queue queue;
     uint64_t memory, memory_peak;
     fcl_program *program;  /* the library's own; NULL before its first need */
+    fcl_program **programs; /* or those of its files, in the order of fcl_kernel_sources; NULL like it */
     fcl_profile *profile;  /* NULL unless asked for */
     int enqueued;          /* commands since the last fence */
     cl_event fence;        /* marks the queue one fence back; NULL before the first */
     fcl_tuned_table tuned; /* of products */
+    bool batch_tested;     /* or is taken as it is */
     bool clblast_applied;  /* CLBlast has its parameters: those of the table, once and for all */
     fcl_buffer *temporary; /* what CLBlast pads and transposes into: the largest that any product needs */
 };
@@ -96,6 +98,8 @@ uint64_t fcl_hash(const char *text);
 
 /* Runs the self-test unless the device is known to pass it. FCL_ERR_DEVICE: the device computes wrongly. */
 int fcl_selftest_require(fcl_device *device);
+/* The same of CLBlast's kernels for batches, which are not compiled before there is one (selftest.c). */
+int fcl_selftest_batch(fcl_device *device);
 
 /* --- gemm_clblast.c --- */
 
@@ -147,6 +151,8 @@ struct fcl_program {
     cl_program program;
     char name[96];
 };
+
+void fcl_device_programs_destroy(fcl_device *device);
 
 char *fcl_program_log(const fcl_program *program); /* of its build; released by free */
 

@@ -87,17 +87,93 @@ void fcl_program_destroy(fcl_program **program)
     *program = NULL;
 }
 
+/* --- the library's own programs --- */
+
+/* Whether the program of one file, or that of all (`only` NULL), has the text. fcl_program_build puts the prelude before
+ * it. */
+static bool has_source(const fcl_kernel_source *only, const fcl_kernel_source *source)
+{
+    if (strcmp(source->name, "prelude.h") == 0 || source->role == FCL_KERNEL_TEMPLATE)
+        return false;
+    if (!only || source == only)
+        return true;
+    char *word = fcl_format(" %s ", source->name);
+    bool needed = strstr(only->needs, word) != NULL;
+    free(word);
+    return needed;
+}
+
+/* In the form that the device gets. */
+static int build_own(fcl_device *device, const fcl_kernel_source *only, fcl_program **program)
+{
+    const bool wide = fcl_row_group(device) == 1;
+    fcl_text text = {0};
+    char *name = fcl_format("flowcl %s", only ? only->name : "kernels");
+    for (const fcl_kernel_source *source = fcl_kernel_sources; source->name; source++)
+        if ((wide || !source->wide) && has_source(only, source))
+            fcl_text_format(&text, "#line 1 \"cl/%s\"\n%s", source->name, source->text);
+    int status = fcl_program_build(device, name, text.data, NULL, program);
+    fcl_text_free(&text);
+    free(name);
+    return status;
+}
+
 int fcl_device_program(fcl_device *device, fcl_program **program)
 {
-    if (!device->program) {
-        fcl_text text = {0};
-        for (const fcl_kernel_source *source = fcl_kernel_sources; source->name; source++)
-            if (source->role != FCL_KERNEL_TEMPLATE && strcmp(source->name, "prelude.h") != 0)
-                fcl_text_format(&text, "#line 1 \"cl/%s\"\n%s", source->name, source->text);
-        int status = fcl_program_build(device, "flowcl kernels", text.data, NULL, &device->program);
-        fcl_text_free(&text);
-        FCL_TRY(status);
-    }
+    if (!device->program)
+        FCL_TRY(build_own(device, NULL, &device->program));
     *program = device->program;
     return FCL_OK;
+}
+
+/* The file that has the kernel; NULL where none has. */
+static const fcl_kernel_source *source_of(const char *kernel)
+{
+    char *mark = fcl_format("kernel void %s(", kernel);
+    const fcl_kernel_source *source = fcl_kernel_sources;
+    while (source->name && (source->role != FCL_KERNEL_PROGRAM || !strstr(source->text, mark)))
+        source++;
+    free(mark);
+    return source->name ? source : NULL;
+}
+
+static size_t count_sources(void)
+{
+    size_t count = 0;
+    while (fcl_kernel_sources[count].name)
+        count++;
+    return count;
+}
+
+static int source_program(fcl_device *device, const char *kernel, fcl_program **program)
+{
+    const fcl_kernel_source *source = source_of(kernel);
+    if (!source)
+        return fcl_fail(FCL_ERR_ARGUMENT, "the library has no kernel %s", kernel);
+    if (!device->programs)
+        device->programs = fcl_zalloc(count_sources() * sizeof *device->programs);
+    fcl_program **kept = &device->programs[source - fcl_kernel_sources];
+    if (!*kept)
+        FCL_TRY(build_own(device, source, kept));
+    *program = *kept;
+    return FCL_OK;
+}
+
+int fcl_device_launch(fcl_device *device, const char *kernel, const char *label, fcl_launch **launch)
+{
+    fcl_program *program = NULL;
+    *launch = NULL;
+    if (fcl_row_group(device) == 1)
+        FCL_TRY(fcl_device_program(device, &program));
+    else
+        FCL_TRY(source_program(device, kernel, &program));
+    return fcl_launch_create(program, kernel, label, launch);
+}
+
+void fcl_device_programs_destroy(fcl_device *device)
+{
+    fcl_program_destroy(&device->program);
+    for (size_t i = 0; device->programs && i < count_sources(); i++)
+        fcl_program_destroy(&device->programs[i]);
+    free(device->programs);
 }

@@ -20,6 +20,7 @@ typedef struct fcl_selftest_trial {
     int numbers[FCL_SELFTEST_NUMBERS];              /* the integers after that */
     int input_count, number_count, dimensions;
     size_t global[2], local[2];
+    size_t groups; /* instead of global: groups of local[0] */
 } fcl_selftest_trial;
 
 int fcl_selftest_run(fcl_device *device, const fcl_selftest_trial *t, void *out);

@@ -71,8 +71,7 @@ int fcl_selftest_sums(fcl_device *device, fcl_selftest_line *line)
                             .out_bytes = sizeof out,
                             .numbers = {LENGTH, LENGTH, 1},
                             .number_count = 3,
-                            .dimensions = 1,
-                            .global = {ROWS * group},
+                            .groups = ROWS,
                             .local = {group}};
     FCL_TRY(fcl_selftest_run(device, &t, out));
     for (int row = 0; row < ROWS; row++) {
@@ -93,11 +92,9 @@ static const uint64_t NOISE_SEED = 0x123456789abcdef0u;
 
 static int draw_noise(fcl_device *device, fcl_buffer *buffer, fcl_launch **launch)
 {
-    fcl_program *program;
     bool wide = fcl_row_group(device) == 1;
     size_t blocks = (NOISE + 6) / 4;
-    FCL_TRY(fcl_device_program(device, &program));
-    FCL_TRY(fcl_launch_create(program, wide ? "noise_normal_wide" : "noise_normal", NULL, launch));
+    FCL_TRY(fcl_device_launch(device, wide ? "noise_normal_wide" : "noise_normal", NULL, launch));
     fcl_launch_buffer(*launch, 0, buffer);
     fcl_launch_int(*launch, 1, NOISE);
     fcl_launch_int(*launch, 2, NOISE_ROW);
@@ -179,22 +176,22 @@ static int upload_all(fcl_device *device, adamw_trial *a)
     return fcl_selftest_upload(device, NULL, 2 * sizeof(float), &a->buffer[RING]);
 }
 
-static int sum_squares(fcl_device *device, fcl_program *program, adamw_trial *a)
+static int sum_squares(fcl_device *device, adamw_trial *a)
 {
     size_t group = fcl_row_group(device), parts = (WEIGHTS + CHUNK - 1) / CHUNK;
-    FCL_TRY(fcl_launch_create(program, "adamw_squares", NULL, &a->squares));
+    FCL_TRY(fcl_device_launch(device, "adamw_squares", NULL, &a->squares));
     fcl_launch_buffer(a->squares, 0, a->buffer[G]);
     fcl_launch_buffer(a->squares, 1, a->buffer[PARTIAL]);
     fcl_launch_ulong(a->squares, 2, WEIGHTS);
     fcl_launch_ulong(a->squares, 3, CHUNK);
     fcl_launch_local(a->squares, 4, group * sizeof(float));
-    fcl_launch_range_1d(a->squares, parts * group, group);
+    fcl_launch_groups(a->squares, parts, group);
     return fcl_launch_enqueue(a->squares);
 }
 
-static int update(fcl_program *program, adamw_trial *a)
+static int update(fcl_device *device, adamw_trial *a)
 {
-    FCL_TRY(fcl_launch_create(program, "adamw_update", NULL, &a->update));
+    FCL_TRY(fcl_device_launch(device, "adamw_update", NULL, &a->update));
     fcl_launch_buffer(a->update, 0, a->buffer[PARTIAL]);
     fcl_launch_int(a->update, 1, PARTS);
     fcl_launch_buffer(a->update, 2, a->buffer[LOSS]);
@@ -212,11 +209,9 @@ static int update(fcl_program *program, adamw_trial *a)
 
 static int step(fcl_device *device, adamw_trial *a)
 {
-    fcl_program *program;
-    FCL_TRY(fcl_device_program(device, &program));
     FCL_TRY(upload_all(device, a));
-    FCL_TRY(sum_squares(device, program, a));
-    return update(program, a);
+    FCL_TRY(sum_squares(device, a));
+    return update(device, a);
 }
 
 /* cl/adamw.cl has the formulas. */

@@ -38,10 +38,8 @@ static void add_binding(fcl_lowering *l, fcl_launch *launch, int index, fcl_tens
 
 fcl_launch *fcl_lower_kernel(fcl_lowering *l, const fcl_tensor *node, const char *kernel)
 {
-    fcl_program *program = NULL;
     fcl_action *action = add_action(l);
-    if (fcl_device_program(l->plan->device, &program) == FCL_OK)
-        fcl_launch_create(program, kernel, node->name[0] ? node->name : kernel, &action->launch);
+    fcl_device_launch(l->plan->device, kernel, node->name[0] ? node->name : kernel, &action->launch);
     return action->launch;
 }
 
@@ -287,6 +285,15 @@ static bool repeats_in_kernel(const fcl_plan *plan, const fcl_generated *g)
     return true;
 }
 
+/* Blocks, chains where rows are a work-item's, and tiles compute in the vectors of CPUs. */
+static bool has_wide_vectors(const fcl_plan *plan)
+{
+    for (int s = 0; s < plan->count; s++)
+        if (plan->steps[s].product && is_generated(&plan->steps[s]))
+            return true;
+    return fcl_row_group(plan->device) == 1;
+}
+
 int fcl_plan_lower(fcl_plan *plan)
 {
     fcl_lowering l = {.plan = plan};
@@ -300,13 +307,14 @@ int fcl_plan_lower(fcl_plan *plan)
     if (repeats_in_kernel(plan, &generated[0]))
         status = make_table(plan, &generated[0]);
     fcl_text_add(&l.source, fcl_kernel_text("math.h"));
+    if (has_wide_vectors(plan))
+        fcl_text_add(&l.source, fcl_kernel_text("math_wide.h"));
     for (int s = 0; s < plan->count; s++)
         if (plan->steps[s].block) {
-            fcl_text_add(&l.source, fcl_kernel_text("ode.h"));
-            fcl_text_add(&l.source, fcl_kernel_text("philox.h"));
-            fcl_text_add(&l.source, fcl_kernel_text("noise.h"));
-            fcl_text_add(&l.source, fcl_kernel_text("permute.h"));
-            fcl_text_add(&l.source, fcl_kernel_text("group.h"));
+            static const char *const headers[] = {"ode.h",     "ode_wide.h",     "philox.h", "noise.h",
+                                                  "permute.h", "permute_wide.h", "group.h"};
+            for (size_t i = 0; i < sizeof headers / sizeof *headers; i++)
+                fcl_text_add(&l.source, fcl_kernel_text(headers[i]));
             bool long_vectors = fcl_device_describe(plan->device)->vector_width >= 16;
             fcl_text_format(&l.source, "#define BLOCK_SUMS %d\n#define BLOCK_ABREAST %d\n%s", long_vectors ? 16 : 4,
                             long_vectors ? 2 : 1, fcl_kernel_text("block.h"));

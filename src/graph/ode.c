@@ -66,6 +66,6 @@ int fcl_ode_advance_lower(fcl_lowering *lowering, fcl_tensor *node)
     fcl_launch_buffer(launch, 10, node->buffer);
     fcl_launch_buffer(launch, 11, node->part[0]->buffer);
     fcl_launch_buffer(launch, 12, node->part[1]->buffer);
-    fcl_launch_range_1d(launch, (size_t)node->shape.dim[0] * group, group);
+    fcl_launch_groups(launch, (size_t)node->shape.dim[0], group);
     return FCL_OK;
 }

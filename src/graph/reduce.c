@@ -123,7 +123,7 @@ static void lower_stage(fcl_lowering *lowering, const fcl_tensor *node, const su
     fcl_launch_int(launch, index++, plan->chunks);
     if (plan->form == ROWS) {
         size_t group = fcl_row_group(fcl_lower_device(lowering));
-        fcl_launch_range_1d(launch, (size_t)parts * group, group);
+        fcl_launch_groups(launch, (size_t)parts, group);
     } else if (plan->form == COLUMNS) {
         fcl_launch_int(launch, index++, parts * plan->inner);
         fcl_launch_range_1d(launch, (size_t)parts * (size_t)plan->inner, 64);

@@ -118,7 +118,7 @@ static void lower_masses(const solve *s, bool turned, bool renew, int iteration)
     fcl_launch_buffer(launch, 6, s->node->input[RELAX]->buffer);
     fcl_launch_int(launch, 7, renew);
     fcl_launch_int(launch, 8, iteration);
-    fcl_launch_range_1d(launch, (size_t)rows * group, group);
+    fcl_launch_groups(launch, (size_t)rows, group);
 }
 
 /* The arguments that update and finish begin with. */
@@ -133,7 +133,7 @@ static fcl_launch *lower_one_group(const solve *s, const char *kernel, bool turn
     fcl_launch_int(launch, 2, rows);
     fcl_launch_float(launch, 3, control->mass);
     fcl_launch_float(launch, 4, control->tolerance);
-    fcl_launch_range_1d(launch, group, group);
+    fcl_launch_groups(launch, 1, group);
     return launch;
 }
 
@@ -192,7 +192,7 @@ static int lower_solve(const solve *s, int begin)
     fcl_launch_buffer(launch, 12, s->mass);
     fcl_launch_buffer(launch, 13, s->turned_mass);
     fcl_launch_buffer(launch, 14, s->report);
-    fcl_launch_range_1d(launch, group, group);
+    fcl_launch_groups(launch, 1, group);
     return end;
 }
 
@@ -285,7 +285,7 @@ int fcl_transport_draw_lower(fcl_lowering *lowering, fcl_tensor *node)
         fcl_launch_buffer(masses, 1, node->input[D_SUM]->buffer);
         fcl_launch_int(masses, 2, rows);
         fcl_launch_buffer(masses, 3, cumulative);
-        fcl_launch_range_1d(masses, of_masses, of_masses);
+        fcl_launch_groups(masses, 1, of_masses);
     }
     fcl_launch *launch =
         fcl_lower_kernel(lowering, node, group == 1 ? "transport_draw_wide" : "transport_draw");
@@ -298,6 +298,6 @@ int fcl_transport_draw_lower(fcl_lowering *lowering, fcl_tensor *node)
     fcl_launch_int(launch, 6, columns);
     fcl_launch_buffer(launch, 7, node->part[0]->buffer);
     fcl_launch_buffer(launch, 8, node->buffer);
-    fcl_launch_range_1d(launch, (size_t)rows * group, group);
+    fcl_launch_groups(launch, (size_t)rows, group);
     return FCL_OK;
 }

@@ -20,24 +20,24 @@ struct fcl_adamw {
     fcl_launch *squares, *update;
 };
 
-static int create_squares(fcl_device *device, fcl_program *program, const fcl_adamw_buffers *buffers,
-                          uint64_t count, uint64_t chunk, int partials, fcl_adamw *adamw)
+static int create_squares(fcl_device *device, const fcl_adamw_buffers *buffers, uint64_t count, uint64_t chunk,
+                          int partials, fcl_adamw *adamw)
 {
     size_t lanes = fcl_row_group(device);
-    FCL_TRY(fcl_launch_create(program, "adamw_squares", NULL, &adamw->squares));
+    FCL_TRY(fcl_device_launch(device, "adamw_squares", NULL, &adamw->squares));
     fcl_launch_buffer(adamw->squares, 0, buffers->gradients);
     fcl_launch_buffer(adamw->squares, 1, adamw->partial);
     fcl_launch_ulong(adamw->squares, 2, count);
     fcl_launch_ulong(adamw->squares, 3, chunk);
     fcl_launch_local(adamw->squares, 4, lanes * sizeof(float));
-    fcl_launch_range_1d(adamw->squares, (size_t)partials * lanes, lanes);
+    fcl_launch_groups(adamw->squares, (size_t)partials, lanes);
     return FCL_OK;
 }
 
-static int create_update(fcl_program *program, const fcl_adamw_buffers *buffers, uint64_t count, int partials,
+static int create_update(fcl_device *device, const fcl_adamw_buffers *buffers, uint64_t count, int partials,
                          fcl_adamw *adamw)
 {
-    FCL_TRY(fcl_launch_create(program, "adamw_update", NULL, &adamw->update));
+    FCL_TRY(fcl_device_launch(device, "adamw_update", NULL, &adamw->update));
     fcl_launch_buffer(adamw->update, 0, adamw->partial);
     fcl_launch_int(adamw->update, 1, partials);
     fcl_launch_buffer(adamw->update, 2, buffers->loss);
@@ -58,12 +58,10 @@ static int create(fcl_device *device, const fcl_adamw_buffers *buffers, size_t b
     uint64_t chunk = count / (fcl_row_group(device) == 1 ? MOST_CPU_PARTIALS : MOST_PARTIALS) / 8 * 8 + 8;
     chunk = chunk < LEAST_CHUNK ? LEAST_CHUNK : chunk;
     int partials = (int)((count + chunk - 1) / chunk), room = (partials + 15) / 16 * 16;
-    fcl_program *program;
-    FCL_TRY(fcl_device_program(device, &program));
     FCL_TRY(fcl_buffer_create(device, (size_t)room * sizeof(float), &adamw->partial)); /* zeros */
     FCL_TRY(fcl_buffer_create(device, FCL_RING * sizeof(fcl_adamw_row), &adamw->ring));
-    FCL_TRY(create_squares(device, program, buffers, count, chunk, partials, adamw));
-    return create_update(program, buffers, count, room, adamw);
+    FCL_TRY(create_squares(device, buffers, count, chunk, partials, adamw));
+    return create_update(device, buffers, count, room, adamw);
 }
 
 int fcl_adamw_create(fcl_device *device, const fcl_adamw_buffers *buffers, size_t bytes, fcl_adamw **adamw)

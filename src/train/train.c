@@ -120,12 +120,12 @@ static void *open_data(void *argument)
     return NULL;
 }
 
-/* The library's kernels are built now as well: the first step needs them in any case. */
+/* Where the library's kernels are one program it is built now as well: the first step needs it in any case. */
 static int open_device(const fcl_train_options *options, fcl_device **device)
 {
     fcl_program *program;
     FCL_TRY(fcl_device_open(options->device, &(fcl_device_options){.profile = options->profile}, device));
-    return fcl_device_program(*device, &program);
+    return fcl_row_group(*device) == 1 ? fcl_device_program(*device, &program) : FCL_OK;
 }
 
 static int run_from(run_start *start)

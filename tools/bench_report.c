@@ -130,11 +130,18 @@ static void report_measure(const json_t *record, const char *ratio)
 static void report_kernels(const json_t *step)
 {
     enum { SHOWN = 6, NAME = 50 };
-    double all = 0, rest = 0;
+    double all = 0, rest = 0, untimed = 0;
     size_t i;
     const json_t *kernels = json_object_get(step, "kernels");
     json_t *kernel;
-    json_array_foreach(kernels, i, kernel) all += bench_number(kernel, "seconds");
+    json_array_foreach(kernels, i, kernel)
+    {
+        all += bench_number(kernel, "seconds");
+        untimed += bench_number(kernel, "untimed");
+    }
+    if (untimed > 0)
+        terminal_printf_wrapped(0, 4, "    left out: %.*f launches, whose times by the driver cannot be", untimed < 1 ? 2 : 0,
+                                untimed);
     if (!(all > 0)) {
         puts("    the driver tells no kernel's time");
         return;

@@ -146,9 +146,10 @@ static json_t *kernels_json(const fcl_profile_line *lines, int count, int steps)
 {
     json_t *kernels = json_array();
     for (int i = 0; i < count; i++)
-        json_array_append_new(kernels, json_pack("{s:s, s:f, s:f}", "name", lines[i].name, "launches",
+        json_array_append_new(kernels, json_pack("{s:s, s:f, s:f, s:f}", "name", lines[i].name, "launches",
                                                  (double)lines[i].launches / steps, "seconds",
-                                                 lines[i].seconds / steps));
+                                                 lines[i].seconds / steps, "untimed",
+                                                 (double)lines[i].untimed / steps));
     return kernels;
 }
 

@@ -236,13 +236,20 @@ static int on_finish(void *data, fcl_device *device)
     if (status != FCL_OK)
         return status;
     double total = 0;
-    for (int i = 0; i < count; i++)
+    int64_t untimed = 0;
+    for (int i = 0; i < count; i++) {
         total += lines[i].seconds;
+        untimed += lines[i].untimed;
+    }
     if (count > 0)
         fprintf(stderr, "%-48s %10s %10s %6s\n", "kernel", "launches", "seconds", "share");
     for (int i = 0; i < count; i++)
         fcl_fprintf(stderr, "%-48s %10" PRId64 " %10.4f %5.1f%%\n", lines[i].name, lines[i].launches,
                     lines[i].seconds, total > 0 ? 100 * lines[i].seconds / total : 0);
+    if (untimed > 0)
+        fprintf(stderr,
+                "warning of %" PRId64 " launches the driver tells times that cannot be; these are not in the seconds\n",
+                untimed);
     fcl_free(lines);
     return FCL_OK;
 }

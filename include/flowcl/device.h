@@ -111,7 +111,9 @@ FCL_API int fcl_device_selftest(fcl_device *device, fcl_selftest_line **lines, i
 typedef struct fcl_profile_line {
     char name[96];
     int64_t launches;
-    double seconds; /* on the device's clock */
+    double seconds;  /* on the device's clock */
+    int64_t untimed; /* launches whose time cannot be, and is not in seconds: none, an end before the start, a start
+                        before the end of the command before, or longer than the host has waited */
 } fcl_profile_line;
 
 /* The profile by kernel, the longest first (*lines released by fcl_free); empty without options.profile. */

@@ -10,6 +10,7 @@
  * dimension a device may take no more than 65535 of them. What is longer goes in parts, a call each. */
 #include "device/opencl.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 
 #include <clblast_c.h>
@@ -261,22 +262,21 @@ static int repeat(const fcl_clblast *product, const struct repeated *repeated)
     return FCL_OK;
 }
 
-/* CLBlast may launch several kernels and gives the last one's event: the time runs from a marker before them. */
+/* CLBlast may launch several kernels and gives the last one's event: the time runs from a mark before them. */
 static int run(fcl_clblast *product, const part *some)
 {
     fcl_device *device = product->device;
-    cl_event before = NULL, last = NULL;
+    fcl_profile_event event = {.line = product->profile_line, .began = fcl_clock_seconds()};
     if (device->profile)
-        FCL_TRY(fcl_opencl_check(device, clEnqueueMarkerWithWaitList(device->queue, 0, NULL, &before),
-                                 "enqueueing a marker"));
-    CLBlastStatusCode code = call(product, some, device->profile ? &last : NULL);
+        FCL_TRY(fcl_profile_mark(device, &event.first));
+    CLBlastStatusCode code = call(product, some, device->profile ? &event.last : NULL);
     if (code != CLBlastSuccess) {
-        if (before)
-            clReleaseEvent(before);
+        if (event.first)
+            clReleaseEvent(event.first);
         return fail(product, code);
     }
     if (device->profile)
-        FCL_TRY(fcl_profile_add(device, product->profile_line, before, last));
+        FCL_TRY(fcl_profile_add(device, event));
     return fcl_device_enqueued(device);
 }
 

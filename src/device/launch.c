@@ -2,6 +2,7 @@
  * enqueued. */
 #include "device/opencl.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "device/environment.h"
@@ -216,10 +217,14 @@ static int enqueue(fcl_launch *launch, const size_t *offset, const size_t *globa
 static int enqueue_piece(fcl_launch *launch, const size_t *offset, const size_t *global)
 {
     fcl_device *device = launch->device;
-    cl_event event = NULL;
-    FCL_TRY(enqueue(launch, offset, global, device->profile ? &event : NULL));
-    if (device->profile)
-        FCL_TRY(fcl_profile_add(device, launch->profile_line, NULL, event));
+    fcl_profile_event event = {.line = launch->profile_line};
+    if (!device->profile) {
+        FCL_TRY(enqueue(launch, offset, global, NULL));
+    } else {
+        event.began = fcl_clock_seconds();
+        FCL_TRY(enqueue(launch, offset, global, &event.last));
+        FCL_TRY(fcl_profile_add(device, event));
+    }
     return fcl_device_enqueued(device);
 }
 
@@ -255,6 +260,14 @@ int fcl_launch_enqueue(fcl_launch *launch)
     if (!launch->fitted)
         FCL_TRY(fit(launch));
     return enqueue_pieces(launch);
+}
+
+int fcl_launch_enqueue_event(fcl_launch *launch, cl_event *event)
+{
+    if (!launch->fitted)
+        FCL_TRY(fit(launch));
+    FCL_TRY(enqueue(launch, NULL, launch->global, event));
+    return fcl_device_enqueued(launch->device);
 }
 
 size_t fcl_row_group(const fcl_device *device)

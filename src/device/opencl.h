@@ -51,20 +51,30 @@ enum { FCL_PROFILE_PENDING = 1024 };
 
 typedef struct fcl_profile_event {
     int line;
-    cl_event first, last; /* first is NULL where one event spans the whole */
+    cl_event first, last; /* from first's end; NULL: from last's own start */
+    double began;         /* fcl_clock_seconds before they were enqueued */
 } fcl_profile_event;
 
 typedef struct fcl_profile {
     fcl_profile_line *lines;
     int line_count, pending_count;
+    fcl_launch *mark;  /* an empty kernel; NULL before its first need */
+    uint64_t last_end; /* of the command before, on the device's clock */
     fcl_profile_event pending[FCL_PROFILE_PENDING];
 } fcl_profile;
 
 /* The number of the label's line; -1 where the device does not profile. */
 int fcl_profile_line_find(fcl_device *device, const char *label);
-/* Takes over the events of one launch. `first` may be NULL: last's own start counts. */
-int fcl_profile_add(fcl_device *device, int line, cl_event first, cl_event last);
+/* Takes over the events of one launch. */
+int fcl_profile_add(fcl_device *device, fcl_profile_event event);
+/* Enqueues an empty kernel: what follows it is timed from its end. */
+int fcl_profile_mark(fcl_device *device, cl_event *event);
 void fcl_profile_destroy(fcl_profile **profile);
+
+/* --- launch.c --- */
+
+/* A launch of one piece, with its event. */
+int fcl_launch_enqueue_event(fcl_launch *launch, cl_event *event);
 
 /* --- device.c --- */
 

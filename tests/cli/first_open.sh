@@ -37,7 +37,7 @@ def own(folder):
 wide = {"selftest_math16", "sum_columns16", "scatter_rows16", "noise_uniform_wide", "noise_normal_wide",
         "noise_batch_index_wide", "transport_draw_wide"}
 unused = {"transport_start", "transport_rows", "transport_update", "transport_finish", "transport_masses", "transport_solve",
-          "transport_draw", "ode_advance", "cfm_loss", "cfm_loss_grad", "interpolate"}
+          "transport_draw", "ode_advance", "cfm_loss", "cfm_loss_grad", "interpolate", "profile_mark"}
 cpu, gpu = own("cpu"), own("gpu")
 on_cpu, on_gpu = (set().union(*(names for text, names in of)) for of in (cpu, gpu))
 made = set(pathlib.Path("gpu.made").read_text().split())

@@ -19,6 +19,7 @@ static struct {
     size_t group;
     uint64_t local, private;
     bool drops_batches; /* what runs a kernel for batches does nothing */
+    bool refuses_products; /* CLBlast's kernels have groups that are too large */
 } seen;
 
 /* The loader's function of that name, in the caller's variable of its type. */
@@ -42,6 +43,8 @@ cl_int clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint 
     seen.launches++;
     char name[128] = "";
     clGetKernelInfo(kernel, CL_KERNEL_FUNCTION_NAME, sizeof name - 1, name, NULL);
+    if (seen.refuses_products && strncmp(name, "Xgemm", 5) == 0)
+        return CL_INVALID_WORK_GROUP_SIZE;
     if (seen.drops_batches && strstr(name, "Batched"))
         return clEnqueueMarkerWithWaitList(queue, count, events, event);
     return real(queue, kernel, dimensions, offset, global, local, count, events, event);
@@ -357,6 +360,29 @@ static void memory_that_is_not_there(void **state)
     forget();
 }
 
+/* CLBlast's parameters are its own, or a table's: which would fit, tune finds out. */
+static void products_that_do_not_fit(void **state)
+{
+    const fcl_gemm_problem p = {.m = 5, .n = 4, .k = 3, .batch = 1};
+    const fcl_gemm_choice clblast = {.provider = FCL_GEMM_CLBLAST};
+    fcl_buffer *x[3];
+    fcl_gemm *gemm;
+    for (int i = 0; i < 3; i++)
+        assert_ok(fcl_buffer_create(*state, 20 * sizeof(float), &x[i]));
+    assert_ok(fcl_gemm_create(*state, &p, &clblast, 0, x[0], x[1], x[2], "matmul", &gemm));
+    forget();
+    seen.refuses_products = true;
+    assert_status(FCL_ERR_UNSUPPORTED, fcl_gemm_enqueue(gemm));
+    assert_told("matmul (m 5, n 4, k 3, batch 1) needs larger groups");
+    assert_told("CL_INVALID_WORK_GROUP_SIZE");
+    assert_told("flowcl tune");
+    forget();
+    assert_ok(fcl_gemm_enqueue(gemm));
+    fcl_gemm_destroy(&gemm);
+    for (int i = 0; i < 3; i++)
+        fcl_buffer_destroy(&x[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,6 +394,7 @@ int main(void)
         cmocka_unit_test(kernels_that_fill_the_registers),
         cmocka_unit_test(large_groups_are_cut),
         cmocka_unit_test(memory_that_is_not_there),
+        cmocka_unit_test(products_that_do_not_fit),
     };
     return cmocka_run_group_tests(tests, setup, close_device);
 }

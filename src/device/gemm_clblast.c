@@ -67,9 +67,22 @@ static size_t leading_b(const fcl_gemm_problem *p)
     return (size_t)(p->transpose_b ? p->k : p->n);
 }
 
+/* What CLBlast and the driver say of a kernel whose groups are larger than the device, or the kernel, allows. */
+static bool is_too_large(CLBlastStatusCode code)
+{
+    return code == CLBlastInvalidLocalThreadsTotal || code == CLBlastInvalidLocalThreadsDim ||
+           code == CLBlastInvalidLocalMemUsage;
+}
+
 static int fail(const fcl_clblast *product, CLBlastStatusCode code)
 {
     const fcl_gemm_problem *p = &product->problem;
+    const fcl_device_info *info = &product->device->info;
+    if (is_too_large(code))
+        return fcl_fail(FCL_ERR_UNSUPPORTED,
+                        "CLBlast's kernel for the product %s (m %d, n %d, k %d, batch %d) needs larger groups or more "
+                        "local memory than %s has (%s); flowcl tune looks for parameters that fit",
+                        product->label, p->m, p->n, p->k, p->batch, info->name, fcl_opencl_name((cl_int)code));
     return fcl_opencl_fail(product->device, (cl_int)code, "CLBlast's product %s (m %d, n %d, k %d, batch %d)",
                            product->label, p->m, p->n, p->k, p->batch);
 }

@@ -237,7 +237,8 @@ const subcommand bench_command = {
              "A step's floors are: compute, its products' operations over the fp32 peak;\n"
              "bandwidth, the bytes of optimiser and activations over the triad's, unless the\n"
              "device's cache holds all buffers; launches, their number times the cost of one\n"
-             "in a stream; host, the time to enqueue one.\n"
+             "in a stream; host, the time to enqueue one. A launch is a kernel, or a call of\n"
+             "CLBlast, which launches one or several.\n"
              "The largest one limits; its share of the step says how near the step is to it.\n"
              "--json has the rounds: \"values\" of a row, \"peaks\" beside a product's, and the\n"
              "\"rounds\" of a step and its floors in seconds.",

@@ -180,8 +180,11 @@ static void report_step(const json_t *step)
     format_seconds(bench_number(step, "seconds"), time);
     format_bytes(bench_number(step, "memory_bytes"), memory);
     format_bytes(bench_number(step, "process_bytes"), process);
-    terminal_printf_wrapped(0, 4, "  A step on %s: %s, %.0f launches, limited by %s, which explains %.0f %% of it",
-                            bench_text(step, "device"), time, bench_number(step, "launches"),
+    char calls[48] = "";
+    if (bench_number(step, "clblast_calls") > 0)
+        fcl_snprintf(calls, sizeof calls, " (%.0f of them calls of CLBlast)", bench_number(step, "clblast_calls"));
+    terminal_printf_wrapped(0, 4, "  A step on %s: %s, %.0f launches%s, limited by %s, which explains %.0f %% of it",
+                            bench_text(step, "device"), time, bench_number(step, "launches"), calls,
                             text_or(step, "limit", "nothing known"), 100 * bench_number(step, "limit_share"));
     report_floors(step);
     terminal_printf_wrapped(0, 4, "    %.0f parameters; %s of buffers on the device, the process has had %s",

@@ -11,16 +11,6 @@ typedef struct floor_cost {
     const bench_series *series;
 } floor_cost;
 
-static double count_launches(const json_t *facts)
-{
-    double launches = 0;
-    size_t i;
-    json_t *kernel;
-    json_array_foreach(json_object_get(facts, "kernels"), i, kernel) launches +=
-        bench_number(kernel, "launches");
-    return launches;
-}
-
 /* A floor and the step are of the same round; the largest share's floor limits. */
 static void add_floor(json_t *step, const char *name, const floor_cost *floor, const double *seconds,
                       int count)
@@ -66,8 +56,9 @@ static void add_floors(json_t *step, const bench_unit *unit, const bench_work *w
 
 json_t *bench_step_record(const bench_unit *unit, const bench_model *model, const json_t *facts)
 {
-    static const char *const members[] = {"memory_bytes", "cache_bytes", "process_bytes", "loss", "kernels"};
-    double seconds[BENCH_REPEATS_MOST], launches = count_launches(facts);
+    static const char *const members[] = {"memory_bytes", "cache_bytes", "process_bytes", "loss",
+                                          "clblast_calls", "kernels"};
+    double seconds[BENCH_REPEATS_MOST], launches = bench_number(facts, "launches");
     bench_work work = {0};
     bench_model_work(model, &work);
     for (int i = 0; i < unit->count; i++)

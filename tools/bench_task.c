@@ -153,6 +153,19 @@ static json_t *kernels_json(const fcl_profile_line *lines, int count, int steps)
     return kernels;
 }
 
+/* Steps that the profile begins with. */
+static int count_launches(fcl_device *device, fcl_trainer *trainer, json_t *facts)
+{
+    fcl_device_profile_reset(device);
+    fcl_device_counts before = fcl_device_count(device);
+    int status = step(trainer, BENCH_STEPS);
+    fcl_device_counts after = fcl_device_count(device);
+    double calls = (double)(after.clblast - before.clblast), kernels = (double)(after.kernels - before.kernels);
+    json_object_set_new(facts, "launches", json_real((kernels + calls) / BENCH_STEPS));
+    json_object_set_new(facts, "clblast_calls", json_real(calls / BENCH_STEPS));
+    return status;
+}
+
 /* The breakdown comes from a second training on a queue that measures, which slows it. */
 static int profile(const bench_task *task, json_t *facts)
 {
@@ -172,10 +185,8 @@ static int profile(const bench_task *task, json_t *facts)
         status = step(trainer, BENCH_STEPS);
     if (status == FCL_OK)
         status = fcl_device_finish(device);
-    if (status == FCL_OK) {
-        fcl_device_profile_reset(device);
-        status = step(trainer, BENCH_STEPS);
-    }
+    if (status == FCL_OK)
+        status = count_launches(device, trainer, facts);
     if (status == FCL_OK)
         status = fcl_device_profile(device, &lines, &count);
     if (status == FCL_OK)

@@ -107,10 +107,17 @@ typedef struct fcl_selftest_line {
  * FCL_ERR_DEVICE if one did not; any other code if it could not be run. */
 FCL_API int fcl_device_selftest(fcl_device *device, fcl_selftest_line **lines, int *count);
 
+/* What was enqueued since the device was opened. */
+typedef struct fcl_device_counts {
+    int64_t kernels; /* of this library */
+    int64_t clblast; /* calls of CLBlast, each of which launches one kernel, or pads and transposes by several */
+} fcl_device_counts;
+FCL_API fcl_device_counts fcl_device_count(const fcl_device *device);
+
 /* A kernel's share of the time, summed since the last reset: for `options.profile`. */
 typedef struct fcl_profile_line {
     char name[96];
-    int64_t launches;
+    int64_t launches; /* or calls of CLBlast */
     double seconds;  /* on the device's clock */
     int64_t untimed; /* launches whose time cannot be, and is not in seconds: none, an end before the start, a start
                         before the end of the command before, or longer than the host has waited */

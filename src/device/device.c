@@ -110,6 +110,11 @@ const fcl_device_info *fcl_device_describe(const fcl_device *device)
     return &device->info;
 }
 
+fcl_device_counts fcl_device_count(const fcl_device *device)
+{
+    return device->counts;
+}
+
 uint64_t fcl_device_memory(const fcl_device *device)
 {
     return device->memory;

@@ -290,6 +290,7 @@ static int run(fcl_clblast *product, const part *some)
     }
     if (device->profile)
         FCL_TRY(fcl_profile_add(device, event));
+    device->counts.clblast++;
     return fcl_device_enqueued(device);
 }
 

@@ -225,6 +225,7 @@ static int enqueue_piece(fcl_launch *launch, const size_t *offset, const size_t 
         FCL_TRY(enqueue(launch, offset, global, &event.last));
         FCL_TRY(fcl_profile_add(device, event));
     }
+    device->counts.kernels++;
     return fcl_device_enqueued(device);
 }
 

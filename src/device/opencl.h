@@ -88,6 +88,7 @@ struct fcl_device {
     fcl_program *program;  /* the library's own; NULL before its first need */
     fcl_program **programs; /* or those of its files, in the order of fcl_kernel_sources; NULL like it */
     fcl_profile *profile;  /* NULL unless asked for */
+    fcl_device_counts counts;
     int enqueued;          /* commands since the last fence */
     cl_event fence;        /* marks the queue one fence back; NULL before the first */
     fcl_tuned_table tuned; /* of products */

@@ -52,6 +52,7 @@ r = [json.loads(line) for line in open("lines")]
 step, = [x for x in r if x["record"] == "step"]
 assert step["parameters"] > 8000 and step["launches"] > 0 and step["kernels"] and step["memory_bytes"] > 0
 assert step["loss"] > 0 and step["loss_difference"] == 0 and step["batch"] == 256
+assert step["launches"] == sum(kernel["launches"] for kernel in step["kernels"]) and step["clblast_calls"] == 0
 # three products of each inner layer, two of the first: at least those of the 64 x 64 layers
 assert step["operations"] > 2 * 256 * 64 * 64 * 6
 floors = step["floors"]
@@ -143,10 +144,15 @@ for key, x in first.items():
 EOP
 python3 check.py || fail "what is divided was not measured in turn"
 
-# For people: no line is wider than 80 columns, and one device that fails does not end the others' run.
+# For people: no line is wider than 80 columns, and one device that fails does not end the others' run. In the form of
+# GPUs a step is a few launches, and four layers have eleven products.
+export FLOWCL_ROW_GROUP=64 FLOWCL_GEMM=clblast
 expect 0 bench --quick --device "$FLOWCL_DEVICE,no such thing,cpu"
+unset FLOWCL_ROW_GROUP FLOWCL_GEMM
 printed "named twice" "self-test passed" "fp32 peak" "not measured:" "limited by" "samples/s"
 narrow
+launches=$(tr -s ' \n' ' ' <out | sed -n 's/.* \([0-9]*\) launches (11 of them calls of CLBlast).*/\1/p')
+[ "${launches:-0}" -ge 11 ] || fail "a step has ${launches:-unknown} launches"
 
 # A driver that takes its process along: told, and nothing hangs.
 cat >crash.py <<'EOP'

@@ -20,13 +20,65 @@ kernel void copy_strided(const global uint *restrict in, global uint *restrict o
     out[row * width + x] = in[offset + x * stride];
 }
 
-/* Copies `rows` rows of `width` from one matrix into another: slice and concat. */
-kernel void copy_window(const global uint *restrict in, global uint *restrict out, int width, int rows,
-                        int in_pitch, int in_offset, int out_pitch, int out_offset)
+/* Slice: rows of `width` out of rows of `pitch`, from column `begin` on. */
+kernel void copy_window(const global uint *restrict in, global uint *restrict out, int width, int rows, int pitch,
+                        int begin)
 {
     int x = get_global_id(0), row = get_global_id(1);
     if (x < width && row < rows)
-        out[row * out_pitch + out_offset + x] = in[row * in_pitch + in_offset + x];
+        out[row * width + x] = in[row * pitch + begin + x];
+}
+
+/* Concat: up to sixteen parts, the rows of each from column `begin` of the result's on; of those that are not there
+ * `begin` is a number that no column has. */
+#define PARTS                                                                                                          \
+    const global uint *a0, int begin0, const global uint *a1, int begin1,                                              \
+    const global uint *a2, int begin2, const global uint *a3, int begin3,                                              \
+    const global uint *a4, int begin4, const global uint *a5, int begin5,                                              \
+    const global uint *a6, int begin6, const global uint *a7, int begin7,                                              \
+    const global uint *a8, int begin8, const global uint *a9, int begin9,                                              \
+    const global uint *a10, int begin10, const global uint *a11, int begin11,                                          \
+    const global uint *a12, int begin12, const global uint *a13, int begin13,                                          \
+    const global uint *a14, int begin14, const global uint *a15, int begin15
+#define EACH_PART(x)                                                                                                   \
+    x(0, begin1) x(1, begin2) x(2, begin3) x(3, begin4) x(4, begin5) x(5, begin6) x(6, begin7) x(7, begin8)            \
+    x(8, begin9) x(9, begin10) x(10, begin11) x(11, begin12) x(12, begin13) x(13, begin14) x(14, begin15) x(15, width)
+
+kernel void copy_parts(global uint *restrict out, int width, int rows, PARTS)
+{
+    int x = get_global_id(0), row = get_global_id(1);
+    if (x >= width || row >= rows)
+        return;
+    const global uint *a = a0;
+    int begin = 0, end = 0;
+#define CHOOSE(n, next)                                                                                                \
+    if (x >= begin##n) {                                                                                               \
+        a = a##n;                                                                                                      \
+        begin = begin##n;                                                                                              \
+        end = min(next, width);                                                                                        \
+    }
+    EACH_PART(CHOOSE)
+    out[row * width + x] = a[row * (end - begin) + x - begin];
+}
+
+static inline void copy_part(global uint *restrict out, const global uint *restrict a, int width, int begin, int end,
+                             int first, int last, int row, int end_row)
+{
+    const int own = end - begin, from = max(first, begin), count = min(last, end) - from;
+    for (; row < end_row; row++)
+        for (int i = 0; i < count; i++)
+            out[row * width + from + i] = a[row * own + from - begin + i];
+}
+
+/* For CPUs: a work-item takes `columns` of some rows, part after part. */
+kernel void copy_parts_wide(global uint *restrict out, int width, int rows, PARTS, int columns, int some)
+{
+    const int first = get_global_id(0) * columns, last = min(first + columns, width);
+    const int row = get_global_id(1) * some, end_row = min(row + some, rows);
+#define COPY(n, next)                                                                                                  \
+    if (begin##n < last)                                                                                               \
+        copy_part(out, a##n, width, begin##n, min(next, width), first, last, row, end_row);
+    EACH_PART(COPY)
 }
 
 /* Rows of `in_width` inside rows of `width`, from column `begin` on; zeros around them. */

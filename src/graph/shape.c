@@ -226,19 +226,6 @@ static bool has_axis(fcl_tensor *node)
     return false;
 }
 
-/* Copies `width` columns of `rows` rows from one matrix to another. */
-static void lower_window(fcl_lowering *lowering, fcl_tensor *node, int input, int64_t width, int64_t rows,
-                         int64_t in_pitch, int64_t in_offset, int64_t out_pitch, int64_t out_offset)
-{
-    const int64_t numbers[] = {width, rows, in_pitch, in_offset, out_pitch, out_offset};
-    fcl_launch *launch = fcl_lower_kernel(lowering, node, "copy_window");
-    fcl_launch_buffer(launch, 0, node->input[input]->buffer);
-    fcl_launch_buffer(launch, 1, node->buffer);
-    for (int i = 0; i < 6; i++)
-        fcl_launch_int(launch, 2 + i, (int)numbers[i]);
-    fcl_lower_grid(launch, width, rows);
-}
-
 fcl_tensor *fcl_slice(fcl_tensor *a, int axis, int64_t begin, int64_t end)
 {
     if (axis >= 0 && axis < a->shape.rank && begin == 0 && end == a->shape.dim[axis])
@@ -267,10 +254,16 @@ int fcl_slice_lower(fcl_lowering *lowering, fcl_tensor *node)
 {
     const fcl_attributes *window = &node->attributes;
     fcl_shape from = node->input[0]->shape;
-    int64_t inner = inner_of(from, window->axis);
+    int64_t inner = inner_of(from, window->axis), rows = outer_of(from, window->axis);
     int64_t width = (window->end - window->begin) * inner;
-    lower_window(lowering, node, 0, width, outer_of(from, window->axis), from.dim[window->axis] * inner,
-                 window->begin * inner, width, 0);
+    fcl_launch *launch = fcl_lower_kernel(lowering, node, "copy_window");
+    fcl_launch_buffer(launch, 0, node->input[0]->buffer);
+    fcl_launch_buffer(launch, 1, node->buffer);
+    fcl_launch_int(launch, 2, (int)width);
+    fcl_launch_int(launch, 3, (int)rows);
+    fcl_launch_int(launch, 4, (int)(from.dim[window->axis] * inner));
+    fcl_launch_int(launch, 5, (int)(window->begin * inner));
+    fcl_lower_grid(launch, width, rows);
     return FCL_OK;
 }
 
@@ -327,10 +320,20 @@ void fcl_pad_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
     du[0] = fcl_slice(u, axis, begin, begin + node->input[0]->shape.dim[axis]);
 }
 
+enum { MOST_PARTS = 16 }; /* of a launch: as in cl/shape.cl */
+
+/* Of more parts the first ones are joined before. */
 fcl_tensor *fcl_concat(int count, fcl_tensor *const *parts, int axis)
 {
     if (count == 1)
         return parts[0];
+    if (count > MOST_PARTS) {
+        int rest = count - MOST_PARTS;
+        fcl_tensor **fewer = fcl_arena_alloc(&parts[0]->graph->arena, (size_t)(rest + 1) * sizeof *fewer);
+        fewer[0] = fcl_concat(MOST_PARTS, parts, axis);
+        memcpy(fewer + 1, parts + MOST_PARTS, (size_t)rest * sizeof *fewer);
+        return fcl_concat(rest + 1, fewer, axis);
+    }
     fcl_tensor *node = fcl_node(parts[0]->graph, "concat", count, parts, &(fcl_attributes){.axis = axis});
     node->type = parts[0]->type;
     return node;
@@ -359,18 +362,6 @@ fcl_shape fcl_concat_shape(fcl_tensor *node)
     return shape;
 }
 
-int fcl_concat_lower(fcl_lowering *lowering, fcl_tensor *node)
-{
-    int axis = node->attributes.axis;
-    int64_t inner = inner_of(node->shape, axis), rows = outer_of(node->shape, axis), offset = 0;
-    for (int i = 0; i < node->inputs; i++) {
-        int64_t width = node->input[i]->shape.dim[axis] * inner;
-        lower_window(lowering, node, i, width, rows, width, 0, node->shape.dim[axis] * inner, offset);
-        offset += width;
-    }
-    return FCL_OK;
-}
-
 void fcl_concat_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
 {
     int axis = node->attributes.axis;
@@ -379,5 +370,46 @@ void fcl_concat_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
         int64_t end = begin + node->input[i]->shape.dim[axis];
         du[i] = fcl_slice(u, axis, begin, end);
         begin = end;
+/* The parts and where each begins, two arguments each. */
+static void set_parts(fcl_launch *launch, int index, const fcl_tensor *node, int64_t inner)
+{
+    int64_t begin = 0;
+    for (int i = 0; i < MOST_PARTS; i++) {
+        bool there = i < node->inputs;
+        fcl_launch_buffer(launch, index++, there ? node->input[i]->buffer : NULL);
+        fcl_launch_int(launch, index++, there ? (int)begin : INT32_MAX);
+        begin += there ? node->input[i]->shape.dim[node->attributes.axis] * inner : 0;
+    }
+}
+
+/* On CPUs a work-item copies some thousand elements. */
+static void lower_pieces(fcl_launch *launch, int index, int64_t width, int64_t rows)
+{
+    enum { PIECE = 4096 };
+    int64_t columns = width < PIECE ? width : PIECE, some = PIECE / columns;
+    const size_t global[2] = {(size_t)((width + columns - 1) / columns), (size_t)((rows + some - 1) / some)};
+    fcl_launch_int(launch, index, (int)columns);
+    fcl_launch_int(launch, index + 1, (int)some);
+    fcl_launch_range(launch, 2, global, (const size_t[2]){1, 1});
+}
+
+int fcl_concat_lower(fcl_lowering *lowering, fcl_tensor *node)
+{
+    int axis = node->attributes.axis;
+    int64_t inner = inner_of(node->shape, axis), rows = outer_of(node->shape, axis);
+    int64_t width = node->shape.dim[axis] * inner;
+    bool wide = fcl_row_group(fcl_lower_device(lowering)) == 1;
+    fcl_launch *launch = fcl_lower_kernel(lowering, node, wide ? "copy_parts_wide" : "copy_parts");
+    fcl_launch_buffer(launch, 0, node->buffer);
+    fcl_launch_int(launch, 1, (int)width);
+    fcl_launch_int(launch, 2, (int)rows);
+    set_parts(launch, 3, node, inner);
+    if (wide)
+        lower_pieces(launch, 3 + 2 * MOST_PARTS, width, rows);
+    else
+        fcl_lower_grid(launch, width, rows);
+    return FCL_OK;
+}
+
     }
 }

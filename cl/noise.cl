@@ -1,13 +1,7 @@
 /* Random numbers, counted by (seed, stream, step, element), element = first_row * row_size + i for element i
  * of the result. A work-item draws one Philox block and writes the four elements that it belongs to, as far
  * as they stand in the result: the first element need not be a multiple of four. */
-#include "permute.h"
-#include "philox.h"
-
-static inline philox_block noise_block(ulong block, uint stream, ulong seed, uint step)
-{
-    return philox((uint)block, (uint)(block >> 32), step, stream, (uint)seed, (uint)(seed >> 32));
-}
+#include "element.h"
 
 /* Writes four values; value 0 belongs to element 4 * block. */
 static inline void noise_store(float4 value, global float *out, ulong first, ulong block, int count)
@@ -30,7 +24,7 @@ kernel void noise_uniform(global float *restrict out, int count, int row_size, u
 {
     ulong first = first_row * row_size;
     ulong block = first / 4 + get_global_id(0);
-    philox_block bits = noise_block(block, stream, seed, step);
+    philox_block bits = element_block(4 * block, stream, seed, step);
     float4 u = (float4)(philox_uniform(bits.word[0]), philox_uniform(bits.word[1]), philox_uniform(bits.word[2]),
                         philox_uniform(bits.word[3]));
     noise_store(u, out, first, block, count);
@@ -42,7 +36,7 @@ kernel void noise_normal(global float *restrict out, int count, int row_size, ui
 {
     ulong first = first_row * row_size;
     ulong block = first / 4 + get_global_id(0);
-    philox_block bits = noise_block(block, stream, seed, step);
+    philox_block bits = element_block(4 * block, stream, seed, step);
     float2 u = (float2)(philox_uniform(bits.word[0]), philox_uniform(bits.word[2]));
     float2 v = (float2)(philox_uniform(bits.word[1]), philox_uniform(bits.word[3]));
     float2 radius = sqrt(-2.0f * log(u));
@@ -59,14 +53,10 @@ kernel void noise_row_number(global float *restrict out, int rows, ulong total, 
         out[row] = (first_row + row) % total;
 }
 
-/* Rows of a data set of `count`: sample s stands at place s % count of the permutation of epoch s / count. */
 kernel void noise_batch_index(global int *restrict out, int batch, int count, ulong batch_total, uint stream,
                               ulong seed, uint step, ulong first_row)
 {
     int row = get_global_id(0);
-    if (row >= batch)
-        return;
-    ulong sample = step * batch_total + first_row + row;
-    ulong epoch = sample / count;
-    out[row] = permute_index((uint)(sample - epoch * count), count, seed, stream, epoch);
+    if (row < batch)
+        out[row] = element_batch_index(first_row + row, count, batch_total, stream, seed, step);
 }

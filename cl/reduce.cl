@@ -28,6 +28,90 @@ kernel void sum_rows(const global float *restrict a, global float *restrict out,
         out[part] = sum;
 }
 
+/* For GPUs: a work-group takes as many neighbouring columns, so that neighbours read neighbours; its work-items share
+ * their rows. Any local size from there on is right. src/graph/reduce.c counts the groups in the same way. */
+#define SUM_TILE 8
+
+static inline int sum_tile(int inner)
+{
+    return inner > 4 ? SUM_TILE : inner > 2 ? 4 : inner;
+}
+
+static inline int sum_tiles(int inner)
+{
+    return (inner + sum_tile(inner) - 1) / sum_tile(inner);
+}
+
+/* What `group` of the groups of one sum does. */
+static inline void sum_group(const global float *a, global float *out, int reduced, int inner, int chunk, int chunks,
+                             int group, local float *partial)
+{
+    const int tile = sum_tile(inner), tiles = sum_tiles(inner), part = group / tiles;
+    const int id = get_local_id(0), lane = id / tile, lanes = get_local_size(0) / tile;
+    const int column = group % tiles * tile + id % tile;
+    const int begin = part % chunks * chunk, end = min(begin + chunk, reduced);
+    a += part / chunks * reduced * inner + column;
+    float4 sums = 0;
+    int row = begin + lane;
+    const bool has_rows = column < inner && lane < lanes;
+    for (; has_rows && row + 3 * lanes < end; row += 4 * lanes)
+        sums += (float4)(a[row * inner], a[(row + lanes) * inner], a[(row + 2 * lanes) * inner],
+                         a[(row + 3 * lanes) * inner]);
+    float sum = (sums.x + sums.y) + (sums.z + sums.w);
+    for (; has_rows && row < end; row += lanes)
+        sum += a[row * inner];
+    partial[id] = sum;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int count = lanes; count > 1; count = (count + 1) / 2) {
+        if (lane < count / 2)
+            partial[id] += partial[id + (count + 1) / 2 * tile];
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+    if (lane == 0 && column < inner)
+        out[part * inner + column] = partial[id];
+}
+
+kernel void sum_columns_group(const global float *restrict a, global float *restrict out, int reduced, int inner,
+                              int chunk, int chunks)
+{
+    local float partial[GROUP_MAX];
+    sum_group(a, out, reduced, inner, chunk, chunks, get_group_id(0), partial);
+}
+
+/* Up to eight matrices in one launch, such as the gradients of biases. `first`: the first group of each, in rising
+ * order; of those that are not there a number that no group has. */
+kernel void sum_columns_many(const global float *a0, global float *out0, int reduced0, int inner0, int first0,
+                             const global float *a1, global float *out1, int reduced1, int inner1, int first1,
+                             const global float *a2, global float *out2, int reduced2, int inner2, int first2,
+                             const global float *a3, global float *out3, int reduced3, int inner3, int first3,
+                             const global float *a4, global float *out4, int reduced4, int inner4, int first4,
+                             const global float *a5, global float *out5, int reduced5, int inner5, int first5,
+                             const global float *a6, global float *out6, int reduced6, int inner6, int first6,
+                             const global float *a7, global float *out7, int reduced7, int inner7, int first7)
+{
+    local float partial[GROUP_MAX];
+    const global float *a = a0;
+    global float *out = out0;
+    int reduced = reduced0, inner = inner0, first = first0;
+#define SUM_FROM(n)                                                                                                  \
+    if ((int)get_group_id(0) >= first##n) {                                                                          \
+        a = a##n;                                                                                                    \
+        out = out##n;                                                                                                \
+        reduced = reduced##n;                                                                                        \
+        inner = inner##n;                                                                                            \
+        first = first##n;                                                                                            \
+    }
+    SUM_FROM(1)
+    SUM_FROM(2)
+    SUM_FROM(3)
+    SUM_FROM(4)
+    SUM_FROM(5)
+    SUM_FROM(6)
+    SUM_FROM(7)
+#undef SUM_FROM
+    sum_group(a, out, reduced, inner, reduced, 1, (int)get_group_id(0) - first, partial);
+}
+
 /* A work-item an element of the result. */
 kernel void sum_columns(const global float *restrict a, global float *restrict out, int reduced, int inner,
                         int chunk, int chunks, int count)

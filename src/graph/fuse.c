@@ -3,7 +3,10 @@
  * Every needed elementwise node joins, if it can, the step that computes one of its inputs: a chain of the
  * same shape, or a matrix product whose provider takes an epilogue. It can when nothing outside the step
  * stands between: no other input may depend on the step. Two chains that meet in a node become one under the
- * same condition. What remains is a graph of steps without cycles, which is then put in order. */
+ * same condition. What remains is a graph of steps without cycles, which is then put in order.
+ *
+ * In the form of GPUs, where launches cost most, chains also begin with what is computed by elements (element.c), and
+ * small chains that need nothing computed are one. */
 #include "graph/plan.h"
 
 #include <stdlib.h>
@@ -15,6 +18,7 @@ typedef struct fuser {
     int count;
     int *mark; /* per step: the search that visited it last */
     int search;
+    bool elements; /* join chains */
 } fuser;
 
 /* --- prune --- */
@@ -64,7 +68,7 @@ static bool is_literal(const fcl_tensor *node)
 
 int fcl_step_nodes(const fcl_step *step)
 {
-    int nodes = step->members + (step->product != NULL) + (step->own != NULL) + (step->row_sum != NULL);
+    int nodes = step->members + (step->product != NULL) + (step->own != NULL) + (step->row_sum != NULL) + step->besides;
     for (int i = 0; i < step->blocks; i++)
         nodes += fcl_step_nodes(&step->block[i]);
     return nodes;
@@ -79,7 +83,7 @@ fcl_tensor *fcl_step_node(const fcl_step *step, int index)
         index -= nodes;
     }
     if (step->own)
-        return step->own;
+        return index == 0 ? step->own : step->beside[index - 1];
     if (step->product && index-- == 0)
         return step->product;
     return index < step->members ? step->member[index] : step->row_sum;
@@ -134,6 +138,12 @@ static bool detour(fuser *f, int a, int b)
 
 /* --- joining --- */
 
+/* Is the node computed in a fused kernel? */
+static bool fuses(const fuser *f, const fcl_tensor *node)
+{
+    return !f->plan->options.no_fusion && (node->op->expression || (f->elements && fcl_element_joins(node)));
+}
+
 static int new_step(fuser *f, fcl_tensor *node)
 {
     fcl_step *step = &f->steps[f->count];
@@ -142,7 +152,7 @@ static int new_step(fuser *f, fcl_tensor *node)
         fcl_gemm_problem problem = fcl_matmul_problem(node);
         step->product = node;
         step->choice = fcl_gemm_choose(f->plan->device, &problem);
-    } else if (node->op->expression || is_literal(node)) {
+    } else if (node->op->expression || is_literal(node) || fuses(f, node)) {
         step->member = fcl_arena_alloc(&node->graph->arena, FCL_MAX_MEMBERS * sizeof *step->member);
         step->member[step->members++] = node;
     } else {
@@ -177,27 +187,44 @@ static bool makes_operand(const fcl_step *product, int step)
            fcl_node_root(product->product->input[1])->step == step;
 }
 
+/* Does a member read what step `b` makes from memory, at other places than its own? */
+static bool reads_anywhere(const fcl_step *step, int b)
+{
+    for (int i = 0; i < step->members; i++)
+        for (int k = 0; k < step->member[i]->inputs && fcl_element_reads_anywhere(step->member[i]); k++)
+            if (fcl_node_root(step->member[i]->input[k])->step == b)
+                return true;
+    return false;
+}
+
+static void take_members(fuser *f, int a, int b)
+{
+    fcl_step *from = &f->steps[b];
+    for (int i = 0; i < from->members; i++) {
+        from->member[i]->step = a;
+        add_member(&f->steps[a], from->member[i]);
+    }
+    *from = (fcl_step){0};
+}
+
 /* Step `b`, a plain chain, becomes part of step `a`. */
 static bool merge(fuser *f, int a, int b)
 {
     fcl_step *to = &f->steps[a], *from = &f->steps[b];
     if (from->product || from->own || !from->members || !takes_members(to, from->shape, from->members) ||
-        (to->product && makes_operand(to, b)) || detour(f, a, b) || detour(f, b, a))
+        (to->product && makes_operand(to, b)) || reads_anywhere(to, b) || reads_anywhere(from, a) ||
+        detour(f, a, b) || detour(f, b, a))
         return false;
     for (int i = 0; i < from->members && to->product; i++)
         if (fcl_generate_scattered(from->member[i]))
             return false;
-    for (int i = 0; i < from->members; i++) {
-        from->member[i]->step = a;
-        add_member(to, from->member[i]);
-    }
-    *from = (fcl_step){0};
+    take_members(f, a, b);
     return true;
 }
 
 static bool join(fuser *f, fcl_tensor *node)
 {
-    for (int k = 0; k < node->inputs; k++) {
+    for (int k = 0; k < node->inputs && !fcl_element_reads_anywhere(node); k++) {
         int s = fcl_node_root(node->input[k])->step;
         bool direct = fcl_node_root(node->input[k]) == node->input[k]; /* a view needs its memory */
         if (s < 0 || !direct || !takes_members(&f->steps[s], node->shape, 1) || leads_back(f, node, s))
@@ -215,7 +242,7 @@ static void merge_inputs(fuser *f, fcl_tensor *node)
 {
     for (int k = 0; k < node->inputs; k++) {
         int s = fcl_node_root(node->input[k])->step;
-        if (s < 0 || s == node->step)
+        if (s < 0 || s == node->step || fcl_element_reads_anywhere(node))
             continue;
         if (f->steps[s].product && merge(f, s, node->step))
             continue;
@@ -232,11 +259,47 @@ static void place(fuser *f, fcl_tensor *node)
         node->step = node->input[0]->step;
         return;
     }
-    bool fuses = node->op->expression && !f->plan->options.no_fusion;
-    if (fuses && join(f, node))
+    if (fuses(f, node) && join(f, node))
         merge_inputs(f, node);
     else
         node->step = new_step(f, node);
+}
+
+/* --- chains of one size, in the form of GPUs --- */
+
+enum { SMALL = 1 << 16 /* elements: what is larger would take memory long before it is read */ };
+
+/* A small chain that reads leaves only, as the draws of times and rows. */
+static bool needs_nothing(const fcl_step *step)
+{
+    for (int i = 0; i < step->members; i++)
+        for (int k = 0; k < step->member[i]->inputs; k++)
+            if (fcl_node_root(step->member[i]->input[k])->step >= 0 &&
+                fcl_step_member(step, fcl_node_root(step->member[i]->input[k])) < 0)
+                return false;
+    return step->members && !step->product && fcl_shape_size(step->shape) <= SMALL;
+}
+
+static void merge_sources(fuser *f)
+{
+    for (int a = 0; a < f->count; a++)
+        for (int b = a + 1; b < f->count && needs_nothing(&f->steps[a]); b++)
+            if (needs_nothing(&f->steps[b]) &&
+                fcl_shape_size(f->steps[a].shape) == fcl_shape_size(f->steps[b].shape) &&
+                f->steps[a].members + f->steps[b].members <= FCL_MAX_MEMBERS)
+                take_members(f, a, b);
+}
+
+/* What nothing has joined has a kernel of its own, which draws four numbers at a time, or reads a row in a group. */
+static void part_elements(fuser *f)
+{
+    for (int s = 0; s < f->count; s++) {
+        fcl_step *step = &f->steps[s];
+        if (step->members != 1 || step->product || step->member[0]->op->expression || is_literal(step->member[0]))
+            continue;
+        step->own = step->member[0];
+        step->members = 0;
+    }
 }
 
 /* --- order --- */
@@ -302,10 +365,14 @@ void fcl_plan_fuse(fcl_plan *plan)
     size_t room = (size_t)graph->count + 1;
     fuser f = {
         .plan = plan, .steps = fcl_zalloc(room * sizeof *f.steps), .mark = fcl_zalloc(room * sizeof *f.mark)};
+    f.elements = !plan->options.no_fusion && fcl_row_group(plan->device) != 1;
     prune(graph);
     mark_in_memory(graph);
     for (int i = 0; i < graph->count; i++)
         place(&f, graph->nodes[i]);
+    if (f.elements)
+        merge_sources(&f);
+    part_elements(&f);
     fcl_plan_order(plan, f.steps, f.count);
     free(f.steps);
     free(f.mark);
@@ -331,20 +398,58 @@ bool fcl_sums_rows(const fcl_tensor *node)
            node->attributes.axes == 1u << 0;
 }
 
-void fcl_plan_join_sums(fcl_plan *plan)
+/* Each into the product that reads what it sums. */
+static void sums_into_products(fuser *f)
 {
-    fuser f = {.plan = plan, .steps = plan->steps, .count = plan->count};
-    f.mark = fcl_zalloc(((size_t)plan->count + 1) * sizeof *f.mark);
+    fcl_plan *plan = f->plan;
     for (int s = 0; s < plan->count; s++) {
         fcl_tensor *sum = plan->steps[s].own;
         for (int p = 0; p < plan->count && sum && fcl_sums_rows(sum) && sum->step == s; p++) {
-            if (!may_take_sum(&f, &plan->steps[p], sum))
+            if (!may_take_sum(f, &plan->steps[p], sum))
                 continue;
             plan->steps[p].row_sum = sum;
             plan->steps[s] = (fcl_step){0};
             sum->step = p;
         }
     }
+}
+
+static bool is_read(const fcl_tensor *node)
+{
+    const fcl_graph *graph = node->graph;
+    for (int i = 0; i < graph->count; i++)
+        for (int k = 0; k < graph->nodes[i]->inputs && graph->nodes[i]->needed && !graph->nodes[i]->op->view; k++)
+            if (fcl_node_root(graph->nodes[i]->input[k]) == node)
+                return true;
+    return false;
+}
+
+/* Those that nothing in the graph reads wait for each other. */
+static void sums_together(fuser *f)
+{
+    fcl_plan *plan = f->plan;
+    int first = -1; /* the step that takes them */
+    for (int s = 0; s < plan->count; s++) {
+        fcl_tensor *sum = plan->steps[s].own;
+        if (!sum || !fcl_sum_is_small(sum, plan->device) || is_read(sum))
+            continue;
+        if (first < 0 || plan->steps[first].besides == FCL_MAX_SUMS - 1) {
+            first = s;
+            continue;
+        }
+        plan->steps[first].beside[plan->steps[first].besides++] = sum;
+        plan->steps[s] = (fcl_step){0};
+        sum->step = first;
+    }
+}
+
+void fcl_plan_join_sums(fcl_plan *plan)
+{
+    fuser f = {.plan = plan, .steps = plan->steps, .count = plan->count};
+    f.mark = fcl_zalloc(((size_t)plan->count + 1) * sizeof *f.mark);
+    sums_into_products(&f);
+    if (fcl_row_group(plan->device) != 1)
+        sums_together(&f);
     free(f.mark);
     fcl_step *steps = plan->steps;
     plan->steps = NULL;

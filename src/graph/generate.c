@@ -50,7 +50,7 @@ bool fcl_generate_scattered(const fcl_tensor *node)
     for (int k = 0; k < node->inputs; k++)
         if (classify(node->input[k]->shape, node->shape).form == SCATTERED)
             return true;
-    return false;
+    return fcl_element_is_single(node);
 }
 
 int fcl_generate_slot(fcl_tensor **list, int *count, fcl_tensor *tensor)
@@ -153,10 +153,16 @@ static void add_operand(void *context, const fcl_tensor *node, fcl_tensor *input
 void fcl_generate_member(fcl_generated *g, fcl_tensor *node, int index, fcl_operand_writer *write,
                          void *context)
 {
-    fcl_text_format(&g->body, "        real v%d; {", index);
-    if (node->inputs == 0) { /* a constant or scalar that goes to memory */
+    fcl_text_format(&g->body, "        %s v%d; {", node->type == FCL_I32 ? "int" : "real", index);
+    if (!node->op->expression) {
         fcl_text_format(&g->body, " v%d = ", index);
-        fcl_generate_literal(g, node);
+        if (node->op->leaf) { /* a constant or scalar that goes to memory */
+            fcl_generate_literal(g, node);
+        } else {
+            fcl_element_text(node)(g, node, write, context);
+            g->elements = true;
+            g->run = fcl_element_is_single(node) ? 1 : g->run;
+        }
     } else {
         for (int k = 0; k < node->inputs; k++) {
             fcl_text_format(&g->body, "%s %c = ", k ? "," : " const real", 'a' + k);
@@ -176,11 +182,12 @@ static void add_store(fcl_generated *g, fcl_tensor *node, const char *value)
 
 static void add_params(const fcl_step *step, fcl_generated *g)
 {
+    static const char *const types[] = {[FCL_F32] = "float", [FCL_I32] = "int", [FCL_U8] = "uchar"};
     const char *first = step->product ? ", " : "";
     for (int i = 0; i < g->reads; i++, first = ", ")
-        fcl_text_format(&g->params, "%sconst global float *x%d", first, i);
+        fcl_text_format(&g->params, "%sconst global %s *x%d", first, types[g->read[i]->type], i);
     for (int i = 0; i < g->stores; i++, first = ", ")
-        fcl_text_format(&g->params, "%sglobal float *y%d", first, i);
+        fcl_text_format(&g->params, "%sglobal %s *y%d", first, types[g->store[i]->type], i);
     for (int i = 0; i < g->scalars; i++, first = ", ")
         fcl_text_format(&g->params, "%sconst float s%d", first, i);
     fcl_text_add(&g->params, ""); /* never NULL */
@@ -241,9 +248,11 @@ static void add_vector_block(fcl_text *text, const fcl_generated *g)
 }
 
 void fcl_generate_kernel(fcl_text *text, const char *name, const fcl_generated *g, int64_t size)
+/* vload promises the alignment of a number only: GPUs would take a number at a time. */
 {
-    fcl_text_format(text, "kernel void %s(%s%sconst int n)\n{\n    const int w = (int)get_global_id(0);\n",
-                    name, g->params.data, g->params.length ? ", " : "");
+    fcl_text_format(text, "kernel void %s(%s%sconst int n%s)\n{\n    const int w = (int)get_global_id(0);\n", name,
+                    g->params.data, g->params.length ? ", " : "",
+                    g->random ? ", const ulong seed, const uint step, const ulong first_row" : "");
     if (g->run < size && g->vector > 1) {
         long long run = g->run, pieces = (g->run + g->vector - 1) / g->vector;
         fcl_text_format(text, "    const int row = w / %lld, begin = row * %lld + w %% %lld * %d;\n", pieces,

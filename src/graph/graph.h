@@ -141,6 +141,8 @@ fcl_launch *fcl_lower_kernel(fcl_lowering *lowering, const fcl_tensor *node, con
 fcl_device *fcl_lower_device(const fcl_lowering *lowering);
 /* The node's scratch memory (row->scratch); NULL without any. */
 fcl_buffer *fcl_lower_scratch(const fcl_lowering *lowering);
+/* What the launch computes beside the node (fcl_step); NULL past the last. */
+fcl_tensor *fcl_lower_beside(const fcl_lowering *lowering, int index);
 /* Before each run, arguments index, index + 1, index + 2 become (ulong seed, uint step, ulong first row). */
 void fcl_lower_random(fcl_lowering *lowering, fcl_launch *launch, int index);
 /* Before a launch: where number `index` of the buffer is 0, this one and those after it, up to fcl_lower_look_end, change

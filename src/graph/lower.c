@@ -54,6 +54,12 @@ fcl_buffer *fcl_lower_scratch(const fcl_lowering *l)
     return scratch ? scratch->buffer : NULL;
 }
 
+fcl_tensor *fcl_lower_beside(const fcl_lowering *l, int index)
+{
+    const fcl_step *step = &l->plan->steps[l->step];
+    return index < step->besides ? step->beside[index] : NULL;
+}
+
 void fcl_lower_random(fcl_lowering *l, fcl_launch *launch, int index)
 {
     add_binding(l, launch, index, NULL);
@@ -211,6 +217,8 @@ static int lower_generated(fcl_lowering *l, const fcl_step *step, const fcl_gene
         int64_t size = fcl_shape_size(step->shape);
         set_generated_arguments(l, launch, 0, g);
         fcl_launch_int(launch, g->reads + g->stores + g->scalars, (int32_t)size);
+        if (g->random)
+            add_binding(l, launch, g->reads + g->stores + g->scalars + 1, NULL);
         fcl_launch_range_1d(launch, fcl_generate_items(g, size), GROUP);
     }
     return FCL_OK;
@@ -294,6 +302,29 @@ static bool has_wide_vectors(const fcl_plan *plan)
     return fcl_row_group(plan->device) == 1;
 }
 
+/* What the kernels are made of; a graph has either blocks or texts of elements. */
+static void add_headers(fcl_lowering *l, const fcl_generated *generated)
+{
+    static const char *const of_blocks[] = {"ode.h",     "ode_wide.h",     "philox.h", "noise.h",
+                                            "permute.h", "permute_wide.h", "group.h",  NULL};
+    static const char *const of_elements[] = {"philox.h", "permute.h", "element.h", NULL};
+    bool blocks = false, elements = false;
+    for (int s = 0; s < l->plan->count; s++) {
+        blocks |= l->plan->steps[s].block != NULL;
+        elements |= generated[s].elements;
+    }
+    fcl_text_add(&l->source, fcl_kernel_text("math.h"));
+    if (has_wide_vectors(l->plan))
+        fcl_text_add(&l->source, fcl_kernel_text("math_wide.h"));
+    for (const char *const *name = blocks ? of_blocks : of_elements; (blocks || elements) && *name; name++)
+        fcl_text_add(&l->source, fcl_kernel_text(*name));
+    if (!blocks)
+        return;
+    bool long_vectors = fcl_device_describe(l->plan->device)->vector_width >= 16;
+    fcl_text_format(&l->source, "#define BLOCK_SUMS %d\n#define BLOCK_ABREAST %d\n%s", long_vectors ? 16 : 4,
+                    long_vectors ? 2 : 1, fcl_kernel_text("block.h"));
+}
+
 int fcl_plan_lower(fcl_plan *plan)
 {
     fcl_lowering l = {.plan = plan};
@@ -306,20 +337,7 @@ int fcl_plan_lower(fcl_plan *plan)
     int status = FCL_OK;
     if (repeats_in_kernel(plan, &generated[0]))
         status = make_table(plan, &generated[0]);
-    fcl_text_add(&l.source, fcl_kernel_text("math.h"));
-    if (has_wide_vectors(plan))
-        fcl_text_add(&l.source, fcl_kernel_text("math_wide.h"));
-    for (int s = 0; s < plan->count; s++)
-        if (plan->steps[s].block) {
-            static const char *const headers[] = {"ode.h",     "ode_wide.h",     "philox.h", "noise.h",
-                                                  "permute.h", "permute_wide.h", "group.h"};
-            for (size_t i = 0; i < sizeof headers / sizeof *headers; i++)
-                fcl_text_add(&l.source, fcl_kernel_text(headers[i]));
-            bool long_vectors = fcl_device_describe(plan->device)->vector_width >= 16;
-            fcl_text_format(&l.source, "#define BLOCK_SUMS %d\n#define BLOCK_ABREAST %d\n%s", long_vectors ? 16 : 4,
-                            long_vectors ? 2 : 1, fcl_kernel_text("block.h"));
-            break;
-        }
+    add_headers(&l, generated);
     for (int s = 0; s < plan->count; s++)
         if (is_generated(&plan->steps[s]))
             kernel[s] = kernel_of(&l, &plan->steps[s], &generated[s]);

@@ -7,17 +7,21 @@
 #include "graph/graph.h"
 
 enum { FCL_MAX_MEMBERS = 32, FCL_MAX_ARGUMENTS = 128 }; /* of a fused step: bounds a kernel's arguments */
+enum { FCL_MAX_SUMS = 8 };                              /* of a step: as in cl/reduce.cl */
 
 /* What is computed at once, one of
- *   - a chain of elementwise nodes of one shape: a generated kernel;
+ *   - a chain of elementwise nodes of one shape, and on GPUs of what is computed by elements (element.c), or of such
+ *     chains of one size: a generated kernel;
  *   - a matrix product, with such a chain as its epilogue and a sum of an operand's rows where the provider can;
- *   - a node that lowers itself;
+ *   - a node that lowers itself, or several small sums;
  *   - a block of such steps. */
 typedef struct fcl_step {
     fcl_tensor *product;
     fcl_gemm_choice choice;
     fcl_tensor *row_sum; /* of a product a' b: the sum of a's rows, as a bias's gradient is beside a weight's */
     fcl_tensor *own;
+    fcl_tensor *beside[FCL_MAX_SUMS - 1]; /* `own` and these are sums, in one launch */
+    int besides;
     fcl_tensor **member; /* elementwise nodes, inputs before users */
     int members;
     fcl_shape shape;      /* of the members and the product */
@@ -96,7 +100,10 @@ void fcl_plan_destroy(fcl_plan **plan);
 void fcl_plan_fuse(fcl_plan *plan);
 /* Is the node the sum of axis 0 of a matrix? */
 bool fcl_sums_rows(const fcl_tensor *node);
-/* After blocks: sums over rows join the products a' b of the same a, which read it anyway. */
+/* Can the sum be one of several in a launch? (reduce.c) */
+bool fcl_sum_is_small(const fcl_tensor *node, const fcl_device *device);
+/* After blocks: sums over rows join the products a' b of the same a, which read it anyway; what is left of small ones
+ * is one launch in the form of GPUs. */
 void fcl_plan_join_sums(fcl_plan *plan);
 /* Takes over `steps`, in an order in which each stands behind what it needs; renumbers the nodes' steps. */
 void fcl_plan_order(fcl_plan *plan, const fcl_step *steps, int count);
@@ -108,8 +115,8 @@ int fcl_plan_memory(fcl_plan *plan);
 int fcl_plan_lower(fcl_plan *plan);
 
 /* generate.c. A fused kernel's arguments: pointers to what it reads, pointers to what it stores, scalars,
- * then, where it stands alone, the number of elements. As a product's epilogue its parameters follow the
- * product's own. */
+ * then, where it stands alone, the number of elements and what it draws by. As a product's epilogue its parameters
+ * follow the product's own. */
 typedef struct fcl_generated {
     fcl_text params, body;
     fcl_tensor *read[FCL_MAX_ARGUMENTS], *store[FCL_MAX_ARGUMENTS], *scalar[FCL_MAX_ARGUMENTS];
@@ -122,7 +129,8 @@ typedef struct fcl_generated {
     fcl_tensor *sum[FCL_MAX_ARGUMENTS]; /* of a block: nodes that sum over its rows */
     int sums;
     int64_t partial; /* floats of a work-item's part of them */
-    bool random;        /* of a block: the random counters are three arguments behind the number of rows */
+    bool random;        /* the random counters are three arguments behind the number of rows or elements */
+    bool elements;      /* it holds texts of element.c */
 } fcl_generated;
 
 void fcl_generate(const fcl_step *step, const fcl_device *device, fcl_generated *generated);
@@ -138,7 +146,17 @@ void fcl_generate_literal(fcl_generated *generated, fcl_tensor *root);
 typedef void fcl_operand_writer(void *context, const fcl_tensor *node, fcl_tensor *input);
 void fcl_generate_member(fcl_generated *generated, fcl_tensor *node, int index, fcl_operand_writer *write,
                          void *context);
-/* Is an input of the node broadcast in a way that vectors and epilogues cannot read? */
+/* Is an input of the node broadcast in a way that vectors and epilogues cannot read, or its text for one number? */
 bool fcl_generate_scattered(const fcl_tensor *node);
+
+/* element.c: writes the value of element i of a node that has no expression. */
+typedef void fcl_element_writer(fcl_generated *generated, fcl_tensor *node, fcl_operand_writer *write, void *context);
+fcl_element_writer *fcl_element_text(const fcl_tensor *node); /* NULL: it has none */
+/* May a fused kernel of GPUs go on with it? */
+bool fcl_element_joins(const fcl_tensor *node);
+/* Is its text for one number, where others are for vectors as well? */
+bool fcl_element_is_single(const fcl_tensor *node);
+/* Does it read elements at other places than its own, so that what makes them is another kernel? */
+bool fcl_element_reads_anywhere(const fcl_tensor *node);
 
 #endif

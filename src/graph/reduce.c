@@ -1,5 +1,8 @@
 /* Sums over axes. */
+#include "graph/plan.h"
 #include "graph/rules.h"
+
+#include <string.h>
 
 /* A run of neighbouring axes that starts and ends with a summed one. Axes of extent 1 belong to any run. */
 static unsigned first_run(fcl_shape shape, unsigned axes)
@@ -55,7 +58,7 @@ void fcl_sum_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
 
 typedef struct sum_plan {
     int outer, reduced, inner;
-    enum { ROWS, COLUMNS, COLUMNS16 } form;
+    enum { ROWS, COLUMNS, COLUMNS16, GROUPS } form;
     int chunk, chunks; /* of the reduced axis */
 } sum_plan;
 
@@ -64,19 +67,41 @@ static int ceil_div(int64_t a, int64_t b)
     return (int)((a + b - 1) / b);
 }
 
+/* Groups that take the columns of a part; as sum_tiles of cl/reduce.cl. */
+static int tiles_of(int inner)
+{
+    return ceil_div(inner, inner > 4 ? 8 : inner > 2 ? 4 : inner);
+}
+
+/* What runs side by side: work-items, or groups of them. */
+static int64_t items_of(const sum_plan *plan)
+{
+    int64_t columns = plan->form == COLUMNS16 ? ceil_div(plan->inner, 16)
+                      : plan->form == GROUPS  ? tiles_of(plan->inner)
+                                              : plan->inner;
+    return plan->outer * columns;
+}
+
 /* Cuts the reduced axis where the device would idle otherwise, into pieces worth a second launch. */
 static void choose_chunks(sum_plan *plan, const fcl_device *device)
 {
     static const struct {
-        int items, least; /* parallel work-items (ROWS: groups) a compute unit; the shortest chunk */
-    } tuning[2][3] = {{{16, 2048}, {512, 32}, {0, 0}}, {{2, 16384}, {2, 1024}, {2, 1024}}};
+        int items, least; /* as many of items_of a compute unit; the shortest chunk */
+    } tuning[2][4] = {{{16, 2048}, {512, 32}, {0, 0}, {16, 1024}}, {{2, 16384}, {2, 1024}, {2, 1024}, {0, 0}}};
     bool cpu = fcl_row_group(device) == 1;
     int units = fcl_device_describe(device)->compute_units;
-    int64_t items = plan->outer * (plan->form == COLUMNS16 ? ceil_div(plan->inner, 16) : plan->inner);
-    int wanted = ceil_div((int64_t)tuning[cpu][plan->form].items * (units < 1 ? 1 : units), items);
+    int wanted = ceil_div((int64_t)tuning[cpu][plan->form].items * (units < 1 ? 1 : units), items_of(plan));
     int most = ceil_div(plan->reduced, tuning[cpu][plan->form].least);
     plan->chunk = ceil_div(plan->reduced, wanted < most ? wanted : most);
     plan->chunks = ceil_div(plan->reduced, plan->chunk);
+}
+
+/* Columns on GPUs: enough of them give each work-item one, and so do few rows. */
+static bool has_idle_items(const sum_plan *plan, const fcl_device *device)
+{
+    int units = fcl_device_describe(device)->compute_units;
+    return plan->reduced > 32 && (int64_t)plan->outer * plan->inner < 512 * (units < 1 ? 1 : units) &&
+           fcl_row_group(device) >= 8;
 }
 
 static sum_plan plan_of(const fcl_tensor *node, const fcl_device *device)
@@ -93,8 +118,10 @@ static sum_plan plan_of(const fcl_tensor *node, const fcl_device *device)
     }
     if (plan.inner == 1 && plan.reduced > 32)
         plan.form = ROWS;
+    else if (fcl_row_group(device) == 1)
+        plan.form = plan.inner >= 16 ? COLUMNS16 : COLUMNS;
     else
-        plan.form = plan.inner >= 16 && fcl_row_group(device) == 1 ? COLUMNS16 : COLUMNS;
+        plan.form = has_idle_items(&plan, device) ? GROUPS : COLUMNS;
     choose_chunks(&plan, device);
     return plan;
 }
@@ -111,7 +138,7 @@ size_t fcl_sum_scratch(const fcl_tensor *node, const fcl_device *device)
 static void lower_stage(fcl_lowering *lowering, const fcl_tensor *node, const sum_plan *plan, fcl_buffer *in,
                         fcl_buffer *out)
 {
-    static const char *const kernels[] = {"sum_rows", "sum_columns", "sum_columns16"};
+    static const char *const kernels[] = {"sum_rows", "sum_columns", "sum_columns16", "sum_columns_group"};
     fcl_launch *launch = fcl_lower_kernel(lowering, node, kernels[plan->form]);
     int parts = plan->outer * plan->chunks, index = 0;
     fcl_launch_buffer(launch, index++, in);
@@ -121,9 +148,11 @@ static void lower_stage(fcl_lowering *lowering, const fcl_tensor *node, const su
         fcl_launch_int(launch, index++, plan->inner);
     fcl_launch_int(launch, index++, plan->chunk);
     fcl_launch_int(launch, index++, plan->chunks);
+    size_t group = fcl_row_group(fcl_lower_device(lowering));
     if (plan->form == ROWS) {
-        size_t group = fcl_row_group(fcl_lower_device(lowering));
         fcl_launch_groups(launch, (size_t)parts, group);
+    } else if (plan->form == GROUPS) {
+        fcl_launch_groups(launch, (size_t)parts * (size_t)tiles_of(plan->inner), group);
     } else if (plan->form == COLUMNS) {
         fcl_launch_int(launch, index++, parts * plan->inner);
         fcl_launch_range_1d(launch, (size_t)parts * (size_t)plan->inner, 64);
@@ -133,8 +162,39 @@ static void lower_stage(fcl_lowering *lowering, const fcl_tensor *node, const su
     }
 }
 
+bool fcl_sum_is_small(const fcl_tensor *node, const fcl_device *device)
+{
+    enum { SMALL = 1 << 18 /* elements: larger ones would take memory until the last sum */ };
+    if (strcmp(node->op->name, "sum") != 0 || fcl_shape_size(node->input[0]->shape) > SMALL)
+        return false;
+    sum_plan plan = plan_of(node, device);
+    return plan.outer == 1 && plan.chunks == 1 && (plan.form == GROUPS || (plan.form == ROWS && plan.inner == 1));
+}
+
+/* The node and those beside it. */
+static int lower_many(fcl_lowering *lowering, fcl_tensor *node)
+{
+    fcl_device *device = fcl_lower_device(lowering);
+    fcl_launch *launch = fcl_lower_kernel(lowering, node, "sum_columns_many");
+    int first = 0;
+    for (int i = 0; i < FCL_MAX_SUMS; i++) {
+        const fcl_tensor *sum = i == 0 ? node : fcl_lower_beside(lowering, i - 1);
+        sum_plan plan = sum ? plan_of(sum, device) : (sum_plan){0};
+        fcl_launch_buffer(launch, 5 * i, sum ? sum->input[0]->buffer : NULL);
+        fcl_launch_buffer(launch, 5 * i + 1, sum ? sum->buffer : NULL);
+        fcl_launch_int(launch, 5 * i + 2, plan.reduced);
+        fcl_launch_int(launch, 5 * i + 3, plan.inner);
+        fcl_launch_int(launch, 5 * i + 4, sum ? first : INT32_MAX);
+        first += sum ? tiles_of(plan.inner) : 0;
+    }
+    fcl_launch_groups(launch, (size_t)first, fcl_row_group(device));
+    return FCL_OK;
+}
+
 int fcl_sum_lower(fcl_lowering *lowering, fcl_tensor *node)
 {
+    if (fcl_lower_beside(lowering, 0))
+        return lower_many(lowering, node);
     sum_plan plan = plan_of(node, fcl_lower_device(lowering));
     fcl_buffer *in = node->input[0]->buffer;
     if (plan.chunks > 1) {

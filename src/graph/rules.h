@@ -32,10 +32,10 @@ fcl_shape fcl_pad_shape(fcl_tensor *node);
 int fcl_pad_lower(fcl_lowering *lowering, fcl_tensor *node);
 void fcl_pad_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du);
 fcl_shape fcl_concat_shape(fcl_tensor *node);
-int fcl_concat_lower(fcl_lowering *lowering, fcl_tensor *node);
 void fcl_concat_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du);
 
 fcl_shape fcl_gather_shape(fcl_tensor *node);
+int fcl_concat_lower(fcl_lowering *lowering, fcl_tensor *node);
 int fcl_gather_lower(fcl_lowering *lowering, fcl_tensor *node);
 void fcl_gather_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du);
 fcl_tensor *fcl_gather_tangent(fcl_tensor *node, fcl_tensor *const *dx); /* linear in the table, not the index */

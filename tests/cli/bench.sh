@@ -152,7 +152,7 @@ unset FLOWCL_ROW_GROUP FLOWCL_GEMM
 printed "named twice" "self-test passed" "fp32 peak" "not measured:" "limited by" "samples/s"
 narrow
 launches=$(tr -s ' \n' ' ' <out | sed -n 's/.* \([0-9]*\) launches (11 of them calls of CLBlast).*/\1/p')
-[ "${launches:-0}" -ge 11 ] || fail "a step has ${launches:-unknown} launches"
+[ "${launches:-99}" -le 28 ] || fail "a step has ${launches:-unknown} launches"
 
 # A driver that takes its process along: told, and nothing hangs.
 cat >crash.py <<'EOP'

@@ -7,22 +7,39 @@
  *                         ema = d ema + (1 - d) w
  *
  * Where the loss or the norm is not finite, the update leaves everything as it was; the host sees it in the
- * ring. `count` and `chunk` are multiples of 8. Any local size is right for both. */
+ * ring. `count` and `chunk` are multiples of 8. Any local size is right for both; a group of one work-item is the form of
+ * CPUs, vectors of eight numbers. On GPUs neighbours take neighbouring numbers. */
 #include "group.h"
+
+/* The sum of one group, over numbers begin .. end - 1. */
+static inline float adamw_square(global const float *g, ulong begin, ulong end)
+{
+    size_t lane = get_local_id(0), lanes = get_local_size(0);
+    if (lanes == 1) {
+        float8 sum = 0.0f;
+        for (ulong i = begin; i < end; i += 8) {
+            float8 x = vload8(0, g + i);
+            sum += x * x;
+        }
+        return sum_of_4(sum.lo + sum.hi);
+    }
+    float4 sum = 0.0f;
+    ulong i = begin + lane;
+    for (; i + 3 * lanes < end; i += 4 * lanes) {
+        float4 x = (float4)(g[i], g[i + lanes], g[i + 2 * lanes], g[i + 3 * lanes]);
+        sum += x * x;
+    }
+    for (; i < end; i += lanes)
+        sum.x += g[i] * g[i];
+    return sum_of_4(sum);
+}
 
 kernel void adamw_squares(global const float *restrict g, global float *restrict partial, ulong count,
                           ulong chunk, local float *lane_sum)
 {
     size_t lane = get_local_id(0), lanes = get_local_size(0);
-    ulong begin = get_group_id(0) * chunk, end = min(begin + chunk, count);
-    float8 sum = 0.0f;
-    for (ulong i = begin + 8 * lane; i < end; i += 8 * lanes) {
-        float8 x = vload8(0, g + i);
-        sum += x * x;
-    }
-    float4 four = sum.lo + sum.hi;
-    float2 two = four.lo + four.hi;
-    lane_sum[lane] = two.x + two.y;
+    ulong begin = get_group_id(0) * chunk;
+    lane_sum[lane] = adamw_square(g, begin, min(begin + chunk, count));
     barrier(CLK_LOCAL_MEM_FENCE);
     if (lane == 0) {
         float total = 0.0f;
@@ -38,14 +55,10 @@ static int adamw_finite(float x)
 }
 
 /* The factor that clips the gradient, or NaN where no update may happen. The first group writes a row of the ring: loss,
- * norm. `partials` is a multiple of 16. */
-static inline float adamw_factor(global const float *partial, int partials, float loss, float clip, global float *ring,
-                                 int row)
+ * norm. */
+static inline float adamw_factor(float squares, float loss, float clip, global float *ring, int row)
 {
-    float16 sum = 0.0f;
-    for (int i = 0; i < partials / 16; i++)
-        sum += vload16(i, partial);
-    const float norm = sqrt(sum_of_16(sum));
+    const float norm = sqrt(squares);
     if (get_group_id(0) == 0) {
         ring[2 * row] = loss;
         ring[2 * row + 1] = norm;
@@ -55,30 +68,65 @@ static inline float adamw_factor(global const float *partial, int partials, floa
     return clip > 0.0f ? min(1.0f, clip / (norm + 1e-6f)) : 1.0f;
 }
 
-/* A work-item takes eight numbers. `ema` may be null. keep = 1 - rate decay, step1 = rate / (1 - beta1^n), root2 = 1 / sqrt(1 - beta2^n);
- * rest1 = 1 - beta1, rest2 = 1 - beta2 and ema_rest = 1 - d come rounded once, from double. */
-kernel void adamw_update(global const float *restrict partial, int partials, global const float *restrict loss, float clip,
-                         global float *restrict ring, int row, ulong count, global const float *restrict g,
+/* keep = 1 - rate decay, step1 = rate / (1 - beta1^n), root2 = 1 / sqrt(1 - beta2^n); rest1 = 1 - beta1,
+ * rest2 = 1 - beta2 and ema_rest = 1 - d come rounded once, from double. */
+#define ADAMW_STEP(real, x, w0, m0, v0)                                                                                \
+    const real m1 = beta1 * m0 + rest1 * x;                                                                            \
+    const real v1 = beta2 * v0 + rest2 * x * x;                                                                        \
+    const real w1 = keep * w0 - step1 * m1 / (sqrt(v1) * root2 + epsilon);
+
+/* For CPUs: a work-item takes eight numbers. `partials` is a multiple of 16; `ema` may be null. */
+kernel void adamw_update(global const float *restrict partial, int partials, global const float *restrict loss,
+                         float clip, global float *restrict ring, int row, ulong count, global const float *restrict g,
                          global float *restrict w, global float *restrict m, global float *restrict v,
-                         global float *restrict ema, float keep, float beta1, float rest1, float beta2,
-                         float rest2, float step1, float root2, float epsilon, float ema_rest)
+                         global float *restrict ema, float keep, float beta1, float rest1, float beta2, float rest2,
+                         float step1, float root2, float epsilon, float ema_rest)
 {
     local float factor;
-    if (get_local_id(0) == 0)
-        factor = adamw_factor(partial, partials, loss[0], clip, ring, row);
+    if (get_local_id(0) == 0) {
+        float16 sum = 0.0f;
+        for (int i = 0; i < partials / 16; i++)
+            sum += vload16(i, partial);
+        factor = adamw_factor(sum_of_16(sum), loss[0], clip, ring, row);
+    }
     barrier(CLK_LOCAL_MEM_FENCE);
     const size_t i = get_global_id(0);
     if (8 * i >= count || !adamw_finite(factor))
         return;
-    float8 x = vload8(i, g) * factor, w0 = vload8(i, w), m0 = vload8(i, m), v0 = vload8(i, v);
-    float8 m1 = beta1 * m0 + rest1 * x;
-    float8 v1 = beta2 * v0 + rest2 * x * x;
-    float8 w1 = keep * w0 - step1 * m1 / (sqrt(v1) * root2 + epsilon);
+    const float8 x = vload8(i, g) * factor, w0 = vload8(i, w), m0 = vload8(i, m), v0 = vload8(i, v);
+    ADAMW_STEP(float8, x, w0, m0, v0)
     vstore8(m1, i, m);
     vstore8(v1, i, v);
     vstore8(w1, i, w);
     if (ema) {
         float8 e = vload8(i, ema);
         vstore8(e + ema_rest * (w1 - e), i, ema);
+    }
+}
+
+/* For GPUs: a work-item takes a number, and of many the one that lies as far on as there are work-items, and so on. */
+kernel void adamw_update_lanes(global const float *restrict partial, int partials, global const float *restrict loss,
+                               float clip, global float *restrict ring, int row, ulong count,
+                               global const float *restrict g, global float *restrict w, global float *restrict m,
+                               global float *restrict v, global float *restrict ema, float keep, float beta1,
+                               float rest1, float beta2, float rest2, float step1, float root2, float epsilon,
+                               float ema_rest)
+{
+    local float lane_sum[GROUP_MAX], factor;
+    float sum = 0.0f;
+    for (int i = get_local_id(0); i < partials; i += get_local_size(0))
+        sum += partial[i];
+    sum = group_sum(sum, lane_sum);
+    if (get_local_id(0) == 0)
+        factor = adamw_factor(sum, loss[0], clip, ring, row);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (ulong i = get_global_id(0); i < count && adamw_finite(factor); i += get_global_size(0)) {
+        const float x = g[i] * factor, w0 = w[i], m0 = m[i], v0 = v[i];
+        ADAMW_STEP(float, x, w0, m0, v0)
+        m[i] = m1;
+        v[i] = v1;
+        w[i] = w1;
+        if (ema)
+            ema[i] += ema_rest * (w1 - ema[i]);
     }
 }

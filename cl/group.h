@@ -22,6 +22,12 @@ static inline float group_sum(float value, local float *partial)
     return sum;
 }
 
+static inline float sum_of_4(float4 v)
+{
+    float2 a = v.lo + v.hi;
+    return a.x + a.y;
+}
+
 static inline float sum_of_16(float16 v)
 {
     float8 a = v.lo + v.hi;

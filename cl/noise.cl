@@ -7,8 +7,8 @@
 static inline void noise_store(float4 value, global float *out, ulong first, ulong block, int count)
 {
     long i = (long)(4 * block - first);
-    if (i >= 0 && i + 4 <= count) {
-        vstore4(value, 0, out + i);
+    if (i >= 0 && i + 4 <= count && i % 4 == 0) {
+        *(global float4 *)(out + i) = value;
         return;
     }
     float lane[4];

@@ -5,9 +5,9 @@
  * each in a fixed order. */
 #include "group.h"
 
-/* inner == 1: a work-group a part. */
+/* inner == 1: a work-group a part. `vector` is 4 on GPUs where each part is of aligned float4, as is asked for. */
 kernel void sum_rows(const global float *restrict a, global float *restrict out, int reduced, int chunk,
-                     int chunks)
+                     int chunks, int vector)
 {
     local float partial[GROUP_MAX];
     int part = get_group_id(0);
@@ -20,6 +20,12 @@ kernel void sum_rows(const global float *restrict a, global float *restrict out,
         for (; begin + 16 <= end; begin += 16)
             wide += vload16(0, row + begin);
         sum = sum_of_16(wide);
+    }
+    if (vector == 4) {
+        float4 four = 0;
+        for (begin += 4 * get_local_id(0); begin < end; begin += 4 * get_local_size(0))
+            four += *(const global float4 *)(row + begin);
+        sum = sum_of_4(four);
     }
     for (int i = begin + get_local_id(0); i < end; i += get_local_size(0))
         sum += row[i];

@@ -182,6 +182,49 @@ static void a_sum_that_is_read_is_there(void **state)
     trial_destroy(&t);
 }
 
+/* --- vectors of four, as $FLOWCL_VECTOR asks for --- */
+
+/* Over memory of the host, `shift` floats behind a multiple of a float4. */
+static fcl_buffer *lay_over_host(trial *t, fcl_device *device, fcl_shape shape, float *host, int shift, fcl_tensor **x)
+{
+    fcl_buffer *buffer;
+    trial_leaf *leaf = &t->leaf[t->leaves++];
+    size_t size = (size_t)fcl_shape_size(shape);
+    assert_ok(fcl_buffer_create_over(device, size * sizeof *host, host + shift, &buffer));
+    *x = fcl_leaf(t->graph, "over", FCL_F32, shape, buffer, 0);
+    *leaf = (trial_leaf){*x, SMOOTH, 0, calloc(size, sizeof *leaf->value)};
+    return buffer;
+}
+
+static void check_vectors(fcl_device *device, int rows, int size, int shift)
+{
+    trial *t = trial_create();
+    fcl_tensor *x, *column = trial_input(t, FCL_SHAPE(size), SMOOTH, 0), *row = trial_input(t, FCL_SHAPE(rows, 1), SMOOTH, 0);
+    float *host = aligned_alloc(64, ((size_t)(rows * size + 4) * sizeof *host + 63) / 64 * 64);
+    fcl_buffer *buffer = lay_over_host(t, device, FCL_SHAPE(rows, size), host, shift, &x);
+    fcl_tensor *y = fcl_add(fcl_mul(fcl_tanh(x), column), row), *z = trial_input(t, FCL_SHAPE(rows, size), SMOOTH, 0);
+    fcl_tensor *outputs[] = {y, fcl_sum_axes(y, 2u), fcl_sum_axes(x, 2u), fcl_sum_axes(x, 3u), fcl_cfm_loss(x, z),
+                             fcl_square(z)};
+    check(t, device, 6, outputs, "vectors");
+    trial_destroy(&t);
+    fcl_buffer_destroy(&buffer);
+    free(host);
+}
+
+static void either_width_is_right(void **state)
+{
+    static const char *const widths[] = {"1", "4"};
+    const char *before = getenv("FLOWCL_VECTOR");
+    for (int i = 0; i < 2; i++) {
+        setenv("FLOWCL_VECTOR", widths[i], 1);
+        check_vectors(*state, trial_int(1, 9), 4 * trial_int(9, trial_tiny() ? 12 : 200), 0);
+        check_vectors(*state, trial_int(1, 9), 4 * trial_int(9, 30), trial_int(1, 3)); /* memory begins in between */
+        check_vectors(*state, trial_int(2, 9), 4 * trial_int(9, 30) + trial_int(1, 3), 0); /* rows end in between */
+        check_vectors(*state, trial_int(1, 9), trial_int(1, 9), 0);
+    }
+    before ? setenv("FLOWCL_VECTOR", before, 1) : unsetenv("FLOWCL_VECTOR");
+}
+
 /* --- a step of training --- */
 
 /* Of the smallest model that `flowcl bench` has. Kernels are counted where the loader gets them, CLBlast's among them. */
@@ -222,6 +265,7 @@ int main(void)
         cmocka_unit_test(what_is_gathered_comes_from_another_kernel),
         cmocka_unit_test(sums_of_few_rows_are_one_stage_and_one_launch),
         cmocka_unit_test(a_sum_that_is_read_is_there),
+        cmocka_unit_test(either_width_is_right),
         cmocka_unit_test(a_step_is_few_launches),
     };
     return cmocka_run_group_tests_name("launches", tests, open_device, close_device);

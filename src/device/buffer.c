@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 
 static int zero(fcl_device *device, cl_mem memory, size_t bytes)
@@ -124,6 +125,14 @@ void fcl_buffer_destroy(fcl_buffer **buffer)
     }
     release_root(root);
     *buffer = NULL;
+}
+
+bool fcl_buffer_is_aligned(const fcl_buffer *buffer)
+{
+    void *host = NULL;
+    return !buffer->root->over || (clGetMemObjectInfo(buffer->root->memory, CL_MEM_HOST_PTR, sizeof host, &host, NULL) ==
+                                       CL_SUCCESS &&
+                                   (uintptr_t)host % sizeof(cl_float4) == 0);
 }
 
 size_t fcl_buffer_size(const fcl_buffer *buffer)

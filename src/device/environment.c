@@ -24,6 +24,11 @@ static bool is_group(const char *text)
     return *text >= '0' && *text <= '9' && !*end && size >= 1 && size <= 256 && (size & (size - 1)) == 0;
 }
 
+static bool is_vector(const char *text)
+{
+    return strcmp(text, "1") == 0 || strcmp(text, "4") == 0;
+}
+
 /* It is made where it is missing. */
 static bool is_folder(const char *text)
 {
@@ -39,6 +44,7 @@ static const struct {
     {"FLOWCL_TUNE", "says nothing about the table of tuned products", "there is off", is_off},
     {"FLOWCL_ROW_GROUP", "is no number of work-items for a row", "there are 1, 2, 4, and so on up to 256",
      is_group},
+    {"FLOWCL_VECTOR", "is no number of elements that a work-item takes", "there are 1 and 4", is_vector},
     {"FLOWCL_DUMP", "is no folder that can be written into", "name one that can, or that can be made",
      is_folder},
 };

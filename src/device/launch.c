@@ -279,3 +279,9 @@ size_t fcl_row_group(const fcl_device *device)
         return (size_t)strtol(forced, NULL, 10);
     return info->type == FCL_DEVICE_CPU && info->vector_width > 1 ? 1 : 64;
 }
+
+int fcl_vector(void)
+{
+    const char *forced = fcl_environment("FLOWCL_VECTOR");
+    return forced ? (int)strtol(forced, NULL, 10) : 1;
+}

@@ -58,4 +58,10 @@ int fcl_launch_enqueue(fcl_launch *launch);
  * right. 1 is also the mark of the forms for such CPUs: float16 vectors, row blocks. */
 size_t fcl_row_group(const fcl_device *device);
 
+/* Elements that a work-item takes in the form of GPUs: 1, so that neighbours read neighbours, or 4 ($FLOWCL_VECTOR), as an
+ * aligned float4, where the memory and the length of rows allow it. */
+int fcl_vector(void);
+/* Does its memory begin at a multiple of what float4 takes? Where it does not, it lies over memory of the host. */
+bool fcl_buffer_is_aligned(const fcl_buffer *buffer);
+
 #endif

@@ -11,7 +11,7 @@ typedef struct fcl_selftest_input {
     size_t bytes;
 } fcl_selftest_input;
 
-enum { FCL_SELFTEST_INPUTS = 2, FCL_SELFTEST_NUMBERS = 3 };
+enum { FCL_SELFTEST_INPUTS = 2, FCL_SELFTEST_NUMBERS = 4 };
 
 typedef struct fcl_selftest_trial {
     const char *kernel;

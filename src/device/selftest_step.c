@@ -69,8 +69,8 @@ int fcl_selftest_sums(fcl_device *device, fcl_selftest_line *line)
                             .inputs = {{in, sizeof in}},
                             .input_count = 1,
                             .out_bytes = sizeof out,
-                            .numbers = {LENGTH, LENGTH, 1},
-                            .number_count = 3,
+                            .numbers = {LENGTH, LENGTH, 1, 1},
+                            .number_count = 4,
                             .groups = ROWS,
                             .local = {group}};
     FCL_TRY(fcl_selftest_run(device, &t, out));
@@ -191,7 +191,8 @@ static int sum_squares(fcl_device *device, adamw_trial *a)
 
 static int update(fcl_device *device, adamw_trial *a)
 {
-    FCL_TRY(fcl_device_launch(device, "adamw_update", NULL, &a->update));
+    bool wide = fcl_row_group(device) == 1;
+    FCL_TRY(fcl_device_launch(device, wide ? "adamw_update" : "adamw_update_lanes", NULL, &a->update));
     fcl_launch_buffer(a->update, 0, a->buffer[PARTIAL]);
     fcl_launch_int(a->update, 1, PARTS);
     fcl_launch_buffer(a->update, 2, a->buffer[LOSS]);
@@ -203,7 +204,7 @@ static int update(fcl_device *device, adamw_trial *a)
         fcl_launch_buffer(a->update, 7 + k, a->buffer[k]);
     for (int k = 0; k < SETTINGS; k++)
         fcl_launch_float(a->update, 12 + k, settings[k]);
-    fcl_launch_range_1d(a->update, WEIGHTS / 8, 64);
+    fcl_launch_range_1d(a->update, wide ? WEIGHTS / 8 : WEIGHTS, wide ? 64 : fcl_row_group(device));
     return fcl_launch_enqueue(a->update);
 }
 

@@ -51,6 +51,7 @@ int fcl_cfm_loss_lower(fcl_lowering *lowering, fcl_tensor *node)
     fcl_launch_buffer(launch, 1, node->input[1]->buffer);
     fcl_launch_int(launch, 2, (int)shape.dim[1]);
     fcl_launch_buffer(launch, 3, node->buffer);
+    fcl_launch_int(launch, 4, fcl_row_vector(lowering, node, shape.dim[1]));
     fcl_launch_groups(launch, (size_t)shape.dim[0], group);
     return FCL_OK;
 }

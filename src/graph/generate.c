@@ -201,6 +201,17 @@ static fcl_tensor *product_result(const fcl_step *step)
     return step->product;
 }
 
+/* Is each vector of four at a multiple of its size? Rows and columns run on over whole vectors, then. */
+static bool may_align(const fcl_step *step, const fcl_generated *g)
+{
+    bool aligned = g->run == fcl_shape_size(step->shape) || g->run % 4 == 0;
+    for (int i = 0; i < g->reads; i++)
+        aligned = aligned && fcl_buffer_is_aligned(g->read[i]->buffer);
+    for (int i = 0; i < g->stores; i++)
+        aligned = aligned && fcl_buffer_is_aligned(g->store[i]->buffer);
+    return aligned;
+}
+
 void fcl_generate(const fcl_step *step, const fcl_device *device, fcl_generated *g)
 {
     *g = (fcl_generated){.run = fcl_shape_size(step->shape)};
@@ -224,7 +235,8 @@ void fcl_generate(const fcl_step *step, const fcl_device *device, fcl_generated 
     if (step->product)
         fcl_text_add(&g->body, "}\n");
     add_params(step, g);
-    int wide = fcl_row_group(device) == 1 ? 16 : 4;
+    g->unaligned = fcl_row_group(device) == 1;
+    int wide = g->unaligned ? 16 : may_align(step, g) ? fcl_vector() : 1;
     g->vector = g->run < wide ? 1 : wide;
 }
 
@@ -236,19 +248,25 @@ void fcl_generated_free(fcl_generated *g)
 
 /* --- a whole kernel around a plain chain --- */
 
+/* vload promises the alignment of a number only: GPUs would take a number at a time. */
 static void add_vector_block(fcl_text *text, const fcl_generated *g)
 {
-    fcl_text_format(text,
-                    "#define real float%d\n#define LOAD(p, i) vload%d(0, (p) + (i))\n"
-                    "#define STORE(p, i, x) vstore%d(x, 0, (p) + (i))\n",
-                    g->vector, g->vector, g->vector);
+    fcl_text_format(text, "#define real float%d\n", g->vector);
+    if (g->unaligned)
+        fcl_text_format(text,
+                        "#define LOAD(p, i) vload%d(0, (p) + (i))\n#define STORE(p, i, x) vstore%d(x, 0, (p) + (i))\n",
+                        g->vector, g->vector);
+    else
+        fcl_text_format(text,
+                        "#define LOAD(p, i) (*(const global float%d *)((p) + (i)))\n"
+                        "#define STORE(p, i, x) *(global float%d *)((p) + (i)) = (x)\n",
+                        g->vector, g->vector);
     fcl_text_format(text, "    if (begin + %d <= end) {\n        const int i = begin;\n%s    } else\n",
                     g->vector, g->body.data);
     fcl_text_add(text, "#undef real\n#undef LOAD\n#undef STORE\n");
 }
 
 void fcl_generate_kernel(fcl_text *text, const char *name, const fcl_generated *g, int64_t size)
-/* vload promises the alignment of a number only: GPUs would take a number at a time. */
 {
     fcl_text_format(text, "kernel void %s(%s%sconst int n%s)\n{\n    const int w = (int)get_global_id(0);\n", name,
                     g->params.data, g->params.length ? ", " : "",

@@ -124,6 +124,7 @@ typedef struct fcl_generated {
     fcl_tensor *result; /* in an epilogue: what the product itself stores */
     int row_sum;        /* of a product: which of `store` its row_sum is; -1: it has none */
     int vector;         /* elements a work-item takes */
+    bool unaligned;     /* these may begin anywhere: in the form of CPUs */
     int64_t run;        /* elements over which rows and columns run on: a vector never crosses its end */
     bool own_pace;      /* of a block: each row has its own number of repetitions */
     fcl_tensor *sum[FCL_MAX_ARGUMENTS]; /* of a block: nodes that sum over its rows */

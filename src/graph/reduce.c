@@ -150,6 +150,8 @@ static void lower_stage(fcl_lowering *lowering, const fcl_tensor *node, const su
     fcl_launch_int(launch, index++, plan->chunks);
     size_t group = fcl_row_group(fcl_lower_device(lowering));
     if (plan->form == ROWS) {
+        bool whole = plan->chunk % 4 == 0 || plan->chunks == 1;
+        fcl_launch_int(launch, index++, whole ? fcl_row_vector(lowering, node, plan->reduced) : 1);
         fcl_launch_groups(launch, (size_t)parts, group);
     } else if (plan->form == GROUPS) {
         fcl_launch_groups(launch, (size_t)parts * (size_t)tiles_of(plan->inner), group);

@@ -11,6 +11,9 @@ void fcl_require_type(fcl_tensor *node, int input, fcl_type type);
 /* The range of a kernel whose dimension 0 runs along rows of `width`, dimension 1 over the rows; few local
  * sizes, as each is compiled once more on CPUs. */
 void fcl_lower_grid(fcl_launch *launch, int64_t width, int64_t rows);
+/* What a work-item takes at a time of rows of `width` of the node's inputs, where a group owns a row: 4 where all of them
+ * are of aligned float4, as $FLOWCL_VECTOR asks for, else 1. */
+int fcl_row_vector(fcl_lowering *lowering, const fcl_tensor *node, int64_t width);
 
 /* reduce.c, shape.c, gather.c, noise.c, cfm.c, ode.c: the functions that the table names */
 fcl_shape fcl_sum_shape(fcl_tensor *node);
@@ -32,10 +35,10 @@ fcl_shape fcl_pad_shape(fcl_tensor *node);
 int fcl_pad_lower(fcl_lowering *lowering, fcl_tensor *node);
 void fcl_pad_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du);
 fcl_shape fcl_concat_shape(fcl_tensor *node);
+int fcl_concat_lower(fcl_lowering *lowering, fcl_tensor *node);
 void fcl_concat_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du);
 
 fcl_shape fcl_gather_shape(fcl_tensor *node);
-int fcl_concat_lower(fcl_lowering *lowering, fcl_tensor *node);
 int fcl_gather_lower(fcl_lowering *lowering, fcl_tensor *node);
 void fcl_gather_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du);
 fcl_tensor *fcl_gather_tangent(fcl_tensor *node, fcl_tensor *const *dx); /* linear in the table, not the index */

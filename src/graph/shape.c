@@ -11,6 +11,14 @@ void fcl_lower_grid(fcl_launch *launch, int64_t width, int64_t rows)
     fcl_launch_range(launch, 2, global, local);
 }
 
+int fcl_row_vector(fcl_lowering *lowering, const fcl_tensor *node, int64_t width)
+{
+    bool aligned = width % 4 == 0 && fcl_row_group(fcl_lower_device(lowering)) != 1;
+    for (int i = 0; i < node->inputs; i++)
+        aligned = aligned && fcl_buffer_is_aligned(node->input[i]->buffer);
+    return aligned ? fcl_vector() : 1;
+}
+
 void fcl_require_type(fcl_tensor *node, int input, fcl_type type)
 {
     static const char *const names[] = {"float32", "int32", "uint8"};
@@ -362,14 +370,6 @@ fcl_shape fcl_concat_shape(fcl_tensor *node)
     return shape;
 }
 
-void fcl_concat_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
-{
-    int axis = node->attributes.axis;
-    int64_t begin = 0;
-    for (int i = 0; i < node->inputs; i++) {
-        int64_t end = begin + node->input[i]->shape.dim[axis];
-        du[i] = fcl_slice(u, axis, begin, end);
-        begin = end;
 /* The parts and where each begins, two arguments each. */
 static void set_parts(fcl_launch *launch, int index, const fcl_tensor *node, int64_t inner)
 {
@@ -411,5 +411,13 @@ int fcl_concat_lower(fcl_lowering *lowering, fcl_tensor *node)
     return FCL_OK;
 }
 
+void fcl_concat_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
+{
+    int axis = node->attributes.axis;
+    int64_t begin = 0;
+    for (int i = 0; i < node->inputs; i++) {
+        int64_t end = begin + node->input[i]->shape.dim[axis];
+        du[i] = fcl_slice(u, axis, begin, end);
+        begin = end;
     }
 }

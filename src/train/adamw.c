@@ -12,7 +12,8 @@ enum {
     MOST_PARTIALS = 256,    /* every group of adamw_update adds them up, */
     MOST_CPU_PARTIALS = 64, /* on CPUs for as little as 512 numbers */
     LEAST_CHUNK = 1024,     /* numbers a group sums at least */
-    UPDATE_GROUP = 64
+    UPDATE_GROUP = 64,      /* on CPUs, each work-item with eight numbers */
+    MOST_UPDATES = 1 << 18  /* work-items on others, each with a number, or with as many as there are of these */
 };
 
 struct fcl_adamw {
@@ -34,10 +35,19 @@ static int create_squares(fcl_device *device, const fcl_adamw_buffers *buffers, 
     return FCL_OK;
 }
 
+static void set_update_range(fcl_device *device, uint64_t count, fcl_launch *update)
+{
+    if (fcl_row_group(device) == 1)
+        fcl_launch_range_1d(update, count / 8, UPDATE_GROUP);
+    else
+        fcl_launch_range_1d(update, count < MOST_UPDATES ? count : MOST_UPDATES, fcl_row_group(device));
+}
+
 static int create_update(fcl_device *device, const fcl_adamw_buffers *buffers, uint64_t count, int partials,
                          fcl_adamw *adamw)
 {
-    FCL_TRY(fcl_device_launch(device, "adamw_update", NULL, &adamw->update));
+    const char *kernel = fcl_row_group(device) == 1 ? "adamw_update" : "adamw_update_lanes";
+    FCL_TRY(fcl_device_launch(device, kernel, "adamw_update", &adamw->update));
     fcl_launch_buffer(adamw->update, 0, adamw->partial);
     fcl_launch_int(adamw->update, 1, partials);
     fcl_launch_buffer(adamw->update, 2, buffers->loss);
@@ -48,7 +58,7 @@ static int create_update(fcl_device *device, const fcl_adamw_buffers *buffers, u
     fcl_launch_buffer(adamw->update, 9, buffers->m);
     fcl_launch_buffer(adamw->update, 10, buffers->v);
     fcl_launch_buffer(adamw->update, 11, buffers->ema);
-    fcl_launch_range_1d(adamw->update, count / 8, UPDATE_GROUP);
+    set_update_range(device, count, adamw->update);
     return FCL_OK;
 }
 

@@ -37,6 +37,15 @@ ls a/dump/fused_0-*.cl >after
 [ "$(wc -l <after)" -gt "$(wc -l <before)" ] || fail "the kernels of another shape left no files"
 for file in $(cat before); do [ -s "$file" ] || fail "$file was written over"; done
 
+# In the form of GPUs neighbours take neighbouring elements, or aligned vectors where that is asked for.
+for vector in 1 4; do
+    export FLOWCL_DUMP="$folder/vector-$vector"
+    FLOWCL_ROW_GROUP=64 FLOWCL_VECTOR=$vector expect 0 train moons --out run-$vector --steps 2 $small
+    ! grep -q 'vload4(0, (p)' vector-$vector/fused_*.cl || fail "FLOWCL_VECTOR=$vector: vectors that may begin anywhere"
+done
+! grep -q 'global float4 \*)((p)' vector-1/fused_*.cl || fail "FLOWCL_VECTOR=1: vectors"
+grep -q 'global float4 \*)((p)' vector-4/fused_*.cl || fail "FLOWCL_VECTOR=4: no vectors"
+
 # A program that does not compile leaves all but the binary.
 export FLOWCL_DUMP="$folder/broken" POCL_EXTRA_BUILD_FLAGS='-Dkernel=no_such_word'
 "$flowcl" train moons --out broken-run --steps 2 $small >out 2>err </dev/null && fail "what cannot compile was trained"

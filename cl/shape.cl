@@ -61,26 +61,6 @@ kernel void copy_parts(global uint *restrict out, int width, int rows, PARTS)
     out[row * width + x] = a[row * (end - begin) + x - begin];
 }
 
-static inline void copy_part(global uint *restrict out, const global uint *restrict a, int width, int begin, int end,
-                             int first, int last, int row, int end_row)
-{
-    const int own = end - begin, from = max(first, begin), count = min(last, end) - from;
-    for (; row < end_row; row++)
-        for (int i = 0; i < count; i++)
-            out[row * width + from + i] = a[row * own + from - begin + i];
-}
-
-/* For CPUs: a work-item takes `columns` of some rows, part after part. */
-kernel void copy_parts_wide(global uint *restrict out, int width, int rows, PARTS, int columns, int some)
-{
-    const int first = get_global_id(0) * columns, last = min(first + columns, width);
-    const int row = get_global_id(1) * some, end_row = min(row + some, rows);
-#define COPY(n, next)                                                                                                  \
-    if (begin##n < last)                                                                                               \
-        copy_part(out, a##n, width, begin##n, min(next, width), first, last, row, end_row);
-    EACH_PART(COPY)
-}
-
 /* Rows of `in_width` inside rows of `width`, from column `begin` on; zeros around them. */
 kernel void pad_window(const global uint *restrict in, global uint *restrict out, int width, int rows,
                        int in_width, int begin)

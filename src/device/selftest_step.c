@@ -192,7 +192,7 @@ static int sum_squares(fcl_device *device, adamw_trial *a)
 static int update(fcl_device *device, adamw_trial *a)
 {
     bool wide = fcl_row_group(device) == 1;
-    FCL_TRY(fcl_device_launch(device, wide ? "adamw_update" : "adamw_update_lanes", NULL, &a->update));
+    FCL_TRY(fcl_device_launch(device, wide ? "adamw_update_wide" : "adamw_update", NULL, &a->update));
     fcl_launch_buffer(a->update, 0, a->buffer[PARTIAL]);
     fcl_launch_int(a->update, 1, PARTS);
     fcl_launch_buffer(a->update, 2, a->buffer[LOSS]);

@@ -46,7 +46,7 @@ static void set_update_range(fcl_device *device, uint64_t count, fcl_launch *upd
 static int create_update(fcl_device *device, const fcl_adamw_buffers *buffers, uint64_t count, int partials,
                          fcl_adamw *adamw)
 {
-    const char *kernel = fcl_row_group(device) == 1 ? "adamw_update" : "adamw_update_lanes";
+    const char *kernel = fcl_row_group(device) == 1 ? "adamw_update_wide" : "adamw_update";
     FCL_TRY(fcl_device_launch(device, kernel, "adamw_update", &adamw->update));
     fcl_launch_buffer(adamw->update, 0, adamw->partial);
     fcl_launch_int(adamw->update, 1, partials);

@@ -5,6 +5,8 @@
 #include "base/memory.h"
 #include "device/environment.h"
 
+#include <flowcl/text.h>
+
 #include <CL/cl_ext.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,14 +15,29 @@
 /* What our kernels take for granted. */
 enum { GROUP_SIZE = 256, LOCAL_BYTES = 16 * 1024 };
 
-static void platform_text(cl_platform_id platform, cl_platform_info key, char *text, size_t size)
+/* Drivers pad names with blanks, and a text longer than our field is cut rather than lost. It is made plain here: it goes
+ * to terminals, logs and files. */
+static void keep(char *whole, char *text, size_t size)
 {
-    text[0] = 0;
-    clGetPlatformInfo(platform, key, size - 1, text, NULL);
-    text[size - 1] = 0;
+    for (size_t end = strlen(whole); end > 0 && whole[end - 1] == ' '; end--)
+        whole[end - 1] = 0;
+    char *plain = fcl_plain(whole + strspn(whole, " "));
+    snprintf(text, size, "%s", plain);
+    free(plain);
 }
 
-/* Drivers pad names with blanks, and a text longer than our field is cut rather than lost. */
+static void platform_text(cl_platform_id platform, cl_platform_info key, char *text, size_t size)
+{
+    size_t length = 0;
+    text[0] = 0;
+    if (clGetPlatformInfo(platform, key, 0, NULL, &length) != CL_SUCCESS || length == 0)
+        return;
+    char *whole = fcl_zalloc(length + 1);
+    clGetPlatformInfo(platform, key, length, whole, NULL);
+    keep(whole, text, size);
+    free(whole);
+}
+
 static void device_text(cl_device_id id, cl_device_info key, char *text, size_t size)
 {
     size_t length = 0;
@@ -29,9 +46,7 @@ static void device_text(cl_device_id id, cl_device_info key, char *text, size_t 
         return;
     char *whole = fcl_zalloc(length + 1);
     clGetDeviceInfo(id, key, length, whole, NULL);
-    snprintf(text, size, "%s", whole + strspn(whole, " "));
-    for (size_t end = strlen(text); end > 0 && text[end - 1] == ' '; end--)
-        text[end - 1] = 0;
+    keep(whole, text, size);
     free(whole);
 }
 

@@ -32,6 +32,11 @@ if LD_PRELOAD=$one_card "$flowcl" --version >out 2>err && [ ! -s err ]; then
     json '[d["why"] for d in o["devices"] if d["default"]] == ["the better driver of the only usable card" if
         sum(d["usable"] for d in o["devices"]) > 1 else "the only usable device"]'
     json 'all("vendor\x27s own driver" in d["warning"] for d in o["devices"] if d["usable"] and not d["default"])'
+
+    # A driver's texts reach the terminal as plain ones.
+    CARD=$(printf '  a\033[31mb ') LD_PRELOAD=$one_card expect 0 devices
+    printed 'a\x1b[31mb, '
+    if grep -q "$(printf '\033')" out; then fail "a control character reached the terminal"; fi
 fi
 
 FLOWCL_DEVICE='no such thing'

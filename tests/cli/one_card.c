@@ -1,8 +1,9 @@
 /* Preloaded into the program: PoCL plays ROCm and rusticl plays radeonsi, both on the card in slot 83:00.0, of which
- * ROCm tells by AMD's topology and rusticl by cl_khr_pci_bus_info. */
+ * ROCm tells by AMD's topology and rusticl by cl_khr_pci_bus_info. $CARD: another name for it. */
 #include <CL/cl.h>
 #include <dlfcn.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef cl_int platform_function(cl_platform_id platform, cl_platform_info key, size_t room, void *value, size_t *size);
@@ -54,7 +55,7 @@ cl_int clGetDeviceInfo(cl_device_id device, cl_device_info key, size_t room, voi
     static const unsigned char topology[24] = {1, [21] = 0x83};
     static const cl_device_type type = CL_DEVICE_TYPE_GPU;
     static const cl_bool unified = CL_FALSE;
-    static const char name[] = "AMD Radeon RX 6800 XT";
+    const char *other = getenv("CARD"), *name = other ? other : "AMD Radeon RX 6800 XT";
     cl_platform_id platform;
     real_device(device, CL_DEVICE_PLATFORM, sizeof platform, &platform, NULL);
     bool rusticl = is_platform(platform, "rusticl");
@@ -67,6 +68,6 @@ cl_int clGetDeviceInfo(cl_device_id device, cl_device_info key, size_t room, voi
     if (key == CL_DEVICE_HOST_UNIFIED_MEMORY)
         return answer(&unified, sizeof unified, room, value, size);
     if (key == CL_DEVICE_NAME)
-        return answer(name, sizeof name, room, value, size);
+        return answer(name, strlen(name) + 1, room, value, size);
     return real_device(device, key, room, value, size);
 }

@@ -86,9 +86,10 @@ int fcl_profile_add(fcl_device *device, fcl_profile_event event)
 int fcl_profile_mark(fcl_device *device, cl_event *event)
 {
     fcl_profile *profile = device->profile;
-    if (!profile->mark)
+    if (!profile->mark) {
         FCL_TRY(fcl_device_launch(device, "profile_mark", NULL, &profile->mark));
-    fcl_launch_range_1d(profile->mark, 1, 1);
+        fcl_launch_range_1d(profile->mark, 1, 1);
+    }
     return fcl_launch_enqueue_event(profile->mark, event);
 }
 

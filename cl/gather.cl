@@ -1,43 +1,53 @@
-/* Rows of a table by their number, and the adjoint: rows added into a table.
+/* Rows of a table by their number, and the adjoint: rows added into a table; of `outer` tables one after the other by the
+ * same numbers.
  *
  * A number outside 0 .. count - 1 is clamped into it: nothing outside the table is ever touched. */
 
-/* Dimension 0 runs along a row, dimension 1 over the batch. */
+/* Where row `row` of (outer, rows) begins in tables of `count` rows. */
+int gather_from(const global int *restrict index, int row, int rows, int count, int width)
+{
+    return (row / rows * count + clamp(index[row % rows], 0, count - 1)) * width;
+}
+
+/* Dimension 0 runs along a row, dimension 1 over the batch of each table. */
 kernel void gather_rows(const global float *restrict table, const global int *restrict index,
-                        global float *restrict out, int width, int rows, int count, float scale, float shift)
+                        global float *restrict out, int width, int rows, int count, int outer, float scale,
+                        float shift)
 {
     int x = get_global_id(0), row = get_global_id(1);
-    if (x < width && row < rows)
-        out[row * width + x] = table[clamp(index[row], 0, count - 1) * width + x] * scale + shift;
+    if (x < width && row < rows * outer)
+        out[row * width + x] = table[gather_from(index, row, rows, count, width) + x] * scale + shift;
 }
 
 kernel void gather_rows_int(const global int *restrict table, const global int *restrict index,
-                            global int *restrict out, int width, int rows, int count)
+                            global int *restrict out, int width, int rows, int count, int outer)
 {
     int x = get_global_id(0), row = get_global_id(1);
-    if (x < width && row < rows)
-        out[row * width + x] = table[clamp(index[row], 0, count - 1) * width + x];
+    if (x < width && row < rows * outer)
+        out[row * width + x] = table[gather_from(index, row, rows, count, width) + x];
 }
 
 /* Images stored as bytes. */
 kernel void gather_rows_byte(const global uchar *restrict table, const global int *restrict index,
-                             global float *restrict out, int width, int rows, int count, float scale,
-                             float shift)
+                             global float *restrict out, int width, int rows, int count, int outer,
+                             float scale, float shift)
 {
     int x = get_global_id(0), row = get_global_id(1);
-    if (x < width && row < rows)
-        out[row * width + x] = table[clamp(index[row], 0, count - 1) * width + x] * scale + shift;
+    if (x < width && row < rows * outer)
+        out[row * width + x] = table[gather_from(index, row, rows, count, width) + x] * scale + shift;
 }
 
 /* out (count, width) = the sum of the rows by their number. Work-item (x, part) owns column x of the table
  * rows `part`, `part + parts`, ...: it clears them, then adds what belongs to them in the order of the batch.
  * So nothing is atomic, and the sum repeats. */
 kernel void scatter_rows(const global float *restrict in, const global int *restrict index,
-                         global float *restrict out, int width, int rows, int count, int parts)
+                         global float *restrict out, int width, int rows, int count, int outer, int parts)
 {
-    int x = get_global_id(0), part = get_global_id(1);
-    if (x >= width || part >= parts)
+    int x = get_global_id(0), part = get_global_id(1) % parts, table = get_global_id(1) / parts;
+    if (x >= width || table >= outer)
         return;
+    in += table * rows * width;
+    out += table * count * width;
     for (int n = part; n < count; n += parts)
         out[n * width + x] = 0;
     for (int row = 0; row < rows; row++) {

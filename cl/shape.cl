@@ -9,15 +9,30 @@ kernel void copy_strided(const global uint *restrict in, global uint *restrict o
     int x = get_global_id(0), row = get_global_id(1);
     if (x >= width || row >= rows)
         return;
-    int rest = row;
-    int offset = rest % n0 * s0;
-    rest /= n0;
-    offset += rest % n1 * s1;
-    rest /= n1;
-    offset += rest % n2 * s2;
-    rest /= n2;
-    offset += rest % n3 * s3 + rest / n3 * s4;
-    out[row * width + x] = in[offset + x * stride];
+    int rest = row, offset = 0;
+    offset += rest % n0 * s0, rest /= n0;
+    offset += rest % n1 * s1, rest /= n1;
+    offset += rest % n2 * s2, rest /= n2;
+    offset += rest % n3 * s3, rest /= n3;
+    out[row * width + x] = in[offset + rest * s4 + x * stride];
+}
+
+/* The same of eight dimensions; in most cases neighbours are one run, and there are fewer. */
+kernel void copy_strided_8(const global uint *restrict in, global uint *restrict out, int width, int rows,
+                           int stride, int n0, int n1, int n2, int n3, int n4, int n5, int s0, int s1, int s2,
+                           int s3, int s4, int s5, int s6)
+{
+    int x = get_global_id(0), row = get_global_id(1);
+    if (x >= width || row >= rows)
+        return;
+    int rest = row, offset = 0;
+    offset += rest % n0 * s0, rest /= n0;
+    offset += rest % n1 * s1, rest /= n1;
+    offset += rest % n2 * s2, rest /= n2;
+    offset += rest % n3 * s3, rest /= n3;
+    offset += rest % n4 * s4, rest /= n4;
+    offset += rest % n5 * s5, rest /= n5;
+    out[row * width + x] = in[offset + rest * s6 + x * stride];
 }
 
 /* Slice: rows of `width` out of rows of `pitch`, from column `begin` on. */

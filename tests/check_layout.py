@@ -1,4 +1,4 @@
-"""Holds the tree against its layers: which folder may include which, and who may know OpenCL."""
+"""Holds the tree against its layers: which folder may include which, who may know OpenCL, and who an operation."""
 import pathlib
 import re
 import sys
@@ -9,7 +9,9 @@ MAY_INCLUDE = {
     "device": {"base"},
     "data": {"base"},
     "eval": {"base"},
-    "graph": {"device", "base"},
+    "graph": {"base"},
+    "op": {"graph", "device", "base"},
+    "compile": {"op", "graph", "device", "base"},
     "nn": {"graph", "base"},
     "flow": {"graph", "base"},
     "train": {"base", "device", "data", "graph", "nn", "flow"},
@@ -52,7 +54,28 @@ def check_user(path):
             yield f"{path}: includes the private header {include}"
 
 
-faults, files = [], 0
+def check_operations():
+    """An operation is one object in src/op and one line of ops.h; nothing else in the library knows it, or asks for a name."""
+    listed = re.findall(r"ROW\((\w+)\)", (ROOT / "src/op/ops.h").read_text(encoding="utf-8").partition("#define FCL_OPS(ROW)")[2])
+    if len(listed) < 40 or len(set(listed)) != len(listed):
+        yield f"src/op/ops.h: {len(listed)} operations, of which {len(set(listed))} are different"
+    objects = {}
+    for path in sorted((ROOT / "src").rglob("*.[ch]")):
+        text = without_comments(path.read_text(encoding="utf-8"))
+        for name in re.findall(r"^const fcl_op fcl_op_(\w+) = ", text, re.M):
+            objects.setdefault(name, []).append(path)
+        if path.parent.name != "op" and (name := re.search(r"\bfcl_op_\w+", text)):
+            yield f"{path}: knows the operation {name[0]}; what is asked of it belongs into its object"
+        if name := re.search(r"\bstrn?(case)?cmp\([^;]*\bop\s*->\s*name\b", text):
+            yield f"{path}: compares an operation's name"
+    for name, paths in objects.items():
+        if name not in listed or len(paths) > 1 or paths[0].parent.name != "op":
+            yield f"{paths[0]}: the operation {name} is one object in src/op and a line of ops.h"
+    for name in set(listed) - set(objects):
+        yield f"src/op/ops.h: {name} has no object"
+
+
+faults, files = list(check_operations()), 0
 for layer in MAY_INCLUDE:
     for path in sorted((ROOT / "src" / layer).glob("*.[ch]")):
         files += 1

@@ -152,7 +152,7 @@ static void eval_sum(const evaluation *e)
         int64_t at[FCL_MAX_RANK];
         place_of(from, i, at);
         for (int d = 0; d < from.rank; d++)
-            if (e->node->attributes.axes >> d & 1)
+            if (fcl_summed_axes(e->node) >> d & 1)
                 at[d] = 0;
         e->out[index_of(e->node->shape, at)] += e->in[0][i];
     }
@@ -169,7 +169,7 @@ static double matrix_at(const evaluation *e, int input, bool transpose, int64_t 
 
 static void eval_matmul(const evaluation *e)
 {
-    const fcl_attributes *how = &e->node->attributes;
+    const fcl_matmul_attributes *how = e->node->attributes;
     fcl_shape s = e->node->shape, a = e->node->input[0]->shape;
     int64_t m = s.dim[s.rank - 2], n = s.dim[s.rank - 1], k = a.dim[a.rank - (how->transpose_a ? 2 : 1)];
     for (int64_t i = 0; i < e->size; i++) {
@@ -189,34 +189,37 @@ static void eval_reshape(const evaluation *e)
 
 static void eval_permute(const evaluation *e)
 {
+    const fcl_permute_attributes *how = e->node->attributes;
     fcl_shape from = e->node->input[0]->shape;
     for (int64_t i = 0; i < e->size; i++) {
         int64_t at[FCL_MAX_RANK], source[FCL_MAX_RANK];
         place_of(e->node->shape, i, at);
         for (int d = 0; d < from.rank; d++)
-            source[e->node->attributes.order[d]] = at[d];
+            source[how->order[d]] = at[d];
         e->out[i] = e->in[0][index_of(from, source)];
     }
 }
 
 static void eval_slice(const evaluation *e)
 {
+    const fcl_window_attributes *how = e->node->attributes;
     for (int64_t i = 0; i < e->size; i++) {
         int64_t at[FCL_MAX_RANK];
         place_of(e->node->shape, i, at);
-        at[e->node->attributes.axis] += e->node->attributes.begin;
+        at[how->axis] += how->begin;
         e->out[i] = e->in[0][index_of(e->node->input[0]->shape, at)];
     }
 }
 
 static void eval_pad(const evaluation *e)
 {
+    const fcl_window_attributes *how = e->node->attributes;
     fcl_shape from = e->node->input[0]->shape;
-    int axis = e->node->attributes.axis;
+    int axis = how->axis;
     for (int64_t i = 0; i < e->size; i++) {
         int64_t at[FCL_MAX_RANK];
         place_of(e->node->shape, i, at);
-        at[axis] -= e->node->attributes.begin;
+        at[axis] -= how->begin;
         bool inside = at[axis] >= 0 && at[axis] < from.dim[axis];
         e->out[i] = inside ? e->in[0][index_of(from, at)] : 0;
     }
@@ -224,7 +227,8 @@ static void eval_pad(const evaluation *e)
 
 static void eval_concat(const evaluation *e)
 {
-    int axis = e->node->attributes.axis;
+    const fcl_window_attributes *how = e->node->attributes;
+    int axis = how->axis;
     for (int64_t i = 0; i < e->size; i++) {
         int64_t at[FCL_MAX_RANK];
         int part = 0;
@@ -242,28 +246,43 @@ static int64_t row_of(double index, int64_t count)
     return index < 0 ? 0 : index > (double)(count - 1) ? count - 1 : (int64_t)index;
 }
 
+/* Place i of (outer, rows, width) is row `row_of its index` of (outer, count, width). */
+static int64_t indexed_place(const evaluation *e, int64_t i, int axis, int64_t count)
+{
+    fcl_shape shape = e->node->shape;
+    int64_t rows = e->node->input[1]->shape.dim[0], width = 1;
+    for (int d = axis + 1; d < shape.rank; d++)
+        width *= shape.dim[d];
+    return (i / width / rows * count + row_of(e->in[1][i / width % rows], count)) * width + i % width;
+}
+
 static void eval_gather(const evaluation *e)
 {
-    int64_t width = row_size(e->node->shape), count = e->node->input[0]->shape.dim[0];
-    const float *number = e->node->attributes.number;
+    const fcl_gather_attributes *how = e->node->attributes;
+    int64_t count = e->node->input[0]->shape.dim[how->axis];
     for (int64_t i = 0; i < e->size; i++)
-        e->out[i] = e->in[0][row_of(e->in[1][i / width], count) * width + i % width] * number[0] + number[1];
+        e->out[i] = e->in[0][indexed_place(e, i, how->axis, count)] * how->scale + how->shift;
 }
 
 static void eval_scatter(const evaluation *e)
 {
-    int64_t width = row_size(e->node->shape);
+    const fcl_scatter_attributes *how = e->node->attributes;
     memset(e->out, 0, (size_t)e->size * sizeof *e->out);
     for (int64_t i = 0; i < fcl_shape_size(e->node->input[0]->shape); i++)
-        e->out[row_of(e->in[1][i / width], e->node->shape.dim[0]) * width + i % width] += e->in[0][i];
+        e->out[indexed_place(e, i, how->axis, e->node->shape.dim[how->axis])] += e->in[0][i];
 }
 
 /* --- random numbers --- */
 
+static const fcl_noise_attributes *noise_of(const evaluation *e)
+{
+    return e->node->attributes;
+}
+
 static fcl_random key_of(const evaluation *e)
 {
     const fcl_graph *graph = e->r->graph;
-    return (fcl_random){.seed = graph->seed, .stream = e->node->attributes.stream, .step = graph->step};
+    return (fcl_random){.seed = graph->seed, .stream = noise_of(e)->stream, .step = graph->step};
 }
 
 static void eval_uniform(const evaluation *e)
@@ -283,18 +302,18 @@ static void eval_normal(const evaluation *e)
 static void eval_batch_index(const evaluation *e)
 {
     const fcl_graph *graph = e->r->graph;
-    uint64_t count = (uint64_t)e->node->attributes.count;
+    uint64_t count = (uint64_t)noise_of(e)->count;
     for (int64_t i = 0; i < e->size; i++) {
-        uint64_t sample = graph->step * (uint64_t)e->node->attributes.total + graph->first_row + (uint64_t)i;
+        uint64_t sample = graph->step * (uint64_t)noise_of(e)->total + graph->first_row + (uint64_t)i;
         e->out[i] = permute_index((uint32_t)(sample % count), (uint32_t)count, graph->seed,
-                                  e->node->attributes.stream, sample / count);
+                                  noise_of(e)->stream, sample / count);
     }
 }
 
 static void eval_row_number(const evaluation *e)
 {
     for (int64_t i = 0; i < e->size; i++)
-        e->out[i] = (double)((e->r->graph->first_row + (uint64_t)i) % (uint64_t)e->node->attributes.total);
+        e->out[i] = (double)((e->r->graph->first_row + (uint64_t)i) % (uint64_t)noise_of(e)->total);
 }
 
 static void eval_interpolate(const evaluation *e)
@@ -337,7 +356,7 @@ static void eval_cfm_loss_grad(const evaluation *e)
 
 static double error_norm(const evaluation *e, int64_t row, int64_t d)
 {
-    const fcl_ode_control *control = &e->node->attributes.control;
+    const fcl_ode_control *control = e->node->attributes;
     double sum = 0;
     for (int64_t i = row * d; i < row * d + d; i++) {
         double size = fmax(fabs(e->in[0][i]), fabs(e->in[1][i]));
@@ -371,6 +390,7 @@ static void control_step(double *s, double norm, double order)
 
 static void eval_ode_advance(const evaluation *e)
 {
+    const fcl_ode_control *control = e->node->attributes;
     int64_t d = row_size(e->node->shape);
     double *k_out = part_of(e, 0), *state_out = part_of(e, 1);
     for (int64_t row = 0; row < e->node->shape.dim[0]; row++) {
@@ -379,7 +399,7 @@ static void eval_ode_advance(const evaluation *e)
         memcpy(s, e->in[5] + row * FCL_ODE_STATE, FCL_ODE_STATE * sizeof *s);
         bool active = s[FCL_ODE_ACTIVE] == 1, accepted = active && norm <= 1;
         if (active)
-            control_step(s, norm, e->node->attributes.control.order);
+            control_step(s, norm, control->order);
         else
             s[FCL_ODE_H] = 0;
         for (int64_t i = row * d; i < row * d + d; i++) {
@@ -432,7 +452,8 @@ static double gain(double p, double d, double log_mass, double relax)
 static double new_potential(const evaluation *e, int64_t count, const double *sum, double stretch, double *potential,
                             double *report)
 {
-    double mass = (double)e->node->attributes.sinkhorn.mass, before = report[FCL_TRANSPORT_LAMBDA];
+    const fcl_sinkhorn_control *control = e->node->attributes;
+    double mass = (double)control->mass, before = report[FCL_TRANSPORT_LAMBDA];
     double relax = e->in[2][0], total = 0, moved = 0, all = 0, lambda = mass > 0 ? level(count, sum, mass) : 0;
     for (int64_t i = 0; i < count; i++) {
         double target = mass > 0 ? fmin(0, -sum[i] - lambda) : -relax * sum[i];
@@ -455,7 +476,7 @@ static double new_potential(const evaluation *e, int64_t count, const double *su
 /* Ends where the error is small twice in a row, the columns being exact the second time. */
 static void eval_sinkhorn(const evaluation *e)
 {
-    const fcl_sinkhorn_control *control = &e->node->attributes.sinkhorn;
+    const fcl_sinkhorn_control *control = e->node->attributes;
     int64_t rows = e->node->input[0]->shape.dim[0], columns = e->node->input[0]->shape.dim[1];
     double *f = e->out, *g = part_of(e, 0), *sum = part_of(e, 1), *report = part_of(e, 2);
     double *turned_sum = calloc((size_t)columns, sizeof *turned_sum), tolerance = (double)control->tolerance;
@@ -486,13 +507,14 @@ static void eval_transport_draw(const evaluation *e)
 {
     int64_t rows = e->node->input[0]->shape.dim[0], columns = e->node->input[0]->shape.dim[1];
     const double *cost = e->in[0], *f = e->in[1], *g = e->in[2], *sum = e->in[3], *u = e->in[4];
+    const fcl_transport_draw_attributes *how = e->node->attributes;
     double *row_out = part_of(e, 0), total = 0;
     for (int64_t i = 0; i < rows; i++)
         total += exp(f[i] + sum[i]);
     for (int64_t k = 0; k < rows; k++) {
-        int64_t row = e->node->attributes.count ? k : -1, column = -1;
+        int64_t row = how->each_row ? k : -1, column = -1;
         double left = ((double)k + u[2 * k]) / (double)rows * total;
-        while (!e->node->attributes.count && left > 0 && row < rows - 1)
+        while (!how->each_row && left > 0 && row < rows - 1)
             left -= exp(f[row + 1] + sum[row + 1]), row++;
         for (left = u[2 * k + 1]; left > 0 && column < columns - 1; column++)
             left -= exp(g[column + 1] - cost[row * columns + column + 1] - sum[row]) / (double)columns;
@@ -503,7 +525,7 @@ static void eval_transport_draw(const evaluation *e)
 
 static void eval_constant(const evaluation *e)
 {
-    e->out[0] = (double)e->node->attributes.number[0];
+    e->out[0] = (double)e->node->scalar;
 }
 
 static void eval_scalar(const evaluation *e)

@@ -2,7 +2,7 @@
 #ifndef TESTS_REFERENCE_H
 #define TESTS_REFERENCE_H
 
-#include "graph/graph.h"
+#include "op/op.h"
 
 typedef struct reference reference;
 

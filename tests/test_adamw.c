@@ -1,7 +1,7 @@
 /* The optimiser and its schedules, against double precision and closed forms. */
 #include "status.h"
 
-#include "graph/graph.h"
+#include "op/op.h"
 #include "train/adamw.h"
 #include "train/options.h"
 

@@ -5,7 +5,7 @@
 
 #include "cl/philox.h"
 #include "cl/permute.h"
-#include "graph/plan.h"
+#include "compile/plan.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* One loop over the operation table. Each row has cases; a row without any fails. For each case: the device
  * against the double reference, fused and not; and in double precision, through the reference, the rules:
- * <u, J v> = <J' u, v>, J v against a difference quotient, the derivative of <J' u, v> against another, and
- * many tangents at once against one after the other. */
+ * <u, J v> = <J' u, v>, J v against a difference quotient, the derivatives of <J' u, v> and, in x and in v, of <u, J v>
+ * against others, and tangents in one sweep, one and several, against each alone, which have the same identity. */
 #include "device.h"
 #include "trial.h"
 
@@ -14,7 +14,7 @@ enum { MAX_INPUTS = 6, MAX_OUTPUTS = 4, MAX_SETTINGS = 32 };
 
 typedef struct setting {
     fcl_shape shape[MAX_INPUTS];
-    int p[6]; /* what else the builder needs */
+    int p[FCL_MAX_RANK]; /* what else the builder needs */
 } setting;
 
 typedef struct row_case {
@@ -131,6 +131,8 @@ static const setting permutes[] = {
     {{S(5, 17, 7, 64)}, {0, 2, 1, 3}},
     {{S(2, 3, 4, 2, 3, 2)}, {5, 3, 1, 4, 2, 0}},
     {{S(3, 1030)}, {1, 0}},
+    {{S(2, 2, 2, 2, 2, 2, 2)}, {6, 4, 2, 0, 5, 3, 1}},
+    {{S(2, 3, 1, 2, 3, 2, 2, 2)}, {7, 5, 3, 1, 6, 4, 2, 0}},
 };
 
 static int build_permute(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
@@ -250,7 +252,7 @@ static const setting losses[] = {{{ROWS(3, 2)}}, {{ROWS(5, 1)}}, {{ROWS(17, 65)}
 static int build_cfm_loss_grad(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
 {
     (void)s;
-    y[0] = fcl_node(graph, "cfm_loss_grad", 3, x, NULL);
+    y[0] = fcl_node(graph, &fcl_op_cfm_loss_grad, 3, x, NULL);
     return 1;
 }
 
@@ -394,10 +396,8 @@ static const char *const held_by_all[] = {"input", "leaf", "constant", "scalar",
 
 /* clang-format on */
 
-/* Neither elementwise, linear nor products: their derivatives are of one tangent. */
-static const char *const single_tangent[] = {"gather_rows", "scatter_rows", "cfm_loss", "cfm_loss_grad"};
-
-enum { TANGENTS = 3 };
+enum { TANGENTS = 3, SWEEPS = 2 };
+static const int sweeps[SWEEPS] = {1, TANGENTS}; /* tangents in one */
 
 /* --- one case, built into a graph --- */
 
@@ -408,7 +408,10 @@ typedef struct built {
     fcl_tensor *x[MAX_INPUTS], *y[MAX_OUTPUTS];
     fcl_tensor *mx[MAX_INPUTS], *v[MAX_INPUTS], *u; /* the moving inputs, their direction; y's seed */
     fcl_tensor *dy, *dx[MAX_INPUTS], *dot, *ddx[MAX_INPUTS]; /* J v, J' u, <J' u, v>, its gradient */
-    fcl_tensor *together, *alone[TANGENTS]; /* J of several tangents; NULL where the row takes one at a time */
+    fcl_tensor *both[2 * MAX_INPUTS], *way[2 * MAX_INPUTS]; /* mx and v, and where they move */
+    fcl_tensor *forward, *gradient[2 * MAX_INPUTS];         /* <u, J v>, its gradient in both */
+    int sweeping; /* so many of mx have tangents in a sweep; 0: there is no rank left for more dimensions */
+    fcl_tensor *together[SWEEPS], *one[TANGENTS][MAX_INPUTS], *alone[TANGENTS]; /* J of a sweep; a tangent of it, J of that */
 } built;
 
 static fcl_shape input_shape(const row_case *row, const setting *s, int i)
@@ -433,36 +436,47 @@ static void build_outputs(trial *t, built *b)
         fcl_output(b->y[i]);
 }
 
-static bool takes_many_tangents(const built *b)
+static bool has_rank_left(const built *b)
 {
-    for (size_t i = 0; i < sizeof single_tangent / sizeof *single_tangent; i++)
-        if (strcmp(single_tangent[i], b->row->op) == 0)
-            return false;
     for (int i = 0; i < b->moving; i++)
         if (b->mx[i]->shape.rank == FCL_MAX_RANK)
             return false;
     return b->moving > 0 && b->y[0]->shape.rank < FCL_MAX_RANK;
 }
 
-/* TANGENTS directions, (TANGENTS, its shape), of each moving input or, in every other case, of the first alone. On
- * the device only for a few cases: each has texts of its own. */
-static void build_many_tangents(trial *t, built *b)
+/* Directions, (T, its shape), of each moving input or, in every other case, of the first alone. On the device only for a
+ * few cases: each has texts of its own. */
+static void build_sweeps(trial *t, built *b)
 {
-    fcl_tensor *all[MAX_INPUTS], *one[MAX_INPUTS];
-    int moving = (b->s - b->row->settings) % 2 ? 1 : b->moving;
-    for (int i = 0; i < moving; i++) {
-        fcl_shape shape = b->mx[i]->shape, many = {shape.rank + 1, {TANGENTS}};
-        memcpy(many.dim + 1, shape.dim, sizeof *many.dim * (size_t)shape.rank);
-        all[i] = trial_input(t, many, SMOOTH, 0);
+    fcl_tensor *all[MAX_INPUTS], *some[MAX_INPUTS];
+    b->sweeping = (b->s - b->row->settings) % 2 ? 1 : b->moving;
+    for (int i = 0; i < b->sweeping; i++) {
+        fcl_shape shape = fcl_shape_joined(FCL_SHAPE(TANGENTS), b->mx[i]->shape);
+        all[i] = trial_input(t, shape, SMOOTH, 0);
     }
-    fcl_jvp(1, b->y, &b->together, moving, b->mx, all);
+    for (int n = 0; n < SWEEPS; n++) {
+        for (int i = 0; i < b->sweeping; i++)
+            some[i] = fcl_slice(all[i], 0, 0, sweeps[n]);
+        fcl_jvp(1, b->y, &b->together[n], b->sweeping, b->mx, some);
+    }
     for (int k = 0; k < TANGENTS; k++) {
-        for (int i = 0; i < moving; i++)
-            one[i] = fcl_reshape(fcl_slice(all[i], 0, k, k + 1), b->mx[i]->shape);
-        fcl_jvp(1, b->y, &b->alone[k], moving, b->mx, one);
+        for (int i = 0; i < b->sweeping; i++)
+            b->one[k][i] = fcl_reshape(fcl_slice(all[i], 0, k, k + 1), b->mx[i]->shape);
+        fcl_jvp(1, b->y, &b->alone[k], b->sweeping, b->mx, b->one[k]);
     }
     if (b->s - b->row->settings < 2)
-        fcl_output(b->together);
+        fcl_output(b->together[SWEEPS - 1]);
+}
+
+/* The gradient of <u, J v> in x and in v. */
+static void build_gradient_of_tangent(trial *t, built *b)
+{
+    for (int i = 0; i < 2 * b->moving; i++) {
+        b->both[i] = i < b->moving ? b->mx[i] : b->v[i - b->moving];
+        b->way[i] = trial_input(t, b->both[i]->shape, SMOOTH, 0);
+    }
+    b->forward = fcl_sum(fcl_mul(b->u, b->dy));
+    fcl_vjp(b->forward, NULL, 2 * b->moving, b->both, b->gradient);
 }
 
 static void build_derivatives(trial *t, built *b)
@@ -482,8 +496,9 @@ static void build_derivatives(trial *t, built *b)
     }
     fcl_vjp(b->dot, NULL, b->moving, b->mx, b->ddx);
     fcl_output(b->dy);
-    if (takes_many_tangents(b))
-        build_many_tangents(t, b);
+    build_gradient_of_tangent(t, b);
+    if (has_rank_left(b))
+        build_sweeps(t, b);
 }
 
 /* --- the rules, in double precision --- */
@@ -518,15 +533,16 @@ static bool close_to(const built *b, const char *what, scaled a, scaled c, doubl
     return false;
 }
 
-static bool tangents_agree(const trial *t, const built *b)
+static bool sweep_agrees(const trial *t, const built *b, int n)
 {
-    int64_t size = fcl_shape_size(b->y[0]->shape);
-    if (fcl_shape_size(b->together->shape) != TANGENTS * size) {
-        printf("%s: many tangents have another shape than one\n", b->row->op);
+    int64_t size = fcl_shape_size(b->y[0]->shape), count = sweeps[n] * size;
+    if (!fcl_shape_equal(b->together[n]->shape, fcl_shape_joined(FCL_SHAPE(sweeps[n]), b->y[0]->shape))) {
+        printf("%s: %d tangents have the shape %s\n", b->row->op, sweeps[n],
+               fcl_shape_text(t->graph, b->together[n]->shape));
         return false;
     }
-    for (int64_t i = 0; i < TANGENTS * size; i++) {
-        scaled many = {reference_value(t->r, b->together)[i], 0};
+    for (int64_t i = 0; i < count; i++) {
+        scaled many = {reference_value(t->r, b->together[n])[i], 0};
         scaled one = {reference_value(t->r, b->alone[i / size])[i % size], 0};
         if (!close_to(b, "one of many tangents and it alone", many, one, 1e-12 * (1 + fabs(one.value))))
             return false;
@@ -534,23 +550,46 @@ static bool tangents_agree(const trial *t, const built *b)
     return true;
 }
 
+static bool sweeps_hold(const trial *t, const built *b)
+{
+    bool held = true;
+    for (int n = 0; n < SWEEPS && b->sweeping; n++)
+        held &= sweep_agrees(t, b, n);
+    for (int k = 0; k < TANGENTS && b->sweeping; k++)
+        held &= close_to(b, "<u, J v> and <J' u, v> of a sweep's tangent", dot_of(t, 1, &b->u, &b->alone[k]),
+                         dot_of(t, b->sweeping, b->dx, b->one[k]), 1e-6);
+    return held;
+}
+
+enum { STEP = 16384 }; /* of difference quotients: 2 / 32768 */
+
+/* How `value` moves, and <u, y> where that is asked for, as x moves along the directions. */
+static double quotient(trial *t, const built *b, const fcl_tensor *value, int count, fcl_tensor *const *x,
+                       fcl_tensor *const *direction, double *of_y)
+{
+    double moved = 0;
+    for (int sign = 1; sign >= -1; sign -= 2) {
+        trial_evaluate(t, sign / (2.0 * STEP), count, x, direction);
+        moved += sign * reference_value(t->r, value)[0] * STEP;
+        if (of_y)
+            *of_y += sign * dot_of(t, 1, &b->u, b->y).value * STEP;
+    }
+    return moved;
+}
+
 static bool rules_hold(trial *t, const built *b)
 {
-    enum { STEP = 16384 }; /* of the difference quotients: 2 / 32768 */
     trial_evaluate(t, 0, 0, NULL, NULL);
-    bool held = !b->together || tangents_agree(t, b);
+    bool held = sweeps_hold(t, b);
     scaled forward = dot_of(t, 1, &b->u, &b->dy), backward = dot_of(t, b->moving, b->dx, b->v);
-    scaled second = dot_of(t, b->moving, b->ddx, b->v);
-    scaled quotient = {0}, second_quotient = {0};
-    for (int sign = 1; sign >= -1; sign -= 2) {
-        trial_evaluate(t, sign / (2.0 * STEP), b->moving, b->mx, b->v);
-        quotient.value += sign * dot_of(t, 1, &b->u, b->y).value * STEP;
-        second_quotient.value += sign * reference_value(t->r, b->dot)[0] * STEP;
-    }
+    scaled second = dot_of(t, b->moving, b->ddx, b->v), mixed = dot_of(t, 2 * b->moving, b->gradient, b->way);
+    scaled moved = {0}, moved_slope = {0}, moved_tangent = {0};
+    moved_slope.value = quotient(t, b, b->dot, b->moving, b->mx, b->v, &moved.value);
+    moved_tangent.value = quotient(t, b, b->forward, 2 * b->moving, b->both, b->way, NULL);
     held &= close_to(b, "<u, J v> and <J' u, v>", forward, backward, 1e-6);
-    held &= close_to(b, "J v and the difference quotient", forward, quotient, 1e-5);
-    return held &
-           close_to(b, "the second derivative and its difference quotient", second, second_quotient, 1e-5);
+    held &= close_to(b, "J v and the difference quotient", forward, moved, 1e-5);
+    held &= close_to(b, "the second derivative and its difference quotient", second, moved_slope, 1e-5);
+    return held & close_to(b, "the gradient of <u, J v> and its difference quotient", mixed, moved_tangent, 1e-5);
 }
 
 /* --- a row --- */
@@ -581,8 +620,8 @@ static bool device_agrees(trial *t, const built *b, const char *fusion)
         agrees &= trial_agrees(t, b->y[i], tolerance, what);
     if (b->dy)
         agrees &= trial_agrees(t, b->dy, tolerance, what);
-    if (b->together && b->together->kept)
-        agrees &= trial_agrees(t, b->together, tolerance, what);
+    if (b->sweeping && b->together[SWEEPS - 1]->kept)
+        agrees &= trial_agrees(t, b->together[SWEEPS - 1], tolerance, what);
     for (int i = 0; i < b->moving; i++)
         agrees &= trial_agrees(t, b->dx[i], tolerance * sum_factor(b, b->dx[i]), what);
     return agrees;
@@ -642,10 +681,10 @@ static bool run_op(fcl_device *device, const fcl_op *op)
 static void every_operation_is_right(void **state)
 {
     int wrong = 0, count = 0;
-    for (const fcl_op *op = fcl_ops; op->name; op++, count++) {
-        bool right = run_op(*state, op);
+    for (const fcl_op *const *op = fcl_ops; *op; op++, count++) {
+        bool right = run_op(*state, *op);
         if (!right)
-            printf("WRONG: %s\n", op->name);
+            printf("WRONG: %s\n", (*op)->name);
         wrong += !right;
     }
     printf("%d operations, %d wrong\n", count, wrong);

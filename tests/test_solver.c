@@ -1,6 +1,6 @@
 /* The solvers: closed forms, per-sample control, and what their launches are. */
 #include "flow/solver.h"
-#include "graph/graph.h"
+#include "op/op.h"
 #include "solve.h"
 
 #include <math.h>

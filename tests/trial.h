@@ -17,7 +17,7 @@ typedef enum domain {
     PREPARED  /* zeros; the test fills them */
 } domain;
 
-enum { TRIAL_LEAVES = 512 };
+enum { TRIAL_LEAVES = 2048 };
 
 typedef struct trial_leaf {
     fcl_tensor *tensor;

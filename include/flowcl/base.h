@@ -76,7 +76,7 @@ FCL_API void fcl_free(void *memory);
 FCL_API int fcl_file_replace(const char *path, const void *bytes, size_t size);
 
 /* A tensor's extent, outermost first: (rows, columns) is {2, {rows, columns}}. Rank 0 is a scalar. */
-#define FCL_MAX_RANK 6
+#define FCL_MAX_RANK 8
 
 typedef struct fcl_shape {
     int rank;

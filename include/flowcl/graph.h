@@ -251,8 +251,9 @@ FCL_API fcl_ode_next fcl_ode_advance(const fcl_ode_control *control, fcl_tensor 
 FCL_API void fcl_vjp(fcl_tensor *y, fcl_tensor *seed, int count, fcl_tensor *const *x, fcl_tensor **dx);
 /* Forward mode: dy[j] = sum over i of (dy[j]/dx[i]) dx[i] for each of `outputs` tensors y. The tangents have the
  * shapes of x, or all of them the same leading dimensions before these: (T, shape of x[i]) are T tangents in one
- * sweep, which computes y once, and dy[j] is (T, shape of y[j]). Leading dimensions do not pass through
- * operations that are neither elementwise, linear nor products (gather_rows, cfm_loss): a mistake. */
+ * sweep, which computes y once, and dy[j] is (T, shape of y[j]). No tensor on the way may then have more than
+ * FCL_MAX_RANK dimensions. dy is made of operations that have derivatives themselves: fcl_vjp of it is the gradient of
+ * a function of the tangent. */
 FCL_API void fcl_jvp(int outputs, fcl_tensor *const *y, fcl_tensor **dy, int count, fcl_tensor *const *x,
                      fcl_tensor *const *dx);
 

@@ -2,6 +2,7 @@
 #include "graph/graph.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static fcl_tensor *zeros(fcl_graph *graph, fcl_shape shape)
 {
@@ -92,15 +93,7 @@ void fcl_vjp(fcl_tensor *y, fcl_tensor *seed, int count, fcl_tensor *const *x, f
  * Tangents may have leading dimensions that their tensors lack, `lead`: then each node's tangent has them,
  * and is computed once for each index into them while the node itself is computed once. */
 
-static fcl_shape joined(fcl_shape lead, fcl_shape shape)
-{
-    for (int i = 0; i < shape.rank && lead.rank < FCL_MAX_RANK; i++)
-        lead.dim[lead.rank++] = shape.dim[i];
-    return lead;
-}
-
-/* (lead, shape) as (lead, 1, ..., shape), for the broadcast to a result of `rank` dimensions without lead. */
-static fcl_tensor *aligned(fcl_tensor *dx, fcl_shape lead, int rank)
+fcl_tensor *fcl_lead_aligned(fcl_tensor *dx, fcl_shape lead, int rank)
 {
     fcl_shape shape = dx->shape;
     int own = shape.rank - lead.rank;
@@ -113,55 +106,27 @@ static fcl_tensor *aligned(fcl_tensor *dx, fcl_shape lead, int rank)
 }
 
 /* The node's attributes where its inputs have the leading dimensions, too. */
-static fcl_attributes lifted(const fcl_tensor *node, fcl_shape lead)
+static const void *lifted(const fcl_tensor *node, fcl_shape lead)
 {
-    fcl_attributes attributes = node->attributes;
-    attributes.axis += lead.rank;
-    attributes.axes <<= lead.rank;
-    attributes.shape = joined(lead, attributes.shape);
-    for (int i = 0; i < FCL_MAX_RANK; i++)
-        attributes.order[i] = i < lead.rank ? i : node->attributes.order[i - lead.rank] + lead.rank;
+    const fcl_op *op = node->op;
+    if (!lead.rank || !op->lift)
+        return node->attributes;
+    void *attributes = fcl_arena_alloc(&node->graph->arena, op->attributes);
+    memcpy(attributes, node->attributes, op->attributes);
+    op->lift(node, lead, attributes);
     return attributes;
 }
 
-/* All leading dimensions of a product's operand, (M, K) or (..., M, K), written out: (lead, ..., M, K). */
-static fcl_tensor *spread(fcl_tensor *a, fcl_shape leading)
-{
-    fcl_shape matrix = FCL_SHAPE(fcl_shape_from_end(a->shape, 1), fcl_shape_from_end(a->shape, 0));
-    return fcl_expand(a, joined(leading, matrix));
-}
-
-/* A tangent in place of one factor. Where both are batches of matrices they are brought to one batch. */
-static fcl_tensor *matmul_term(fcl_tensor *node, fcl_shape lead, int replaced, fcl_tensor *dx)
-{
-    fcl_tensor *factor[2] = {node->input[0], node->input[1]};
-    factor[replaced] = dx;
-    if (lead.rank && factor[1 - replaced]->shape.rank > 2) {
-        fcl_shape leading = joined(lead, node->shape);
-        leading.rank -= 2;
-        factor[replaced] = spread(aligned(dx, lead, node->shape.rank), leading);
-        factor[1 - replaced] = spread(factor[1 - replaced], leading);
-    }
-    return fcl_node(node->graph, "matmul", 2, factor, &node->attributes);
-}
-
-static fcl_tensor *multilinear_term(fcl_tensor *node, fcl_shape lead, int replaced, fcl_tensor *dx)
-{
-    fcl_tensor *input[2] = {node->input[0], node->input[1]};
-    if (node->op->product)
-        return matmul_term(node, lead, replaced, dx);
-    input[replaced] = dx;
-    return fcl_node(node->graph, node->op->name, node->inputs, input, &node->attributes);
-}
-
 /* The sum over inputs of the operation with that input replaced by its tangent. */
-static fcl_tensor *multilinear_tangent(fcl_tensor *node, fcl_shape lead, fcl_tensor *const *dx)
+static fcl_tensor *multilinear_tangent(fcl_tensor *node, fcl_tensor *const *dx)
 {
-    fcl_tensor *sum = NULL;
+    fcl_tensor *sum = NULL, **input = fcl_arena_alloc(&node->graph->arena, (size_t)node->inputs * sizeof *input);
     for (int i = 0; i < node->inputs; i++) {
         if (!dx[i])
             continue;
-        fcl_tensor *term = multilinear_term(node, lead, i, dx[i]);
+        memcpy(input, node->input, (size_t)node->inputs * sizeof *input);
+        input[i] = dx[i];
+        fcl_tensor *term = fcl_node(node->graph, node->op, node->inputs, input, node->attributes);
         sum = sum ? fcl_add(sum, term) : term;
     }
     return sum;
@@ -172,35 +137,25 @@ static fcl_tensor *multilinear_tangent(fcl_tensor *node, fcl_shape lead, fcl_ten
 static fcl_tensor *linear_tangent(fcl_tensor *node, fcl_shape lead, fcl_tensor *const *dx)
 {
     fcl_shape before = node->op->expression ? FCL_SCALAR : lead;
-    fcl_attributes attributes = lifted(node, lead);
     fcl_tensor **input = fcl_arena_alloc(&node->graph->arena, (size_t)node->inputs * sizeof *input);
     for (int i = 0; i < node->inputs; i++)
-        input[i] = dx[i] ? dx[i] : zeros(node->graph, joined(before, node->input[i]->shape));
-    return fcl_node(node->graph, node->op->name, node->inputs, input, &attributes);
-}
-
-static fcl_tensor *no_batch(fcl_tensor *node)
-{
-    fcl_mistake(node->graph, "many tangents at once through %s, which takes one", fcl_node_text(node));
-    return NULL;
+        input[i] = dx[i] ? dx[i] : zeros(node->graph, fcl_shape_joined(before, node->input[i]->shape));
+    return fcl_node(node->graph, node->op, node->inputs, input, lifted(node, lead));
 }
 
 static fcl_tensor *tangent_of(fcl_tensor *node, fcl_shape lead, fcl_tensor *const *dx)
 {
     fcl_tensor *du[1] = {0};
-    bool elementwise = node->op->expression;
     switch (node->op->tangent) {
     case FCL_LINEAR:
         return linear_tangent(node, lead, dx);
     case FCL_MULTILINEAR:
-        return multilinear_tangent(node, lead, dx);
+        return multilinear_tangent(node, dx);
     case FCL_SYMMETRIC:
-        if (lead.rank && !elementwise)
-            return no_batch(node);
         node->op->adjoint(node, dx[0], du);
         return du[0];
     case FCL_OWN_TANGENT:
-        return lead.rank && !elementwise ? no_batch(node) : node->op->own_tangent(node, dx);
+        return node->op->own_tangent(node, lead, dx);
     case FCL_NO_TANGENT:
         break;
     }
@@ -216,7 +171,7 @@ static fcl_shape lead_of(int count, fcl_tensor *const *x, fcl_tensor *const *dx)
         own.rank = own.rank > x[i]->shape.rank ? own.rank - x[i]->shape.rank : 0;
         if (i == 0)
             lead = own;
-        if (!fcl_shape_equal(own, lead) || !fcl_shape_equal(dx[i]->shape, joined(lead, x[i]->shape)))
+        if (!fcl_shape_equal(own, lead) || !fcl_shape_equal(dx[i]->shape, fcl_shape_joined(lead, x[i]->shape)))
             fcl_mistake(x[i]->graph, "jvp: %s has shape %s, its tangent %s", fcl_node_text(x[i]),
                         fcl_shape_text(x[i]->graph, x[i]->shape), fcl_shape_text(x[i]->graph, dx[i]->shape));
     }
@@ -232,7 +187,7 @@ static fcl_tensor **input_tangents(fcl_tensor *node, fcl_shape lead, fcl_tensor 
         dx[i] = dot[node->input[i]->id];
         any |= dx[i] != NULL;
         if (dx[i] && node->op->expression)
-            dx[i] = aligned(dx[i], lead, node->shape.rank);
+            dx[i] = fcl_lead_aligned(dx[i], lead, node->shape.rank);
     }
     if (any && lead.rank + node->shape.rank > FCL_MAX_RANK)
         fcl_mistake(node->graph, "many tangents at once through %s: more than %d dimensions",
@@ -266,7 +221,7 @@ void fcl_jvp(int outputs, fcl_tensor *const *y, fcl_tensor **dy, int count, fcl_
     }
     refuse_missing(graph, until, live);
     for (int j = 0; j < outputs; j++)
-        dy[j] = dot[y[j]->id] ? dot[y[j]->id] : zeros(graph, joined(lead, y[j]->shape));
+        dy[j] = dot[y[j]->id] ? dot[y[j]->id] : zeros(graph, fcl_shape_joined(lead, y[j]->shape));
     free(dot);
     free(live);
 }

@@ -1,12 +1,12 @@
 /* Sums over a row block's rows: the gradients of weights (a' b of two values) and of biases (the sum of axis
  * 0), the mean of a loss. Each work-item adds up its own rows, tile after tile, while they are in the nearest
  * cache; a second kernel adds the work-items' parts, always in the same order. */
-#include "graph/block_writer.h"
+#include "compile/block_writer.h"
 
 bool fcl_block_sums(const fcl_tensor *node)
 {
     if (node->op->product)
-        return node->attributes.transpose_a && !node->attributes.transpose_b && node->shape.rank == 2 &&
+        return fcl_matmul_problem(node).transpose_a && !fcl_matmul_problem(node).transpose_b && node->shape.rank == 2 &&
                node->input[0]->shape.rank == 2 && node->input[1]->shape.rank == 2;
     return fcl_sums_rows(node);
 }

@@ -1,8 +1,5 @@
 /* Sums over axes. */
-#include "graph/plan.h"
-#include "graph/rules.h"
-
-#include <string.h>
+#include "op/op.h"
 
 /* A run of neighbouring axes that starts and ends with a summed one. Axes of extent 1 belong to any run. */
 static unsigned first_run(fcl_shape shape, unsigned axes)
@@ -26,7 +23,7 @@ fcl_tensor *fcl_sum_axes(fcl_tensor *a, unsigned axes)
                     fcl_shape_text(a->graph, a->shape));
     unsigned run;
     while ((run = first_run(a->shape, axes)) != 0)
-        a = fcl_node(a->graph, "sum", 1, &a, &(fcl_attributes){.axes = run});
+        a = fcl_node(a->graph, &fcl_op_sum, 1, &a, &(fcl_sum_attributes){run});
     return a;
 }
 
@@ -41,19 +38,31 @@ fcl_tensor *fcl_mean(fcl_tensor *a)
     return fcl_sum(fcl_scale(a, (float)(1.0 / (double)fcl_shape_size(a->shape))));
 }
 
-fcl_shape fcl_sum_shape(fcl_tensor *node)
+unsigned fcl_summed_axes(const fcl_tensor *node)
+{
+    const fcl_sum_attributes *sum = node->attributes;
+    return sum->axes;
+}
+
+static fcl_shape sum_shape(fcl_tensor *node)
 {
     fcl_require_type(node, 0, FCL_F32);
     fcl_shape shape = node->input[0]->shape;
     for (int i = 0; i < shape.rank; i++)
-        if (node->attributes.axes >> i & 1)
+        if (fcl_summed_axes(node) >> i & 1)
             shape.dim[i] = 1;
     return shape;
 }
 
-void fcl_sum_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
+static void sum_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
 {
     du[0] = fcl_expand(u, node->input[0]->shape);
+}
+
+static void sum_lift(const fcl_tensor *node, fcl_shape lead, void *lifted)
+{
+    fcl_sum_attributes *sum = lifted;
+    sum->axes = fcl_summed_axes(node) << lead.rank;
 }
 
 typedef struct sum_plan {
@@ -87,7 +96,8 @@ static void choose_chunks(sum_plan *plan, const fcl_device *device)
 {
     static const struct {
         int items, least; /* as many of items_of a compute unit; the shortest chunk */
-    } tuning[2][4] = {{{16, 2048}, {512, 32}, {0, 0}, {16, 1024}}, {{2, 16384}, {2, 1024}, {2, 1024}, {0, 0}}};
+    } tuning[2][4] = {{{16, 2048}, {512, 32}, {0, 0}, {16, 1024}},
+                      {{2, 16384}, {2, 1024}, {2, 1024}, {0, 0}}};
     bool cpu = fcl_row_group(device) == 1;
     int units = fcl_device_describe(device)->compute_units;
     int wanted = ceil_div((int64_t)tuning[cpu][plan->form].items * (units < 1 ? 1 : units), items_of(plan));
@@ -109,7 +119,7 @@ static sum_plan plan_of(const fcl_tensor *node, const fcl_device *device)
     sum_plan plan = {1, 1, 1};
     fcl_shape shape = node->input[0]->shape;
     for (int i = 0; i < shape.rank; i++) {
-        if (node->attributes.axes >> i & 1)
+        if (fcl_summed_axes(node) >> i & 1)
             plan.reduced *= (int)shape.dim[i];
         else if (plan.reduced == 1)
             plan.outer *= (int)shape.dim[i];
@@ -126,7 +136,7 @@ static sum_plan plan_of(const fcl_tensor *node, const fcl_device *device)
     return plan;
 }
 
-size_t fcl_sum_scratch(const fcl_tensor *node, const fcl_device *device)
+static size_t sum_scratch(const fcl_tensor *node, const fcl_device *device)
 {
     sum_plan plan = plan_of(node, device);
     if (plan.chunks == 1)
@@ -151,7 +161,7 @@ static void lower_stage(fcl_lowering *lowering, const fcl_tensor *node, const su
     size_t group = fcl_row_group(fcl_lower_device(lowering));
     if (plan->form == ROWS) {
         bool whole = plan->chunk % 4 == 0 || plan->chunks == 1;
-        fcl_launch_int(launch, index++, whole ? fcl_row_vector(lowering, node, plan->reduced) : 1);
+        fcl_launch_int(launch, index++, whole ? fcl_lower_vector(lowering, node, plan->reduced) : 1);
         fcl_launch_groups(launch, (size_t)parts, group);
     } else if (plan->form == GROUPS) {
         fcl_launch_groups(launch, (size_t)parts * (size_t)tiles_of(plan->inner), group);
@@ -167,10 +177,11 @@ static void lower_stage(fcl_lowering *lowering, const fcl_tensor *node, const su
 bool fcl_sum_is_small(const fcl_tensor *node, const fcl_device *device)
 {
     enum { SMALL = 1 << 18 /* elements: larger ones would take memory until the last sum */ };
-    if (strcmp(node->op->name, "sum") != 0 || fcl_shape_size(node->input[0]->shape) > SMALL)
+    if (!node->op->sum || fcl_shape_size(node->input[0]->shape) > SMALL)
         return false;
     sum_plan plan = plan_of(node, device);
-    return plan.outer == 1 && plan.chunks == 1 && (plan.form == GROUPS || (plan.form == ROWS && plan.inner == 1));
+    return plan.outer == 1 && plan.chunks == 1 &&
+           (plan.form == GROUPS || (plan.form == ROWS && plan.inner == 1));
 }
 
 /* The node and those beside it. */
@@ -193,7 +204,7 @@ static int lower_many(fcl_lowering *lowering, fcl_tensor *node)
     return FCL_OK;
 }
 
-int fcl_sum_lower(fcl_lowering *lowering, fcl_tensor *node)
+static int sum_lower(fcl_lowering *lowering, fcl_tensor *node)
 {
     if (fcl_lower_beside(lowering, 0))
         return lower_many(lowering, node);
@@ -209,3 +220,31 @@ int fcl_sum_lower(fcl_lowering *lowering, fcl_tensor *node)
     lower_stage(lowering, node, &plan, in, node->buffer);
     return FCL_OK;
 }
+
+/* --- rows of a block: the columns of each --- */
+
+static bool sums_columns(const fcl_tensor *node)
+{
+    return fcl_summed_axes(node) == 1u << 1;
+}
+
+static void write_rows(fcl_row_writer *w, fcl_tensor *node)
+{
+    fcl_text_format(
+        fcl_row_text_of(w),
+        "    UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++) {\n        real sum = 0;\n"
+        "        for (int c = 0; c < %d; c++)\n            sum += tile[(%d + c) * BLOCK_VECTORS + s];\n"
+        "        tile[%d * BLOCK_VECTORS + s] = sum;\n    }\n",
+        (int)node->input[0]->shape.dim[1], fcl_row_place(w, node->input[0]), fcl_row_place(w, node));
+}
+
+const fcl_op fcl_op_sum = {"sum",
+                           sizeof(fcl_sum_attributes),
+                           sum_shape,
+                           .lower = sum_lower,
+                           .scratch = sum_scratch,
+                           .rows = {write_rows, sums_columns},
+                           .adjoint = sum_adjoint,
+                           .tangent = FCL_LINEAR,
+                           .lift = sum_lift,
+                           .sum = true};

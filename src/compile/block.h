@@ -1,8 +1,8 @@
 /* Row blocks: forming them (block.c), and the text of their kernels (block_text.c). */
-#ifndef GRAPH_BLOCK_H
-#define GRAPH_BLOCK_H
+#ifndef COMPILE_BLOCK_H
+#define COMPILE_BLOCK_H
 
-#include "graph/plan.h"
+#include "compile/plan.h"
 
 /* After fuse: joins steps that are local to rows; renumbers plan->steps. */
 void fcl_plan_block(fcl_plan *plan);

@@ -1,5 +1,5 @@
 /* Memory of a compiled graph: which values are stored, for how long, and where. */
-#include "graph/block.h"
+#include "compile/block.h"
 
 #include <limits.h>
 #include <stdlib.h>

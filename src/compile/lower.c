@@ -1,5 +1,5 @@
 /* From steps to prepared launches: the generated kernels, and the rows that lower themselves. */
-#include "graph/block.h"
+#include "compile/block.h"
 
 
 #include <stdio.h>

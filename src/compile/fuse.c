@@ -5,12 +5,11 @@
  * stands between: no other input may depend on the step. Two chains that meet in a node become one under the
  * same condition. What remains is a graph of steps without cycles, which is then put in order.
  *
- * In the form of GPUs, where launches cost most, chains also begin with what is computed by elements (element.c), and
+ * In the form of GPUs, where launches cost most, chains also begin with what is computed by elements (op->element), and
  * small chains that need nothing computed are one. */
-#include "graph/plan.h"
+#include "compile/plan.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 typedef struct fuser {
     fcl_plan *plan;
@@ -191,7 +190,7 @@ static bool makes_operand(const fcl_step *product, int step)
 static bool reads_anywhere(const fcl_step *step, int b)
 {
     for (int i = 0; i < step->members; i++)
-        for (int k = 0; k < step->member[i]->inputs && fcl_element_reads_anywhere(step->member[i]); k++)
+        for (int k = 0; k < step->member[i]->inputs && step->member[i]->op->element.anywhere; k++)
             if (fcl_node_root(step->member[i]->input[k])->step == b)
                 return true;
     return false;
@@ -224,7 +223,7 @@ static bool merge(fuser *f, int a, int b)
 
 static bool join(fuser *f, fcl_tensor *node)
 {
-    for (int k = 0; k < node->inputs && !fcl_element_reads_anywhere(node); k++) {
+    for (int k = 0; k < node->inputs && !node->op->element.anywhere; k++) {
         int s = fcl_node_root(node->input[k])->step;
         bool direct = fcl_node_root(node->input[k]) == node->input[k]; /* a view needs its memory */
         if (s < 0 || !direct || !takes_members(&f->steps[s], node->shape, 1) || leads_back(f, node, s))
@@ -242,7 +241,7 @@ static void merge_inputs(fuser *f, fcl_tensor *node)
 {
     for (int k = 0; k < node->inputs; k++) {
         int s = fcl_node_root(node->input[k])->step;
-        if (s < 0 || s == node->step || fcl_element_reads_anywhere(node))
+        if (s < 0 || s == node->step || node->op->element.anywhere)
             continue;
         if (f->steps[s].product && merge(f, s, node->step))
             continue;
@@ -255,7 +254,7 @@ static void place(fuser *f, fcl_tensor *node)
     if (!node->needed || node->op->view || node->op->leaf == FCL_LEAF_MEMORY ||
         (is_literal(node) && !node->in_memory))
         return;
-    if (strcmp(node->op->name, "part") == 0) {
+    if (node->op->part) {
         node->step = node->input[0]->step;
         return;
     }
@@ -394,8 +393,7 @@ static bool may_take_sum(fuser *f, const fcl_step *step, const fcl_tensor *sum)
 
 bool fcl_sums_rows(const fcl_tensor *node)
 {
-    return strcmp(node->op->name, "sum") == 0 && node->input[0]->shape.rank == 2 &&
-           node->attributes.axes == 1u << 0;
+    return node->op->sum && node->input[0]->shape.rank == 2 && fcl_summed_axes(node) == 1u << 0;
 }
 
 /* Each into the product that reads what it sums. */

@@ -1,6 +1,10 @@
 /* Matrix products: shapes, derivatives, and the problem a node hands to the providers. */
-#include "graph/plan.h"
-#include "graph/rules.h"
+#include "op/op.h"
+
+static const fcl_matmul_attributes *how_of(const fcl_tensor *node)
+{
+    return node->attributes;
+}
 
 static int64_t rows_of(const fcl_tensor *t)
 {
@@ -29,11 +33,11 @@ static bool leading_dims_fit(const fcl_tensor *a, const fcl_tensor *b)
     return true;
 }
 
-fcl_shape fcl_matmul_shape(fcl_tensor *node)
+static fcl_shape matmul_shape(fcl_tensor *node)
 {
     fcl_tensor *a = node->input[0], *b = node->input[1];
     bool ranks = a->shape.rank >= 2 && b->shape.rank >= 2;
-    bool ta = node->attributes.transpose_a, tb = node->attributes.transpose_b;
+    bool ta = how_of(node)->transpose_a, tb = how_of(node)->transpose_b;
     if (!ranks || (ta ? rows_of(a) : columns_of(a)) != (tb ? columns_of(b) : rows_of(b)) ||
         !leading_dims_fit(a, b)) {
         fcl_mistake(node->graph, "matmul of %s %s%s by %s %s%s", fcl_node_text(a),
@@ -62,8 +66,8 @@ fcl_tensor *fcl_matmul(fcl_tensor *a, fcl_tensor *b, bool transpose_a, bool tran
 {
     if (a->shape.rank > 2 && b->shape.rank == 2 && !transpose_a)
         return fold_rows(a, b, transpose_b);
-    return fcl_node(a->graph, "matmul", 2, (fcl_tensor *[]){a, b},
-                    &(fcl_attributes){.transpose_a = transpose_a, .transpose_b = transpose_b});
+    return fcl_node(a->graph, &fcl_op_matmul, 2, (fcl_tensor *[]){a, b},
+                    &(fcl_matmul_attributes){transpose_a, transpose_b});
 }
 
 fcl_tensor *fcl_linear(fcl_tensor *x, fcl_tensor *weight, fcl_tensor *bias)
@@ -82,21 +86,49 @@ static fcl_tensor *batch_sum_to(fcl_tensor *product, fcl_shape shape)
 }
 
 /* C = A B:  dA = U B', dB = A' U; with op() on either, transposed accordingly. */
-void fcl_matmul_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
+static void matmul_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
 {
     fcl_tensor *a = node->input[0], *b = node->input[1];
-    bool ta = node->attributes.transpose_a, tb = node->attributes.transpose_b;
+    bool ta = how_of(node)->transpose_a, tb = how_of(node)->transpose_b;
     fcl_tensor *da = ta ? fcl_matmul(b, u, tb, true) : fcl_matmul(u, b, false, !tb);
     fcl_tensor *db = tb ? fcl_matmul(u, a, true, ta) : fcl_matmul(a, u, !ta, false);
     du[0] = batch_sum_to(da, a->shape);
     du[1] = batch_sum_to(db, b->shape);
 }
 
+/* All leading dimensions of a product's operand, (M, K) or (..., M, K), written out: (lead, ..., M, K). */
+static fcl_tensor *spread(fcl_tensor *a, fcl_shape leading)
+{
+    fcl_shape matrix = FCL_SHAPE(fcl_shape_from_end(a->shape, 1), fcl_shape_from_end(a->shape, 0));
+    return fcl_expand(a, fcl_shape_joined(leading, matrix));
+}
+
+/* A tangent in place of one factor. Where both are batches of matrices they are brought to one batch. */
+static fcl_tensor *tangent_term(fcl_tensor *node, fcl_shape lead, int replaced, fcl_tensor *dx)
+{
+    fcl_tensor *factor[2] = {node->input[0], node->input[1]};
+    factor[replaced] = dx;
+    if (lead.rank && factor[1 - replaced]->shape.rank > 2) {
+        fcl_shape leading = fcl_shape_joined(lead, node->shape);
+        leading.rank -= 2;
+        factor[replaced] = spread(fcl_lead_aligned(dx, lead, node->shape.rank), leading);
+        factor[1 - replaced] = spread(factor[1 - replaced], leading);
+    }
+    return fcl_node(node->graph, &fcl_op_matmul, 2, factor, node->attributes);
+}
+
+static fcl_tensor *matmul_tangent(fcl_tensor *node, fcl_shape lead, fcl_tensor *const *dx)
+{
+    fcl_tensor *a = dx[0] ? tangent_term(node, lead, 0, dx[0]) : NULL;
+    fcl_tensor *b = dx[1] ? tangent_term(node, lead, 1, dx[1]) : NULL;
+    return a && b ? fcl_add(a, b) : a ? a : b;
+}
+
 /* A (..., M, K) by a shared B is one product of all rows. */
 fcl_gemm_problem fcl_matmul_problem(const fcl_tensor *node)
 {
     const fcl_tensor *a = node->input[0], *b = node->input[1];
-    bool ta = node->attributes.transpose_a;
+    bool ta = how_of(node)->transpose_a;
     bool rows = b->shape.rank == 2 && !ta;
     int64_t batch = batch_of(node);
     return (fcl_gemm_problem){
@@ -105,45 +137,17 @@ fcl_gemm_problem fcl_matmul_problem(const fcl_tensor *node)
         .k = (int)(ta ? rows_of(a) : columns_of(a)),
         .batch = rows ? 1 : (int)batch,
         .transpose_a = ta,
-        .transpose_b = node->attributes.transpose_b,
+        .transpose_b = how_of(node)->transpose_b,
         .share_a = batch > 1 && a->shape.rank == 2,
         .share_b = batch > 1 && b->shape.rank == 2 && !rows,
     };
 }
 
-static bool is_listed(const fcl_product *list, int count, const fcl_product *p)
-{
-    for (int i = 0; i < count; i++)
-        if (list[i].m == p->m && list[i].n == p->n && list[i].k == p->k && list[i].batch == p->batch &&
-            list[i].transpose_a == p->transpose_a && list[i].transpose_b == p->transpose_b &&
-            list[i].share_a == p->share_a && list[i].share_b == p->share_b)
-            return true;
-    return false;
-}
-
-int fcl_graph_products(const fcl_graph *graph, fcl_product **products, int *count)
-{
-    *products = NULL;
-    *count = 0;
-    if (!graph->plan)
-        return fcl_fail(FCL_ERR_ARGUMENT, "a graph must be compiled before its products are known");
-    for (int i = 0; i < graph->plan->count; i++) {
-        const fcl_tensor *node = graph->plan->steps[i].product;
-        if (!node)
-            continue;
-        fcl_gemm_problem p = fcl_matmul_problem(node);
-        fcl_product product = {.m = p.m,
-                               .n = p.n,
-                               .k = p.k,
-                               .transpose_a = p.transpose_a,
-                               .transpose_b = p.transpose_b,
-                               .batch = p.batch,
-                               .share_a = p.share_a,
-                               .share_b = p.share_b};
-        if (is_listed(*products, *count, &product))
-            continue;
-        *products = fcl_grow(*products, (size_t)(*count + 1) * sizeof product);
-        (*products)[(*count)++] = product;
-    }
-    return FCL_OK;
-}
+const fcl_op fcl_op_matmul = {"matmul",
+                              sizeof(fcl_matmul_attributes),
+                              matmul_shape,
+                              .rows = {.any_rows = 1u << 1},
+                              .adjoint = matmul_adjoint,
+                              .tangent = FCL_OWN_TANGENT,
+                              .own_tangent = matmul_tangent,
+                              .product = true};

@@ -8,7 +8,7 @@
  *
  * Like fusing, joining must not make a cycle: a step joins a block when nothing it needs from outside depends
  * on the block. */
-#include "graph/block.h"
+#include "compile/block.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +30,7 @@ static bool narrow(fcl_shape shape)
 static int64_t product_rows(const fcl_tensor *product)
 {
     const fcl_tensor *a = product->input[0], *b = product->input[1];
-    bool fits = !product->attributes.transpose_a && a->shape.rank == 2 && b->shape.rank == 2 &&
+    bool fits = !fcl_matmul_problem(product).transpose_a && a->shape.rank == 2 && b->shape.rank == 2 &&
                 narrow(a->shape) && narrow(product->shape);
     return fits ? product->shape.dim[0] : 0;
 }

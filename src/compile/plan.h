@@ -1,16 +1,15 @@
 /* A compiled graph. The passes, in order: prune and fuse (fuse.c) make steps; block.c joins those of narrow rows, and
  * fuse.c sums over rows with products that read them; plan.c gives every stored value its place; generate.c and
  * block_text.c write the kernels of fused steps; lower.c prepares the launches, and run.c runs them. */
-#ifndef GRAPH_PLAN_H
-#define GRAPH_PLAN_H
+#ifndef COMPILE_PLAN_H
+#define COMPILE_PLAN_H
 
-#include "graph/graph.h"
+#include "op/op.h"
 
 enum { FCL_MAX_MEMBERS = 32, FCL_MAX_ARGUMENTS = 128 }; /* of a fused step: bounds a kernel's arguments */
-enum { FCL_MAX_SUMS = 8 };                              /* of a step: as in cl/reduce.cl */
 
 /* What is computed at once, one of
- *   - a chain of elementwise nodes of one shape, and on GPUs of what is computed by elements (element.c), or of such
+ *   - a chain of elementwise nodes of one shape, and on GPUs of what is computed by elements (op->element), or of such
  *     chains of one size: a generated kernel;
  *   - a matrix product, with such a chain as its epilogue and a sum of an operand's rows where the provider can;
  *   - a node that lowers itself, or several small sums;
@@ -94,14 +93,10 @@ typedef struct fcl_plan {
     fcl_buffer *table;
 } fcl_plan;
 
-void fcl_plan_destroy(fcl_plan **plan);
-
 /* fuse.c: marks what is needed and groups it into plan->steps, in the order of running. */
 void fcl_plan_fuse(fcl_plan *plan);
 /* Is the node the sum of axis 0 of a matrix? */
 bool fcl_sums_rows(const fcl_tensor *node);
-/* Can the sum be one of several in a launch? (reduce.c) */
-bool fcl_sum_is_small(const fcl_tensor *node, const fcl_device *device);
 /* After blocks: sums over rows join the products a' b of the same a, which read it anyway; what is left of small ones
  * is one launch in the form of GPUs. */
 void fcl_plan_join_sums(fcl_plan *plan);
@@ -131,7 +126,7 @@ typedef struct fcl_generated {
     int sums;
     int64_t partial; /* floats of a work-item's part of them */
     bool random;        /* the random counters are three arguments behind the number of rows or elements */
-    bool elements;      /* it holds texts of element.c */
+    bool elements;      /* it holds texts of op->element */
 } fcl_generated;
 
 void fcl_generate(const fcl_step *step, const fcl_device *device, fcl_generated *generated);
@@ -150,14 +145,7 @@ void fcl_generate_member(fcl_generated *generated, fcl_tensor *node, int index, 
 /* Is an input of the node broadcast in a way that vectors and epilogues cannot read, or its text for one number? */
 bool fcl_generate_scattered(const fcl_tensor *node);
 
-/* element.c: writes the value of element i of a node that has no expression. */
-typedef void fcl_element_writer(fcl_generated *generated, fcl_tensor *node, fcl_operand_writer *write, void *context);
-fcl_element_writer *fcl_element_text(const fcl_tensor *node); /* NULL: it has none */
 /* May a fused kernel of GPUs go on with it? */
 bool fcl_element_joins(const fcl_tensor *node);
-/* Is its text for one number, where others are for vectors as well? */
-bool fcl_element_is_single(const fcl_tensor *node);
-/* Does it read elements at other places than its own, so that what makes them is another kernel? */
-bool fcl_element_reads_anywhere(const fcl_tensor *node);
 
 #endif

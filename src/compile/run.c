@@ -1,5 +1,5 @@
 /* Compiling a graph by its passes, and running it. */
-#include "graph/block.h"
+#include "compile/block.h"
 #include "base/watch.h"
 
 #include <math.h>
@@ -8,8 +8,8 @@
 static int fill_inputs(const fcl_graph *graph)
 {
     for (int i = 0; i < graph->count; i++)
-        if (graph->nodes[i]->attributes.content && graph->nodes[i]->buffer)
-            FCL_TRY(fcl_tensor_write(graph->nodes[i], graph->nodes[i]->attributes.content));
+        if (graph->nodes[i]->content && graph->nodes[i]->buffer)
+            FCL_TRY(fcl_tensor_write(graph->nodes[i], graph->nodes[i]->content));
     return FCL_OK;
 }
 

@@ -1,5 +1,5 @@
 /* Runge-Kutta steps: a stage is elementwise and fuses; the end of an adaptive step is one launch. */
-#include "graph/rules.h"
+#include "op/op.h"
 
 enum { MAX_TERMS = 16 };
 
@@ -25,8 +25,7 @@ fcl_ode_next fcl_ode_advance(const fcl_ode_control *control, fcl_tensor *x, fcl_
                              fcl_tensor *error, fcl_tensor *k_first, fcl_tensor *k_last, fcl_tensor *state)
 {
     fcl_tensor *inputs[INPUTS] = {x, x_new, error, k_first, k_last, state};
-    fcl_tensor *node =
-        fcl_node(x->graph, "ode_advance", INPUTS, inputs, &(fcl_attributes){.control = *control});
+    fcl_tensor *node = fcl_node(x->graph, &fcl_op_ode_advance, INPUTS, inputs, control);
     if (control->order < 1 || !(control->rtol >= 0) || !(control->atol >= 0) ||
         !(control->rtol + control->atol > 0))
         fcl_mistake(x->graph,
@@ -36,7 +35,7 @@ fcl_ode_next fcl_ode_advance(const fcl_ode_control *control, fcl_tensor *x, fcl_
                           fcl_node_part(node, 1, FCL_F32, state->shape)};
 }
 
-fcl_shape fcl_ode_advance_shape(fcl_tensor *node)
+static fcl_shape advance_shape(fcl_tensor *node)
 {
     fcl_shape shape = node->input[X]->shape;
     for (int i = 0; i < INPUTS; i++) {
@@ -52,9 +51,9 @@ fcl_shape fcl_ode_advance_shape(fcl_tensor *node)
     return shape;
 }
 
-int fcl_ode_advance_lower(fcl_lowering *lowering, fcl_tensor *node)
+static int advance_lower(fcl_lowering *lowering, fcl_tensor *node)
 {
-    const fcl_ode_control *control = &node->attributes.control;
+    const fcl_ode_control *control = node->attributes;
     size_t group = fcl_row_group(fcl_lower_device(lowering));
     fcl_launch *launch = fcl_lower_kernel(lowering, node, "ode_advance");
     for (int i = 0; i < INPUTS; i++)
@@ -69,3 +68,23 @@ int fcl_ode_advance_lower(fcl_lowering *lowering, fcl_tensor *node)
     fcl_launch_groups(launch, (size_t)node->shape.dim[0], group);
     return FCL_OK;
 }
+
+static void write_advance_rows(fcl_row_writer *w, fcl_tensor *node)
+{
+    const fcl_ode_control *control = node->attributes;
+    fcl_text *text = fcl_row_text_of(w);
+    fcl_text_add(text, "    block_ode_advance(tile, active, ");
+    for (int k = 0; k < node->inputs; k++)
+        fcl_text_format(text, "%d, ", fcl_row_place(w, node->input[k]));
+    /* Nobody reads the next first slope of a method whose last stage does not stand at the step's end. */
+    fcl_text_format(text, "%d, %.9ef, %.9ef, %d.0f, %d, %d, %d);\n", (int)node->shape.dim[1],
+                    (double)control->rtol, (double)control->atol, control->order, fcl_row_place(w, node),
+                    fcl_row_place(w, node->part[0]), fcl_row_place(w, node->part[1]));
+}
+
+const fcl_op fcl_op_ode_advance = {"ode_advance",
+                                   sizeof(fcl_ode_control),
+                                   advance_shape,
+                                   .lower = advance_lower,
+                                   .rows = {write_advance_rows, .own_pace = true},
+                                   .in_place = true};

@@ -1,9 +1,9 @@
 /* The text of row blocks. */
-#include "graph/block_writer.h"
+#include "compile/block_writer.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* --- elementwise members --- */
 
@@ -56,7 +56,7 @@ static void write_members(fcl_block_writer *w, const fcl_step *step)
     fcl_text_add(&g->body, "    }\n");
 }
 
-/* --- products, and nodes that lower themselves elsewhere --- */
+/* --- products --- */
 
 static void write_product(fcl_block_writer *w, const fcl_tensor *product)
 {
@@ -69,87 +69,6 @@ static void write_product(fcl_block_writer *w, const fcl_tensor *product)
         factor, p.n, p.k, p.transpose_b ? p.k : 1, p.transpose_b ? 1 : p.n);
 }
 
-static void write_copy(fcl_block_writer *w, int to, int from, int columns)
-{
-    fcl_text_format(&w->g->body,
-                    "    for (int i = 0; i < %d * BLOCK_VECTORS; i++)\n"
-                    "        tile[%d * BLOCK_VECTORS + i] = tile[%d * BLOCK_VECTORS + i];\n",
-                    columns, to, from);
-}
-
-static void write_concat(fcl_block_writer *w, const fcl_tensor *node)
-{
-    int to = fcl_block_place_of(w, node);
-    for (int k = 0; k < node->inputs; k++) {
-        int columns = (int)node->input[k]->shape.dim[1];
-        write_copy(w, to, fcl_block_place_of(w, node->input[k]), columns);
-        to += columns;
-    }
-}
-
-static void write_slice(fcl_block_writer *w, const fcl_tensor *node)
-{
-    write_copy(w, fcl_block_place_of(w, node),
-               fcl_block_place_of(w, node->input[0]) + (int)node->attributes.begin, (int)node->shape.dim[1]);
-}
-
-static void write_sum_of_columns(fcl_block_writer *w, const fcl_tensor *node)
-{
-    fcl_text_format(
-        &w->g->body,
-        "    UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++) {\n        real sum = 0;\n"
-        "        for (int c = 0; c < %d; c++)\n            sum += tile[(%d + c) * BLOCK_VECTORS + s];\n"
-        "        tile[%d * BLOCK_VECTORS + s] = sum;\n    }\n",
-        (int)node->input[0]->shape.dim[1], fcl_block_place_of(w, node->input[0]),
-        fcl_block_place_of(w, node));
-}
-
-static void write_cfm_loss(fcl_block_writer *w, const fcl_tensor *node)
-{
-    int columns = (int)node->input[0]->shape.dim[1];
-    fcl_text_format(
-        &w->g->body,
-        "    UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++) {\n        real sum = 0;\n"
-        "        for (int c = 0; c < %d; c++) {\n"
-        "            const real error = tile[(%d + c) * BLOCK_VECTORS + s] - tile[(%d + c) * BLOCK_VECTORS "
-        "+ s];\n            sum += error * error;\n        }\n"
-        "        tile[%d * BLOCK_VECTORS + s] = sum / (real)(%d.0f);\n    }\n",
-        columns, fcl_block_place_of(w, node->input[0]), fcl_block_place_of(w, node->input[1]),
-        fcl_block_place_of(w, node), columns);
-}
-
-static void write_cfm_loss_grad(fcl_block_writer *w, const fcl_tensor *node)
-{
-    int columns = (int)node->shape.dim[1];
-    fcl_text_format(
-        &w->g->body,
-        "    for (int c = 0; c < %d; c++)\n    UNROLLED for (int s = 0; s < BLOCK_VECTORS; s++) {\n"
-        "        const real error = tile[(%d + c) * BLOCK_VECTORS + s] - tile[(%d + c) * BLOCK_VECTORS + "
-        "s];\n        tile[(%d + c) * BLOCK_VECTORS + s] = error * (tile[%d * BLOCK_VECTORS + s] * "
-        "(real)(%.9ef));\n    }\n",
-        columns, fcl_block_place_of(w, node->input[0]), fcl_block_place_of(w, node->input[1]),
-        fcl_block_place_of(w, node), fcl_block_place_of(w, node->input[2]), 2.0 / columns);
-}
-
-/* -1: nobody reads it, as the next first slope of a method whose last stage does not stand at the step's end. */
-static int output_place(const fcl_block_writer *w, const fcl_tensor *output)
-{
-    const fcl_block_value *value = fcl_block_find(w, output, (int)output->shape.dim[1]);
-    assert(value);
-    return value->place;
-}
-
-static void write_ode_advance(fcl_block_writer *w, const fcl_tensor *node)
-{
-    const fcl_ode_control *control = &node->attributes.control;
-    fcl_text_add(&w->g->body, "    block_ode_advance(tile, active, ");
-    for (int k = 0; k < node->inputs; k++)
-        fcl_text_format(&w->g->body, "%d, ", fcl_block_place_of(w, node->input[k]));
-    fcl_text_format(&w->g->body, "%d, %.9ef, %.9ef, %d.0f, %d, %d, %d);\n", (int)node->shape.dim[1],
-                    (double)control->rtol, (double)control->atol, control->order, output_place(w, node),
-                    output_place(w, node->part[0]), output_place(w, node->part[1]));
-}
-
 /* The inner step that makes a node; -1: it comes from outside. */
 static int made_at(const fcl_block_writer *w, const fcl_tensor *node)
 {
@@ -159,110 +78,73 @@ static int made_at(const fcl_block_writer *w, const fcl_tensor *node)
     return -1;
 }
 
-static void write_gather(fcl_block_writer *w, const fcl_tensor *node)
+/* --- for op->rows.write --- */
+
+struct fcl_row_writer {
+    fcl_block_writer *block;
+};
+
+fcl_text *fcl_row_text_of(fcl_row_writer *w)
 {
-    fcl_generated *g = w->g;
-    fcl_tensor *index = fcl_node_root(node->input[1]);
-    int table = fcl_generate_slot(g->read, &g->reads, fcl_node_root(node->input[0])),
-        made = made_at(w, index);
-    fcl_text_add(&g->body, "    {\n");
-    if (made < 0)
-        fcl_text_format(&g->body,
-                        "        int index[BLOCK_ROWS];\n"
-                        "        block_load_index(index, (const global int *)x%d, at);\n",
-                        fcl_generate_slot(g->read, &g->reads, index));
-    else
-        fcl_text_format(&g->body, "        const int *index = index%d;\n", made);
-    fcl_text_format(
-        &g->body,
-        "        block_gather(&tile[%d * BLOCK_VECTORS], x%d, index, %d, %d, %.9ef, %.9ef);\n    }\n",
-        fcl_block_place_of(w, node), table, (int)node->shape.dim[1], (int)node->input[0]->shape.dim[0],
-        (double)node->attributes.number[0], (double)node->attributes.number[1]);
+    return &w->block->g->body;
 }
 
-static void write_batch_index(fcl_block_writer *w, const fcl_tensor *node)
+int fcl_row_place(const fcl_row_writer *w, const fcl_tensor *value)
 {
-    int made = made_at(w, node);
-    w->g->random = true;
-    fcl_text_format(&w->g->body,
-                    "    int index%d[BLOCK_ROWS];\n"
-                    "    block_batch_index(index%d, %d, %lluu, %uu, seed, step, first_row, at);\n",
-                    made, made, (int)node->attributes.count, (unsigned long long)node->attributes.total,
-                    node->attributes.stream);
+    const fcl_block_value *found =
+        fcl_block_find(w->block, fcl_node_root((fcl_tensor *)value), (int)value->shape.dim[1]);
+    assert(found);
+    return found->place;
+}
+
+int fcl_row_memory(fcl_row_writer *w, fcl_tensor *input)
+{
+    fcl_generated *g = w->block->g;
+    return fcl_generate_slot(g->read, &g->reads, fcl_node_root(input));
+}
+
+void fcl_row_random(fcl_row_writer *w)
+{
+    w->block->g->random = true;
+}
+
+enum { INDEX_NAME = 16 };
+
+void fcl_row_index_read(fcl_row_writer *w, fcl_tensor *input, char name[static INDEX_NAME])
+{
+    fcl_tensor *root = fcl_node_root(input);
+    int made = made_at(w->block, root);
+    if (made >= 0) {
+        snprintf(name, INDEX_NAME, "index%d", made);
+        return;
+    }
+    snprintf(name, INDEX_NAME, "index");
+    fcl_text_format(&w->block->g->body,
+                    "        int index[BLOCK_ROWS];\n"
+                    "        block_load_index(index, (const global int *)x%d, at);\n",
+                    fcl_row_memory(w, root));
+}
+
+void fcl_row_index_make(fcl_row_writer *w, fcl_tensor *node, char name[static INDEX_NAME])
+{
+    snprintf(name, INDEX_NAME, "index%d", made_at(w->block, node));
+    fcl_text_format(&w->block->g->body, "    int %s[BLOCK_ROWS];\n", name);
+}
+
+void fcl_row_index_store(fcl_row_writer *w, fcl_tensor *node)
+{
+    fcl_generated *g = w->block->g;
     if (node->storage)
-        fcl_text_format(&w->g->body, "    block_store_index((global int *)y%d, index%d, at);\n",
-                        fcl_generate_slot(w->g->store, &w->g->stores, (fcl_tensor *)node), made);
-}
-
-static void write_noise(fcl_block_writer *w, const fcl_tensor *node)
-{
-    w->g->random = true;
-    fcl_text_format(
-        &w->g->body, "    block_%s(&tile[%d * BLOCK_VECTORS], %d, %uu, seed, step, first_row, at);\n",
-        node->op->name, fcl_block_place_of(w, node), (int)node->shape.dim[1], node->attributes.stream);
+        fcl_text_format(&g->body, "    block_store_index((global int *)y%d, index%d, at);\n",
+                        fcl_generate_slot(g->store, &g->stores, node), made_at(w->block, node));
 }
 
 /* --- which nodes have a text --- */
 
-static bool is_axis_1(const fcl_tensor *node)
-{
-    return node->attributes.axis == 1;
-}
-
-static bool is_sum_of_columns(const fcl_tensor *node)
-{
-    return node->attributes.axes == 1u << 1;
-}
-
-static bool is_float_table(const fcl_tensor *node)
-{
-    const fcl_tensor *table = node->input[0];
-    return table->type == FCL_F32 && table->shape.rank == 2;
-}
-
-/* Beyond that a kernel of its own is faster, which uses all four numbers of a Philox block. */
-static bool has_few_columns(const fcl_tensor *node)
-{
-    return node->shape.rank == 2 && node->shape.dim[1] <= 8;
-}
-
-static const struct {
-    const char *op;
-    void (*write)(fcl_block_writer *w, const fcl_tensor *node);
-    bool (*fits)(const fcl_tensor *node); /* NULL: any */
-    bool random;
-} own_texts[] = {
-    {"concat", write_concat, is_axis_1, false},
-    {"slice", write_slice, is_axis_1, false},
-    {"sum", write_sum_of_columns, is_sum_of_columns, false},
-    {"gather_rows", write_gather, is_float_table, false},
-    {"normal", write_noise, has_few_columns, true},
-    {"uniform", write_noise, has_few_columns, true},
-    {"cfm_loss", write_cfm_loss, NULL, false},
-    {"cfm_loss_grad", write_cfm_loss_grad, NULL, false},
-    {"ode_advance", write_ode_advance, NULL, false},
-    {"batch_index", write_batch_index, NULL, true},
-};
-
-static int own_text(const fcl_tensor *node)
-{
-    for (size_t i = 0; i < sizeof own_texts / sizeof *own_texts; i++)
-        if (strcmp(own_texts[i].op, node->op->name) == 0)
-            return (int)i;
-    return -1;
-}
-
-static void write_own(fcl_block_writer *w, const fcl_tensor *node)
-{
-    int i = own_text(node);
-    assert(i >= 0);
-    own_texts[i].write(w, node);
-}
-
 bool fcl_block_has_text(const fcl_tensor *node, bool repeats)
 {
-    int i = own_text(node);
-    return i >= 0 && !(repeats && own_texts[i].random) && (!own_texts[i].fits || own_texts[i].fits(node));
+    const fcl_row_text *rows = &node->op->rows;
+    return rows->write && !(repeats && rows->random) && (!rows->fits || rows->fits(node));
 }
 
 bool fcl_block_is_index(const fcl_tensor *input)
@@ -272,8 +154,7 @@ bool fcl_block_is_index(const fcl_tensor *input)
 
 bool fcl_block_reads_all(const fcl_tensor *node, int input)
 {
-    return (node->op->product && input == 1 && !fcl_block_sums(node)) ||
-           (strcmp(node->op->name, "gather_rows") == 0 && input == 0);
+    return (node->op->rows.any_rows >> input & 1) && !fcl_block_sums(node);
 }
 
 /* --- the whole --- */
@@ -322,7 +203,7 @@ static void write_stores(fcl_block_writer *w, const fcl_step *step)
 bool fcl_block_own_pace(const fcl_step *steps, int count)
 {
     for (int s = 0; s < count; s++)
-        if (steps[s].own && strcmp(steps[s].own->op->name, "ode_advance") == 0)
+        if (steps[s].own && steps[s].own->op->rows.own_pace)
             return true;
     return false;
 }
@@ -344,7 +225,7 @@ void fcl_block_generate(const fcl_step *block, fcl_generated *g)
         if (step->product)
             write_product(&w, step->product);
         if (step->own)
-            write_own(&w, step->own);
+            step->own->op->rows.write(&(fcl_row_writer){&w}, step->own);
         write_members(&w, step);
         write_stores(&w, step);
     }

@@ -1,6 +1,6 @@
 /* The text of fused kernels. An operand's form stands in the text (whole, row, column, single number), and so
  * do the sizes that divide indices: a compiler can only vectorise what it can see. */
-#include "graph/plan.h"
+#include "compile/plan.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -50,7 +50,7 @@ bool fcl_generate_scattered(const fcl_tensor *node)
     for (int k = 0; k < node->inputs; k++)
         if (classify(node->input[k]->shape, node->shape).form == SCATTERED)
             return true;
-    return fcl_element_is_single(node);
+    return node->op->element.single;
 }
 
 int fcl_generate_slot(fcl_tensor **list, int *count, fcl_tensor *tensor)
@@ -83,7 +83,7 @@ static void add_number(fcl_text *text, float value)
 void fcl_generate_literal(fcl_generated *g, fcl_tensor *root)
 {
     if (root->op->leaf == FCL_LEAF_CONSTANT)
-        add_number(&g->body, root->attributes.number[0]);
+        add_number(&g->body, root->scalar);
     else
         fcl_text_format(&g->body, "(real)(s%d)", fcl_generate_slot(g->scalar, &g->scalars, root));
 }
@@ -149,6 +149,40 @@ static void add_operand(void *context, const fcl_tensor *node, fcl_tensor *input
         add_memory_operand(c->g, node, input, fcl_generate_slot(c->g->read, &c->g->reads, root));
 }
 
+/* --- for op->element.write --- */
+
+struct fcl_element_writer {
+    fcl_generated *g;
+    fcl_operand_writer *write;
+    void *context;
+};
+
+fcl_text *fcl_element_text(fcl_element_writer *w)
+{
+    return &w->g->body;
+}
+
+int fcl_element_memory(fcl_element_writer *w, fcl_tensor *input)
+{
+    return fcl_generate_slot(w->g->read, &w->g->reads, fcl_node_root(input));
+}
+
+void fcl_element_operand(fcl_element_writer *w, const fcl_tensor *node, fcl_tensor *input)
+{
+    w->write(w->context, node, input);
+}
+
+void fcl_element_random(fcl_element_writer *w)
+{
+    w->g->random = true;
+}
+
+bool fcl_element_joins(const fcl_tensor *node)
+{
+    const fcl_element *element = &node->op->element;
+    return element->write && (!element->joins || element->joins(node));
+}
+
 /* real v2; { const real a = LOAD(x0, i), b = v1; v2 = a * b; } */
 void fcl_generate_member(fcl_generated *g, fcl_tensor *node, int index, fcl_operand_writer *write,
                          void *context)
@@ -159,9 +193,10 @@ void fcl_generate_member(fcl_generated *g, fcl_tensor *node, int index, fcl_oper
         if (node->op->leaf) { /* a constant or scalar that goes to memory */
             fcl_generate_literal(g, node);
         } else {
-            fcl_element_text(node)(g, node, write, context);
+            fcl_element_writer writer = {g, write, context};
+            node->op->element.write(&writer, node);
             g->elements = true;
-            g->run = fcl_element_is_single(node) ? 1 : g->run;
+            g->run = node->op->element.single ? 1 : g->run;
         }
     } else {
         for (int k = 0; k < node->inputs; k++) {

@@ -1,5 +1,5 @@
 /* The values of a row block and their places in its tile. */
-#include "graph/block_writer.h"
+#include "compile/block_writer.h"
 
 #include <assert.h>
 #include <stdlib.h>

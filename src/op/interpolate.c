@@ -1,12 +1,12 @@
 /* Functions given by a table. Inputs: table (N, C), x (B, 1). */
-#include "graph/rules.h"
+#include "op/op.h"
 
 fcl_tensor *fcl_interpolate(fcl_tensor *table, fcl_tensor *x)
 {
-    return fcl_node(table->graph, "interpolate", 2, (fcl_tensor *[]){table, x}, NULL);
+    return fcl_node(table->graph, &fcl_op_interpolate, 2, (fcl_tensor *[]){table, x}, NULL);
 }
 
-fcl_shape fcl_interpolate_shape(fcl_tensor *node)
+static fcl_shape interpolate_shape(fcl_tensor *node)
 {
     fcl_shape table = node->input[0]->shape, x = node->input[1]->shape;
     fcl_require_type(node, 0, FCL_F32);
@@ -18,7 +18,7 @@ fcl_shape fcl_interpolate_shape(fcl_tensor *node)
     return FCL_SHAPE(1, 1);
 }
 
-int fcl_interpolate_lower(fcl_lowering *lowering, fcl_tensor *node)
+static int interpolate_lower(fcl_lowering *lowering, fcl_tensor *node)
 {
     fcl_launch *launch = fcl_lower_kernel(lowering, node, "interpolate");
     fcl_launch_buffer(launch, 0, node->input[0]->buffer);
@@ -30,3 +30,5 @@ int fcl_interpolate_lower(fcl_lowering *lowering, fcl_tensor *node)
     fcl_lower_grid(launch, node->shape.dim[1], node->shape.dim[0]);
     return FCL_OK;
 }
+
+const fcl_op fcl_op_interpolate = {"interpolate", .shape = interpolate_shape, .lower = interpolate_lower};

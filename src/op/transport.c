@@ -27,7 +27,7 @@
  * Off CPUs a small pool's iterations are a few launches of one work-group, which waits for nothing in
  * between; others are two or three launches each, as many as a look at the report, now and then, finds
  * needed. */
-#include "graph/rules.h"
+#include "op/op.h"
 
 enum { COST, TURNED, RELAX, INPUTS };   /* the turned costs are (N, M), so that both ways go along rows */
 enum { G_PART, SUM_PART, REPORT_PART }; /* the node is f */
@@ -46,7 +46,7 @@ fcl_sinkhorn_plan fcl_sinkhorn(fcl_tensor *cost, fcl_tensor *relax, const fcl_si
                     "sinkhorn: %d iterations, tolerance %g, mass %g; it takes 1 or more, 0 or more, 0 to 1",
                     control->iterations, (double)control->tolerance, (double)control->mass);
     fcl_tensor *inputs[] = {cost, fcl_permute(cost, (int[]){1, 0}), relax ? relax : fcl_constant(graph, 1)};
-    fcl_tensor *f = fcl_node(graph, "sinkhorn", INPUTS, inputs, &(fcl_attributes){.sinkhorn = *control});
+    fcl_tensor *f = fcl_node(graph, &fcl_op_sinkhorn, INPUTS, inputs, control);
     /* All of it is kept, whoever reads it: the iterations need the memory. */
     return (fcl_sinkhorn_plan){
         .cost = cost,
@@ -57,7 +57,7 @@ fcl_sinkhorn_plan fcl_sinkhorn(fcl_tensor *cost, fcl_tensor *relax, const fcl_si
     };
 }
 
-fcl_shape fcl_sinkhorn_shape(fcl_tensor *node)
+static fcl_shape sinkhorn_shape(fcl_tensor *node)
 {
     for (int i = 0; i < INPUTS; i++)
         fcl_require_type(node, i, FCL_F32);
@@ -124,7 +124,7 @@ static void lower_masses(const solve *s, bool turned, bool renew, int iteration)
 /* The arguments that update and finish begin with. */
 static fcl_launch *lower_one_group(const solve *s, const char *kernel, bool turned)
 {
-    const fcl_sinkhorn_control *control = &s->node->attributes.sinkhorn;
+    const fcl_sinkhorn_control *control = s->node->attributes;
     int rows = turned ? s->columns : s->rows;
     size_t group = group_of(s, rows);
     fcl_launch *launch = fcl_lower_kernel(s->lowering, s->node, kernel);
@@ -159,7 +159,7 @@ static void lower_finish(const solve *s)
  * than the first iteration's. */
 static void lower_iteration(const solve *s, int iteration)
 {
-    const fcl_sinkhorn_control *control = &s->node->attributes.sinkhorn;
+    const fcl_sinkhorn_control *control = s->node->attributes;
     int of_columns = iteration == control->iterations - 1 ? 0 : iteration;
     lower_masses(s, false, false, iteration);
     lower_update(s, false, iteration);
@@ -174,7 +174,7 @@ static int lower_solve(const solve *s, int begin)
 {
     enum { MOST = 64, EACH = 8 }; /* iterations, and costs of a work-item */
     size_t group = group_of(s, (int64_t)s->rows * s->columns / EACH);
-    const fcl_sinkhorn_control *control = &s->node->attributes.sinkhorn;
+    const fcl_sinkhorn_control *control = s->node->attributes;
     int left = control->iterations - begin, end = begin + (left < MOST ? left : MOST);
     fcl_launch *launch = fcl_lower_kernel(s->lowering, s->node, "transport_solve");
     fcl_launch_buffer(launch, 0, s->node->input[COST]->buffer);
@@ -207,7 +207,8 @@ static bool is_small(const solve *s)
 static void lower_iterations(const solve *s)
 {
     enum { EVERY = 8 }; /* iterations between looks */
-    int iterations = s->node->attributes.sinkhorn.iterations;
+    const fcl_sinkhorn_control *control = s->node->attributes;
+    int iterations = control->iterations;
     for (int i = 0; is_small(s) && i < iterations;)
         i = lower_solve(s, i);
     for (int i = 0; !is_small(s) && i < iterations; i++) {
@@ -218,13 +219,13 @@ static void lower_iterations(const solve *s)
     fcl_lower_look_end(s->lowering);
 }
 
-size_t fcl_sinkhorn_scratch(const fcl_tensor *node, const fcl_device *device)
+static size_t sinkhorn_scratch(const fcl_tensor *node, const fcl_device *device)
 {
     (void)device;
     return (size_t)node->input[COST]->shape.dim[1] * sizeof(float);
 }
 
-int fcl_sinkhorn_lower(fcl_lowering *lowering, fcl_tensor *node)
+static int sinkhorn_lower(fcl_lowering *lowering, fcl_tensor *node)
 {
     solve s = {
         .lowering = lowering,
@@ -243,6 +244,9 @@ int fcl_sinkhorn_lower(fcl_lowering *lowering, fcl_tensor *node)
     return FCL_OK;
 }
 
+const fcl_op fcl_op_sinkhorn = {"sinkhorn", sizeof(fcl_sinkhorn_control), sinkhorn_shape,
+                                .lower = sinkhorn_lower, .scratch = sinkhorn_scratch};
+
 /* --- pairs --- */
 
 enum { D_COST, D_F, D_G, D_SUM, D_U, D_INPUTS }; /* the node is the columns, its part the rows */
@@ -250,13 +254,13 @@ enum { D_COST, D_F, D_G, D_SUM, D_U, D_INPUTS }; /* the node is the columns, its
 fcl_transport_pairs fcl_transport_draw(const fcl_sinkhorn_plan *plan, fcl_tensor *u, bool each_row)
 {
     fcl_tensor *inputs[] = {plan->cost, plan->f, plan->g, plan->sum, u};
-    fcl_tensor *node =
-        fcl_node(plan->cost->graph, "transport_draw", D_INPUTS, inputs, &(fcl_attributes){.count = each_row});
+    fcl_tensor *node = fcl_node(plan->cost->graph, &fcl_op_transport_draw, D_INPUTS, inputs,
+                                &(fcl_transport_draw_attributes){each_row});
     node->type = FCL_I32;
     return (fcl_transport_pairs){.row = fcl_node_part(node, 0, FCL_I32, node->shape), .column = node};
 }
 
-fcl_shape fcl_transport_draw_shape(fcl_tensor *node)
+static fcl_shape draw_shape(fcl_tensor *node)
 {
     fcl_shape rows = FCL_SHAPE(node->input[D_COST]->shape.dim[0]);
     if (!fcl_shape_equal(node->input[D_U]->shape, FCL_SHAPE(rows.dim[0], 2)))
@@ -266,20 +270,20 @@ fcl_shape fcl_transport_draw_shape(fcl_tensor *node)
     return rows;
 }
 
-size_t fcl_transport_draw_scratch(const fcl_tensor *node, const fcl_device *device)
+static size_t draw_scratch(const fcl_tensor *node, const fcl_device *device)
 {
     (void)device;
     return (size_t)node->shape.dim[0] * sizeof(float);
 }
 
-int fcl_transport_draw_lower(fcl_lowering *lowering, fcl_tensor *node)
+static int draw_lower(fcl_lowering *lowering, fcl_tensor *node)
 {
     int rows = (int)node->input[D_COST]->shape.dim[0], columns = (int)node->input[D_COST]->shape.dim[1];
-    bool each_row = node->attributes.count;
+    const fcl_transport_draw_attributes *how = node->attributes;
     fcl_buffer *cumulative = fcl_lower_scratch(lowering);
     const fcl_device *device = fcl_lower_device(lowering);
     size_t group = group_for(device, columns), of_masses = group_for(device, rows);
-    if (!each_row) {
+    if (!how->each_row) {
         fcl_launch *masses = fcl_lower_kernel(lowering, node, "transport_masses");
         fcl_launch_buffer(masses, 0, node->input[D_F]->buffer);
         fcl_launch_buffer(masses, 1, node->input[D_SUM]->buffer);
@@ -293,7 +297,7 @@ int fcl_transport_draw_lower(fcl_lowering *lowering, fcl_tensor *node)
     fcl_launch_buffer(launch, 1, node->input[D_F]->buffer);
     fcl_launch_buffer(launch, 2, node->input[D_G]->buffer);
     fcl_launch_buffer(launch, 3, node->input[D_U]->buffer);
-    fcl_launch_buffer(launch, 4, each_row ? NULL : cumulative);
+    fcl_launch_buffer(launch, 4, how->each_row ? NULL : cumulative);
     fcl_launch_int(launch, 5, rows);
     fcl_launch_int(launch, 6, columns);
     fcl_launch_buffer(launch, 7, node->part[0]->buffer);
@@ -301,3 +305,6 @@ int fcl_transport_draw_lower(fcl_lowering *lowering, fcl_tensor *node)
     fcl_launch_groups(launch, (size_t)rows, group);
     return FCL_OK;
 }
+
+const fcl_op fcl_op_transport_draw = {"transport_draw", sizeof(fcl_transport_draw_attributes), draw_shape,
+                                      .lower = draw_lower, .scratch = draw_scratch};

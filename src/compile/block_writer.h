@@ -1,8 +1,8 @@
 /* What the files that write a row block's kernel share: block_values.c, block_sum.c, block_text.c. */
-#ifndef GRAPH_BLOCK_WRITER_H
-#define GRAPH_BLOCK_WRITER_H
+#ifndef COMPILE_BLOCK_WRITER_H
+#define COMPILE_BLOCK_WRITER_H
 
-#include "graph/block.h"
+#include "compile/block.h"
 
 enum { FCL_BLOCK_ROWS = 32 }; /* as in cl/block.h */
 

@@ -1,0 +1,39 @@
+/* What a compiled graph gives to the providers of matrix products. */
+#include "compile/plan.h"
+
+static bool is_listed(const fcl_product *list, int count, const fcl_product *p)
+{
+    for (int i = 0; i < count; i++)
+        if (list[i].m == p->m && list[i].n == p->n && list[i].k == p->k && list[i].batch == p->batch &&
+            list[i].transpose_a == p->transpose_a && list[i].transpose_b == p->transpose_b &&
+            list[i].share_a == p->share_a && list[i].share_b == p->share_b)
+            return true;
+    return false;
+}
+
+int fcl_graph_products(const fcl_graph *graph, fcl_product **products, int *count)
+{
+    *products = NULL;
+    *count = 0;
+    if (!graph->plan)
+        return fcl_fail(FCL_ERR_ARGUMENT, "a graph must be compiled before its products are known");
+    for (int i = 0; i < graph->plan->count; i++) {
+        const fcl_tensor *node = graph->plan->steps[i].product;
+        if (!node)
+            continue;
+        fcl_gemm_problem p = fcl_matmul_problem(node);
+        fcl_product product = {.m = p.m,
+                               .n = p.n,
+                               .k = p.k,
+                               .transpose_a = p.transpose_a,
+                               .transpose_b = p.transpose_b,
+                               .batch = p.batch,
+                               .share_a = p.share_a,
+                               .share_b = p.share_b};
+        if (is_listed(*products, *count, &product))
+            continue;
+        *products = fcl_grow(*products, (size_t)(*count + 1) * sizeof product);
+        (*products)[(*count)++] = product;
+    }
+    return FCL_OK;
+}

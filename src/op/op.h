@@ -1,0 +1,52 @@
+/* What the files of this folder share. */
+#ifndef OP_OP_H
+#define OP_OP_H
+
+#include "device/gemm.h"
+#include "op/lower.h"
+#include "op/ops.h"
+#include "op/text.h"
+
+/* --- shape rules --- */
+
+fcl_shape fcl_broadcast_shape(fcl_tensor *node);
+/* A mistake unless input number `input` is of this type. */
+void fcl_require_type(fcl_tensor *node, int input, fcl_type type);
+/* The same of input 0, for what moves 4-byte elements of any kind. */
+void fcl_require_4_bytes(fcl_tensor *node);
+/* A node of one input whose type it takes. */
+fcl_tensor *fcl_typed_node(const fcl_op *op, fcl_tensor *a, const void *attributes);
+
+/* Elements of a tensor's row: of all dimensions behind the first. */
+int64_t fcl_row_size(const fcl_tensor *node);
+/* Elements of all dimensions before `axis`, and behind it. */
+int64_t fcl_shape_outer(fcl_shape shape, int axis);
+int64_t fcl_shape_inner(fcl_shape shape, int axis);
+
+/* --- elementwise: a builder's body --- */
+
+fcl_tensor *fcl_elementwise(const fcl_op *op, int inputs, fcl_tensor *const *input);
+
+#define FCL_UNARY(name)                                                                                                \
+    fcl_tensor *fcl_##name(fcl_tensor *a)                                                                              \
+    {                                                                                                                  \
+        return fcl_elementwise(&fcl_op_##name, 1, &a);                                                                 \
+    }
+#define FCL_BINARY(name)                                                                                               \
+    fcl_tensor *fcl_##name(fcl_tensor *a, fcl_tensor *b)                                                               \
+    {                                                                                                                  \
+        return fcl_elementwise(&fcl_op_##name, 2, (fcl_tensor *[]){a, b});                                             \
+    }
+
+/* --- what passes ask of the two kinds that they know --- */
+
+/* The problem that a matrix product's node hands to the providers (matmul.c). */
+fcl_gemm_problem fcl_matmul_problem(const fcl_tensor *node);
+/* The axes over which a sum's node adds, a bit each (reduce.c). */
+unsigned fcl_summed_axes(const fcl_tensor *node);
+/* Can the sum be one of several in a launch? */
+bool fcl_sum_is_small(const fcl_tensor *node, const fcl_device *device);
+
+enum { FCL_MAX_SUMS = 8 }; /* of a launch: as in cl/reduce.cl */
+
+#endif

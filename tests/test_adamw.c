@@ -195,7 +195,7 @@ static void test_form_follows_row_group(void **state)
         g[i] = i % CHUNK == 0 ? 4096 : 1;
     fcl_buffer *gradients = make(g);
     double norm = norm_of(gradients, sizeof g / 2), lost = sqrt(FULL) * 4096;
-    if (fcl_row_group(device) == 1)
+    if (fcl_device_traits(device).wide)
         assert_float_equal(norm, lost, 3e-3);
     else /* lost are those of the lane that has the 4096: a 64th, or an 8th where lanes take single numbers */
         assert_float_equal(norm, sqrt(FULL * (4096.0 * 4096 + 120)), 3e-3);

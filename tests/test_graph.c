@@ -775,7 +775,7 @@ static void check_block_of_leaves(fcl_device *device, int rows, int columns, boo
     fcl_graph_random(t->graph, 0x123456789ABCDEFu, 3, 0x100000001u * 5);
     trial_evaluate(t, 0, 0, NULL, NULL);
     assert_ok(fcl_graph_compile(t->graph, device, NULL));
-    if (fcl_row_group(device) == 1)
+    if (fcl_device_traits(device).wide)
         assert_int_equal(fcl_graph_describe(t->graph).launches, 1);
     assert_ok(trial_run(t));
     for (int i = 0; i < 4; i++)
@@ -806,7 +806,7 @@ static void a_block_chooses_between_its_rows(void **state)
     trial_fill(t);
     trial_evaluate(t, 0, 0, NULL, NULL);
     assert_ok(fcl_graph_compile(t->graph, *state, NULL));
-    if (fcl_row_group(*state) == 1)
+    if (fcl_device_traits(*state).wide)
         assert_int_equal(fcl_graph_describe(t->graph).launches, 1);
     assert_ok(trial_run(t));
     assert_true(trial_agrees(t, chosen, 2e-5, "a block that chooses"));
@@ -826,7 +826,7 @@ static void check_block_of_sums(fcl_device *device, int rows, int in, int out)
     trial_fill(t);
     trial_evaluate(t, 0, 0, NULL, NULL);
     assert_ok(fcl_graph_compile(t->graph, device, NULL));
-    if (fcl_row_group(device) == 1)
+    if (fcl_device_traits(device).wide)
         assert_int_equal(fcl_graph_describe(t->graph).launches, 2);
     assert_ok(trial_run(t));
     for (int i = 0; i < 3; i++)
@@ -927,7 +927,7 @@ static void a_product_sums_the_rows_it_reads(void **state)
     assert_ok(fcl_graph_compile(t->graph, *state, NULL));
     fcl_gemm_problem p = fcl_matmul_problem(outputs[1]);
     fcl_gemm_choice choice = fcl_gemm_choose(*state, &p);
-    if (fcl_row_group(*state) == 1)
+    if (fcl_device_traits(*state).wide)
         assert_int_equal(fcl_graph_describe(t->graph).launches, 4 + !fcl_gemm_tile_sums_rows(&p, &choice));
     assert_ok(trial_run(t));
     for (int i = 0; i < 3; i++)

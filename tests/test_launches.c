@@ -9,7 +9,7 @@
 
 static bool is_gpu_form(const fcl_device *device)
 {
-    return fcl_row_group(device) != 1;
+    return !fcl_device_traits(device).wide;
 }
 
 static int launches(const trial *t)

@@ -362,7 +362,7 @@ static void check_probes(const char *law, int batch, int probes, int size)
         calls = (opencl_calls){0};
         assert_ok(fcl_likelihood_run(likelihood, x, first + (uint64_t)run, end, log_density, NULL, NULL));
         /* The samples; and a step's times, where a kernel may repeat it. */
-        assert_in_range(calls.writes, 1, fcl_row_group(device) == 1 ? 2 : 1);
+        assert_in_range(calls.writes, 1, fcl_device_traits(device).wide ? 2 : 1);
         for (int row = 0; row < batch; row += batch > 9 ? batch / 3 : 1) {
             double found = fcl_log_normal(end + row * size, size) - log_density[row];
             double form = mean_form(law, w, seed, first + (uint64_t)(row + run), probes, size);

@@ -397,7 +397,7 @@ static void test_small_pools_take_few_launches(void **state)
 {
     (void)state;
     static const char *const couplings[] = {"sinkhorn", "unbalanced", "partial"};
-    if (fcl_row_group(device) == 1)
+    if (fcl_device_traits(device).wide)
         skip();
     for (int i = 0; i < 3; i++) {
         float report[FCL_TRANSPORT_REPORT];

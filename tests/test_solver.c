@@ -163,7 +163,7 @@ static void rows_that_wait_for_a_lane_keep_their_bits(void **state)
 {
     enum { FEW = 20 };
     int units = fcl_device_describe(*state)->compute_units, lanes = 8 * 32 * (units < 16 ? units : 16);
-    int rows = fcl_row_group(*state) == 1 ? lanes + 77 : 2 * FEW + 37;
+    int rows = fcl_device_traits(*state).wide ? lanes + 77 : 2 * FEW + 37;
     fcl_solver_options options = {.solver = "dopri5", .rtol = 1e-4, .atol = 1e-4};
     float *start = calloc((size_t)rows, 2 * sizeof *start), *x = calloc((size_t)rows, 2 * sizeof *x);
     for (int i = 0; i < rows; i++) {
@@ -210,7 +210,7 @@ static fcl_tensor *class_velocity(void *data, fcl_graph *graph, fcl_tensor *x, f
 static void labels_stay_with_their_rows(void **state)
 {
     const float rate[3] = {-6, 0.5f, 1.5f};
-    bool lanes = fcl_row_group(*state) == 1 && fcl_device_describe(*state)->compute_units <= 4;
+    bool lanes = fcl_device_traits(*state).wide && fcl_device_describe(*state)->compute_units <= 4;
     const int rows = lanes ? 8 * 32 * 4 + 19 : 40;
     int32_t *label = calloc((size_t)rows, sizeof *label);
     float *x = calloc((size_t)rows, sizeof *x);
@@ -224,7 +224,7 @@ static void labels_stay_with_their_rows(void **state)
     }
     assert_ok(fcl_buffer_write(c.labels, 0, sizeof *label * (size_t)rows, label));
     fcl_solver *solver = make(*state, class_velocity, &c, (fcl_solver_options){.solver = "dopri5"}, rows, 1);
-    assert_int_equal(fcl_graph_describe(solver->step).repeats, fcl_row_group(*state) == 1);
+    assert_int_equal(fcl_graph_describe(solver->step).repeats, fcl_device_traits(*state).wide);
     assert_ok(fcl_solver_run(solver, x, x, NULL));
     for (int i = 0; i < rows; i++)
         assert_near(x[i], (1 + i % 5) * exp((double)rate[label[i]]), 1e-3);

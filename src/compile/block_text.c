@@ -303,7 +303,7 @@ size_t fcl_block_items(const fcl_step *block, const fcl_device *device)
 {
     enum { LONG_QUEUES = 8, FEW_PARTS = 4 }; /* work-items a unit: enough for cores that are not alike */
     int64_t items = (block->rows + FCL_BLOCK_ROWS - 1) / FCL_BLOCK_ROWS;
-    int64_t units = fcl_device_describe(device)->compute_units;
+    int64_t units = fcl_device_traits(device).units;
     int64_t most = fcl_block_own_pace(block->block, block->blocks) ? LONG_QUEUES * units
                    : fcl_block_sums_size(block)                    ? FEW_PARTS * units
                                                                    : items;

@@ -364,7 +364,7 @@ void fcl_plan_fuse(fcl_plan *plan)
     size_t room = (size_t)graph->count + 1;
     fuser f = {
         .plan = plan, .steps = fcl_zalloc(room * sizeof *f.steps), .mark = fcl_zalloc(room * sizeof *f.mark)};
-    f.elements = !plan->options.no_fusion && fcl_row_group(plan->device) != 1;
+    f.elements = !plan->options.no_fusion && !fcl_device_traits(plan->device).wide;
     prune(graph);
     mark_in_memory(graph);
     for (int i = 0; i < graph->count; i++)
@@ -446,7 +446,7 @@ void fcl_plan_join_sums(fcl_plan *plan)
     fuser f = {.plan = plan, .steps = plan->steps, .count = plan->count};
     f.mark = fcl_zalloc(((size_t)plan->count + 1) * sizeof *f.mark);
     sums_into_products(&f);
-    if (fcl_row_group(plan->device) != 1)
+    if (!fcl_device_traits(plan->device).wide)
         sums_together(&f);
     free(f.mark);
     fcl_step *steps = plan->steps;

@@ -270,9 +270,10 @@ void fcl_generate(const fcl_step *step, const fcl_device *device, fcl_generated 
     if (step->product)
         fcl_text_add(&g->body, "}\n");
     add_params(step, g);
-    g->unaligned = fcl_row_group(device) == 1;
-    int wide = g->unaligned ? 16 : may_align(step, g) ? fcl_vector() : 1;
-    g->vector = g->run < wide ? 1 : wide;
+    fcl_traits traits = fcl_device_traits(device);
+    g->unaligned = traits.wide;
+    bool whole = g->unaligned || may_align(step, g);
+    g->vector = whole && g->run >= traits.vector ? traits.vector : 1;
 }
 
 void fcl_generated_free(fcl_generated *g)

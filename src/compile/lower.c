@@ -299,7 +299,7 @@ static bool has_wide_vectors(const fcl_plan *plan)
     for (int s = 0; s < plan->count; s++)
         if (plan->steps[s].product && is_generated(&plan->steps[s]))
             return true;
-    return fcl_row_group(plan->device) == 1;
+    return fcl_device_traits(plan->device).wide;
 }
 
 /* What the kernels are made of; a graph has either blocks or texts of elements. */

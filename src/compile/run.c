@@ -26,7 +26,7 @@ int fcl_graph_compile(fcl_graph *graph, fcl_device *device, const fcl_graph_opti
     plan->options.no_fusion |= plan->options.check;
     plan->table_index = -1;
     fcl_plan_fuse(plan);
-    if (!plan->options.no_fusion && fcl_row_group(device) == 1)
+    if (!plan->options.no_fusion && fcl_device_traits(device).wide)
         fcl_plan_block(plan);
     if (!plan->options.no_fusion)
         fcl_plan_join_sums(plan);

@@ -13,7 +13,7 @@ typedef enum fcl_kernel_role {
 typedef struct fcl_kernel_source {
     const char *name; /* "noise.cl" */
     fcl_kernel_role role;
-    bool wide; /* for the devices alone whose fcl_row_group is 1 */
+    bool wide; /* for the devices alone whose form is wide (traits.h) */
     const char *needs; /* " group.h math.h ": the headers that it takes */
     const char *text;
 } fcl_kernel_source;

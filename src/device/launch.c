@@ -270,18 +270,3 @@ int fcl_launch_enqueue_event(fcl_launch *launch, cl_event *event)
     FCL_TRY(enqueue(launch, NULL, launch->global, event));
     return fcl_device_enqueued(launch->device);
 }
-
-size_t fcl_row_group(const fcl_device *device)
-{
-    const fcl_device_info *info = fcl_device_describe(device);
-    const char *forced = fcl_environment("FLOWCL_ROW_GROUP");
-    if (forced)
-        return (size_t)strtol(forced, NULL, 10);
-    return info->type == FCL_DEVICE_CPU && info->vector_width > 1 ? 1 : 64;
-}
-
-int fcl_vector(void)
-{
-    const char *forced = fcl_environment("FLOWCL_VECTOR");
-    return forced ? (int)strtol(forced, NULL, 10) : 1;
-}

@@ -6,7 +6,7 @@
 #ifndef DEVICE_LAUNCH_H
 #define DEVICE_LAUNCH_H
 
-#include <flowcl/device.h>
+#include "device/traits.h"
 
 typedef struct fcl_program fcl_program;
 typedef struct fcl_launch fcl_launch;
@@ -22,9 +22,9 @@ int fcl_program_build(fcl_device *device, const char *name, const char *text, co
 void fcl_program_destroy(fcl_program **program);
 
 /* The library's own program: every .cl file of cl/ that is whole kernels (not a template) and has the device's form
- * (fcl_row_group), each with its own #line, compiled at the device's first need and kept until it is closed. */
+ * (traits.h), each with its own #line, compiled at the device's first need and kept until it is closed. */
 int fcl_device_program(fcl_device *device, fcl_program **program);
-/* A launch of a kernel of cl/. Where fcl_row_group is 1 it is one of the library's own program: a compiler for CPUs
+/* A launch of a kernel of cl/. Where the form is wide (traits.h) it is one of the library's own program: a compiler for CPUs
  * takes as long for one kernel as for all. Elsewhere the program is that of the kernel's file, compiled at its first
  * need: a GPU's compiler takes as long as the text. */
 int fcl_device_launch(fcl_device *device, const char *kernel, const char *label, fcl_launch **launch);
@@ -53,14 +53,6 @@ void fcl_launch_groups(fcl_launch *launch, size_t groups, size_t group);
 /* FCL_ERR_UNSUPPORTED where the kernel needs more local or private memory than the device has. */
 int fcl_launch_enqueue(fcl_launch *launch);
 
-/* Local size for kernels that own a row a work-group: 1 on a CPU whose driver has vectors, 64 elsewhere
- * ($FLOWCL_ROW_GROUP overrides). Such kernels loop by get_local_size and reduce in local memory, so any size is
- * right. 1 is also the mark of the forms for such CPUs: float16 vectors, row blocks. */
-size_t fcl_row_group(const fcl_device *device);
-
-/* Elements that a work-item takes in the form of GPUs: 1, so that neighbours read neighbours, or 4 ($FLOWCL_VECTOR), as an
- * aligned float4, where the memory and the length of rows allow it. */
-int fcl_vector(void);
 /* Does its memory begin at a multiple of what float4 takes? Where it does not, it lies over memory of the host. */
 bool fcl_buffer_is_aligned(const fcl_buffer *buffer);
 

@@ -106,7 +106,7 @@ static bool has_source(const fcl_kernel_source *only, const fcl_kernel_source *s
 /* In the form that the device gets. */
 static int build_own(fcl_device *device, const fcl_kernel_source *only, fcl_program **program)
 {
-    const bool wide = fcl_row_group(device) == 1;
+    const bool wide = fcl_device_traits(device).wide;
     fcl_text text = {0};
     char *name = fcl_format("flowcl %s", only ? only->name : "kernels");
     for (const fcl_kernel_source *source = fcl_kernel_sources; source->name; source++)
@@ -163,7 +163,7 @@ int fcl_device_launch(fcl_device *device, const char *kernel, const char *label,
 {
     fcl_program *program = NULL;
     *launch = NULL;
-    if (fcl_row_group(device) == 1)
+    if (fcl_device_traits(device).wide)
         FCL_TRY(fcl_device_program(device, &program));
     else
         FCL_TRY(source_program(device, kernel, &program));

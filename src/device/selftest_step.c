@@ -1,5 +1,5 @@
 /* The self-test of what a step of training runs beside products: our functions, sums of rows, noise and
- * AdamW, each in the form that the device gets (fcl_row_group). */
+ * AdamW, each in the form that the device gets (traits.h). */
 #include "device/opencl.h"
 #include "device/selftest.h"
 
@@ -51,7 +51,7 @@ static int test_functions(fcl_device *device, const char *kernel, size_t lanes, 
 
 int fcl_selftest_math(fcl_device *device, fcl_selftest_line *line)
 {
-    bool wide = fcl_row_group(device) == 1;
+    bool wide = fcl_device_traits(device).wide;
     FCL_TRY(test_functions(device, "selftest_math", 1, line));
     return test_functions(device, wide ? "selftest_math16" : "selftest_math4", wide ? 16 : 4, line);
 }
@@ -62,7 +62,7 @@ int fcl_selftest_sums(fcl_device *device, fcl_selftest_line *line)
     enum { ROWS = 5, LENGTH = 1013 };
     float in[ROWS * LENGTH], out[ROWS];
     uint32_t state = 6;
-    size_t group = fcl_row_group(device);
+    size_t group = fcl_device_traits(device).group;
     for (int i = 0; i < ROWS * LENGTH; i++)
         in[i] = fcl_selftest_random(&state);
     fcl_selftest_trial t = {.kernel = "sum_rows",
@@ -92,7 +92,7 @@ static const uint64_t NOISE_SEED = 0x123456789abcdef0u;
 
 static int draw_noise(fcl_device *device, fcl_buffer *buffer, fcl_launch **launch)
 {
-    bool wide = fcl_row_group(device) == 1;
+    bool wide = fcl_device_traits(device).wide;
     size_t blocks = (NOISE + 6) / 4;
     FCL_TRY(fcl_device_launch(device, wide ? "noise_normal_wide" : "noise_normal", NULL, launch));
     fcl_launch_buffer(*launch, 0, buffer);
@@ -178,7 +178,7 @@ static int upload_all(fcl_device *device, adamw_trial *a)
 
 static int sum_squares(fcl_device *device, adamw_trial *a)
 {
-    size_t group = fcl_row_group(device), parts = (WEIGHTS + CHUNK - 1) / CHUNK;
+    size_t group = fcl_device_traits(device).group, parts = (WEIGHTS + CHUNK - 1) / CHUNK;
     FCL_TRY(fcl_device_launch(device, "adamw_squares", NULL, &a->squares));
     fcl_launch_buffer(a->squares, 0, a->buffer[G]);
     fcl_launch_buffer(a->squares, 1, a->buffer[PARTIAL]);
@@ -191,7 +191,7 @@ static int sum_squares(fcl_device *device, adamw_trial *a)
 
 static int update(fcl_device *device, adamw_trial *a)
 {
-    bool wide = fcl_row_group(device) == 1;
+    bool wide = fcl_device_traits(device).wide;
     FCL_TRY(fcl_device_launch(device, wide ? "adamw_update_wide" : "adamw_update", NULL, &a->update));
     fcl_launch_buffer(a->update, 0, a->buffer[PARTIAL]);
     fcl_launch_int(a->update, 1, PARTS);
@@ -204,7 +204,7 @@ static int update(fcl_device *device, adamw_trial *a)
         fcl_launch_buffer(a->update, 7 + k, a->buffer[k]);
     for (int k = 0; k < SETTINGS; k++)
         fcl_launch_float(a->update, 12 + k, settings[k]);
-    fcl_launch_range_1d(a->update, wide ? WEIGHTS / 8 : WEIGHTS, wide ? 64 : fcl_row_group(device));
+    fcl_launch_range_1d(a->update, wide ? WEIGHTS / 8 : WEIGHTS, wide ? 64 : fcl_device_traits(device).group);
     return fcl_launch_enqueue(a->update);
 }
 

@@ -44,7 +44,7 @@ static char *describe(const fcl_device *device)
     const char *provider = fcl_environment("FLOWCL_GEMM");
     return fcl_format("flowcl %s, CLBlast %s, kernels %016llx, products by %s, rows by %d\n%s, %s\n%s, driver %s\n",
                       fcl_version(), fcl_clblast_version(), (unsigned long long)hash_kernels(),
-                      provider ? provider : "rule", (int)fcl_row_group(device), info->platform_name, info->name,
+                      provider ? provider : "rule", (int)fcl_device_traits(device).group, info->platform_name, info->name,
                       info->device_version, info->driver);
 }
 

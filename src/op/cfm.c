@@ -45,7 +45,7 @@ static fcl_shape loss_shape(fcl_tensor *node)
 static int loss_lower(fcl_lowering *lowering, fcl_tensor *node)
 {
     fcl_shape shape = node->input[0]->shape;
-    size_t group = fcl_row_group(fcl_lower_device(lowering));
+    size_t group = fcl_device_traits(fcl_lower_device(lowering)).group;
     fcl_launch *launch = fcl_lower_kernel(lowering, node, "cfm_loss");
     fcl_launch_buffer(launch, 0, node->input[0]->buffer);
     fcl_launch_buffer(launch, 1, node->input[1]->buffer);

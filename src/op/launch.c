@@ -9,8 +9,9 @@ void fcl_lower_grid(fcl_launch *launch, int64_t width, int64_t rows)
 
 int fcl_lower_vector(const fcl_lowering *lowering, const fcl_tensor *node, int64_t width)
 {
-    bool aligned = width % 4 == 0 && fcl_row_group(fcl_lower_device(lowering)) != 1;
+    fcl_traits traits = fcl_device_traits(fcl_lower_device(lowering));
+    bool aligned = width % 4 == 0 && !traits.wide;
     for (int i = 0; i < node->inputs; i++)
         aligned = aligned && fcl_buffer_is_aligned(node->input[i]->buffer);
-    return aligned ? fcl_vector() : 1;
+    return aligned ? traits.vector : 1;
 }

@@ -52,7 +52,7 @@ fcl_tensor *fcl_row_number(fcl_graph *graph, int64_t batch, int64_t total)
 /* On CPUs the form of a kernel that draws sixteen blocks at once. */
 static int lower_noise(fcl_lowering *lowering, fcl_tensor *node, const char *kernel, const char *wide_kernel)
 {
-    bool wide = fcl_row_group(fcl_lower_device(lowering)) == 1;
+    bool wide = fcl_device_traits(fcl_lower_device(lowering)).wide;
     int64_t size = fcl_shape_size(node->shape);
     size_t blocks = (size_t)(size + 6) / 4;
     fcl_launch *launch = fcl_lower_kernel(lowering, node, wide ? wide_kernel : kernel);
@@ -81,7 +81,7 @@ static int uniform_lower(fcl_lowering *lowering, fcl_tensor *node)
 
 static int batch_index_lower(fcl_lowering *lowering, fcl_tensor *node)
 {
-    bool wide = fcl_row_group(fcl_lower_device(lowering)) == 1;
+    bool wide = fcl_device_traits(fcl_lower_device(lowering)).wide;
     size_t rows = (size_t)node->shape.dim[0];
     fcl_launch *launch =
         fcl_lower_kernel(lowering, node, wide ? "noise_batch_index_wide" : "noise_batch_index");

@@ -54,7 +54,7 @@ static fcl_shape advance_shape(fcl_tensor *node)
 static int advance_lower(fcl_lowering *lowering, fcl_tensor *node)
 {
     const fcl_ode_control *control = node->attributes;
-    size_t group = fcl_row_group(fcl_lower_device(lowering));
+    size_t group = fcl_device_traits(fcl_lower_device(lowering)).group;
     fcl_launch *launch = fcl_lower_kernel(lowering, node, "ode_advance");
     for (int i = 0; i < INPUTS; i++)
         fcl_launch_buffer(launch, i, node->input[i]->buffer);

@@ -98,10 +98,9 @@ static void choose_chunks(sum_plan *plan, const fcl_device *device)
         int items, least; /* as many of items_of a compute unit; the shortest chunk */
     } tuning[2][4] = {{{16, 2048}, {512, 32}, {0, 0}, {16, 1024}},
                       {{2, 16384}, {2, 1024}, {2, 1024}, {0, 0}}};
-    bool cpu = fcl_row_group(device) == 1;
-    int units = fcl_device_describe(device)->compute_units;
-    int wanted = ceil_div((int64_t)tuning[cpu][plan->form].items * (units < 1 ? 1 : units), items_of(plan));
-    int most = ceil_div(plan->reduced, tuning[cpu][plan->form].least);
+    fcl_traits traits = fcl_device_traits(device);
+    int wanted = ceil_div((int64_t)tuning[traits.wide][plan->form].items * traits.units, items_of(plan));
+    int most = ceil_div(plan->reduced, tuning[traits.wide][plan->form].least);
     plan->chunk = ceil_div(plan->reduced, wanted < most ? wanted : most);
     plan->chunks = ceil_div(plan->reduced, plan->chunk);
 }
@@ -109,9 +108,8 @@ static void choose_chunks(sum_plan *plan, const fcl_device *device)
 /* Columns on GPUs: enough of them give each work-item one, and so do few rows. */
 static bool has_idle_items(const sum_plan *plan, const fcl_device *device)
 {
-    int units = fcl_device_describe(device)->compute_units;
-    return plan->reduced > 32 && (int64_t)plan->outer * plan->inner < 512 * (units < 1 ? 1 : units) &&
-           fcl_row_group(device) >= 8;
+    fcl_traits traits = fcl_device_traits(device);
+    return plan->reduced > 32 && (int64_t)plan->outer * plan->inner < 512 * traits.units && traits.group >= 8;
 }
 
 static sum_plan plan_of(const fcl_tensor *node, const fcl_device *device)
@@ -128,7 +126,7 @@ static sum_plan plan_of(const fcl_tensor *node, const fcl_device *device)
     }
     if (plan.inner == 1 && plan.reduced > 32)
         plan.form = ROWS;
-    else if (fcl_row_group(device) == 1)
+    else if (fcl_device_traits(device).wide)
         plan.form = plan.inner >= 16 ? COLUMNS16 : COLUMNS;
     else
         plan.form = has_idle_items(&plan, device) ? GROUPS : COLUMNS;
@@ -158,7 +156,7 @@ static void lower_stage(fcl_lowering *lowering, const fcl_tensor *node, const su
         fcl_launch_int(launch, index++, plan->inner);
     fcl_launch_int(launch, index++, plan->chunk);
     fcl_launch_int(launch, index++, plan->chunks);
-    size_t group = fcl_row_group(fcl_lower_device(lowering));
+    size_t group = fcl_device_traits(fcl_lower_device(lowering)).group;
     if (plan->form == ROWS) {
         bool whole = plan->chunk % 4 == 0 || plan->chunks == 1;
         fcl_launch_int(launch, index++, whole ? fcl_lower_vector(lowering, node, plan->reduced) : 1);
@@ -200,7 +198,7 @@ static int lower_many(fcl_lowering *lowering, fcl_tensor *node)
         fcl_launch_int(launch, 5 * i + 4, sum ? first : INT32_MAX);
         first += sum ? tiles_of(plan.inner) : 0;
     }
-    fcl_launch_groups(launch, (size_t)first, fcl_row_group(device));
+    fcl_launch_groups(launch, (size_t)first, fcl_device_traits(device).group);
     return FCL_OK;
 }
 

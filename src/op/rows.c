@@ -186,8 +186,8 @@ static fcl_shape scatter_shape(fcl_tensor *node)
  */
 static int64_t parts_of(const fcl_device *device, int64_t columns, int64_t count)
 {
-    int units = fcl_device_describe(device)->compute_units;
-    int64_t wanted = (int64_t)(fcl_row_group(device) == 1 ? 1 : 256) * (units < 1 ? 1 : units);
+    fcl_traits traits = fcl_device_traits(device);
+    int64_t wanted = (int64_t)(traits.wide ? 1 : 256) * traits.units;
     int64_t parts = (wanted + columns - 1) / columns;
     parts = parts > 64 ? 64 : parts;
     return parts > count ? count : parts;
@@ -196,7 +196,7 @@ static int64_t parts_of(const fcl_device *device, int64_t columns, int64_t count
 static int scatter_lower(fcl_lowering *lowering, fcl_tensor *node)
 {
     fcl_device *device = fcl_lower_device(lowering);
-    bool wide = fcl_row_group(device) == 1;
+    bool wide = fcl_device_traits(device).wide;
     extents e = extents_of(node, scatter_of(node)->axis, scatter_of(node)->count);
     int64_t columns = wide ? (e.width + 15) / 16 : e.width,
             parts = parts_of(device, e.outer * columns, e.count);

@@ -80,7 +80,7 @@ typedef struct solve {
 static size_t group_for(const fcl_device *device, int64_t numbers)
 {
     enum { WIDER = 4, MOST = 256 };
-    size_t group = fcl_row_group(device), most = group == 1 ? 1 : group < MOST / WIDER ? WIDER * group : MOST;
+    size_t group = fcl_device_traits(device).group, most = group == 1 ? 1 : group < MOST / WIDER ? WIDER * group : MOST;
     while (group < most && (int64_t)group < numbers)
         group *= 2;
     return group;

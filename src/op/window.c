@@ -234,7 +234,7 @@ static int concat_lower(fcl_lowering *lowering, fcl_tensor *node)
     int axis = window_of(node)->axis;
     int64_t inner = fcl_shape_inner(node->shape, axis), rows = fcl_shape_outer(node->shape, axis);
     int64_t width = node->shape.dim[axis] * inner;
-    bool wide = fcl_row_group(fcl_lower_device(lowering)) == 1;
+    bool wide = fcl_device_traits(fcl_lower_device(lowering)).wide;
     fcl_launch *launch = fcl_lower_kernel(lowering, node, wide ? "copy_parts_wide" : "copy_parts");
     fcl_launch_buffer(launch, 0, node->buffer);
     fcl_launch_int(launch, 1, (int)width);

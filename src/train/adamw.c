@@ -24,7 +24,7 @@ struct fcl_adamw {
 static int create_squares(fcl_device *device, const fcl_adamw_buffers *buffers, uint64_t count, uint64_t chunk,
                           int partials, fcl_adamw *adamw)
 {
-    size_t lanes = fcl_row_group(device);
+    size_t lanes = fcl_device_traits(device).group;
     FCL_TRY(fcl_device_launch(device, "adamw_squares", NULL, &adamw->squares));
     fcl_launch_buffer(adamw->squares, 0, buffers->gradients);
     fcl_launch_buffer(adamw->squares, 1, adamw->partial);
@@ -37,16 +37,16 @@ static int create_squares(fcl_device *device, const fcl_adamw_buffers *buffers, 
 
 static void set_update_range(fcl_device *device, uint64_t count, fcl_launch *update)
 {
-    if (fcl_row_group(device) == 1)
+    if (fcl_device_traits(device).wide)
         fcl_launch_range_1d(update, count / 8, UPDATE_GROUP);
     else
-        fcl_launch_range_1d(update, count < MOST_UPDATES ? count : MOST_UPDATES, fcl_row_group(device));
+        fcl_launch_range_1d(update, count < MOST_UPDATES ? count : MOST_UPDATES, fcl_device_traits(device).group);
 }
 
 static int create_update(fcl_device *device, const fcl_adamw_buffers *buffers, uint64_t count, int partials,
                          fcl_adamw *adamw)
 {
-    const char *kernel = fcl_row_group(device) == 1 ? "adamw_update_wide" : "adamw_update";
+    const char *kernel = fcl_device_traits(device).wide ? "adamw_update_wide" : "adamw_update";
     FCL_TRY(fcl_device_launch(device, kernel, "adamw_update", &adamw->update));
     fcl_launch_buffer(adamw->update, 0, adamw->partial);
     fcl_launch_int(adamw->update, 1, partials);
@@ -65,7 +65,7 @@ static int create_update(fcl_device *device, const fcl_adamw_buffers *buffers, u
 static int create(fcl_device *device, const fcl_adamw_buffers *buffers, size_t bytes, fcl_adamw *adamw)
 {
     uint64_t count = bytes / sizeof(float);
-    uint64_t chunk = count / (fcl_row_group(device) == 1 ? MOST_CPU_PARTIALS : MOST_PARTIALS) / 8 * 8 + 8;
+    uint64_t chunk = count / (fcl_device_traits(device).wide ? MOST_CPU_PARTIALS : MOST_PARTIALS) / 8 * 8 + 8;
     chunk = chunk < LEAST_CHUNK ? LEAST_CHUNK : chunk;
     int partials = (int)((count + chunk - 1) / chunk), room = (partials + 15) / 16 * 16;
     FCL_TRY(fcl_buffer_create(device, (size_t)room * sizeof(float), &adamw->partial)); /* zeros */

@@ -1,0 +1,23 @@
+/* What a device is good at, of which the forms of kernels follow. */
+#ifndef DEVICE_TRAITS_H
+#define DEVICE_TRAITS_H
+
+#include <flowcl/device.h>
+
+typedef struct fcl_traits {
+    /* The form for CPUs whose driver has vectors: a work-item has rows of its own, in vectors of sixteen, and goes through
+     * row blocks. Elsewhere, in the form of GPUs, a group of work-items shares a row, and launches cost most. */
+    bool wide;
+    /* Work-items of a group that owns a row: 1 where wide, else 64. Such kernels loop by get_local_size and reduce in local
+     * memory, so any size is right. $FLOWCL_ROW_GROUP says another; 1 is wide. */
+    size_t group;
+    /* Elements that a work-item takes in fused kernels and along rows: 16 from anywhere on where wide, else 1, so that
+     * neighbours read neighbours, or 4 ($FLOWCL_VECTOR), as an aligned float4, where the memory and the length of rows
+     * allow it. */
+    int vector;
+    int units; /* compute units; at least 1 */
+} fcl_traits;
+
+fcl_traits fcl_device_traits(const fcl_device *device);
+
+#endif

@@ -599,7 +599,7 @@ static void memory_that_is_no_data_set_is_refused(void **state)
         {{.count = -1, .shape = two, .values = x}, FCL_ERR_ARGUMENT, "-1 samples"},
         {{.count = 2, .shape = two}, FCL_ERR_ARGUMENT, "neither values nor bytes"},
         {{.count = 2, .shape = two, .values = x, .bytes = bytes}, FCL_ERR_ARGUMENT, "both values and bytes"},
-        {{.count = 2, .values = x}, FCL_ERR_SHAPE, "1 to 5 dimensions, not 0"},
+        {{.count = 2, .values = x}, FCL_ERR_SHAPE, "1 to 7 dimensions, not 0"},
         {{.count = 2, .shape = {.rank = FCL_MAX_RANK}, .values = x}, FCL_ERR_SHAPE, "dimensions"},
         {{.count = 2, .shape = {.rank = -3}, .values = x}, FCL_ERR_SHAPE, "dimensions"},
         {{.count = 2, .shape = FCL_SHAPE(2, 0), .values = x}, FCL_ERR_SHAPE, "(2, 0)"},

@@ -167,7 +167,7 @@ static const struct {
     {"{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 2), }", "no memory can hold"},
     {"{'descr': '|u1', 'fortran_order': False, 'shape': (0, 9223372036854775807, 9), }",
      "no memory can hold"},
-    {"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 1, 1, 1, 1, 2), }", "7 dimensions"},
+    {"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 1, 1, 1, 1, 1, 1, 2), }", "9 dimensions"},
     {"{'descr': '<f4', 'surprise': 1, 'fortran_order': False, 'shape': (2,), }", "damaged .npy header"},
     {"", "damaged .npy header"},
 };

@@ -1,4 +1,4 @@
-/* Row blocks: what a fused kernel of whole layers is made of (src/graph/block.c). For CPUs.
+/* Row blocks: what a fused kernel of whole layers is made of (src/compile/block.c). For CPUs.
  *
  * A work-item owns BLOCK_ROWS = 16 BLOCK_VECTORS samples and keeps their values in private memory, the
  * samples in the lanes of float16 vectors:
@@ -10,7 +10,7 @@
  *
  * Where samples need more or fewer repetitions, a lane does not wait for the others: it takes another row.
  *
- * Before it src/graph/lower.c defines BLOCK_SUMS, how many sums of float16 the processor's registers hold beside
+ * Before it src/compile/lower.c defines BLOCK_SUMS, how many sums of float16 the processor's registers hold beside
  * what is added to them, and BLOCK_ABREAST, of how many vectors of samples these are. */
 #ifndef BLOCK_H
 #define BLOCK_H

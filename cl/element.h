@@ -1,5 +1,5 @@
 /* Single elements of what has kernels of its own as well (noise.cl, cfm.cl): inside the fused kernels of GPUs
- * (src/graph/element.c), where a launch costs more than to draw a block again for each of its numbers. */
+ * (op->element), where a launch costs more than to draw a block again for each of its numbers. */
 #ifndef ELEMENT_H
 #define ELEMENT_H
 

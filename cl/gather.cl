@@ -56,3 +56,11 @@ kernel void scatter_rows(const global float *restrict in, const global int *rest
             out[n * width + x] += in[row * width + x];
     }
 }
+
+/* (rows) -> (rows, count): 1 in the column that the number names, 0 elsewhere. */
+kernel void one_hot(const global int *restrict index, global float *restrict out, int count, int rows)
+{
+    int x = get_global_id(0), row = get_global_id(1);
+    if (x < count && row < rows)
+        out[row * count + x] = clamp(index[row], 0, count - 1) == x ? 1.0f : 0.0f;
+}

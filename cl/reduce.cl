@@ -35,7 +35,7 @@ kernel void sum_rows(const global float *restrict a, global float *restrict out,
 }
 
 /* For GPUs: a work-group takes as many neighbouring columns, so that neighbours read neighbours; its work-items share
- * their rows. Any local size from there on is right. src/graph/reduce.c counts the groups in the same way. */
+ * their rows. Any local size from there on is right. src/op/reduce.c counts the groups in the same way. */
 #define SUM_TILE 8
 
 static inline int sum_tile(int inner)
@@ -137,4 +137,68 @@ kernel void sum_columns(const global float *restrict a, global float *restrict o
     for (; row < end; row++)
         sum += column[row * inner];
     out[i] = sum;
+}
+
+/* --- the largest --- */
+
+/* A NaN is larger than any number. */
+static inline bool is_larger(float a, float b)
+{
+    return a > b || (isnan(a) && !isnan(b));
+}
+
+/* The largest of `reduced` elements, `inner` apart, by the work-item's share of them; *at is the first that is. */
+static inline float largest_of(const global float *a, int reduced, int inner, int *at)
+{
+    float largest = -INFINITY;
+    *at = reduced;
+    for (int i = get_local_id(0); i < reduced; i += get_local_size(0))
+        if (*at == reduced || is_larger(a[(long)i * inner], largest)) {
+            largest = a[(long)i * inner];
+            *at = i;
+        }
+    return largest;
+}
+
+/* The largest of the work-group's, and the first place where it is, in work-item 0. */
+static inline float group_largest(float value, int *at, local float *values, local int *places)
+{
+    int id = get_local_id(0);
+    values[id] = value;
+    places[id] = *at;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int count = get_local_size(0); count > 1; count = (count + 1) / 2) {
+        int other = id + (count + 1) / 2;
+        if (id < count / 2 && (is_larger(values[other], values[id]) ||
+                               (!is_larger(values[id], values[other]) && places[other] < places[id]))) {
+            values[id] = values[other];
+            places[id] = places[other];
+        }
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+    *at = places[0];
+    return values[0];
+}
+
+/* (outer, reduced, inner) -> (outer, inner): a work-group a result. */
+kernel void max_axes(const global float *restrict a, global float *restrict out, int reduced, int inner)
+{
+    local float values[GROUP_MAX];
+    local int places[GROUP_MAX];
+    int part = get_group_id(0), at;
+    float mine = largest_of(a + (long)(part / inner) * reduced * inner + part % inner, reduced, inner, &at);
+    float largest = group_largest(mine, &at, values, places);
+    if (get_local_id(0) == 0)
+        out[part] = largest;
+}
+
+kernel void arg_max(const global float *restrict a, global int *restrict out, int reduced, int inner)
+{
+    local float values[GROUP_MAX];
+    local int places[GROUP_MAX];
+    int part = get_group_id(0), at;
+    float mine = largest_of(a + (long)(part / inner) * reduced * inner + part % inner, reduced, inner, &at);
+    group_largest(mine, &at, values, places);
+    if (get_local_id(0) == 0)
+        out[part] = at;
 }

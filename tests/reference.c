@@ -152,10 +152,52 @@ static void eval_sum(const evaluation *e)
         int64_t at[FCL_MAX_RANK];
         place_of(from, i, at);
         for (int d = 0; d < from.rank; d++)
-            if (fcl_summed_axes(e->node) >> d & 1)
+            if (fcl_reduced_axes(e->node) >> d & 1)
                 at[d] = 0;
         e->out[index_of(e->node->shape, at)] += e->in[0][i];
     }
+}
+
+static bool is_larger(double a, double b)
+{
+    return a > b || (isnan(a) && !isnan(b));
+}
+
+/* The largest of each result, and its place along the axes in their order. */
+static void find_largest(const evaluation *e, double *value, double *place)
+{
+    fcl_shape from = e->node->input[0]->shape, to = e->node->shape;
+    bool *seen = fcl_zalloc((size_t)e->size * sizeof *seen);
+    for (int64_t i = 0; i < fcl_shape_size(from); i++) {
+        int64_t at[FCL_MAX_RANK], number = 0;
+        place_of(from, i, at);
+        for (int d = 0; d < from.rank; d++)
+            if (fcl_reduced_axes(e->node) >> d & 1) {
+                number = number * from.dim[d] + at[d];
+                at[d] = 0;
+            }
+        int64_t k = index_of(to, at);
+        if (seen[k] && !is_larger(e->in[0][i], value[k]))
+            continue;
+        seen[k] = true;
+        value[k] = e->in[0][i];
+        place[k] = (double)number;
+    }
+    free(seen);
+}
+
+static void eval_max_axes(const evaluation *e)
+{
+    double *place = fcl_zalloc((size_t)e->size * sizeof *place);
+    find_largest(e, e->out, place);
+    free(place);
+}
+
+static void eval_arg_max(const evaluation *e)
+{
+    double *value = fcl_zalloc((size_t)e->size * sizeof *value);
+    find_largest(e, value, e->out);
+    free(value);
 }
 
 static double matrix_at(const evaluation *e, int input, bool transpose, int64_t batch, int64_t row,
@@ -270,6 +312,13 @@ static void eval_scatter(const evaluation *e)
     memset(e->out, 0, (size_t)e->size * sizeof *e->out);
     for (int64_t i = 0; i < fcl_shape_size(e->node->input[0]->shape); i++)
         e->out[indexed_place(e, i, how->axis, e->node->shape.dim[how->axis])] += e->in[0][i];
+}
+
+static void eval_one_hot(const evaluation *e)
+{
+    int64_t count = e->node->shape.dim[1];
+    for (int64_t i = 0; i < e->size; i++)
+        e->out[i] = row_of(e->in[0][i / count], count) == i % count;
 }
 
 /* --- random numbers --- */
@@ -548,6 +597,8 @@ static const struct {
     {"constant", eval_constant},
     {"scalar", eval_scalar},
     {"sum", eval_sum},
+    {"max_axes", eval_max_axes},
+    {"arg_max", eval_arg_max},
     {"matmul", eval_matmul},
     {"reshape", eval_reshape},
     {"permute", eval_permute},
@@ -556,6 +607,7 @@ static const struct {
     {"concat", eval_concat},
     {"gather_rows", eval_gather},
     {"scatter_rows", eval_scatter},
+    {"one_hot", eval_one_hot},
     {"normal", eval_normal},
     {"uniform", eval_uniform},
     {"batch_index", eval_batch_index},

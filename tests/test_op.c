@@ -82,6 +82,36 @@ static int build_sum(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_ten
     return 1;
 }
 
+/* p: the axes. No two elements are the same: the largest would have no derivative. */
+static const setting maxima[] = {
+    {{S(7)}, {1}},        {{S(3, 5)}, {1}},     {{S(3, 5)}, {2}},     {{S(3, 5)}, {3}},      {{S(2, 3, 4)}, {5}}, {{S(2, 3, 4)}, {2}},
+    {{S(17, 65)}, {2}},   {{S(65, 17)}, {1}},   {{S(5, 3000)}, {2}},  {{S(2, 65, 31)}, {2}},
+};
+static const setting arg_maxima[] = {{{S(7)}, {0}}, {{S(3, 5)}, {0}}, {{S(3, 5)}, {1}}, {{S(2, 3, 4)}, {1}}, {{S(17, 300)}, {1}}, {{S(65, 17)}, {0}}};
+
+static int build_max_axes(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    (void)graph;
+    y[0] = fcl_max_axes(x[0], (unsigned)s->p[0]);
+    return 1;
+}
+
+/* Of single elements too: of whole numbers many are the largest. */
+static int build_arg_max(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    (void)graph;
+    y[0] = fcl_arg_max(x[0], s->p[0]);
+    y[1] = fcl_arg_max(fcl_greater(x[0], fcl_constant(graph, 0)), s->p[0]);
+    return 2;
+}
+
+static void prepare_max_axes(trial *t, fcl_tensor **x, const setting *s)
+{
+    int64_t size = fcl_shape_size(s->shape[0]), first = trial_int(0, (int)size - 1);
+    for (int64_t i = 0; i < size; i++) /* in steps of a prime that does not divide the size */
+        trial_leaf_of(t, x[0])->value[i] = (double)((first + 7919 * i) % size) / 32 - (double)size / 64;
+}
+
 /* p: transpose a, transpose b. The tiny ones share the text of their kernels: products compile slowly. */
 static const setting products[] = {
     {{S(3, 3), S(3, 3)}, {0, 0}},         {{S(3, 3), S(3, 3)}, {1, 0}},        {{S(3, 3), S(3, 3)}, {0, 1}},
@@ -208,6 +238,16 @@ static int build_scatter(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl
 {
     (void)graph;
     y[0] = fcl_scatter_rows(x[0], x[1], s->p[0]);
+    return 1;
+}
+
+/* p: count */
+static const setting hots[] = {{{S(4)}, {3}}, {{S(1)}, {1}}, {{S(17)}, {10}}, {{S(257)}, {33}}};
+
+static int build_one_hot(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    (void)graph;
+    y[0] = fcl_scale(fcl_one_hot(x[0], s->p[0]), 0.5f);
     return 1;
 }
 
@@ -368,6 +408,8 @@ static const row_case cases[] = {
     UNARY(selu, SMOOTH),
     UNARY(detach, SMOOTH),
     {"sum", 1, {SMOOTH}, .build = build_sum, SETTINGS(sums), .loose = 50},
+    {"max_axes", 1, {SMOOTH}, .build = build_max_axes, .prepare = prepare_max_axes, SETTINGS(maxima)},
+    {"arg_max", 1, {SMOOTH}, .build = build_arg_max, SETTINGS(arg_maxima)},
     {"matmul", 2, {SMOOTH, SMOOTH}, .build = build_matmul, SETTINGS(products)},
     {"reshape", 1, {SMOOTH}, .build = build_reshape, SETTINGS(reshapes)},
     {"expand", 1, {SMOOTH}, .build = build_expand, SETTINGS(expands)},
@@ -377,6 +419,7 @@ static const row_case cases[] = {
     {"concat", 3, {SMOOTH, SMOOTH, SMOOTH}, .build = build_concat, SETTINGS(concats)},
     {"gather_rows", 3, {SMOOTH, INDEX, BYTES}, .build = build_gather, SETTINGS(gathers)},
     {"scatter_rows", 2, {SMOOTH, INDEX}, .build = build_scatter, SETTINGS(scatters)},
+    {"one_hot", 1, {INDEX}, .build = build_one_hot, SETTINGS(hots)},
     {"normal", 0, .build = build_normal, SETTINGS(draws)},
     {"uniform", 0, .build = build_uniform, SETTINGS(draws)},
     {"batch_index", 0, .build = build_batch_index, SETTINGS(batches)},

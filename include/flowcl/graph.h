@@ -109,6 +109,35 @@ FCL_API fcl_tensor *fcl_sum_axes(fcl_tensor *a, unsigned axes);
 FCL_API fcl_tensor *fcl_sum(fcl_tensor *a);  /* over everything, shape () */
 FCL_API fcl_tensor *fcl_mean(fcl_tensor *a); /* over everything, shape () */
 
+/* The largest over the axes whose bits are set; they stay as dimensions of 1. A NaN is larger than any number. Where
+ * several are the largest the derivative goes to each in equal parts. */
+FCL_API fcl_tensor *fcl_max_axes(fcl_tensor *a, unsigned axes);
+/* Where along the axis the largest stands, the first where several do: FCL_I32; the axis stays as a dimension of 1. */
+FCL_API fcl_tensor *fcl_arg_max(fcl_tensor *a, int axis);
+
+/* --- made of these: each compiles to few kernels that read their input once, as far as a row fits into a cache --- */
+
+FCL_API fcl_tensor *fcl_softmax(fcl_tensor *a, int axis);     /* exp(a) / sum exp(a) */
+FCL_API fcl_tensor *fcl_log_softmax(fcl_tensor *a, int axis); /* its logarithm, without overflow */
+/* log(sum exp(a)) along the axis, which stays as a dimension of 1; -infinity where all elements are. */
+FCL_API fcl_tensor *fcl_log_sum_exp(fcl_tensor *a, int axis);
+
+/* x (..., D), weight and bias (D) or NULL:  weight (x - mean) / sqrt(variance + epsilon) + bias  over the last axis, the
+ * variance divided by D (Ba, Kiros, Hinton 2016; nn.LayerNorm). */
+FCL_API fcl_tensor *fcl_layer_norm(fcl_tensor *x, fcl_tensor *weight, fcl_tensor *bias, float epsilon);
+/* weight x / sqrt(mean x^2 + epsilon)  over the last axis (Zhang, Sennrich 2019; nn.RMSNorm). */
+FCL_API fcl_tensor *fcl_rms_norm(fcl_tensor *x, fcl_tensor *weight, float epsilon);
+/* x (N, ..., C, ...) with its channels along `axis`, above 0; weight and bias (C) or NULL. Channels fall into `groups`
+ * of neighbours, a divisor of C; each sample's group is normalised over all that belongs to it (Wu, He 2018;
+ * nn.GroupNorm has axis 1). */
+FCL_API fcl_tensor *fcl_group_norm(fcl_tensor *x, int axis, int groups, fcl_tensor *weight, fcl_tensor *bias,
+                                   float epsilon);
+
+FCL_API fcl_tensor *fcl_mean_squared_error(fcl_tensor *a, fcl_tensor *b); /* over everything, shape () */
+/* logits (B, C), label (B) of FCL_I32 in 0..C-1 (what lies outside is clamped into it) -> (B, 1): the cross entropy
+ * -sum_c q_c log softmax(logits)_c with q = smoothing / C, and 1 - smoothing more at the label (0 <= smoothing < 1). */
+FCL_API fcl_tensor *fcl_cross_entropy(fcl_tensor *logits, fcl_tensor *label, float smoothing);
+
 /* --- matrix products --- */
 
 /* op(a) op(b) over the last two dimensions: (..., M, K) by (..., K, N) -> (..., M, N), `transpose_*` swaps the
@@ -135,6 +164,9 @@ FCL_API fcl_tensor *fcl_concat(int count, fcl_tensor *const *parts, int axis);
 FCL_API fcl_tensor *fcl_gather_rows(fcl_tensor *table, fcl_tensor *index, float scale, float shift);
 /* The adjoint: rows (B, ...) added into zeros (N, ...) at their index, in the order of B. */
 FCL_API fcl_tensor *fcl_scatter_rows(fcl_tensor *rows, fcl_tensor *index, int64_t count);
+
+/* index (B) of FCL_I32 in 0..count-1 (what lies outside is clamped into it) -> (B, count): 1 at the index, 0 elsewhere. */
+FCL_API fcl_tensor *fcl_one_hot(fcl_tensor *index, int64_t count);
 
 /* Functions given by their values at N equal steps from 0 to 1: table (N, C), x (B, 1) -> (B, C), linear between
  * the steps; x is clamped into 0 to 1, and NaN gives NaN. No derivative goes through it. */

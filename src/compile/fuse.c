@@ -393,7 +393,7 @@ static bool may_take_sum(fuser *f, const fcl_step *step, const fcl_tensor *sum)
 
 bool fcl_sums_rows(const fcl_tensor *node)
 {
-    return node->op->sum && node->input[0]->shape.rank == 2 && fcl_summed_axes(node) == 1u << 0;
+    return node->op->reduction == FCL_SUM && node->input[0]->shape.rank == 2 && fcl_reduced_axes(node) == 1u << 0;
 }
 
 /* Each into the product that reads what it sums. */

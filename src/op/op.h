@@ -17,6 +17,11 @@ void fcl_require_4_bytes(fcl_tensor *node);
 /* A node of one input whose type it takes. */
 fcl_tensor *fcl_typed_node(const fcl_op *op, fcl_tensor *a, const void *attributes);
 
+/* What reductions over axes have in common (reduce.c): a node a run of neighbouring axes; their shape; their lift. */
+fcl_tensor *fcl_reduce(const fcl_op *op, fcl_tensor *a, unsigned axes);
+fcl_shape fcl_reduced_shape(fcl_tensor *node);
+void fcl_reduction_lift(const fcl_tensor *node, fcl_shape lead, void *lifted);
+
 /* Elements of a tensor's row: of all dimensions behind the first. */
 int64_t fcl_row_size(const fcl_tensor *node);
 /* Elements of all dimensions before `axis`, and behind it. */
@@ -42,8 +47,13 @@ fcl_tensor *fcl_elementwise(const fcl_op *op, int inputs, fcl_tensor *const *inp
 
 /* The problem that a matrix product's node hands to the providers (matmul.c). */
 fcl_gemm_problem fcl_matmul_problem(const fcl_tensor *node);
-/* The axes over which a sum's node adds, a bit each (reduce.c). */
-unsigned fcl_summed_axes(const fcl_tensor *node);
+/* The axes over which a reduction's node goes, a bit each (reduce.c). */
+unsigned fcl_reduced_axes(const fcl_tensor *node);
+/* Its input as (outer, reduced, inner): the axes are neighbours. */
+typedef struct fcl_extents {
+    int64_t outer, reduced, inner;
+} fcl_extents;
+fcl_extents fcl_reduced_extents(const fcl_tensor *node);
 /* Can the sum be one of several in a launch? */
 bool fcl_sum_is_small(const fcl_tensor *node, const fcl_device *device);
 

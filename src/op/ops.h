@@ -14,11 +14,11 @@
     ROW(sqrt) ROW(reciprocal) ROW(exp) ROW(log) ROW(expm1) ROW(log1p) ROW(pow) ROW(sin) ROW(cos) ROW(tanh) ROW(erf) \
     ROW(sigmoid) ROW(relu) ROW(silu) ROW(gelu) ROW(selu) ROW(detach) \
     /* reductions and products */ \
-    ROW(sum) ROW(matmul) \
+    ROW(sum) ROW(max_axes) ROW(arg_max) ROW(matmul) \
     /* shape */ \
     ROW(reshape) ROW(expand) ROW(permute) ROW(slice) ROW(pad) ROW(concat) \
     /* rows by index */ \
-    ROW(gather_rows) ROW(scatter_rows) \
+    ROW(gather_rows) ROW(scatter_rows) ROW(one_hot) \
     /* random numbers */ \
     ROW(normal) ROW(uniform) ROW(batch_index) ROW(row_number) \
     /* functions given by a table */ \
@@ -39,9 +39,9 @@ typedef struct fcl_shape_attributes { /* input, leaf, part, reshape, expand */
     fcl_shape shape;
 } fcl_shape_attributes;
 
-typedef struct fcl_sum_attributes {
+typedef struct fcl_reduction_attributes { /* sum, max_axes, arg_max */
     unsigned axes;
-} fcl_sum_attributes;
+} fcl_reduction_attributes;
 
 typedef struct fcl_matmul_attributes {
     bool transpose_a, transpose_b;
@@ -75,6 +75,10 @@ typedef struct fcl_noise_attributes { /* normal, uniform, batch_index, row_numbe
 typedef struct fcl_transport_draw_attributes {
     bool each_row;
 } fcl_transport_draw_attributes;
+
+typedef struct fcl_one_hot_attributes {
+    int64_t count;
+} fcl_one_hot_attributes;
 
 /* sinkhorn has a fcl_sinkhorn_control, ode_advance a fcl_ode_control. */
 

@@ -1,7 +1,7 @@
 /* Sums over axes. */
 #include "op/op.h"
 
-/* A run of neighbouring axes that starts and ends with a summed one. Axes of extent 1 belong to any run. */
+/* A run of neighbouring axes that starts and ends with a reduced one. Axes of extent 1 belong to any run. */
 static unsigned first_run(fcl_shape shape, unsigned axes)
 {
     unsigned run = 0;
@@ -16,15 +16,20 @@ static unsigned first_run(fcl_shape shape, unsigned axes)
     return run;
 }
 
-fcl_tensor *fcl_sum_axes(fcl_tensor *a, unsigned axes)
+fcl_tensor *fcl_reduce(const fcl_op *op, fcl_tensor *a, unsigned axes)
 {
     if (axes >> a->shape.rank)
-        fcl_mistake(a->graph, "sum of %s: axes 0x%x of shape %s", fcl_node_text(a), axes,
+        fcl_mistake(a->graph, "%s of %s: axes 0x%x of shape %s", op->name, fcl_node_text(a), axes,
                     fcl_shape_text(a->graph, a->shape));
     unsigned run;
     while ((run = first_run(a->shape, axes)) != 0)
-        a = fcl_node(a->graph, &fcl_op_sum, 1, &a, &(fcl_sum_attributes){run});
+        a = fcl_node(a->graph, op, 1, &a, &(fcl_reduction_attributes){.axes = run});
     return a;
+}
+
+fcl_tensor *fcl_sum_axes(fcl_tensor *a, unsigned axes)
+{
+    return fcl_reduce(&fcl_op_sum, a, axes);
 }
 
 fcl_tensor *fcl_sum(fcl_tensor *a)
@@ -38,18 +43,18 @@ fcl_tensor *fcl_mean(fcl_tensor *a)
     return fcl_sum(fcl_scale(a, (float)(1.0 / (double)fcl_shape_size(a->shape))));
 }
 
-unsigned fcl_summed_axes(const fcl_tensor *node)
+unsigned fcl_reduced_axes(const fcl_tensor *node)
 {
-    const fcl_sum_attributes *sum = node->attributes;
+    const fcl_reduction_attributes *sum = node->attributes;
     return sum->axes;
 }
 
-static fcl_shape sum_shape(fcl_tensor *node)
+fcl_shape fcl_reduced_shape(fcl_tensor *node)
 {
     fcl_require_type(node, 0, FCL_F32);
     fcl_shape shape = node->input[0]->shape;
     for (int i = 0; i < shape.rank; i++)
-        if (fcl_summed_axes(node) >> i & 1)
+        if (fcl_reduced_axes(node) >> i & 1)
             shape.dim[i] = 1;
     return shape;
 }
@@ -59,10 +64,10 @@ static void sum_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
     du[0] = fcl_expand(u, node->input[0]->shape);
 }
 
-static void sum_lift(const fcl_tensor *node, fcl_shape lead, void *lifted)
+void fcl_reduction_lift(const fcl_tensor *node, fcl_shape lead, void *lifted)
 {
-    fcl_sum_attributes *sum = lifted;
-    sum->axes = fcl_summed_axes(node) << lead.rank;
+    fcl_reduction_attributes *sum = lifted;
+    sum->axes = fcl_reduced_axes(node) << lead.rank;
 }
 
 typedef struct sum_plan {
@@ -112,18 +117,25 @@ static bool has_idle_items(const sum_plan *plan, const fcl_device *device)
     return plan->reduced > 32 && (int64_t)plan->outer * plan->inner < 512 * traits.units && traits.group >= 8;
 }
 
-static sum_plan plan_of(const fcl_tensor *node, const fcl_device *device)
+fcl_extents fcl_reduced_extents(const fcl_tensor *node)
 {
-    sum_plan plan = {1, 1, 1};
+    fcl_extents e = {1, 1, 1};
     fcl_shape shape = node->input[0]->shape;
     for (int i = 0; i < shape.rank; i++) {
-        if (fcl_summed_axes(node) >> i & 1)
-            plan.reduced *= (int)shape.dim[i];
-        else if (plan.reduced == 1)
-            plan.outer *= (int)shape.dim[i];
+        if (fcl_reduced_axes(node) >> i & 1)
+            e.reduced *= shape.dim[i];
+        else if (e.reduced == 1)
+            e.outer *= shape.dim[i];
         else
-            plan.inner *= (int)shape.dim[i];
+            e.inner *= shape.dim[i];
     }
+    return e;
+}
+
+static sum_plan plan_of(const fcl_tensor *node, const fcl_device *device)
+{
+    fcl_extents e = fcl_reduced_extents(node);
+    sum_plan plan = {.outer = (int)e.outer, .reduced = (int)e.reduced, .inner = (int)e.inner};
     if (plan.inner == 1 && plan.reduced > 32)
         plan.form = ROWS;
     else if (fcl_device_traits(device).wide)
@@ -175,7 +187,7 @@ static void lower_stage(fcl_lowering *lowering, const fcl_tensor *node, const su
 bool fcl_sum_is_small(const fcl_tensor *node, const fcl_device *device)
 {
     enum { SMALL = 1 << 18 /* elements: larger ones would take memory until the last sum */ };
-    if (!node->op->sum || fcl_shape_size(node->input[0]->shape) > SMALL)
+    if (node->op->reduction != FCL_SUM || fcl_shape_size(node->input[0]->shape) > SMALL)
         return false;
     sum_plan plan = plan_of(node, device);
     return plan.outer == 1 && plan.chunks == 1 &&
@@ -223,7 +235,7 @@ static int sum_lower(fcl_lowering *lowering, fcl_tensor *node)
 
 static bool sums_columns(const fcl_tensor *node)
 {
-    return fcl_summed_axes(node) == 1u << 1;
+    return fcl_reduced_axes(node) == 1u << 1;
 }
 
 static void write_rows(fcl_row_writer *w, fcl_tensor *node)
@@ -237,12 +249,12 @@ static void write_rows(fcl_row_writer *w, fcl_tensor *node)
 }
 
 const fcl_op fcl_op_sum = {"sum",
-                           sizeof(fcl_sum_attributes),
-                           sum_shape,
+                           sizeof(fcl_reduction_attributes),
+                           fcl_reduced_shape,
                            .lower = sum_lower,
                            .scratch = sum_scratch,
                            .rows = {write_rows, sums_columns},
                            .adjoint = sum_adjoint,
                            .tangent = FCL_LINEAR,
-                           .lift = sum_lift,
-                           .sum = true};
+                           .lift = fcl_reduction_lift,
+                           .reduction = FCL_SUM};

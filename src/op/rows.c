@@ -229,3 +229,48 @@ const fcl_op fcl_op_scatter_rows = {"scatter_rows",
                                     .adjoint = scatter_adjoint,
                                     .tangent = FCL_OWN_TANGENT,
                                     .own_tangent = scatter_tangent};
+
+/* --- one_hot --- */
+
+static int64_t classes_of(const fcl_tensor *node)
+{
+    const fcl_one_hot_attributes *how = node->attributes;
+    return how->count;
+}
+
+fcl_tensor *fcl_one_hot(fcl_tensor *index, int64_t count)
+{
+    return fcl_node(index->graph, &fcl_op_one_hot, 1, &index, &(fcl_one_hot_attributes){count});
+}
+
+static fcl_shape one_hot_shape(fcl_tensor *node)
+{
+    fcl_shape index = node->input[0]->shape;
+    fcl_require_type(node, 0, FCL_I32);
+    if (index.rank != 1)
+        fcl_mistake(node->graph, "%s: an index of shape %s; it takes (B)", fcl_node_text(node),
+                    fcl_shape_text(node->graph, index));
+    return FCL_SHAPE(index.rank == 1 ? index.dim[0] : 1, classes_of(node));
+}
+
+static int one_hot_lower(fcl_lowering *lowering, fcl_tensor *node)
+{
+    int64_t rows = node->shape.dim[0], count = node->shape.dim[1];
+    fcl_launch *launch = fcl_lower_kernel(lowering, node, "one_hot");
+    fcl_launch_buffer(launch, 0, node->input[0]->buffer);
+    fcl_launch_buffer(launch, 1, node->buffer);
+    fcl_launch_int(launch, 2, (int)count);
+    fcl_launch_int(launch, 3, (int)rows);
+    fcl_lower_grid(launch, count, rows);
+    return FCL_OK;
+}
+
+static void write_one_hot(fcl_element_writer *w, fcl_tensor *node)
+{
+    long long count = classes_of(node);
+    fcl_text_format(fcl_element_text(w), "clamp(x%d[i / %lld], 0, %lld) == i %% %lld ? 1.0f : 0.0f",
+                    fcl_element_memory(w, node->input[0]), count, count - 1, count);
+}
+
+const fcl_op fcl_op_one_hot = {"one_hot", sizeof(fcl_one_hot_attributes), one_hot_shape, .lower = one_hot_lower,
+                               .element = {write_one_hot, .single = true, .anywhere = true}};

@@ -1,0 +1,364 @@
+/* Softmax, norms and losses, which are made of other operations, against their formulas in plain C and double
+ * precision: the value, and the gradient of <u, y> in each input by the formula of its own backward pass. */
+#include "device.h"
+#include "trial.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_INPUTS = 3 };
+
+/* A case as (outer, reduced, inner) of what is normalised, and its weights' places. */
+typedef struct made {
+    trial *t;
+    fcl_tensor *x[MOST_INPUTS], *label, *y, *u, *dx[MOST_INPUTS];
+    int inputs;
+    double *value, *gradient[MOST_INPUTS]; /* expected */
+} made;
+
+static double *of(const made *m, const fcl_tensor *leaf)
+{
+    return trial_leaf_of(m->t, leaf)->value;
+}
+
+static double *numbers(const fcl_tensor *like)
+{
+    return fcl_zalloc((size_t)fcl_shape_size(like->shape) * sizeof(double));
+}
+
+static void made_begin(made *m, int inputs, const fcl_shape *shapes)
+{
+    *m = (made){.t = trial_create(), .inputs = inputs};
+    for (int i = 0; i < inputs; i++)
+        m->x[i] = trial_input(m->t, shapes[i], SMOOTH, 0);
+}
+
+/* Each element to a part in 2e-5 of what has gone into it, which `scale` tells in its unit. */
+static bool element_agrees(const char *what, const float *found, const double *expected, int64_t size,
+                           double scale)
+{
+    for (int64_t i = 0; i < size; i++)
+        if (!(fabs(found[i] - expected[i]) <= 2e-5 * (scale + fabs(expected[i])))) {
+            printf("%s: element %lld is %.9g, expected %.9g\n", what, (long long)i, (double)found[i],
+                   expected[i]);
+            return false;
+        }
+    return true;
+}
+
+static bool tensor_agrees(const char *what, fcl_tensor *tensor, const double *expected, double scale)
+{
+    float *found = fcl_zalloc((size_t)fcl_shape_size(tensor->shape) * sizeof *found);
+    bool agrees = fcl_tensor_read(tensor, found) == FCL_OK &&
+                  element_agrees(what, found, expected, fcl_shape_size(tensor->shape), scale);
+    free(found);
+    return agrees;
+}
+
+/* The root of the number of terms that a weight's gradient adds. */
+static double scale_of(const made *m, int input)
+{
+    return sqrt((double)fcl_shape_size(m->y->shape) / (double)fcl_shape_size(m->x[input]->shape)) + 1;
+}
+
+/* Runs what `y` and `formula` say in both ways; frees all. */
+static void made_end(made *m, fcl_device *device, const char *what, void (*formula)(made *m, const void *how),
+                     const void *how, bool no_fusion)
+{
+    fcl_output(m->y);
+    m->u = trial_input(m->t, m->y->shape, SMOOTH, 0);
+    fcl_vjp(m->y, m->u, m->inputs, m->x, m->dx);
+    for (int i = 0; i < m->inputs; i++)
+        fcl_output(m->dx[i]);
+    m->value = numbers(m->y);
+    for (int i = 0; i < m->inputs; i++)
+        m->gradient[i] = numbers(m->x[i]);
+    trial_fill(m->t);
+    formula(m, how);
+    if (fcl_graph_compile(m->t->graph, device, &(fcl_graph_options){.no_fusion = no_fusion}) != FCL_OK ||
+        trial_run(m->t) != FCL_OK)
+        fail_msg("%s: %s", what, fcl_error());
+    bool right = tensor_agrees(what, m->y, m->value, 1);
+    for (int i = 0; i < m->inputs; i++)
+        right &= tensor_agrees(what, m->dx[i], m->gradient[i], scale_of(m, i));
+    if (!right)
+        fail_msg("%s, %s, is wrong", what, no_fusion ? "not fused" : "fused");
+    free(m->value);
+    for (int i = 0; i < m->inputs; i++)
+        free(m->gradient[i]);
+    trial_destroy(&m->t);
+}
+
+/* --- softmax and its kin: p = exp(x) / sum exp(x) along the axis --- */
+
+typedef struct lines {
+    fcl_shape shape;
+    int axis, kind; /* 0 softmax, 1 log_softmax, 2 log_sum_exp */
+} lines;
+
+static void soft_formula(made *m, const void *how)
+{
+    const lines *l = how;
+    const double *x = of(m, m->x[0]), *u = of(m, m->u);
+    int64_t count = l->shape.dim[l->axis], inner = 1;
+    for (int d = l->axis + 1; d < l->shape.rank; d++)
+        inner *= l->shape.dim[d];
+    for (int64_t line = 0; line < fcl_shape_size(l->shape) / count; line++) {
+        int64_t first = line / inner * inner * count + line % inner;
+        double sum = 0, dot = 0, total = 0;
+        for (int64_t i = 0; i < count; i++)
+            sum += exp(x[first + i * inner]);
+        for (int64_t i = 0; i < count && l->kind < 2; i++) {
+            int64_t at = first + i * inner;
+            dot += u[at] * exp(x[at]) / sum;
+            total += u[at];
+        }
+        for (int64_t i = 0; i < count; i++) {
+            int64_t at = first + i * inner;
+            double p = exp(x[at]) / sum;
+            if (l->kind < 2)
+                m->value[at] = l->kind == 0 ? p : x[at] - log(sum);
+            m->gradient[0][at] = l->kind == 0   ? p * (u[at] - dot)
+                                 : l->kind == 1 ? u[at] - p * total
+                                                : u[line] * p;
+        }
+        if (l->kind == 2)
+            m->value[line] = log(sum);
+    }
+}
+
+static void softmax_is_its_formula(void **state)
+{
+    static const lines all[] = {
+        {{2, {5, 7}}, 1, 0},  {{2, {17, 65}}, 1, 0},  {{2, {3, 1000}}, 1, 0},  {{3, {3, 5, 4}}, 1, 0},
+        {{2, {33, 5}}, 0, 0}, {{2, {5, 7}}, 1, 1},    {{2, {17, 65}}, 1, 1},   {{3, {2, 9, 4}}, 1, 1},
+        {{2, {5, 7}}, 1, 2},  {{2, {64, 257}}, 1, 2}, {{3, {2, 9, 35}}, 2, 2}, {{1, {35}}, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        for (int no_fusion = 0; no_fusion < (i % 3 ? 1 : 2); no_fusion++) {
+            const lines *l = &all[i];
+            made m;
+            if (trial_tiny() && fcl_shape_size(l->shape) > 150)
+                continue;
+            made_begin(&m, 1, &l->shape);
+            m.y = l->kind == 0   ? fcl_softmax(m.x[0], l->axis)
+                  : l->kind == 1 ? fcl_log_softmax(m.x[0], l->axis)
+                                 : fcl_log_sum_exp(m.x[0], l->axis);
+            made_end(&m, *state, "softmax", soft_formula, l, no_fusion);
+        }
+}
+
+/* Large numbers do not overflow; nothing but -infinity has the logarithm of 0 as its sum. */
+static void logarithms_of_sums_do_not_overflow(void **state)
+{
+    static const float x[3][4] = {
+        {1000, 1000, -1000, 999}, {-INFINITY, -INFINITY, -INFINITY, -INFINITY}, {-3e38f, 0, 1, 2}};
+    const double expected[3] = {1000 + log(2 + exp(-1)), -INFINITY, log(1 + exp(1) + exp(2))};
+    float found[3], soft[12];
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *a = fcl_input(graph, "a", FCL_F32, FCL_SHAPE(3, 4));
+    fcl_tensor *y = fcl_output(fcl_log_sum_exp(a, 1)), *p = fcl_output(fcl_softmax(a, 1));
+    assert_int_equal(fcl_graph_compile(graph, *state, NULL), FCL_OK);
+    assert_int_equal(fcl_tensor_write(a, x), FCL_OK);
+    assert_int_equal(fcl_graph_run(graph), FCL_OK);
+    assert_int_equal(fcl_tensor_read(y, found), FCL_OK);
+    assert_int_equal(fcl_tensor_read(p, soft), FCL_OK);
+    for (int i = 0; i < 3; i++)
+        assert_true(isinf(expected[i]) ? found[i] == -INFINITY
+                                       : fabs(found[i] - expected[i]) < 1e-6 * fabs(expected[i]));
+    assert_true(fabs(soft[0] - 1 / (2 + exp(-1))) < 1e-6 && soft[2] == 0);
+    fcl_graph_destroy(&graph);
+}
+
+/* --- norms --- */
+
+typedef struct norm {
+    fcl_shape shape;
+    int kind, axis, groups; /* 0 layer norm, 1 rms norm, 2 group norm, whose axis and groups these are */
+    int weights;            /* 0 none, 1 weight, 2 weight and bias */
+} norm;
+
+static int64_t channel_of(const norm *n, int64_t i)
+{
+    for (int d = n->shape.rank - 1; d > n->axis; d--)
+        i /= n->shape.dim[d];
+    return i % n->shape.dim[n->axis];
+}
+
+/* The number of the set of elements that are normalised together. */
+static int64_t set_of(const norm *n, int64_t i)
+{
+    if (n->kind < 2)
+        return i / n->shape.dim[n->shape.rank - 1];
+    int64_t sample = i / (fcl_shape_size(n->shape) / n->shape.dim[0]);
+    return sample * n->groups + channel_of(n, i) / (n->shape.dim[n->axis] / n->groups);
+}
+
+typedef struct set {
+    double sum, squares, us, uxs;
+} set;
+
+static void norm_formula(made *m, const void *how)
+{
+    const norm *n = how;
+    const double *x = of(m, m->x[0]), *u = of(m, m->u), epsilon = 0.125;
+    const double *w = n->weights > 0 ? of(m, m->x[1]) : NULL, *b = n->weights > 1 ? of(m, m->x[2]) : NULL;
+    int64_t size = fcl_shape_size(n->shape), sets = set_of(n, size - 1) + 1;
+    double count = (double)size / (double)sets;
+    set *s = fcl_zalloc((size_t)sets * sizeof *s);
+    for (int64_t i = 0; i < size; i++)
+        s[set_of(n, i)].sum += n->kind == 1 ? 0 : x[i] / count;
+    for (int64_t i = 0; i < size; i++)
+        s[set_of(n, i)].squares += pow(x[i] - s[set_of(n, i)].sum, 2) / count;
+    for (int pass = 0; pass < 2; pass++) /* the sums of du, then the gradient by them */
+        for (int64_t i = 0; i < size; i++) {
+            set *own = &s[set_of(n, i)];
+            int64_t c = channel_of(n, i);
+            double scale = 1 / sqrt(own->squares + epsilon), h = (x[i] - own->sum) * scale,
+                   g = u[i] * (w ? w[c] : 1);
+            if (pass == 0) {
+                own->us += n->kind == 1 ? 0 : g / count;
+                own->uxs += g * h / count;
+                m->value[i] = h * (w ? w[c] : 1) + (b ? b[c] : 0);
+                if (w)
+                    m->gradient[1][c] += u[i] * h;
+                if (b)
+                    m->gradient[2][c] += u[i];
+            } else {
+                m->gradient[0][i] = scale * (g - own->us - h * own->uxs);
+            }
+        }
+    free(s);
+}
+
+static void norms_are_their_formulas(void **state)
+{
+    static const norm all[] = {
+        {{2, {5, 7}}, 0, 1, 0, 2},       {{2, {17, 65}}, 0, 1, 0, 2},      {{3, {3, 4, 33}}, 0, 2, 0, 1},
+        {{2, {3, 1000}}, 0, 1, 0, 0},    {{2, {300, 48}}, 0, 1, 0, 2},     {{2, {5, 7}}, 1, 1, 0, 1},
+        {{2, {64, 257}}, 1, 1, 0, 1},    {{3, {2, 6, 5}}, 2, 1, 3, 2},     {{4, {2, 4, 3, 4}}, 2, 1, 2, 2},
+        {{4, {2, 3, 4, 6}}, 2, 3, 3, 2}, {{4, {3, 9, 9, 32}}, 2, 3, 8, 2}, {{4, {3, 32, 9, 9}}, 2, 1, 8, 2},
+        {{2, {5, 12}}, 2, 1, 1, 0},      {{3, {1, 4, 16}}, 2, 1, 4, 1},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        for (int no_fusion = 0; no_fusion < (i % 3 ? 1 : 2); no_fusion++) {
+            const norm *n = &all[i];
+            fcl_shape c = FCL_SHAPE(n->shape.dim[n->axis]), shapes[] = {n->shape, c, c};
+            made m;
+            if (trial_tiny() && fcl_shape_size(n->shape) > 150)
+                continue;
+            made_begin(&m, 1 + n->weights, shapes);
+            fcl_tensor *w = n->weights > 0 ? m.x[1] : NULL, *b = n->weights > 1 ? m.x[2] : NULL;
+            m.y = n->kind == 0   ? fcl_layer_norm(m.x[0], w, b, 0.125f)
+                  : n->kind == 1 ? fcl_rms_norm(m.x[0], w, 0.125f)
+                                 : fcl_group_norm(m.x[0], n->axis, n->groups, w, b, 0.125f);
+            made_end(&m, *state,
+                     n->kind == 0   ? "layer norm"
+                     : n->kind == 1 ? "rms norm"
+                                    : "group norm",
+                     norm_formula, n, no_fusion);
+        }
+}
+
+/* --- losses --- */
+
+static void error_formula(made *m, const void *how)
+{
+    (void)how;
+    const double *a = of(m, m->x[0]), *b = of(m, m->x[1]), u = of(m, m->u)[0];
+    double size = (double)fcl_shape_size(m->x[0]->shape);
+    for (int64_t i = 0; i < (int64_t)size; i++) {
+        m->value[0] += pow(a[i] - b[i], 2) / size;
+        m->gradient[0][i] = u * 2 * (a[i] - b[i]) / size;
+        m->gradient[1][i] = -m->gradient[0][i];
+    }
+}
+
+static void mean_squared_error_is_its_formula(void **state)
+{
+    static const fcl_shape all[] = {{1, {7}}, {2, {5, 9}}, {2, {17, 65}}, {3, {33, 20, 70}}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        made m;
+        if (trial_tiny() && fcl_shape_size(all[i]) > 150)
+            continue;
+        made_begin(&m, 2, (fcl_shape[]){all[i], all[i]});
+        m.y = fcl_mean_squared_error(m.x[0], m.x[1]);
+        made_end(&m, *state, "mean squared error", error_formula, NULL, false);
+    }
+}
+
+static void entropy_formula(made *m, const void *how)
+{
+    const double *x = of(m, m->x[0]), *label = of(m, m->label), *u = of(m, m->u),
+                 smoothing = *(const float *)how;
+    int64_t rows = m->x[0]->shape.dim[0], count = m->x[0]->shape.dim[1];
+    for (int64_t r = 0; r < rows; r++) {
+        double sum = 0;
+        int64_t own = label[r] < 0 ? 0 : label[r] >= (double)count ? count - 1 : (int64_t)label[r];
+        for (int64_t c = 0; c < count; c++)
+            sum += exp(x[r * count + c]);
+        for (int64_t c = 0; c < count; c++) {
+            double log_p = x[r * count + c] - log(sum),
+                   q = smoothing / (double)count + (c == own) * (1 - smoothing);
+            m->value[r] -= q * log_p;
+            m->gradient[0][r * count + c] = u[r] * (exp(log_p) - q);
+        }
+    }
+}
+
+static void cross_entropy_is_its_formula(void **state)
+{
+    static const struct {
+        fcl_shape shape;
+        float smoothing;
+    } all[] = {{{2, {7, 3}}, 0}, {{2, {9, 10}}, 0.125f}, {{2, {65, 33}}, 0.25f}, {{2, {17, 1000}}, 0}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        made m;
+        if (trial_tiny() && fcl_shape_size(all[i].shape) > 150)
+            continue;
+        made_begin(&m, 1, &all[i].shape);
+        m.label = trial_input(m.t, FCL_SHAPE(all[i].shape.dim[0]), INDEX, all[i].shape.dim[1]);
+        m.y = fcl_cross_entropy(m.x[0], m.label, all[i].smoothing);
+        made_end(&m, *state, "cross entropy", entropy_formula, &all[i].smoothing, false);
+    }
+}
+
+/* --- what does not fit --- */
+
+static void misfits_are_mistakes(void **state)
+{
+    static const char *const says[] = {"softmax of input 'x': axis 2",
+                                       "group_norm of input 'x': 3 groups",
+                                       "group_norm of input 'x': 2 groups along axis 0",
+                                       "smoothing 1",
+                                       "labels of shape (4)",
+                                       "arg_max of input 'x': axis -1"};
+    for (int i = 0; i < 6; i++) {
+        fcl_graph *graph = fcl_graph_create();
+        fcl_tensor *x = fcl_input(graph, "x", FCL_F32, FCL_SHAPE(3, 4));
+        fcl_tensor *label = fcl_input(graph, "label", FCL_I32, FCL_SHAPE(i == 4 ? 4 : 3));
+        fcl_tensor *y = i == 0   ? fcl_softmax(x, 2)
+                        : i == 1 ? fcl_group_norm(x, 1, 3, NULL, NULL, 0)
+                        : i == 2 ? fcl_group_norm(x, 0, 2, NULL, NULL, 0)
+                        : i == 5 ? fcl_arg_max(x, -1)
+                                 : fcl_cross_entropy(x, label, i == 3 ? 1 : 0);
+        fcl_output(y);
+        assert_int_equal(fcl_graph_compile(graph, *state, NULL), FCL_ERR_SHAPE);
+        if (!strstr(fcl_error(), says[i]))
+            fail_msg("'%s' does not say '%s'", fcl_error(), says[i]);
+        fcl_graph_destroy(&graph);
+    }
+}
+
+int main(void)
+{
+    trial_seed();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(softmax_is_its_formula),       cmocka_unit_test(logarithms_of_sums_do_not_overflow),
+        cmocka_unit_test(norms_are_their_formulas),     cmocka_unit_test(mean_squared_error_is_its_formula),
+        cmocka_unit_test(cross_entropy_is_its_formula), cmocka_unit_test(misfits_are_mistakes),
+    };
+    return cmocka_run_group_tests(tests, open_device, close_device);
+}

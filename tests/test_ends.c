@@ -20,8 +20,9 @@ typedef struct oracle {
     double from, until; /* asked outside, it does not answer */
 } oracle;
 
-static fcl_tensor *perfect(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *perfect(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
+    fcl_tensor *x = in->x, *t = in->t;
     const oracle *to = data;
     fcl_path_at at = fcl_path_build(to->path, t);
     fcl_tensor *m = fcl_constant(graph, (float)mean),
@@ -42,10 +43,10 @@ static fcl_tensor *perfect(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tens
 }
 
 /* The exact velocity, whatever time it is asked for. */
-static fcl_tensor *exact(void *path, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *exact(void *path, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     oracle all = {path, "v", -1, 2};
-    return perfect(&all, graph, x, t);
+    return perfect(&all, graph, in);
 }
 
 /* Every row of the table, and formulas; those that are no prediction's are left out below. */

@@ -37,8 +37,9 @@ static void assert_near(double value, double expected, double tolerance)
 enum { D = 3, ROWS = 7 };
 static const double mean[D] = {2, -1, 0.5}, deviation = 0.5;
 
-static fcl_tensor *gaussian(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *gaussian(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
+    fcl_tensor *x = in->x, *t = in->t;
     float s2 = (float)(deviation * deviation);
     fcl_tensor *columns[D], *rest = fcl_shift(fcl_neg(t), 1);
     fcl_tensor *g = fcl_add(fcl_scale(fcl_square(t), s2), fcl_square(rest));

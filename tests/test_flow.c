@@ -114,8 +114,9 @@ static void gaussian_destroy(gaussian *gauss)
     fcl_buffer_destroy(&gauss->deviation);
 }
 
-static fcl_tensor *best_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *best_velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
+    fcl_tensor *x = in->x, *t = in->t;
     const gaussian *gauss = data;
     fcl_tensor *m = fcl_leaf(graph, "mean", FCL_F32, FCL_SHAPE(SIZE), gauss->mean, 0);
     fcl_tensor *c = fcl_leaf(graph, "deviation", FCL_F32, FCL_SHAPE(SIZE), gauss->deviation, 0);
@@ -192,11 +193,11 @@ typedef struct affine {
     fcl_tensor *leaf;
 } affine;
 
-static fcl_tensor *affine_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *affine_velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     affine *model = data;
     model->leaf = fcl_leaf(graph, "weights", FCL_F32, FCL_SHAPE(2, SIZE), model->weights, 0);
-    return fcl_add(fcl_mul(x, fcl_slice(model->leaf, 0, 0, 1)), fcl_mul(t, fcl_slice(model->leaf, 0, 1, 2)));
+    return fcl_add(fcl_mul(in->x, fcl_slice(model->leaf, 0, 0, 1)), fcl_mul(in->t, fcl_slice(model->leaf, 0, 1, 2)));
 }
 
 static void the_gradient_is_the_difference_quotient(void **state)
@@ -248,12 +249,90 @@ static void a_step_draws_anew_and_repeats(void **state)
     gaussian_destroy(&gauss);
 }
 
+/* --- what a velocity is told --- */
+
+enum { MOST_CALLS = 32 };
+
+typedef struct witness {
+    int calls;
+    fcl_velocity_inputs told[MOST_CALLS];
+} witness;
+
+static fcl_tensor *witnessed(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
+{
+    witness *seen = data;
+    assert_ptr_equal(fcl_tensor_graph(in->x), graph);
+    assert_true(seen->calls < MOST_CALLS);
+    seen->told[seen->calls++] = *in;
+    return fcl_neg(in->x);
+}
+
+static void training_is_told_of_objectives_alone(void **state)
+{
+    witness trained = {0}, solved = {0};
+    fcl_graph *graph = fcl_graph_create();
+    fcl_cfm_objective(graph, NULL, fcl_input(graph, "x1", FCL_F32, FCL_SHAPE(4, 2)), witnessed, &trained);
+    assert_int_equal(trained.calls, 1);
+    assert_true(trained.told[0].training);
+    static const char *const solvers[] = {"euler", "rk4", "ab2", "dopri5", "euler-maruyama"};
+    for (size_t i = 0; i < sizeof solvers / sizeof *solvers; i++) {
+        fcl_solver *solver;
+        assert_ok(fcl_solver_create(*state, witnessed, &solved, &(fcl_solver_options){.solver = solvers[i]}, 4, 2, &solver));
+        fcl_solver_destroy(&solver);
+        assert_true(solved.calls > 0);
+        for (; solved.calls > 0; solved.calls--) {
+            const fcl_velocity_inputs *in = &solved.told[solved.calls - 1];
+            assert_non_null(in->t);
+            assert_false(in->training || in->r || in->label || in->condition_count);
+        }
+    }
+    fcl_graph_destroy(&graph);
+}
+
+/* What stands between a solver and a network changes x and t, and hands on the rest. */
+static void the_rest_is_handed_on(void **state)
+{
+    (void)state;
+    witness seen = {0};
+    fcl_path *path, *other;
+    fcl_predictor *predictor;
+    assert_ok(fcl_path_create("linear", 0, &path));
+    assert_ok(fcl_path_create("cosine", 0, &other));
+    assert_ok(fcl_predictor_create("x1", path, other, witnessed, &seen, &predictor));
+    fcl_energy_flow flow = {fcl_predictor_velocity, predictor, NULL};
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *condition = fcl_input(graph, "condition", FCL_F32, FCL_SHAPE(4, 1));
+    fcl_velocity_inputs in = {.x = fcl_input(graph, "x", FCL_F32, FCL_SHAPE(4, 3)),
+                              .t = fcl_input(graph, "t", FCL_F32, FCL_SHAPE(4, 1)),
+                              .label = fcl_input(graph, "label", FCL_I32, FCL_SHAPE(4)),
+                              .conditions = &condition,
+                              .condition_count = 1,
+                              .training = true};
+    fcl_energy_velocity(&flow, graph, &in);
+    assert_int_equal(seen.calls, 1);
+    const fcl_velocity_inputs *told = &seen.told[0];
+    assert_int_equal(fcl_tensor_shape(told->x).dim[1], 2);
+    assert_ptr_not_equal(told->t, in.t); /* the other path's */
+    assert_ptr_equal(told->label, in.label);
+    assert_ptr_equal(told->conditions, &condition);
+    assert_int_equal(told->condition_count, 1);
+    assert_true(told->training);
+    in.r = in.t;
+    fcl_output(fcl_energy_velocity(&flow, graph, &in));
+    assert_status(FCL_ERR_SHAPE, fcl_graph_compile(graph, *state, NULL));
+    assert_told("second time");
+    fcl_graph_destroy(&graph);
+    fcl_predictor_destroy(&predictor);
+    fcl_path_destroy(&other);
+    fcl_path_destroy(&path);
+}
+
 /* --- mistakes --- */
 
-static fcl_tensor *narrow_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *narrow_velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     (void)data, (void)graph;
-    return fcl_mul(t, fcl_slice(x, 1, 0, 1)); /* (B, 1) */
+    return fcl_mul(in->t, fcl_slice(in->x, 1, 0, 1)); /* (B, 1) */
 }
 
 static void check_mistake(fcl_device *device, const fcl_cfm_options *options, fcl_shape shape,
@@ -284,6 +363,8 @@ int main(void)
         cmocka_unit_test(the_least_loss_is_the_conditional_variance),
         cmocka_unit_test(the_gradient_is_the_difference_quotient),
         cmocka_unit_test(a_step_draws_anew_and_repeats),
+        cmocka_unit_test(training_is_told_of_objectives_alone),
+        cmocka_unit_test(the_rest_is_handed_on),
         cmocka_unit_test(mistakes_are_told_by_compile),
     };
     return cmocka_run_group_tests_name("flow", tests, open_device, close_device);

@@ -150,10 +150,10 @@ static double solution(double x0, double t)
     return 1 / (1 + (1 / x0 - 1) * exp(-(t + t * t / 2)));
 }
 
-static fcl_tensor *logistic(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *logistic(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     (void)data, (void)graph;
-    return fcl_mul(fcl_mul(x, fcl_shift(fcl_neg(x), 1)), fcl_shift(t, 1));
+    return fcl_mul(fcl_mul(in->x, fcl_shift(fcl_neg(in->x), 1)), fcl_shift(in->t, 1));
 }
 
 static fcl_solver *make(const fcl_solver_options *options)

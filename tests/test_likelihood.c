@@ -63,8 +63,9 @@ static gaussian gaussian_create(int size)
     return g;
 }
 
-static fcl_tensor *velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
+    fcl_tensor *x = in->x, *t = in->t;
     const gaussian *g = data;
     fcl_tensor *rotation = fcl_leaf(graph, "R", FCL_F32, FCL_SHAPE(g->size, g->size), g->buffer, 0);
     fcl_tensor *c = fcl_leaf(graph, "c", FCL_F32, FCL_SHAPE(g->size), g->buffer, 1024);
@@ -313,12 +314,11 @@ typedef struct sums {
     fcl_buffer *w;
 } sums;
 
-static fcl_tensor *sums_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *sums_velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     const sums *s = data;
-    (void)t;
     fcl_tensor *w = fcl_leaf(graph, "w", FCL_F32, FCL_SHAPE(s->size), s->w, 0);
-    return fcl_mul(fcl_sum_axes(x, 2), w);
+    return fcl_mul(fcl_sum_axes(in->x, 2), w);
 }
 
 /* The mean over the probes of sample `row` in double, of the numbers that the header names. */

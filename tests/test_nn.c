@@ -286,7 +286,8 @@ static void check_model(fcl_model_options options, int size, int classes)
     fcl_tensor *seed = fcl_input(graph, "seed", FCL_F32, FCL_SHAPE(BATCH, size));
     fcl_tensor *label = classes ? fcl_input(graph, "label", FCL_I32, FCL_SHAPE(BATCH)) : NULL;
     fcl_tensor **weights = fcl_params_bind(net.params, graph, buffer, "");
-    fcl_tensor *v = fcl_output(fcl_model_velocity(model, weights, x, t, label)), *gradient[64];
+    fcl_velocity_inputs in = {.x = x, .t = t, .label = label};
+    fcl_tensor *v = fcl_output(fcl_model_velocity(model, weights, &in)), *gradient[64];
     fcl_vjp(v, seed, fcl_params_trained(net.params), weights, gradient);
     for (int i = 0; i < fcl_params_trained(net.params); i++)
         fcl_output(gradient[i]);
@@ -350,12 +351,53 @@ static void test_bad_options(void **state)
     assert_status(FCL_ERR_ARGUMENT, fcl_model_create(&(fcl_model_options){0}, FCL_SHAPE(0), 0, &model));
 }
 
+/* What a model is not made for, and what it lacks, is told by compile. */
+static void check_inputs(const fcl_model *model, fcl_velocity_inputs in, const char *told)
+{
+    fcl_graph *graph = fcl_graph_create();
+    fcl_buffer *buffer;
+    fcl_tensor *row = fcl_input(graph, "row", FCL_F32, FCL_SHAPE(3, 2)), *label = fcl_input(graph, "label", FCL_I32, FCL_SHAPE(3));
+    in.x = in.x ? fcl_input(graph, "wide", FCL_F32, FCL_SHAPE(3, 5)) : row;
+    in.t = fcl_scalar(graph, "t"); /* () is a time of all rows */
+    in.r = in.r ? in.t : NULL;
+    in.label = in.label ? label : NULL;
+    in.conditions = &row;
+    free(draw(fcl_model_params(model), 1, &buffer));
+    fcl_tensor **weights = fcl_params_bind(fcl_model_params(model), graph, buffer, "");
+    fcl_output(fcl_model_velocity(model, weights, &in));
+    assert_status(told ? FCL_ERR_SHAPE : FCL_OK, fcl_graph_compile(graph, device, NULL));
+    if (told)
+        assert_told(told);
+    fcl_free(weights);
+    fcl_graph_destroy(&graph);
+    fcl_buffer_destroy(&buffer);
+}
+
+static void test_inputs(void **state)
+{
+    (void)state;
+    static char there;
+    fcl_tensor *given = (fcl_tensor *)(void *)&there; /* replaced by a tensor of the graph */
+    fcl_model *bare = make_model((fcl_model_options){.width = 4, .depth = 1}, 2, 0);
+    fcl_model *labelled = make_model((fcl_model_options){.width = 4, .depth = 1}, 2, 3);
+    check_inputs(bare, (fcl_velocity_inputs){.training = true}, NULL);
+    check_inputs(labelled, (fcl_velocity_inputs){.label = given}, NULL);
+    check_inputs(bare, (fcl_velocity_inputs){.x = given}, "x (3, 5); it takes (batch, 2)");
+    check_inputs(bare, (fcl_velocity_inputs){.r = given}, "no second time");
+    check_inputs(bare, (fcl_velocity_inputs){.label = given}, "0 classes, and is told a label");
+    check_inputs(labelled, (fcl_velocity_inputs){0}, "3 classes, and is told no label");
+    check_inputs(bare, (fcl_velocity_inputs){.condition_count = 1}, "no conditions, and is told 1");
+    fcl_model_destroy(&labelled);
+    fcl_model_destroy(&bare);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layout),       cmocka_unit_test(test_frozen_behind_trained),
         cmocka_unit_test(test_first_values), cmocka_unit_test(test_activations),
         cmocka_unit_test(test_every_input),  cmocka_unit_test(test_bad_options),
+        cmocka_unit_test(test_inputs),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -171,13 +171,13 @@ typedef struct witness {
     fcl_tensor *theta, *x, *t;
 } witness;
 
-static fcl_tensor *answer(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *answer(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     witness *to = data;
     (void)graph;
-    to->x = fcl_output(fcl_add(x, fcl_constant(graph, 0)));
-    to->t = fcl_output(fcl_add(t, fcl_constant(graph, 0)));
-    return fcl_add(fcl_mul(x, fcl_constant(graph, 0)), to->theta);
+    to->x = fcl_output(fcl_add(in->x, fcl_constant(graph, 0)));
+    to->t = fcl_output(fcl_add(in->t, fcl_constant(graph, 0)));
+    return fcl_add(fcl_mul(in->x, fcl_constant(graph, 0)), to->theta);
 }
 
 /* Every weight, loss, prediction and path is here. */

@@ -219,14 +219,14 @@ typedef struct oracle {
     const char *prediction;
 } oracle;
 
-static fcl_tensor *perfect(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *perfect(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     const oracle *to = data;
-    fcl_path_at at = fcl_path_build(to->path, t);
+    fcl_path_at at = fcl_path_build(to->path, in->t);
     fcl_tensor *m = fcl_constant(graph, (float)mean),
                *c2 = fcl_constant(graph, (float)(deviation * deviation));
     fcl_tensor *variance = fcl_add(fcl_mul(fcl_square(at.alpha), c2), fcl_square(at.sigma));
-    fcl_tensor *r = fcl_div(fcl_sub(x, fcl_mul(at.alpha, m)), variance);
+    fcl_tensor *r = fcl_div(fcl_sub(in->x, fcl_mul(at.alpha, m)), variance);
     fcl_tensor *x1 = fcl_add(m, fcl_mul(fcl_mul(at.alpha, c2), r)), *eps = fcl_mul(at.sigma, r);
     if (!strcmp(to->prediction, "x1"))
         return x1;
@@ -258,7 +258,7 @@ static void the_predictor_gives_it_too(void **state)
             fcl_predictor *predictor;
             assert_ok(
                 fcl_predictor_create(network.prediction, paths[i], NULL, perfect, &network, &predictor));
-            found[4 * i + k] = fcl_output(fcl_predictor_velocity(predictor, graph, x, t));
+            found[4 * i + k] = fcl_output(fcl_predictor_velocity(predictor, graph, &(fcl_velocity_inputs){.x = x, .t = t}));
             fcl_predictor_destroy(&predictor);
         }
     }
@@ -302,7 +302,7 @@ static void a_changed_path_has_its_own_velocity(void **state)
         oracle network = {from[i], "v"};
         fcl_predictor *predictor;
         assert_ok(fcl_predictor_create("v", from[i], to[i], perfect, &network, &predictor));
-        found[i] = fcl_output(fcl_predictor_velocity(predictor, graph, x, t));
+        found[i] = fcl_output(fcl_predictor_velocity(predictor, graph, &(fcl_velocity_inputs){.x = x, .t = t}));
         fcl_predictor_destroy(&predictor);
     }
     for (int i = 0; i < ROWS; i++) {

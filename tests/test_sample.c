@@ -140,7 +140,7 @@ static void test_velocity_of_a_gaussian(void **state)
     fcl_tensor **weights = fcl_params_bind(params, graph, ema, "");
     fcl_tensor *x = fcl_input(graph, "x", FCL_F32, FCL_SHAPE(POINTS, 2));
     fcl_tensor *t = fcl_input(graph, "t", FCL_F32, FCL_SHAPE(POINTS, 1));
-    fcl_tensor *v = fcl_output(fcl_model_velocity(model, weights, x, t, NULL));
+    fcl_tensor *v = fcl_output(fcl_model_velocity(model, weights, &(fcl_velocity_inputs){.x = x, .t = t}));
     assert_ok(fcl_graph_compile(graph, device, NULL));
 
     float points[2 * POINTS], times[POINTS], found[2 * POINTS];

@@ -60,11 +60,11 @@ static fcl_tensor *turn(fcl_tensor *a, fcl_tensor *b, double cosine, double sine
     return fcl_add(fcl_scale(a, (float)cosine), fcl_scale(b, (float)sine));
 }
 
-static fcl_tensor *gaussian_velocity(void *path, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *gaussian_velocity(void *path, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     double c = cos(angle), s = sin(angle);
-    fcl_path_at at = fcl_path_build(path, t);
-    fcl_tensor *x0 = fcl_slice(x, 1, 0, 1), *x1 = fcl_slice(x, 1, 1, 2);
+    fcl_path_at at = fcl_path_build(path, in->t);
+    fcl_tensor *x0 = fcl_slice(in->x, 1, 0, 1), *x1 = fcl_slice(in->x, 1, 1, 2);
     fcl_tensor *v0 = along_axis(0, at, turn(x0, x1, c, s)), *v1 = along_axis(1, at, turn(x0, x1, -s, c));
     (void)graph;
     return fcl_concat(2, (fcl_tensor *[]){turn(v0, v1, c, -s), turn(v0, v1, s, c)}, 1);

@@ -14,8 +14,9 @@ typedef struct gaussian {
     int64_t size;
 } gaussian;
 
-static fcl_tensor *gaussian_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *gaussian_velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
+    fcl_tensor *x = in->x, *t = in->t;
     const gaussian *gauss = data;
     fcl_tensor *m = fcl_leaf(graph, "mean", FCL_F32, FCL_SHAPE(gauss->size), gauss->mean, 0);
     fcl_tensor *c = fcl_leaf(graph, "deviation", FCL_F32, FCL_SHAPE(gauss->size), gauss->deviation, 0);
@@ -113,11 +114,11 @@ static void a_solver_runs_again_with_the_same_bits(void **state)
 
 /* --- each sample its own steps: row (y, l), y' = l (t - y), l' = 0: the larger l, the stiffer --- */
 
-static fcl_tensor *stiff_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *stiff_velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     (void)data, (void)graph;
-    fcl_tensor *y = fcl_slice(x, 1, 0, 1), *l = fcl_slice(x, 1, 1, 2);
-    fcl_tensor *slope = fcl_mul(l, fcl_sub(t, y));
+    fcl_tensor *y = fcl_slice(in->x, 1, 0, 1), *l = fcl_slice(in->x, 1, 1, 2);
+    fcl_tensor *slope = fcl_mul(l, fcl_sub(in->t, y));
     return fcl_concat(2, (fcl_tensor *[]){slope, fcl_scale(l, 0)}, 1);
 }
 
@@ -197,13 +198,12 @@ typedef struct classes {
     int64_t rows;
 } classes;
 
-static fcl_tensor *class_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *class_velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     const classes *c = data;
-    (void)t;
     fcl_tensor *rates = fcl_leaf(graph, "rates", FCL_F32, FCL_SHAPE(3, 1), c->rates, 0);
     fcl_tensor *labels = fcl_leaf(graph, "labels", FCL_I32, FCL_SHAPE(c->rows), c->labels, 0);
-    return fcl_mul(x, fcl_gather_rows(rates, labels, 1, 0));
+    return fcl_mul(in->x, fcl_gather_rows(rates, labels, 1, 0));
 }
 
 /* Where rows have their own pace, a label stays with its row; such a solve is one launch as well. */
@@ -300,10 +300,10 @@ static void steps_of_their_own_need_fewer_evaluations(void **state)
     assert_true(stats.nfe_mean < 0.5 * (double)whole_nfe);
 }
 
-static fcl_tensor *away(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *away(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     (void)data, (void)graph;
-    return fcl_mul(x, t);
+    return fcl_mul(in->x, in->t);
 }
 
 /* What a narrow network's step needs fits into one kernel, which takes all of the steps. */

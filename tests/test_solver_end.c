@@ -11,19 +11,19 @@
 static const double begin_time = 0.09, end_time = 0.7;
 
 /* 0, and far off as soon as somebody asks beyond the end */
-static fcl_tensor *guarded_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *guarded_velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     (void)data;
-    fcl_tensor *beyond = fcl_greater(t, fcl_constant(graph, (float)end_time));
-    return fcl_add(fcl_scale(x, 0), fcl_scale(beyond, 1e6f));
+    fcl_tensor *beyond = fcl_greater(in->t, fcl_constant(graph, (float)end_time));
+    return fcl_add(fcl_scale(in->x, 0), fcl_scale(beyond, 1e6f));
 }
 
 /* 1 from the very end on, 0 before it */
-static fcl_tensor *last_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *last_velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     (void)data;
-    fcl_tensor *before = fcl_greater(fcl_constant(graph, (float)end_time), t);
-    return fcl_add(fcl_scale(x, 0), fcl_shift(fcl_neg(before), 1));
+    fcl_tensor *before = fcl_greater(fcl_constant(graph, (float)end_time), in->t);
+    return fcl_add(fcl_scale(in->x, 0), fcl_shift(fcl_neg(before), 1));
 }
 
 static void the_last_step_ends_on_the_end(void **state)
@@ -48,10 +48,10 @@ static void the_last_step_ends_on_the_end(void **state)
 
 /* x' = -x exp x^2, so that with y = x^2 the time from y0 to y is the integral of 1/(2 y exp y). The trial
  * step from x = 3.3 leads to -14, where the velocity overflows. */
-static fcl_tensor *steep_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *steep_velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     (void)data, (void)graph;
-    return fcl_add(fcl_mul(fcl_neg(x), fcl_exp(fcl_square(x))), fcl_scale(t, 0));
+    return fcl_add(fcl_mul(fcl_neg(in->x), fcl_exp(fcl_square(in->x))), fcl_scale(in->t, 0));
 }
 
 static double steep_time(double from, double to)
@@ -73,11 +73,11 @@ static void a_first_step_that_overflows_is_shortened(void **state)
 }
 
 /* pi/2 sin(pi t): x moves by 1, and nothing moves at either end */
-static fcl_tensor *gentle_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *gentle_velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     const float pi = 3.14159265f;
     (void)data, (void)graph;
-    return fcl_add(fcl_scale(x, 0), fcl_scale(fcl_sin(fcl_scale(t, pi)), pi / 2));
+    return fcl_add(fcl_scale(in->x, 0), fcl_scale(fcl_sin(fcl_scale(in->t, pi)), pi / 2));
 }
 
 static void a_slope_of_zero_at_both_ends_is_no_long_step(void **state)
@@ -95,10 +95,10 @@ static void a_slope_of_zero_at_both_ends_is_no_long_step(void **state)
 /* --- failures --- */
 
 /* sqrt x: no number for a negative row; x(t) = (sqrt x0 + t/2)^2 */
-static fcl_tensor *root_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *root_velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     (void)data, (void)graph;
-    return fcl_add(fcl_sqrt(x), fcl_scale(t, 0));
+    return fcl_add(fcl_sqrt(in->x), fcl_scale(in->t, 0));
 }
 
 static void a_velocity_that_is_not_finite_is_told(void **state)
@@ -151,10 +151,10 @@ static void unusable_options_are_refused(void **state)
     assert_status(FCL_ERR_ARGUMENT, fcl_solver_create(*state, root_velocity, NULL, NULL, 2, -1, &solver));
 }
 
-static fcl_tensor *narrow_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *narrow_velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     (void)data, (void)graph;
-    return fcl_mul(t, fcl_slice(x, 1, 0, 1)); /* (B, 1) */
+    return fcl_mul(in->t, fcl_slice(in->x, 1, 0, 1)); /* (B, 1) */
 }
 
 static void a_velocity_of_wrong_shape_is_refused(void **state)

@@ -231,7 +231,7 @@ typedef struct call {
     fcl_tensor **leaves; /* of that graph */
 } call;
 
-static fcl_tensor *velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     call *to = data;
     const bench_task *task = to->task;
@@ -240,7 +240,7 @@ static fcl_tensor *velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_ten
         to->graph = graph;
         to->leaves = fcl_params_bind(fcl_model_params(task->model), graph, task->weights, "");
     }
-    return fcl_model_velocity(task->model, to->leaves, x, t, NULL);
+    return fcl_model_velocity(task->model, to->leaves, in);
 }
 
 static int prepare_sampling(bench_task *task)

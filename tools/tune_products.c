@@ -9,11 +9,11 @@ typedef struct parts {
     fcl_tensor **weights;
 } parts;
 
-static fcl_tensor *velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     (void)graph;
     const parts *to = data;
-    return fcl_model_velocity(to->model, to->weights, x, t, NULL);
+    return fcl_model_velocity(to->model, to->weights, in);
 }
 
 static void build_step(fcl_graph *graph, const tune_model *row, parts *to)
@@ -33,7 +33,7 @@ static void build_step(fcl_graph *graph, const tune_model *row, parts *to)
 static void build_sampling(fcl_graph *graph, const tune_model *row, parts *to)
 {
     fcl_tensor *x = fcl_input(graph, "x", FCL_F32, FCL_SHAPE(row->batch_of_samples, row->size));
-    fcl_output(velocity(to, graph, x, fcl_scalar(graph, "t")));
+    fcl_output(velocity(to, graph, &(fcl_velocity_inputs){.x = x, .t = fcl_scalar(graph, "t")}));
 }
 
 static bool is_listed(const fcl_product *list, int count, const fcl_product *p)

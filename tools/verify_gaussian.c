@@ -27,11 +27,11 @@ static fcl_tensor *combine(fcl_tensor *a, double of_a, fcl_tensor *b, double of_
     return fcl_add(fcl_scale(a, (float)of_a), fcl_scale(b, (float)of_b));
 }
 
-static fcl_tensor *velocity(void *path, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *velocity(void *path, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     const double c = cos(angle), s = sin(angle);
-    fcl_path_at at = fcl_path_build(path, t);
-    fcl_tensor *x0 = fcl_slice(x, 1, 0, 1), *x1 = fcl_slice(x, 1, 1, 2);
+    fcl_path_at at = fcl_path_build(path, in->t);
+    fcl_tensor *x0 = fcl_slice(in->x, 1, 0, 1), *x1 = fcl_slice(in->x, 1, 1, 2);
     fcl_tensor *v0 = along_axis(0, at, combine(x0, c, x1, s)),
                *v1 = along_axis(1, at, combine(x0, -s, x1, c));
     fcl_tensor *parts[] = {combine(v0, c, v1, -s), combine(v0, s, v1, c)};

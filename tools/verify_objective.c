@@ -23,12 +23,12 @@ typedef struct objectives {
     float x[NUMBERS], t[ROWS], target[NUMBERS]; /* of one objective */
 } objectives;
 
-static fcl_tensor *silent_network(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *silent_network(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     objective *to = data;
     (void)graph;
-    to->x = fcl_output(x);
-    to->t = fcl_output(fcl_expand(t, FCL_SHAPE(ROWS, 1)));
+    to->x = fcl_output(in->x);
+    to->t = fcl_output(fcl_expand(in->t, FCL_SHAPE(ROWS, 1)));
     return to->answer;
 }
 

@@ -33,11 +33,10 @@ typedef struct conversions {
     float x[NUMBERS], t[ROWS];
 } conversions;
 
-static fcl_tensor *perfect_network(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *perfect_network(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     conversion *to = data;
-    (void)t;
-    return to->predicted = fcl_input(graph, "prediction", FCL_F32, fcl_tensor_shape(x));
+    return to->predicted = fcl_input(graph, "prediction", FCL_F32, fcl_tensor_shape(in->x));
 }
 
 static int open_conversions(conversions *all)
@@ -120,8 +119,9 @@ static int convert_in(verification *v, fcl_graph *graph, conversions *all)
 {
     fcl_tensor *x = fcl_input(graph, "x", FCL_F32, FCL_SHAPE(ROWS, VERIFY_SIZE));
     fcl_tensor *t = fcl_input(graph, "t", FCL_F32, FCL_SHAPE(ROWS, 1));
+    fcl_velocity_inputs in = {.x = x, .t = t};
     for (int i = 0; i < all->count; i++)
-        all->each[i].velocity = fcl_output(fcl_predictor_velocity(all->each[i].predictor, graph, x, t));
+        all->each[i].velocity = fcl_output(fcl_predictor_velocity(all->each[i].predictor, graph, &in));
     TRY(fcl_graph_compile(graph, verify_device(v), NULL));
     TRY(fcl_tensor_write(x, all->x));
     TRY(fcl_tensor_write(t, all->t));
@@ -155,14 +155,14 @@ int verify_predictions(verification *v)
 
 static const double mean = 1.25, deviation = 0.6;
 
-static fcl_tensor *gaussian(void *path, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *gaussian(void *path, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     const float m = (float)mean, c2 = (float)(deviation * deviation);
-    fcl_path_at at = fcl_path_build(path, t);
+    fcl_path_at at = fcl_path_build(path, in->t);
     fcl_tensor *above =
         fcl_add(fcl_scale(fcl_mul(at.alpha_dot, at.alpha), c2), fcl_mul(at.sigma_dot, at.sigma));
     fcl_tensor *below = fcl_add(fcl_scale(fcl_square(at.alpha), c2), fcl_square(at.sigma));
-    fcl_tensor *rest = fcl_sub(x, fcl_scale(at.alpha, m));
+    fcl_tensor *rest = fcl_sub(in->x, fcl_scale(at.alpha, m));
     (void)graph;
     return fcl_add(fcl_mul(fcl_div(above, below), rest), fcl_scale(at.alpha_dot, m));
 }
@@ -209,8 +209,9 @@ static int change_in(verification *v, fcl_graph *graph, change *all, int count, 
         x[i] = (float)(1.5 * verify_normal(v));
     fcl_tensor *at_x = fcl_input(graph, "x", FCL_F32, FCL_SHAPE(ROWS, VERIFY_SIZE));
     fcl_tensor *at_t = fcl_input(graph, "t", FCL_F32, FCL_SHAPE(ROWS, 1));
+    fcl_velocity_inputs in = {.x = at_x, .t = at_t};
     for (int i = 0; i < count; i++)
-        all[i].velocity = fcl_output(fcl_predictor_velocity(all[i].predictor, graph, at_x, at_t));
+        all[i].velocity = fcl_output(fcl_predictor_velocity(all[i].predictor, graph, &in));
     TRY(fcl_graph_compile(graph, verify_device(v), NULL));
     TRY(fcl_tensor_write(at_x, x));
     TRY(fcl_tensor_write(at_t, t));
@@ -261,16 +262,16 @@ typedef struct point {
     fcl_path *path;
 } point;
 
-static fcl_tensor *point_network(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *point_network(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     const point *to = data;
-    fcl_path_at at = fcl_path_build(to->path, t);
+    fcl_path_at at = fcl_path_build(to->path, in->t);
     fcl_tensor *m = fcl_constant(graph, (float)mean);
-    fcl_tensor *noise = fcl_div(fcl_sub(x, fcl_mul(at.alpha, m)), at.sigma);
+    fcl_tensor *noise = fcl_div(fcl_sub(in->x, fcl_mul(at.alpha, m)), at.sigma);
     if (!strcmp(to->prediction, "v"))
         return fcl_add(fcl_mul(at.alpha_dot, m), fcl_mul(at.sigma_dot, noise));
     if (!strcmp(to->prediction, "x1"))
-        return fcl_add(fcl_scale(x, 0), m);
+        return fcl_add(fcl_scale(in->x, 0), m);
     return !strcmp(to->prediction, "eps") ? noise : fcl_neg(fcl_div(noise, at.sigma));
 }
 

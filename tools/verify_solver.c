@@ -19,8 +19,9 @@ static fcl_tensor *column(fcl_tensor *x, int index)
     return fcl_slice(x, 1, index, index + 1);
 }
 
-static fcl_tensor *velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
+    fcl_tensor *x = in->x, *t = in->t;
     fcl_tensor *y = column(x, Y), *speed = column(x, SPEED), *rate = column(x, RATE);
     fcl_tensor *rest = fcl_shift(fcl_neg(fcl_div(y, column(x, SCALE))), 1);
     fcl_tensor *wave = fcl_cos(fcl_add(fcl_scale(fcl_mul(speed, t), 2), column(x, PHASE)));

@@ -1,11 +1,11 @@
 /* flowcl/flow.h: flow matching itself: the training objective and the solvers of the flow's equation.
  *
  * A flow moves noise x0 (t = 0) to data x1 (t = 1) along dx/dt = v(x, t). To this layer a model is a callback
- * that appends the nodes of its velocity to a graph:
+ * that appends the nodes of its velocity to a graph (velocity.h):
  *
- *     static fcl_tensor *contract(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+ *     static fcl_tensor *contract(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
  *     {
- *         return fcl_neg(x);                                                  // dx/dt = -x
+ *         return fcl_neg(in->x);                                              // dx/dt = -x
  *     }
  *
  * Training: one function builds the loss in a graph, made of a path, a coupling, a time law and a loss, each
@@ -31,15 +31,11 @@
 #include <flowcl/graph.h>
 #include <flowcl/options.h>
 #include <flowcl/path.h>
+#include <flowcl/velocity.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/* Appends the nodes of v(x, t) and returns it: x (B, D), t (B, 1) -> (B, D). `graph` is x's. May be called
- * several times for one graph (a solver calls it once a stage), so it shares its leaves between the calls,
- * and once for each of several graphs. Rows are samples and do not influence each other. */
-typedef fcl_tensor *(*fcl_velocity)(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t);
 
 /* --- formulas ---
  * Paths, time laws, weights, a solver's w and energies may be the user's own formulas: numbers, the variables that are
@@ -292,7 +288,7 @@ typedef struct fcl_energy_flow {
  *
  *     fcl_energy_flow flow = {velocity, model};
  *     fcl_solver_create(device, fcl_energy_velocity, &flow, NULL, batch, size + 1, &solver); */
-FCL_API fcl_tensor *fcl_energy_velocity(void *energy_flow, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t);
+FCL_API fcl_tensor *fcl_energy_velocity(void *energy_flow, fcl_graph *graph, const fcl_velocity_inputs *in);
 
 /* --- likelihood ---
  * Along a path of the flow the log density changes by -div v (Chen et al. 2018; Grathwohl et al. 2019):

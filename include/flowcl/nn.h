@@ -12,7 +12,7 @@
  *     fcl_params_initialise(params, seed, stream, weights);
  *
  *     fcl_tensor **w = fcl_params_bind(params, graph, weights, "");         // one leaf a slice
- *     fcl_tensor *v = fcl_model_velocity(model, w, x, t, NULL);             // (B, 2)
+ *     fcl_tensor *v = fcl_model_velocity(model, w, &(fcl_velocity_inputs){.x = x, .t = t}); // (B, 2)
  *     fcl_free(w);
  *
  * Names and layouts are those of PyTorch: "layers.0.weight" (out, in) and "layers.0.bias" (out) load into a
@@ -22,6 +22,7 @@
 
 #include <flowcl/graph.h>
 #include <flowcl/options.h>
+#include <flowcl/velocity.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -148,11 +149,11 @@ FCL_API const fcl_params *fcl_model_params(const fcl_model *model);
 FCL_API fcl_shape fcl_model_sample(const fcl_model *model);
 FCL_API int fcl_model_classes(const fcl_model *model);
 
-/* x (B, D) with D = the sample's size, t (B, 1) or (), label (B) of FCL_I32 exactly where the model has
- * classes and NULL where not -> v (B, D). `weights`: fcl_params_bind's leaves. May be called any number of
- * times. */
-FCL_API fcl_tensor *fcl_model_velocity(const fcl_model *model, fcl_tensor *const *weights, fcl_tensor *x,
-                                       fcl_tensor *t, fcl_tensor *label);
+/* in->x (B, D) with D = the sample's size, in->t (B, 1) or (), in->label exactly where the model has classes
+ * -> v (B, D). `weights`: fcl_params_bind's leaves. May be called any number of times. What the model does not
+ * take (a second time, conditions), or lacks, is the graph's mistake. */
+FCL_API fcl_tensor *fcl_model_velocity(const fcl_model *model, fcl_tensor *const *weights,
+                                       const fcl_velocity_inputs *in);
 
 #ifdef __cplusplus
 }

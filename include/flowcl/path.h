@@ -16,7 +16,7 @@
 #ifndef FLOWCL_PATH_H
 #define FLOWCL_PATH_H
 
-#include <flowcl/graph.h>
+#include <flowcl/velocity.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -112,23 +112,21 @@ FCL_API int fcl_prediction_value(const char *prediction, const fcl_path *path, d
  *
  *     t = rho^-1(A/S),  rho = alpha/sigma,   k = S/sigma(t),   v = k'/k x + k t' v(x/k, t)
  *
- * `network` and `data` are as of any fcl_velocity (flow.h), borrowed until destroy as the paths are. */
+ * `network` and `data` are as of any fcl_velocity, borrowed until destroy as the paths are. */
 typedef struct fcl_predictor fcl_predictor;
 
 /* `prediction` NULL: "v"; `sampled` NULL: the trained path. FCL_ERR_ARGUMENT: no such prediction, or a path
  * with a tube where it has to have none. */
 FCL_API int fcl_predictor_create(const char *prediction, const fcl_path *trained, const fcl_path *sampled,
-                                 fcl_tensor *(*network)(void *data, fcl_graph *graph, fcl_tensor *x,
-                                                        fcl_tensor *t),
-                                 void *data, fcl_predictor **predictor);
+                                 fcl_velocity network, void *data, fcl_predictor **predictor);
 /* Of a network that was trained from another alpha on than FCL_PREDICTION_ALPHA; 0: that. */
 FCL_API void fcl_predictor_trained_from(fcl_predictor *predictor, double least_alpha);
 FCL_API void fcl_predictor_destroy(fcl_predictor **predictor);
 /* The times, of the path that is sampled along, between which the network is asked; beyond them it is asked at the
  * nearer one. */
 FCL_API void fcl_predictor_range(const fcl_predictor *predictor, double *begin, double *end);
-/* An fcl_velocity whose data is an fcl_predictor. */
-FCL_API fcl_tensor *fcl_predictor_velocity(void *predictor, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t);
+/* An fcl_velocity whose data is an fcl_predictor. It is one at a time t: a second one is the graph's mistake. */
+FCL_API fcl_tensor *fcl_predictor_velocity(void *predictor, fcl_graph *graph, const fcl_velocity_inputs *in);
 
 #ifdef __cplusplus
 }

@@ -52,7 +52,7 @@ static int build_adaptive_step(fcl_solver *solver, fcl_velocity velocity, void *
     if (tableau->fsal)
         k[0] = slope = fcl_leaf(graph, "slope", FCL_F32, fcl_tensor_shape(x), solver->slope, 0);
     else
-        k[0] = fcl_velocity_build(velocity, data, x, times[0]);
+        k[0] = fcl_velocity_build(velocity, data, &(fcl_velocity_inputs){.x = x, .t = times[0]});
     fcl_tensor *x_new = fcl_stages_build(tableau, velocity, data, x, h, times, k);
     fcl_ode_control control = control_of(solver);
     fcl_ode_next next =
@@ -93,9 +93,9 @@ static fcl_tensor *initial_step(const fcl_solver *solver, fcl_velocity velocity,
     h0 = fcl_max(fcl_min(h0, longest_trial), shortest);
 
     fcl_tensor *trial_h = fcl_scale(h0, sign);
-    fcl_tensor *trial_x = fcl_ode_stage(x, trial_h, 1, &slope, (const double[]){1});
-    fcl_tensor *trial =
-        fcl_velocity_build(velocity, data, trial_x, not_beyond_end(solver, fcl_add(t, trial_h)));
+    fcl_velocity_inputs at = {.x = fcl_ode_stage(x, trial_h, 1, &slope, (const double[]){1}),
+                              .t = not_beyond_end(solver, fcl_add(t, trial_h))};
+    fcl_tensor *trial = fcl_velocity_build(velocity, data, &at);
     fcl_tensor *d2 = fcl_div(scaled_norm(fcl_sub(trial, slope), scale), h0);
     fcl_tensor *steepest = fcl_shift(fcl_max(d1, d2), 1e-15f);
     fcl_tensor *h1 = fcl_shift(fcl_neg(fcl_log(steepest)), logf(0.01f)); /* log(0.01 / steepest) */
@@ -118,7 +118,7 @@ static int build_adaptive_start(fcl_solver *solver, fcl_velocity velocity, void 
     fcl_tensor *state =
         fcl_leaf(graph, "state", FCL_F32, FCL_SHAPE(solver->batch, FCL_ODE_STATE), solver->state, 0);
     fcl_tensor *t = fcl_expand(fcl_constant(graph, begin), FCL_SHAPE(solver->batch, 1));
-    fcl_tensor *k = fcl_velocity_build(velocity, data, x, t);
+    fcl_tensor *k = fcl_velocity_build(velocity, data, &(fcl_velocity_inputs){.x = x, .t = t});
     fcl_tensor *h = initial_step(solver, velocity, data, x, t, k);
     h = fcl_pad(h, 1, FCL_ODE_H, FCL_ODE_STATE - 1 - FCL_ODE_H); /* (B, FCL_ODE_STATE) */
     fcl_assign(state, fcl_add(first, h));

@@ -45,6 +45,6 @@ void fcl_predictor_cross(fcl_predictor *predictor, fcl_tensor *of_v, fcl_tensor 
 /* --- likelihood.c --- */
 
 /* An fcl_velocity of (x, l); its data begins with an fcl_energy_flow, the velocity of x. */
-fcl_tensor *fcl_likelihood_velocity(void *augmented, fcl_graph *graph, fcl_tensor *state, fcl_tensor *t);
+fcl_tensor *fcl_likelihood_velocity(void *augmented, fcl_graph *graph, const fcl_velocity_inputs *in);
 
 #endif

@@ -1,10 +1,12 @@
 #include "flow/flow.h"
 
-fcl_tensor *fcl_energy_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+fcl_tensor *fcl_energy_velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     const fcl_energy_flow *flow = data;
-    int64_t size = fcl_tensor_shape(x).dim[1] - 1;
-    fcl_tensor *v = fcl_velocity_build(flow->velocity, flow->data, fcl_slice(x, 1, 0, size), t); /* (B, D) */
+    int64_t size = fcl_tensor_shape(in->x).dim[1] - 1;
+    fcl_velocity_inputs of = *in;
+    of.x = fcl_slice(in->x, 1, 0, size);
+    fcl_tensor *v = fcl_velocity_build(flow->velocity, flow->data, &of); /* (B, D) */
     fcl_tensor *weighed = v;
     if (flow->weight)
         weighed = fcl_mul(v, fcl_leaf(graph, "weight", FCL_F32, FCL_SHAPE(size), flow->weight, 0));

@@ -46,14 +46,14 @@ typedef struct noisy {
     fcl_tensor *const *numbers; /* of the next stage */
 } noisy;
 
-static fcl_tensor *noisy_velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *noisy_velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     noisy *to = data;
     fcl_tensor *const *number = to->numbers;
     (void)graph;
     to->numbers += FCL_DIFFUSION_NUMBERS;
-    fcl_tensor *v = fcl_velocity_build(to->velocity, to->data, x, t);
-    fcl_tensor *drift = fcl_add(fcl_mul(number[0], v), fcl_mul(number[1], x));
+    fcl_tensor *v = fcl_velocity_build(to->velocity, to->data, in);
+    fcl_tensor *drift = fcl_add(fcl_mul(number[0], v), fcl_mul(number[1], in->x));
     return fcl_add(drift, fcl_mul(number[2], to->noise));
 }
 
@@ -106,7 +106,7 @@ static int build_runge_kutta(const fcl_solver *solver, fcl_velocity velocity, vo
         add_crossing(solver, step);
     else
         bind_past(solver, x, past);
-    k[0] = fcl_velocity_build(velocity, data, x, times[0]);
+    k[0] = fcl_velocity_build(velocity, data, &(fcl_velocity_inputs){.x = x, .t = times[0]});
     fcl_assign(x, fcl_stages_build(tableau, velocity, data, x, h, times, k));
     if (step->crossing)
         fcl_predictor_cross(solver->predictor, NULL, NULL);
@@ -148,7 +148,7 @@ static int build_adams(const fcl_solver *solver, fcl_velocity velocity, void *da
     fcl_tensor *x = fcl_solver_leaf(solver, step->graph);
     fcl_tensor *t = add_scalar(step, fcl_scalar(step->graph, "t"));
     bind_past(solver, x, past);
-    past[0] = fcl_velocity_build(velocity, data, x, of_each_sample(solver, t));
+    past[0] = fcl_velocity_build(velocity, data, &(fcl_velocity_inputs){.x = x, .t = of_each_sample(solver, t)});
     fcl_tensor *sum = x;
     for (int age = 0; age < step->tableau->adams; age++) {
         fcl_tensor *weight = add_scalar(step, fcl_scalar(step->graph, "weight"));

@@ -59,7 +59,7 @@ int64_t fcl_tableau_evaluations(const fcl_tableau *tableau, int64_t steps);
 /* The index of `name` among the names that a table's function gives: 0 for NULL, -1 where it is not there. */
 int fcl_row_index(const char *(*names)(int index), const char *name);
 
-/* v(x, t), with a mistake in the graph where it has not the shape of x. */
-fcl_tensor *fcl_velocity_build(fcl_velocity velocity, void *data, fcl_tensor *x, fcl_tensor *t);
+/* The velocity, with a mistake in the graph where it has not the shape of x. */
+fcl_tensor *fcl_velocity_build(fcl_velocity velocity, void *data, const fcl_velocity_inputs *in);
 
 #endif

@@ -165,13 +165,14 @@ static fcl_tensor *log_density_slopes(fcl_likelihood *likelihood, fcl_tensor *x,
     return fcl_neg(slopes);
 }
 
-fcl_tensor *fcl_likelihood_velocity(void *data, fcl_graph *graph, fcl_tensor *state, fcl_tensor *t)
+fcl_tensor *fcl_likelihood_velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     augmented *to = data;
     (void)graph;
-    fcl_tensor *x = fcl_slice(state, 1, 0, to->likelihood->size); /* (B, D) */
-    fcl_tensor *v = fcl_velocity_build(to->of.velocity, to->of.data, x, t);
-    fcl_tensor *slopes = log_density_slopes(to->likelihood, x, v);
+    fcl_velocity_inputs of = *in;
+    of.x = fcl_slice(in->x, 1, 0, to->likelihood->size); /* (B, D) */
+    fcl_tensor *v = fcl_velocity_build(to->of.velocity, to->of.data, &of);
+    fcl_tensor *slopes = log_density_slopes(to->likelihood, of.x, v);
     return fcl_concat(2, (fcl_tensor *[]){v, slopes}, 1); /* (B, D + columns) */
 }
 

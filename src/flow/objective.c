@@ -37,13 +37,13 @@ int fcl_row_index(const char *(*names)(int index), const char *name)
     return -1;
 }
 
-fcl_tensor *fcl_velocity_build(fcl_velocity velocity, void *data, fcl_tensor *x, fcl_tensor *t)
+fcl_tensor *fcl_velocity_build(fcl_velocity velocity, void *data, const fcl_velocity_inputs *in)
 {
-    fcl_graph *graph = fcl_tensor_graph(x);
-    fcl_tensor *v = velocity(data, graph, x, t);
-    if (!fcl_shape_equal(fcl_tensor_shape(v), fcl_tensor_shape(x)))
+    fcl_graph *graph = fcl_tensor_graph(in->x);
+    fcl_tensor *v = velocity(data, graph, in);
+    if (!fcl_shape_equal(fcl_tensor_shape(v), fcl_tensor_shape(in->x)))
         fcl_mistake(graph, "the velocity is %s, but x is %s", fcl_shape_text(graph, fcl_tensor_shape(v)),
-                    fcl_shape_text(graph, fcl_tensor_shape(x)));
+                    fcl_shape_text(graph, fcl_tensor_shape(in->x)));
     return v;
 }
 
@@ -162,7 +162,8 @@ static fcl_tensor *build(const fcl_objective *objective, fcl_tensor *x0, fcl_ten
     fcl_tensor *t = fcl_time_draw(objective, fcl_tensor_graph(x1), fcl_tensor_shape(x1).dim[0]); /* (B, 1) */
     fcl_path_at at = fcl_path_build(objective->path, t);
     point p = point_at(objective, at, x0, x1);
-    fcl_tensor *found = fcl_velocity_build(network, data, p.x, t);
+    fcl_velocity_inputs in = {.x = p.x, .t = t, .training = true};
+    fcl_tensor *found = fcl_velocity_build(network, data, &in);
     fcl_tensor *loss = fcl_loss_build(objective, found, p.wanted); /* (B, 1) */
     return fcl_mean(fcl_weight_apply(objective, at, t, loss));
 }

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "graph/expression.h"
+#include "graph/graph.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -192,16 +193,16 @@ void fcl_predictor_cross(fcl_predictor *predictor, fcl_tensor *of_v, fcl_tensor 
 /* --- in a graph --- */
 
 /* v of the trained path. */
-static fcl_tensor *convert(const fcl_predictor *predictor, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *convert(const fcl_predictor *predictor, fcl_velocity_inputs in)
 {
     const fcl_prediction *prediction = predictor->prediction;
-    t = fcl_time_clamp(t, predictor->begin, predictor->end);
-    fcl_tensor *predicted = fcl_velocity_build(predictor->network, predictor->data, x, t);
+    in.t = fcl_time_clamp(in.t, predictor->begin, predictor->end);
+    fcl_tensor *predicted = fcl_velocity_build(predictor->network, predictor->data, &in);
     if (prediction == fcl_prediction_find(NULL))
         return predicted;
-    fcl_path_at at = fcl_path_build(predictor->trained, t);
+    fcl_path_at at = fcl_path_build(predictor->trained, in.t);
     fcl_tensor *p = fcl_prediction_build(prediction->p, at), *q = fcl_prediction_build(prediction->q, at);
-    return fcl_add(fcl_mul(x, p), fcl_mul(predicted, q));
+    return fcl_add(fcl_mul(in.x, p), fcl_mul(predicted, q));
 }
 
 static fcl_tensor *column(fcl_tensor *row, int index)
@@ -210,28 +211,33 @@ static fcl_tensor *column(fcl_tensor *row, int index)
 }
 
 /* v of the path that is sampled along. */
-static fcl_tensor *velocity(fcl_predictor *to, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *velocity(fcl_predictor *to, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     double begin, end;
+    fcl_velocity_inputs of = *in;
     if (!to->sampled)
-        return convert(to, x, t);
+        return convert(to, of);
     if (to->graph != graph) { /* a solver asks once a stage */
         to->graph = graph;
         to->curve = fcl_input_filled(graph, "path", FCL_SHAPE(ROWS, COLUMNS), to->table);
     }
     table_range(to, &begin, &end);
     const double rounding = 2e-7; /* the last time is the last row, not a little before it */
-    fcl_tensor *place = fcl_scale(fcl_shift(t, (float)-begin), (float)((1 + rounding) / (end - begin)));
+    fcl_tensor *place = fcl_scale(fcl_shift(in->t, (float)-begin), (float)((1 + rounding) / (end - begin)));
     fcl_tensor *row = fcl_interpolate(to->curve, place); /* (B, COLUMNS) */
-    fcl_tensor *v = convert(to, fcl_mul(x, column(row, INVERSE_SCALE)), column(row, TIME));
-    return fcl_add(fcl_mul(x, column(row, GROWTH)), fcl_mul(v, column(row, SPEED)));
+    of.x = fcl_mul(in->x, column(row, INVERSE_SCALE));
+    of.t = column(row, TIME);
+    fcl_tensor *v = convert(to, of);
+    return fcl_add(fcl_mul(in->x, column(row, GROWTH)), fcl_mul(v, column(row, SPEED)));
 }
 
-fcl_tensor *fcl_predictor_velocity(void *predictor, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+fcl_tensor *fcl_predictor_velocity(void *predictor, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     fcl_predictor *to = predictor;
+    if (in->r)
+        fcl_mistake(graph, "a prediction is converted at one time: it takes no second time r");
     if (!to->of_x)
-        return velocity(to, graph, x, t);
-    fcl_tensor *of_x = fcl_mul(to->of_x, x);
-    return to->of_v ? fcl_add(fcl_mul(to->of_v, velocity(to, graph, x, t)), of_x) : of_x;
+        return velocity(to, graph, in);
+    fcl_tensor *of_x = fcl_mul(to->of_x, in->x);
+    return to->of_v ? fcl_add(fcl_mul(to->of_v, velocity(to, graph, in)), of_x) : of_x;
 }

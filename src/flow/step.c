@@ -12,7 +12,7 @@ fcl_tensor *fcl_stages_build(const fcl_tableau *tableau, fcl_velocity velocity, 
     fcl_tensor *at = x;
     for (int i = 1; i < tableau->stages; i++) {
         at = fcl_ode_stage(x, h, i, k, tableau->a + i * (i - 1) / 2);
-        k[i] = fcl_velocity_build(velocity, data, at, times[i]);
+        k[i] = fcl_velocity_build(velocity, data, &(fcl_velocity_inputs){.x = at, .t = times[i]});
     }
     return tableau->fsal ? at : fcl_ode_stage(x, h, tableau->stages, k, tableau->b);
 }

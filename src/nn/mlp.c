@@ -37,24 +37,22 @@ int fcl_mlp_declare(fcl_model *model)
     return FCL_OK;
 }
 
-static fcl_tensor *join_inputs(const fcl_model *model, fcl_tensor *const *weights, fcl_tensor *x,
-                               fcl_tensor *t, fcl_tensor *label)
+static fcl_tensor *join_inputs(const fcl_model *model, fcl_tensor *const *weights, const fcl_velocity_inputs *in)
 {
     const mlp *net = model->layers;
-    fcl_tensor *parts[4] = {x, t};
+    fcl_tensor *parts[4] = {in->x, in->t};
     int count = 2;
     if (model->options.time_features)
-        parts[count++] = fcl_fourier_build(net->fourier, weights, t);
-    if (label)
-        parts[count++] = fcl_embedding_build(net->embedding, weights, label);
+        parts[count++] = fcl_fourier_build(net->fourier, weights, in->t);
+    if (in->label)
+        parts[count++] = fcl_embedding_build(net->embedding, weights, in->label);
     return fcl_concat(count, parts, 1); /* (B, D + 1 + 2 features + label width) */
 }
 
-fcl_tensor *fcl_mlp_velocity(const fcl_model *model, fcl_tensor *const *weights, fcl_tensor *x, fcl_tensor *t,
-                             fcl_tensor *label)
+fcl_tensor *fcl_mlp_velocity(const fcl_model *model, fcl_tensor *const *weights, const fcl_velocity_inputs *in)
 {
     const mlp *net = model->layers;
-    fcl_tensor *h = join_inputs(model, weights, x, t, label);
+    fcl_tensor *h = join_inputs(model, weights, in);
     for (int i = 0; i < model->options.depth; i++) {
         fcl_tensor *read = h;
         h = model->activation(fcl_name(fcl_linear_build(net->layer[i], weights, h), "layers.%d", i));

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "graph/graph.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -110,10 +111,29 @@ int fcl_model_classes(const fcl_model *model)
     return model->classes;
 }
 
-fcl_tensor *fcl_model_velocity(const fcl_model *model, fcl_tensor *const *weights, fcl_tensor *x,
-                               fcl_tensor *t, fcl_tensor *label)
+/* What is told without being looked at would be a wish that nobody fulfils. */
+static void check_inputs(const fcl_model *model, const fcl_velocity_inputs *in)
 {
-    if (fcl_tensor_shape(t).rank == 0)
-        t = fcl_expand(t, FCL_SHAPE(fcl_tensor_shape(x).dim[0], 1));
-    return model->kind->velocity(model, weights, x, t, label);
+    const char *name = model->kind->name;
+    fcl_graph *graph = fcl_tensor_graph(in->x);
+    fcl_shape shape = fcl_tensor_shape(in->x);
+    if (shape.rank != 2 || shape.dim[1] != model->size)
+        fcl_mistake(graph, "the model %s is asked at x %s; it takes (batch, %lld)", name, fcl_shape_text(graph, shape),
+                    (long long)model->size);
+    if (!in->label != !model->classes)
+        fcl_mistake(graph, "the model %s has %d classes, and is told %s", name, model->classes,
+                    in->label ? "a label" : "no label");
+    if (in->r)
+        fcl_mistake(graph, "the model %s takes no second time r", name);
+    if (in->condition_count)
+        fcl_mistake(graph, "the model %s takes no conditions, and is told %d", name, in->condition_count);
+}
+
+fcl_tensor *fcl_model_velocity(const fcl_model *model, fcl_tensor *const *weights, const fcl_velocity_inputs *in)
+{
+    fcl_velocity_inputs of = *in;
+    check_inputs(model, in);
+    if (fcl_tensor_shape(in->t).rank == 0)
+        of.t = fcl_expand(in->t, FCL_SHAPE(fcl_tensor_shape(in->x).dim[0], 1));
+    return model->kind->velocity(model, weights, &of);
 }

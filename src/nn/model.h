@@ -23,12 +23,10 @@ struct fcl_model_kind {
     /* Declares parameters and sets model->layers. */
     int (*declare)(fcl_model *model);
     /* x (B, D), t (B, 1), label (B) or NULL -> (B, D) */
-    fcl_tensor *(*velocity)(const fcl_model *model, fcl_tensor *const *weights, fcl_tensor *x, fcl_tensor *t,
-                            fcl_tensor *label);
+    fcl_tensor *(*velocity)(const fcl_model *model, fcl_tensor *const *weights, const fcl_velocity_inputs *in);
 };
 
 int fcl_mlp_declare(fcl_model *model);
-fcl_tensor *fcl_mlp_velocity(const fcl_model *model, fcl_tensor *const *weights, fcl_tensor *x, fcl_tensor *t,
-                             fcl_tensor *label);
+fcl_tensor *fcl_mlp_velocity(const fcl_model *model, fcl_tensor *const *weights, const fcl_velocity_inputs *in);
 
 #endif

@@ -41,7 +41,7 @@ typedef struct call {
 } call;
 
 /* A solver asks once a stage, and may build several graphs: each gets its leaves once. */
-static fcl_tensor *velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     call *to = data;
     const fcl_sampler *sampler = to->sampler;
@@ -53,7 +53,9 @@ static fcl_tensor *velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_ten
                         ? fcl_leaf(graph, "label", FCL_I32, FCL_SHAPE(sampler->rows), sampler->labels, 0)
                         : NULL;
     }
-    return fcl_model_velocity(sampler->model, to->leaves, x, t, to->label);
+    fcl_velocity_inputs labelled = *in;
+    labelled.label = to->label;
+    return fcl_model_velocity(sampler->model, to->leaves, &labelled);
 }
 
 /* What a row counts for: its numbers, or an eighth of those that are swept with it, which are not kept long.

@@ -15,11 +15,13 @@ typedef struct call {
     fcl_tensor *label;
 } call;
 
-static fcl_tensor *velocity(void *data, fcl_graph *graph, fcl_tensor *x, fcl_tensor *t)
+static fcl_tensor *velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     (void)graph;
     const call *to = data;
-    return fcl_model_velocity(to->model, to->weights, x, t, to->label);
+    fcl_velocity_inputs labelled = *in;
+    labelled.label = to->label;
+    return fcl_model_velocity(to->model, to->weights, &labelled);
 }
 
 static int check_data(fcl_trainer *trainer)

@@ -6,9 +6,10 @@
  *                         w = (1 - rate decay) w - rate / (1 - beta1^n) m / (sqrt(v) / sqrt(1 - beta2^n) + epsilon)
  *                         ema = d ema + (1 - d) w
  *
- * Where the loss or the norm is not finite, the update leaves everything as it was; the host sees it in the
- * ring. `count` and `chunk` are multiples of 8. Any local size is right for both; a group of one work-item is the form of
- * CPUs, vectors of eight numbers. On GPUs neighbours take neighbouring numbers. */
+ * Numbers from `decayed` on have the decay 0. Where the loss or the norm is not finite, the update leaves everything as
+ * it was; the host sees it in the ring. `count`, `decayed` and `chunk` are multiples of 8. Any local size is right for
+ * both; a group of one work-item is the form of CPUs, vectors of eight numbers. On GPUs neighbours take neighbouring
+ * numbers. */
 #include "group.h"
 
 /* The sum of one group, over numbers begin .. end - 1. */
@@ -70,10 +71,10 @@ static inline float adamw_factor(float squares, float loss, float clip, global f
 
 /* keep = 1 - rate decay, step1 = rate / (1 - beta1^n), root2 = 1 / sqrt(1 - beta2^n); rest1 = 1 - beta1,
  * rest2 = 1 - beta2 and ema_rest = 1 - d come rounded once, from double. */
-#define ADAMW_STEP(real, x, w0, m0, v0)                                                                                \
+#define ADAMW_STEP(real, x, w0, m0, v0, kept)                                                                          \
     const real m1 = beta1 * m0 + rest1 * x;                                                                            \
     const real v1 = beta2 * v0 + rest2 * x * x;                                                                        \
-    const real w1 = keep * w0 - step1 * m1 / (sqrt(v1) * root2 + epsilon);
+    const real w1 = kept * w0 - step1 * m1 / (sqrt(v1) * root2 + epsilon);
 
 /* A work-item takes a number, and of many the one that lies as far on as there are work-items, and so on. `ema` may
  * be null. */
@@ -81,7 +82,7 @@ kernel void adamw_update(global const float *restrict partial, int partials, glo
                          float clip, global float *restrict ring, int row, ulong count, global const float *restrict g,
                          global float *restrict w, global float *restrict m, global float *restrict v,
                          global float *restrict ema, float keep, float beta1, float rest1, float beta2, float rest2,
-                         float step1, float root2, float epsilon, float ema_rest)
+                         float step1, float root2, float epsilon, float ema_rest, ulong decayed)
 {
     local float lane_sum[GROUP_MAX], factor;
     float sum = 0.0f;
@@ -93,7 +94,7 @@ kernel void adamw_update(global const float *restrict partial, int partials, glo
     barrier(CLK_LOCAL_MEM_FENCE);
     for (ulong i = get_global_id(0); i < count && adamw_finite(factor); i += get_global_size(0)) {
         const float x = g[i] * factor, w0 = w[i], m0 = m[i], v0 = v[i];
-        ADAMW_STEP(float, x, w0, m0, v0)
+        ADAMW_STEP(float, x, w0, m0, v0, (i < decayed ? keep : 1.0f))
         m[i] = m1;
         v[i] = v1;
         w[i] = w1;

@@ -4,7 +4,7 @@ kernel void adamw_update_wide(global const float *restrict partial, int partials
                               global const float *restrict g, global float *restrict w, global float *restrict m,
                               global float *restrict v, global float *restrict ema, float keep, float beta1,
                               float rest1, float beta2, float rest2, float step1, float root2, float epsilon,
-                              float ema_rest)
+                              float ema_rest, ulong decayed)
 {
     local float factor;
     if (get_local_id(0) == 0) {
@@ -18,7 +18,7 @@ kernel void adamw_update_wide(global const float *restrict partial, int partials
     if (8 * i >= count || !adamw_finite(factor))
         return;
     const float8 x = vload8(i, g) * factor, w0 = vload8(i, w), m0 = vload8(i, m), v0 = vload8(i, v);
-    ADAMW_STEP(float8, x, w0, m0, v0)
+    ADAMW_STEP(float8, x, w0, m0, v0, (8 * i < decayed ? keep : 1.0f))
     vstore8(m1, i, m);
     vstore8(v1, i, v);
     vstore8(w1, i, w);

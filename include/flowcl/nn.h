@@ -31,9 +31,15 @@ extern "C" {
 /* --- parameters: the layout of a flat buffer ---
  *
  * Gradients, both Adam moments and EMA have the same layout. Each slice begins at a multiple of
- * FCL_BUFFER_ALIGN bytes; what lies between slices is zero and stays zero. Frozen slices (constants that
- * belong to the weights, as PyTorch's buffers do) stand behind all trained ones, so that what is trained is a
- * prefix. */
+ * FCL_BUFFER_ALIGN bytes; what lies between slices is zero and stays zero. First in the buffer stand the slices
+ * that weight decay acts on, behind them the trained ones that it leaves alone, behind these the frozen ones
+ * (constants that belong to the weights, as PyTorch's buffers do): so each kind is one part of it. An offset is
+ * final once all slices are declared.
+ *
+ * A slice may be kept in another order of dimensions than its file has, as kernels want it: what a weight of a
+ * convolution is to PyTorch, (out, in, height, width), may be (out, height, width, in) in graphs. Weights, averages
+ * and moments are turned where they are loaded and saved, and first values are drawn in the file's order, so that an
+ * order changes no number. */
 typedef struct fcl_params fcl_params;
 
 typedef enum fcl_init {
@@ -46,21 +52,33 @@ typedef enum fcl_init {
 
 typedef struct fcl_param {
     const char *name;
-    fcl_shape shape;
-    size_t offset; /* bytes from the start of the flat buffer */
+    fcl_shape shape; /* in graphs */
+    size_t offset;   /* bytes from the start of the flat buffer */
     fcl_init init;
     float scale;
     bool frozen;
+    bool undecayed; /* weight decay leaves it alone, as is usual for biases and norms */
+    int order[FCL_MAX_RANK]; /* dimension i of `shape` is the file's dimension order[i]; all 0: as they come */
 } fcl_param;
 
 FCL_API fcl_params *fcl_params_create(void);
 FCL_API void fcl_params_destroy(fcl_params **params);
-/* Appends a slice (`name` printf style) and returns its number. fcl_params_freeze appends one that is not
- * trained; nothing trained may follow it. */
+/* Appends a slice and returns its number: what of `slice` is not 0, name and offset aside; `name` printf style. Nothing
+ * trained may follow a frozen one.
+ *
+ *     fcl_params_add(params, &(fcl_param){.shape = FCL_SHAPE(out, 3, 3, in), .order = {0, 2, 3, 1},
+ *                                         .init = FCL_INIT_UNIFORM, .scale = bound}, "%s.weight", name);
+ */
+FCL_API int fcl_params_add(fcl_params *params, const fcl_param *slice, const char *name, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The same of shape, init and scale alone: trained, and frozen. */
 FCL_API int fcl_params_declare(fcl_params *params, fcl_shape shape, fcl_init init, float scale,
                                const char *name, ...) __attribute__((format(printf, 5, 6)));
 FCL_API int fcl_params_freeze(fcl_params *params, fcl_shape shape, fcl_init init, float scale,
                               const char *name, ...) __attribute__((format(printf, 5, 6)));
+
+/* The first mistake in what was declared: FCL_ERR_ARGUMENT. fcl_model_create and fcl_learner_create ask it. */
+FCL_API int fcl_params_check(const fcl_params *params);
 
 FCL_API int fcl_params_count(const fcl_params *params);
 FCL_API int fcl_params_trained(const fcl_params *params); /* the first so many slices are trained */
@@ -68,8 +86,12 @@ FCL_API const fcl_param *fcl_params_at(const fcl_params *params, int index);
 FCL_API int fcl_params_find(const fcl_params *params, const char *name); /* -1: there is none */
 FCL_API size_t fcl_params_bytes(const fcl_params *params);               /* of a flat buffer */
 FCL_API size_t fcl_params_trained_bytes(const fcl_params *params);       /* of its trained prefix */
+FCL_API size_t fcl_params_decayed_bytes(const fcl_params *params);       /* of the prefix that weight decay acts on */
 FCL_API int64_t
 fcl_params_numbers(const fcl_params *params); /* trained numbers: "the model has 8642 parameters" */
+
+/* A slice's shape in its file. */
+FCL_API fcl_shape fcl_param_file_shape(const fcl_param *slice);
 
 /* Draws the first values on the host, slice i by Philox from (seed, stream + i), and writes them to `buffer`.
  */

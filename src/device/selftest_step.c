@@ -139,7 +139,7 @@ int fcl_selftest_noise(fcl_device *device, fcl_selftest_line *line)
 
 /* --- AdamW: the second step of a few numbers, with a gradient that is clipped --- */
 
-enum { PARTS = 16, CHUNK = 64, WEIGHTS = 13 * CHUNK - 8 };
+enum { PARTS = 16, CHUNK = 64, WEIGHTS = 13 * CHUNK - 8, DECAYED = 5 * CHUNK };
 /* Buffers of WEIGHTS numbers, then the partial sums, the loss and the ring's row. */
 enum { G, W, M, V, EMA, PARTIAL, LOSS, RING, BUFFERS };
 enum { KEEP, BETA1, REST1, BETA2, REST2, STEP1, ROOT2, EPSILON, EMA_REST, SETTINGS };
@@ -204,6 +204,7 @@ static int update(fcl_device *device, adamw_trial *a)
         fcl_launch_buffer(a->update, 7 + k, a->buffer[k]);
     for (int k = 0; k < SETTINGS; k++)
         fcl_launch_float(a->update, 12 + k, settings[k]);
+    fcl_launch_ulong(a->update, 12 + SETTINGS, DECAYED);
     fcl_launch_range_1d(a->update, wide ? WEIGHTS / 8 : WEIGHTS, wide ? 64 : fcl_device_traits(device).group);
     return fcl_launch_enqueue(a->update);
 }
@@ -223,7 +224,7 @@ static void step_in_double(const adamw_trial *a, int i, double factor, double wa
     wanted[M] = (double)s[BETA1] * a->host[M][i] + s[REST1] * g;
     wanted[V] = (double)s[BETA2] * a->host[V][i] + s[REST2] * g * g;
     wanted[W] =
-        (double)s[KEEP] * a->host[W][i] - s[STEP1] * wanted[M] / (sqrt(wanted[V]) * s[ROOT2] + s[EPSILON]);
+        (i < DECAYED ? (double)s[KEEP] : 1) * a->host[W][i] - s[STEP1] * wanted[M] / (sqrt(wanted[V]) * s[ROOT2] + s[EPSILON]);
     wanted[EMA] = a->host[EMA][i] + s[EMA_REST] * (wanted[W] - a->host[EMA][i]);
 }
 

@@ -80,6 +80,8 @@ int fcl_model_create(const fcl_model_options *options, fcl_shape sample, int cla
     created->classes = classes;
     created->params = fcl_params_create();
     int status = created->kind->declare(created);
+    if (status == FCL_OK)
+        status = fcl_params_check(created->params);
     if (status != FCL_OK)
         fcl_model_destroy(&created);
     *model = created;

@@ -1,9 +1,11 @@
+#include "nn/params.h"
+
+#include "base/array.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/random.h"
 
 #include <flowcl/text.h>
-#include <flowcl/nn.h>
 #include <assert.h>
 #include <math.h>
 #include <stdarg.h>
@@ -11,11 +13,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The parts of the buffer, in its order. */
+typedef enum part { DECAYED, UNDECAYED, FROZEN, PARTS } part;
+
 struct fcl_params {
-    fcl_arena arena; /* names */
+    fcl_arena arena; /* names, and the mistake */
     fcl_param *slices;
     int count, capacity, trained;
-    size_t bytes, trained_bytes;
+    size_t bytes[PARTS];
+    const char *mistake; /* the first one; NULL while there is none */
 };
 
 fcl_params *fcl_params_create(void)
@@ -42,36 +48,125 @@ static fcl_param *append(fcl_params *params)
     return &params->slices[params->count++];
 }
 
-static void declare(fcl_params *params, fcl_param slice, const char *format, va_list args)
+static part part_of(const fcl_param *slice)
+{
+    return slice->frozen ? FROZEN : slice->undecayed ? UNDECAYED : DECAYED;
+}
+
+/* At the end of its part; the parts behind it move on. */
+static void place(fcl_params *params, fcl_param *slice)
+{
+    size_t bytes = (size_t)fcl_shape_size(slice->shape) * sizeof(float);
+    bytes = (bytes + FCL_BUFFER_ALIGN - 1) / FCL_BUFFER_ALIGN * FCL_BUFFER_ALIGN;
+    for (int i = 0; i < params->count; i++)
+        if (part_of(&params->slices[i]) > part_of(slice))
+            params->slices[i].offset += bytes;
+    for (part before = 0; before <= part_of(slice); before++)
+        slice->offset += params->bytes[before];
+    params->bytes[part_of(slice)] += bytes;
+}
+
+/* The first mistake stays; what was declared wrongly is there as if it took no more than a number. */
+__attribute__((format(printf, 2, 3))) static void mistake(fcl_params *params, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    fcl_vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (!params->mistake)
+        params->mistake = fcl_arena_format(&params->arena, "%s", text);
+}
+
+static bool is_permutation(int rank, const int *order)
+{
+    unsigned seen = 0;
+    for (int i = 0; i < rank; i++)
+        seen |= order[i] >= 0 && order[i] < rank ? 1u << order[i] : 0;
+    return seen == (1u << rank) - 1;
+}
+
+static void set_order(fcl_params *params, fcl_param *slice)
+{
+    bool none = true;
+    for (int i = 0; i < FCL_MAX_RANK; i++)
+        none &= slice->order[i] == 0;
+    bool usable = none || is_permutation(slice->shape.rank, slice->order);
+    if (!usable)
+        mistake(params, "the order of %s is none of its %d dimensions, each once", slice->name, slice->shape.rank);
+    for (int i = 0; i < FCL_MAX_RANK && (none || !usable); i++)
+        slice->order[i] = i;
+}
+
+static void check_slice(fcl_params *params, fcl_param *slice)
+{
+    char shape[FCL_SHAPE_TEXT];
+    size_t bytes;
+    if (slice->shape.rank < 0 || slice->shape.rank > FCL_MAX_RANK ||
+        !fcl_shape_bytes(slice->shape, sizeof(float), &bytes) || bytes == 0) {
+        bool many = slice->shape.rank < 0 || slice->shape.rank > FCL_MAX_RANK;
+        mistake(params, "%s cannot have the shape %s", slice->name,
+                many ? "of so many dimensions" : fcl_shape_format(slice->shape, shape));
+        slice->shape = FCL_SCALAR;
+    }
+    if (!*slice->name)
+        mistake(params, "slice %d has no name", params->count);
+    if (fcl_params_find(params, slice->name) >= 0)
+        mistake(params, "there are two slices of the name %s", slice->name);
+    if (!slice->frozen && params->trained != params->count)
+        mistake(params, "%s is trained, and follows the frozen slice %s: these stand behind all trained ones", slice->name,
+                params->slices[params->count - 1].name);
+}
+
+static int add(fcl_params *params, fcl_param slice, const char *format, va_list args)
 {
     char name[256];
     fcl_vsnprintf(name, sizeof name, format, args);
     slice.name = fcl_arena_format(&params->arena, "%s", name);
-    slice.offset = params->bytes;
-    size_t bytes = (size_t)fcl_shape_size(slice.shape) * sizeof(float);
-    params->bytes += (bytes + FCL_BUFFER_ALIGN - 1) / FCL_BUFFER_ALIGN * FCL_BUFFER_ALIGN;
+    slice.offset = 0;
+    check_slice(params, &slice);
+    set_order(params, &slice);
+    place(params, &slice);
     *append(params) = slice;
+    if (!slice.frozen)
+        params->trained = params->count;
+    return params->count - 1;
+}
+
+int fcl_params_add(fcl_params *params, const fcl_param *slice, const char *name, ...)
+{
+    va_list args;
+    va_start(args, name);
+    int index = add(params, *slice, name, args);
+    va_end(args);
+    return index;
 }
 
 int fcl_params_declare(fcl_params *params, fcl_shape shape, fcl_init init, float scale, const char *name, ...)
 {
-    assert(params->trained == params->count); /* what is trained is a prefix of the buffer */
     va_list args;
     va_start(args, name);
-    declare(params, (fcl_param){.shape = shape, .init = init, .scale = scale}, name, args);
+    int index = add(params, (fcl_param){.shape = shape, .init = init, .scale = scale}, name, args);
     va_end(args);
-    params->trained = params->count;
-    params->trained_bytes = params->bytes;
-    return params->count - 1;
+    return index;
 }
 
 int fcl_params_freeze(fcl_params *params, fcl_shape shape, fcl_init init, float scale, const char *name, ...)
 {
     va_list args;
     va_start(args, name);
-    declare(params, (fcl_param){.shape = shape, .init = init, .scale = scale, .frozen = true}, name, args);
+    int index = add(params, (fcl_param){.shape = shape, .init = init, .scale = scale, .frozen = true}, name, args);
     va_end(args);
-    return params->count - 1;
+    return index;
+}
+
+int fcl_params_check(const fcl_params *params)
+{
+    if (params->mistake)
+        return fcl_fail(FCL_ERR_ARGUMENT, "parameters: %s", params->mistake);
+    if (params->trained == 0)
+        return fcl_fail(FCL_ERR_ARGUMENT, "parameters: none is trained");
+    return FCL_OK;
 }
 
 int fcl_params_count(const fcl_params *params)
@@ -100,12 +195,17 @@ int fcl_params_find(const fcl_params *params, const char *name)
 
 size_t fcl_params_bytes(const fcl_params *params)
 {
-    return params->bytes;
+    return fcl_params_trained_bytes(params) + params->bytes[FROZEN];
 }
 
 size_t fcl_params_trained_bytes(const fcl_params *params)
 {
-    return params->trained_bytes;
+    return params->bytes[DECAYED] + params->bytes[UNDECAYED];
+}
+
+size_t fcl_params_decayed_bytes(const fcl_params *params)
+{
+    return params->bytes[DECAYED];
 }
 
 int64_t fcl_params_numbers(const fcl_params *params)
@@ -163,17 +263,21 @@ static int initialise(const fcl_param *slice, fcl_random key, fcl_buffer *buffer
 {
     int64_t size = fcl_shape_size(slice->shape);
     size_t bytes = (size_t)size * sizeof(float);
-    float *values = malloc(bytes);
-    if (!values)
-        return fcl_fail(FCL_ERR_MEMORY, "the first values of %s need %zu bytes of memory", slice->name,
-                        bytes);
-    for (int64_t first = 0; first < size; first += 4) {
+    float *values = malloc(bytes), *placed = malloc(bytes);
+    int status = values && placed ? FCL_OK
+                                  : fcl_fail(FCL_ERR_MEMORY, "the first values of %s need %zu bytes of memory",
+                                             slice->name, 2 * bytes);
+    for (int64_t first = 0; status == FCL_OK && first < size; first += 4) {
         double four[4];
         inits[slice->init](slice, key, first, four);
         for (int i = 0; i < 4 && first + i < size; i++)
             values[first + i] = (float)four[i];
     }
-    int status = fcl_buffer_write(buffer, slice->offset, bytes, values);
+    if (status == FCL_OK) {
+        fcl_param_from_file(slice, values, placed);
+        status = fcl_buffer_write(buffer, slice->offset, bytes, placed);
+    }
+    free(placed);
     free(values);
     return status;
 }

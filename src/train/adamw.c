@@ -58,6 +58,7 @@ static int create_update(fcl_device *device, const fcl_adamw_buffers *buffers, u
     fcl_launch_buffer(adamw->update, 9, buffers->m);
     fcl_launch_buffer(adamw->update, 10, buffers->v);
     fcl_launch_buffer(adamw->update, 11, buffers->ema);
+    fcl_launch_ulong(adamw->update, 21, count - buffers->undecayed / sizeof(float));
     set_update_range(device, count, adamw->update);
     return FCL_OK;
 }

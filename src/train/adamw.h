@@ -11,6 +11,7 @@ typedef struct fcl_adamw_buffers {
     fcl_buffer *weights, *gradients, *m, *v;
     fcl_buffer *ema;  /* NULL: none */
     fcl_buffer *loss; /* one float */
+    size_t undecayed; /* bytes at the end of what is trained, a multiple of FCL_BUFFER_ALIGN: no weight decay */
 } fcl_adamw_buffers;
 
 typedef struct fcl_adamw_step {

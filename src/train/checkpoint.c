@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "graph/graph.h"
+#include "nn/params.h"
 #include "train/normalised.h"
 #include "train/safetensors.h"
 
@@ -190,7 +191,7 @@ static int check_state(const fcl_checkpoint *checkpoint, fcl_state state, int *f
     for (int i = 0; i < fcl_state_slices(params, state); i++) {
         const fcl_param *slice = fcl_params_at(params, i);
         const fcl_safetensor *tensor = find_state(checkpoint, state, slice);
-        if (!tensor || !fcl_shape_equal(tensor->shape, slice->shape))
+        if (!tensor || !fcl_shape_equal(tensor->shape, fcl_param_file_shape(slice)))
             return fcl_fail(FCL_ERR_FORMAT, "%s is damaged: it %s tensor \"%s%s\"", checkpoint->path,
                             tensor ? "has another shape of" : "lacks", fcl_state_prefix[state], slice->name);
         (*found)++;
@@ -267,7 +268,7 @@ int fcl_checkpoint_load(const fcl_checkpoint *checkpoint, fcl_state state, fcl_b
         if (i < fcl_state_slices(params, state) || frozen_average) {
             const fcl_safetensor *tensor =
                 find_state(checkpoint, frozen_average ? FCL_STATE_WEIGHTS : state, slice);
-            memcpy(values + slice->offset, tensor->data, tensor->bytes);
+            fcl_param_from_file(slice, tensor->data, (float *)(void *)(values + slice->offset));
         }
     }
     int status = fcl_buffer_write(flat, 0, bytes, values);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "nn/params.h"
 #include "train/normalised.h"
 #include "train/options.h"
 #include "train/safetensors.h"
@@ -32,7 +33,7 @@ int fcl_state_slices(const fcl_params *params, fcl_state state)
 /* Where a tensor's values are on the device. */
 typedef struct place {
     fcl_buffer *buffer;
-    size_t offset;
+    const fcl_param *slice;
 } place;
 
 typedef struct contents {
@@ -40,12 +41,13 @@ typedef struct contents {
     fcl_safetensor *tensors;
     place *places; /* one each */
     int count;
-    float *values; /* of one tensor: a model's whole state need not fit into the host's memory */
+    float *values, *placed; /* of one tensor, as in the file and as on the device: a whole state need not fit into the host */
 } contents;
 
 static void free_contents(contents *held)
 {
     free(held->values);
+    free(held->placed);
     free(held->places);
     free(held->tensors);
     fcl_arena_free(&held->names);
@@ -56,10 +58,10 @@ static void add_state(contents *held, const fcl_snapshot *snapshot, fcl_state st
     const fcl_params *params = fcl_model_params(snapshot->model);
     for (int i = 0; snapshot->state[state] && i < fcl_state_slices(params, state); i++) {
         const fcl_param *slice = fcl_params_at(params, i);
-        held->places[held->count] = (place){snapshot->state[state], slice->offset};
+        held->places[held->count] = (place){snapshot->state[state], slice};
         held->tensors[held->count++] = (fcl_safetensor){
             .name = fcl_arena_format(&held->names, "%s%s", fcl_state_prefix[state], slice->name),
-            .shape = slice->shape,
+            .shape = fcl_param_file_shape(slice),
             .bytes = (size_t)fcl_shape_size(slice->shape) * sizeof(float),
         };
     }
@@ -75,7 +77,8 @@ static int collect(contents *held, const fcl_snapshot *snapshot)
     for (int i = 0; i < held->count; i++)
         largest = held->tensors[i].bytes > largest ? held->tensors[i].bytes : largest;
     held->values = malloc(largest);
-    return held->values
+    held->placed = malloc(largest);
+    return held->values && held->placed
                ? FCL_OK
                : fcl_fail(FCL_ERR_MEMORY, "no memory for the %zu bytes of a model's largest tensor", largest);
 }
@@ -84,8 +87,10 @@ static int read_tensor(void *from, int index, const void **values)
 {
     contents *held = from;
     const place *at = &held->places[index];
+    FCL_TRY(fcl_buffer_read(at->buffer, at->slice->offset, held->tensors[index].bytes, held->placed));
+    fcl_param_to_file(at->slice, held->placed, held->values);
     *values = held->values;
-    return fcl_buffer_read(at->buffer, at->offset, held->tensors[index].bytes, held->values);
+    return FCL_OK;
 }
 
 /* Looks at every number, before anything is written: the header holds their checksum. */

@@ -62,7 +62,7 @@ static int add_tensor(fcl_checkpoint *checkpoint, const char *prefix, const fcl_
     taken->tensors[taken->count++] = (fcl_safetensor){
         .name = fcl_arena_format(&checkpoint->strings, "%s%s", prefix, slice->name),
         .type = &fcl_safetensor_f32,
-        .shape = slice->shape,
+        .shape = fcl_param_file_shape(slice),
         .data = (*numbers)->data,
         .bytes = (size_t)fcl_shape_size(slice->shape) * sizeof(float),
     };
@@ -200,7 +200,7 @@ static int count_alike(const fcl_checkpoint *checkpoint)
     int alike = 0;
     for (int i = 0; i < fcl_params_count(params) && file->count <= MOST_TENSORS; i++) {
         int k = 0;
-        while (k < file->count && !fcl_shape_equal(file->tensors[k].shape, fcl_params_at(params, i)->shape))
+        while (k < file->count && !fcl_shape_equal(file->tensors[k].shape, fcl_param_file_shape(fcl_params_at(params, i))))
             k++;
         alike += k < file->count;
     }
@@ -236,7 +236,7 @@ static int guess_samples(fcl_checkpoint *checkpoint, const fcl_naming *naming)
     const fcl_params *params = fcl_model_params(checkpoint->model);
     int label = fcl_params_find(params, "label.weight");
     int class_counts =
-        label < 0 ? 1 : list_classes(checkpoint, fcl_params_at(params, label)->shape.dim[1], classes);
+        label < 0 ? 1 : list_classes(checkpoint, fcl_param_file_shape(fcl_params_at(params, label)).dim[1], classes);
     int size_count = list_sizes(checkpoint, sizes);
     for (int i = 0; i < size_count * class_counts; i++) {
         guess now = {.size = sizes[i / class_counts], .classes = classes[i % class_counts]};

@@ -27,7 +27,7 @@ static int find_state(const fcl_pairing *pairing, fcl_state state, int *tensor)
         const fcl_param *slice = fcl_params_at(pairing->params, i);
         char *name = fcl_format("%s%s", fcl_state_prefix[state], slice->name);
         const fcl_named *there = fcl_naming_find(pairing->naming, name);
-        bool fits = there && fcl_shape_equal(there->shape, slice->shape);
+        bool fits = there && fcl_shape_equal(there->shape, fcl_param_file_shape(slice));
         tensor[i] = fits ? there->index : -1;
         found += fits;
         free(name);
@@ -222,7 +222,7 @@ static void pair_order(fcl_pairing *pairing)
     pairing->by_order = true;
     for (int i = 0; i < slices; i++)
         slice[i] = fcl_named_make(fcl_params_at(pairing->params, i)->name,
-                                  fcl_params_at(pairing->params, i)->shape, i);
+                                  fcl_param_file_shape(fcl_params_at(pairing->params, i)), i);
     qsort(slice, (size_t)slices, sizeof *slice, fcl_named_compare);
     layer *ours = find_layers(slice, slices, &our_count);
     layer *theirs = find_layers(pairing->naming->tensor, pairing->naming->file->count, &their_count);
@@ -286,7 +286,7 @@ static void add_missing(const fcl_pairing *pairing, fcl_text *text)
         if (pairing->tensor[FCL_STATE_WEIGHTS][i] >= 0)
             continue;
         fcl_text_format(text, "%s%s %s", told++ ? ", " : "missing ", slice->name,
-                        fcl_shape_format(slice->shape, shape));
+                        fcl_shape_format(fcl_param_file_shape(slice), shape));
         if (there)
             fcl_text_format(text, " where it has %s", fcl_shape_format(there->shape, other));
     }

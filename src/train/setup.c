@@ -110,7 +110,9 @@ static int create_adamw(fcl_trainer *trainer)
         .ema = trainer->state[FCL_STATE_EMA],
         .loss = trainer->loss,
     };
-    size_t bytes = fcl_params_trained_bytes(fcl_model_params(trainer->model));
+    const fcl_params *params = fcl_model_params(trainer->model);
+    size_t bytes = fcl_params_trained_bytes(params);
+    buffers.undecayed = bytes - fcl_params_decayed_bytes(params);
     return fcl_adamw_create(trainer->device, &buffers, bytes, &trainer->adamw);
 }
 

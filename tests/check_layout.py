@@ -14,7 +14,8 @@ MAY_INCLUDE = {
     "compile": {"op", "graph", "device", "base"},
     "nn": {"graph", "base"},
     "flow": {"graph", "base"},
-    "train": {"base", "device", "data", "graph", "nn", "flow"},
+    "learn": {"nn", "graph", "device", "base"},
+    "train": {"base", "device", "data", "graph", "nn", "flow", "learn"},
 }
 # A layer's public headers by their names; a private header stands in the layer's folder.
 PUBLIC = {"options": "base", "text": "base", "normalise": "data", "path": "flow", "velocity": "graph", "measure": "device", "tune": "device"} | {layer: layer for layer in MAY_INCLUDE}

@@ -2,7 +2,7 @@
 #include "status.h"
 
 #include "op/op.h"
-#include "train/adamw.h"
+#include "learn/adamw.h"
 #include "train/options.h"
 
 #include <flowcl/flowcl.h>

@@ -277,7 +277,8 @@ static void training_is_told_of_objectives_alone(void **state)
     static const char *const solvers[] = {"euler", "rk4", "ab2", "dopri5", "euler-maruyama"};
     for (size_t i = 0; i < sizeof solvers / sizeof *solvers; i++) {
         fcl_solver *solver;
-        assert_ok(fcl_solver_create(*state, witnessed, &solved, &(fcl_solver_options){.solver = solvers[i]}, 4, 2, &solver));
+        const fcl_solver_options options = {.solver = solvers[i]};
+        assert_ok(fcl_solver_create(*state, witnessed, &solved, &options, 4, 2, &solver));
         fcl_solver_destroy(&solver);
         assert_true(solved.calls > 0);
         for (; solved.calls > 0; solved.calls--) {

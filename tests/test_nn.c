@@ -356,7 +356,8 @@ static void check_inputs(const fcl_model *model, fcl_velocity_inputs in, const c
 {
     fcl_graph *graph = fcl_graph_create();
     fcl_buffer *buffer;
-    fcl_tensor *row = fcl_input(graph, "row", FCL_F32, FCL_SHAPE(3, 2)), *label = fcl_input(graph, "label", FCL_I32, FCL_SHAPE(3));
+    fcl_tensor *row = fcl_input(graph, "row", FCL_F32, FCL_SHAPE(3, 2));
+    fcl_tensor *label = fcl_input(graph, "label", FCL_I32, FCL_SHAPE(3));
     in.x = in.x ? fcl_input(graph, "wide", FCL_F32, FCL_SHAPE(3, 5)) : row;
     in.t = fcl_scalar(graph, "t"); /* () is a time of all rows */
     in.r = in.r ? in.t : NULL;

@@ -10,6 +10,7 @@
 #include <flowcl/device.h>
 #include <flowcl/flow.h>
 #include <flowcl/graph.h>
+#include <flowcl/learn.h>
 #include <flowcl/measure.h>
 #include <flowcl/nn.h>
 #include <flowcl/normalise.h>
@@ -17,6 +18,7 @@
 #include <flowcl/text.h>
 #include <flowcl/train.h>
 #include <flowcl/tune.h>
+#include <flowcl/velocity.h>
 
 #ifdef __cplusplus
 extern "C" {

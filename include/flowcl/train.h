@@ -20,6 +20,7 @@
 
 #include <flowcl/data.h>
 #include <flowcl/flow.h>
+#include <flowcl/learn.h>
 #include <flowcl/nn.h>
 #include <flowcl/normalise.h>
 
@@ -27,12 +28,11 @@
 extern "C" {
 #endif
 
-/* Further streams of random numbers, beside those of flow.h. */
+/* Further streams of random numbers, beside those of flow.h and learn.h. */
 enum fcl_stream {
     FCL_STREAM_BATCH = 1,         /* the order of the data */
     FCL_STREAM_SAMPLE = 16,       /* x0 (n, D) in sampling: normal; the order of the source's samples */
-    FCL_STREAM_SOURCE_BATCH = 17, /* the order of the source's samples */
-    FCL_STREAM_WEIGHTS = 256      /* and following: the first values, a stream a slice */
+    FCL_STREAM_SOURCE_BATCH = 17  /* the order of the source's samples */
 };
 
 /* --- options --- */
@@ -89,11 +89,8 @@ FCL_API int fcl_train_options_bind(fcl_options *options, fcl_train_options *trai
 /* Whether a training with these options can begin, as far as options alone say; zeros are defaults. */
 FCL_API int fcl_train_options_check(const fcl_train_options *train);
 
-/* The learning rate of a step (0, 1, ...), by options.schedule, lr, warmup and steps:
- *     warm-up of W steps: lr (step + 1) / W while step < W
- *     cosine: lr (1 + cos(pi (step - W) / (steps - W))) / 2 */
+/* The learning rate of a step (0, 1, ...): fcl_learner_rate of the learner's part of these options. */
 FCL_API double fcl_schedule_rate(const fcl_train_options *options, int64_t step);
-FCL_API const char *fcl_schedule_name(int index); /* NULL past the last */
 
 /* --- hooks: what the caller wants to see; any may be NULL --- */
 

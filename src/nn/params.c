@@ -114,8 +114,8 @@ static void check_slice(fcl_params *params, fcl_param *slice)
     if (fcl_params_find(params, slice->name) >= 0)
         mistake(params, "there are two slices of the name %s", slice->name);
     if (!slice->frozen && params->trained != params->count)
-        mistake(params, "%s is trained, and follows the frozen slice %s: these stand behind all trained ones", slice->name,
-                params->slices[params->count - 1].name);
+        mistake(params, "%s is trained, and follows the frozen slice %s: these stand behind all trained ones",
+                slice->name, params->slices[params->count - 1].name);
 }
 
 static int add(fcl_params *params, fcl_param slice, const char *format, va_list args)

@@ -6,10 +6,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
-#include "graph/graph.h"
-#include "nn/params.h"
 #include "train/normalised.h"
-#include "train/safetensors.h"
 
 #include <flowcl/text.h>
 
@@ -17,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <zlib.h>
 
 static int missing(const char *path, const char *what)
 {
@@ -176,27 +172,9 @@ static int read_metadata(fcl_checkpoint *checkpoint)
 
 /* --- the tensors --- */
 
-static const fcl_safetensor *find_state(const fcl_checkpoint *checkpoint, fcl_state state,
-                                        const fcl_param *slice)
+static fcl_states states_of(const fcl_checkpoint *checkpoint)
 {
-    char *name = fcl_format("%s%s", fcl_state_prefix[state], slice->name);
-    const fcl_safetensor *tensor = fcl_safetensors_find(&checkpoint->file, name);
-    free(name);
-    return tensor;
-}
-
-static int check_state(const fcl_checkpoint *checkpoint, fcl_state state, int *found)
-{
-    const fcl_params *params = fcl_model_params(checkpoint->model);
-    for (int i = 0; i < fcl_state_slices(params, state); i++) {
-        const fcl_param *slice = fcl_params_at(params, i);
-        const fcl_safetensor *tensor = find_state(checkpoint, state, slice);
-        if (!tensor || !fcl_shape_equal(tensor->shape, fcl_param_file_shape(slice)))
-            return fcl_fail(FCL_ERR_FORMAT, "%s is damaged: it %s tensor \"%s%s\"", checkpoint->path,
-                            tensor ? "has another shape of" : "lacks", fcl_state_prefix[state], slice->name);
-        (*found)++;
-    }
-    return FCL_OK;
+    return (fcl_states){.name = "", .params = fcl_model_params(checkpoint->model)};
 }
 
 static int check_tensors(fcl_checkpoint *checkpoint)
@@ -206,30 +184,16 @@ static int check_tensors(fcl_checkpoint *checkpoint)
     const fcl_params *params = fcl_model_params(checkpoint->model);
     info->model = checkpoint->model;
     info->parameters = fcl_params_numbers(params);
-    info->has_ema = find_state(checkpoint, FCL_STATE_EMA, fcl_params_at(params, 0)) != NULL;
+    fcl_states states = states_of(checkpoint);
+    info->has_ema = fcl_states_find(&checkpoint->file, &states, FCL_STATE_EMA, fcl_params_at(params, 0)) != NULL;
     int found = 0;
     for (fcl_state state = 0; state < FCL_STATES; state++)
         if (state != FCL_STATE_EMA || info->has_ema)
-            FCL_TRY(check_state(checkpoint, state, &found));
+            FCL_TRY(fcl_states_check(&checkpoint->file, checkpoint->path, "is damaged", &states, state, &found));
     if (found != checkpoint->file.count)
         return fcl_fail(FCL_ERR_FORMAT, "%s is damaged: it holds %d tensors where its model has %d",
                         checkpoint->path, checkpoint->file.count, found);
     return FCL_OK;
-}
-
-/* Wherever they lie in the file. */
-static uint32_t sum_tensors(const fcl_checkpoint *checkpoint)
-{
-    const fcl_params *params = fcl_model_params(checkpoint->model);
-    uLong sum = crc32(0, NULL, 0);
-    for (fcl_state state = 0; state < FCL_STATES; state++) {
-        for (int i = 0; i < fcl_state_slices(params, state); i++) {
-            const fcl_safetensor *tensor = find_state(checkpoint, state, fcl_params_at(params, i));
-            if (tensor) /* there may be no averages */
-                sum = crc32_z(sum, tensor->data, tensor->bytes);
-        }
-    }
-    return (uint32_t)sum;
 }
 
 static int check_sum(fcl_checkpoint *checkpoint)
@@ -237,7 +201,8 @@ static int check_sum(fcl_checkpoint *checkpoint)
     const char *text;
     FCL_TRY(read_text(checkpoint, "crc32", &text));
     const json_t *metadata = json_object_get(checkpoint->file.header, "__metadata__");
-    if (strcmp(text, fcl_checkpoint_sum(sum_tensors(checkpoint), metadata).text) != 0)
+    fcl_states states = states_of(checkpoint);
+    if (strcmp(text, fcl_checkpoint_sum(fcl_states_sum(&checkpoint->file, 1, &states), metadata).text) != 0)
         return fcl_fail(FCL_ERR_FORMAT, "%s is damaged: its content does not have the checksum %.8s",
                         checkpoint->path, text);
     return FCL_OK;
@@ -257,23 +222,8 @@ static void list_tensors(fcl_checkpoint *checkpoint)
 
 int fcl_checkpoint_load(const fcl_checkpoint *checkpoint, fcl_state state, fcl_buffer *flat)
 {
-    const fcl_params *params = fcl_model_params(checkpoint->model);
-    size_t bytes = fcl_params_bytes(params);
-    char *values = calloc(1, bytes);
-    if (!values)
-        return fcl_fail(FCL_ERR_MEMORY, "no memory for the %zu bytes of a model", bytes);
-    for (int i = 0; i < fcl_params_count(params); i++) {
-        const fcl_param *slice = fcl_params_at(params, i);
-        bool frozen_average = state == FCL_STATE_EMA && slice->frozen; /* stands once, with the weights */
-        if (i < fcl_state_slices(params, state) || frozen_average) {
-            const fcl_safetensor *tensor =
-                find_state(checkpoint, frozen_average ? FCL_STATE_WEIGHTS : state, slice);
-            fcl_param_from_file(slice, tensor->data, (float *)(void *)(values + slice->offset));
-        }
-    }
-    int status = fcl_buffer_write(flat, 0, bytes, values);
-    free(values);
-    return status;
+    fcl_states states = states_of(checkpoint);
+    return fcl_states_load(&checkpoint->file, &states, state, flat);
 }
 
 /* --- open and close --- */

@@ -3,7 +3,7 @@
 #define TRAIN_CHECKPOINT_H
 
 #include "base/memory.h"
-#include "train/safetensors.h"
+#include "learn/states.h"
 
 #include <flowcl/train.h>
 #include <jansson.h>
@@ -27,13 +27,6 @@ struct fcl_checkpoint {
     fcl_array **numbers; /* of a foreign file: its tensors, converted */
 };
 
-/* The flat buffers of a run, in the order of the file. */
-typedef enum fcl_state { FCL_STATE_WEIGHTS, FCL_STATE_EMA, FCL_STATE_M, FCL_STATE_V, FCL_STATES } fcl_state;
-
-extern const char *const fcl_state_prefix[FCL_STATES]; /* of a slice's name: "", "ema.", ... */
-/* How many of the slices it has under its prefix: frozen ones stand once, with the weights. */
-int fcl_state_slices(const fcl_params *params, fcl_state state);
-
 /* The metadata's key that says whose file it is, and the version that is written and read. */
 #define FCL_CHECKPOINT_FORMAT  "flowcl_format"
 #define FCL_CHECKPOINT_VERSION "1"
@@ -43,12 +36,7 @@ int fcl_state_slices(const fcl_params *params, fcl_state state);
 #define FCL_CHECKPOINT_ALPHA     "least_alpha"
 #define FCL_CHECKPOINT_OLD_ALPHA 0.01f
 
-/* The checksum as it stands in the metadata under "crc32": of the tensors' bytes, in the order in which a checkpoint is
- * written, continued over what the metadata says. It does not depend on where they lie in the file, nor on what others
- * add to the metadata: what another program loads and saves again keeps it. `data_sum` is crc32 of the former. */
-typedef struct fcl_sum_text {
-    char text[9];
-} fcl_sum_text;
+/* fcl_metadata_sum over what a checkpoint says. */
 fcl_sum_text fcl_checkpoint_sum(uint32_t data_sum, const json_t *metadata);
 
 typedef struct fcl_snapshot {

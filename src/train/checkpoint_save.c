@@ -4,112 +4,12 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/memory.h"
-#include "nn/params.h"
 #include "train/normalised.h"
 #include "train/options.h"
-#include "train/safetensors.h"
 
 #include <flowcl/flowcl.h>
-#include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
-
-const char *const fcl_state_prefix[FCL_STATES] = {
-    [FCL_STATE_WEIGHTS] = "",
-    [FCL_STATE_EMA] = "ema.",
-    [FCL_STATE_M] = "adam.m.",
-    [FCL_STATE_V] = "adam.v.",
-};
-
-int fcl_state_slices(const fcl_params *params, fcl_state state)
-{
-    return state == FCL_STATE_WEIGHTS ? fcl_params_count(params) : fcl_params_trained(params);
-}
-
-/* --- one file --- */
-
-/* Where a tensor's values are on the device. */
-typedef struct place {
-    fcl_buffer *buffer;
-    const fcl_param *slice;
-} place;
-
-typedef struct contents {
-    fcl_arena names;
-    fcl_safetensor *tensors;
-    place *places; /* one each */
-    int count;
-    float *values, *placed; /* of one tensor, as in the file and as on the device: a whole state need not fit into the host */
-} contents;
-
-static void free_contents(contents *held)
-{
-    free(held->values);
-    free(held->placed);
-    free(held->places);
-    free(held->tensors);
-    fcl_arena_free(&held->names);
-}
-
-static void add_state(contents *held, const fcl_snapshot *snapshot, fcl_state state)
-{
-    const fcl_params *params = fcl_model_params(snapshot->model);
-    for (int i = 0; snapshot->state[state] && i < fcl_state_slices(params, state); i++) {
-        const fcl_param *slice = fcl_params_at(params, i);
-        held->places[held->count] = (place){snapshot->state[state], slice};
-        held->tensors[held->count++] = (fcl_safetensor){
-            .name = fcl_arena_format(&held->names, "%s%s", fcl_state_prefix[state], slice->name),
-            .shape = fcl_param_file_shape(slice),
-            .bytes = (size_t)fcl_shape_size(slice->shape) * sizeof(float),
-        };
-    }
-}
-
-static int collect(contents *held, const fcl_snapshot *snapshot)
-{
-    size_t most = FCL_STATES * (size_t)fcl_params_count(fcl_model_params(snapshot->model)), largest = 1;
-    held->tensors = fcl_zalloc(most * sizeof *held->tensors);
-    held->places = fcl_zalloc(most * sizeof *held->places);
-    for (fcl_state state = 0; state < FCL_STATES; state++)
-        add_state(held, snapshot, state);
-    for (int i = 0; i < held->count; i++)
-        largest = held->tensors[i].bytes > largest ? held->tensors[i].bytes : largest;
-    held->values = malloc(largest);
-    held->placed = malloc(largest);
-    return held->values && held->placed
-               ? FCL_OK
-               : fcl_fail(FCL_ERR_MEMORY, "no memory for the %zu bytes of a model's largest tensor", largest);
-}
-
-static int read_tensor(void *from, int index, const void **values)
-{
-    contents *held = from;
-    const place *at = &held->places[index];
-    FCL_TRY(fcl_buffer_read(at->buffer, at->slice->offset, held->tensors[index].bytes, held->placed));
-    fcl_param_to_file(at->slice, held->placed, held->values);
-    *values = held->values;
-    return FCL_OK;
-}
-
-/* Looks at every number, before anything is written: the header holds their checksum. */
-static int sum_values(contents *held, const fcl_snapshot *snapshot, uint32_t *sum)
-{
-    uLong running = crc32(0, NULL, 0);
-    for (int i = 0; i < held->count; i++) {
-        const fcl_safetensor *tensor = &held->tensors[i];
-        const void *bytes;
-        FCL_TRY(read_tensor(held, i, &bytes));
-        for (size_t e = 0; e < tensor->bytes / sizeof(float); e++)
-            if (!isfinite(held->values[e]))
-                return fcl_fail(FCL_ERR_NUMERIC, "%s became %g by step %lld; nothing was saved", tensor->name,
-                                (double)held->values[e], (long long)snapshot->step);
-        running = crc32_z(running, bytes, tensor->bytes);
-    }
-    *sum = (uint32_t)running;
-    return FCL_OK;
-}
 
 static void set_number(json_t *metadata, const char *key, unsigned long long value)
 {
@@ -157,17 +57,7 @@ static const char *const summed[] = {
 
 fcl_sum_text fcl_checkpoint_sum(uint32_t data_sum, const json_t *metadata)
 {
-    uLong sum = data_sum;
-    for (size_t i = 0; i < sizeof summed / sizeof *summed; i++) {
-        const char *key = summed[i], *text = json_string_value(json_object_get(metadata, key));
-        if (text) {
-            sum = crc32_z(sum, (const Bytef *)key, strlen(key) + 1);
-            sum = crc32_z(sum, (const Bytef *)text, strlen(text) + 1);
-        }
-    }
-    fcl_sum_text result;
-    snprintf(result.text, sizeof result.text, "%08" PRIx32, (uint32_t)sum);
-    return result;
+    return fcl_metadata_sum(data_sum, metadata, sizeof summed / sizeof *summed, summed);
 }
 
 static void set_text(json_t *metadata, const char *key, const char *text)
@@ -208,16 +98,17 @@ static json_t *describe(const fcl_snapshot *snapshot, uint32_t data_sum)
 
 int fcl_checkpoint_save(const char *path, const fcl_snapshot *snapshot)
 {
-    contents held = {0};
+    fcl_states states = {.name = "", .params = fcl_model_params(snapshot->model), .step = snapshot->step};
+    fcl_state_tensors *tensors;
     uint32_t sum = 0;
-    int status = collect(&held, snapshot);
-    if (status == FCL_OK)
-        status = sum_values(&held, snapshot, &sum);
+    memcpy(states.buffer, snapshot->state, sizeof states.buffer);
+    FCL_TRY(fcl_state_tensors_create(1, &states, &tensors));
+    int status = fcl_state_tensors_sum(tensors, &sum);
     if (status == FCL_OK) {
         json_t *metadata = describe(snapshot, sum);
-        status = fcl_safetensors_write(path, metadata, held.count, held.tensors, read_tensor, &held);
+        status = fcl_state_tensors_write(tensors, path, metadata);
         json_decref(metadata);
     }
-    free_contents(&held);
+    fcl_state_tensors_destroy(&tensors);
     return status;
 }

@@ -26,6 +26,11 @@ typedef struct loop {
     bool told[WARNINGS];
 } loop;
 
+static int64_t step_of(const loop *run)
+{
+    return fcl_trainer_steps(run->trainer);
+}
+
 static double rate(const loop *run, int64_t steps, double seconds)
 {
     return seconds > 0 ? (double)steps * run->trainer->options.batch / seconds : 0;
@@ -44,7 +49,7 @@ static void warn(loop *run, warning kind)
 /* Whether the last step was the first one of another tenth of the way. */
 static bool passed_tenth(const loop *run)
 {
-    int64_t way = run->trainer->options.steps - run->first_step, done = run->trainer->step - run->first_step;
+    int64_t way = run->trainer->options.steps - run->first_step, done = step_of(run) - run->first_step;
     return 10 * done / way > 10 * (done - 1) / way;
 }
 
@@ -58,11 +63,11 @@ static int report_progress(loop *run, bool last)
     const fcl_trainer *trainer = run->trainer;
     FCL_TRY(fcl_trainer_drain(run->trainer));
     time = run->reported = fcl_clock_seconds();
-    int64_t done = trainer->step - run->first_step, left = trainer->options.steps - trainer->step;
+    int64_t done = step_of(run) - run->first_step, left = trainer->options.steps - step_of(run);
     fcl_train_progress progress = {
-        .step = trainer->step,
+        .step = step_of(run),
         .steps = trainer->options.steps,
-        .loss = trainer->recent,
+        .loss = trainer->learner->recent,
         .seconds = time - run->began,
         .samples_per_second = rate(run, done, time - run->began),
         .seconds_left = done ? (time - run->began) / (double)done * (double)left : 0,
@@ -76,7 +81,7 @@ static int report_progress(loop *run, bool last)
 static int saved(loop *run, const char *path)
 {
     const fcl_train_options *options = &run->trainer->options;
-    run->saved = run->trainer->step;
+    run->saved = step_of(run);
     run->told[WARN_SAVE] = false;
     if (fcl_checkpoint_prune(options->out, options->keep) != FCL_OK)
         warn(run, WARN_PRUNE);
@@ -103,9 +108,9 @@ static int unsaved(loop *run, bool last)
 static int save(loop *run, bool last)
 {
     fcl_trainer *trainer = run->trainer;
-    if (!trainer->options.out || run->saved == trainer->step)
+    if (!trainer->options.out || run->saved == step_of(run))
         return FCL_OK;
-    char *path = fcl_checkpoint_path(trainer->options.out, trainer->step);
+    char *path = fcl_checkpoint_path(trainer->options.out, step_of(run));
     int status = fcl_trainer_save(trainer, path);
     if (status == FCL_OK)
         status = saved(run, path);
@@ -118,7 +123,7 @@ static int save(loop *run, bool last)
 /* A hook that ends the training leaves a state to go on from. */
 static int after_hook(loop *run, int status)
 {
-    if (status == FCL_OK || run->saved == run->trainer->step)
+    if (status == FCL_OK || run->saved == step_of(run))
         return status;
     char *reason = fcl_strdup(fcl_error());
     if (save(run, true) == FCL_OK)
@@ -133,20 +138,17 @@ static int report_metrics(loop *run)
 {
     fcl_trainer *trainer = run->trainer;
     FCL_TRY(fcl_trainer_drain(trainer));
-    double time = fcl_clock_seconds(), count = (double)trainer->sum_count;
+    double time = fcl_clock_seconds();
     fcl_train_metrics metrics = {
-        .step = trainer->step,
-        .loss = trainer->loss_sum / count,
-        .gradient_norm = trainer->norm_sum / count,
-        .lr = fcl_schedule_rate(&trainer->options, trainer->step - 1),
+        .step = step_of(run),
+        .lr = fcl_schedule_rate(&trainer->options, step_of(run) - 1),
         .seconds = time - run->began,
-        .samples_per_second = rate(run, trainer->step - run->row_step, time - run->row_began),
+        .samples_per_second = rate(run, step_of(run) - run->row_step, time - run->row_began),
     };
     FCL_TRY(fcl_matcher_stats(trainer->matcher, &metrics.plans));
-    trainer->loss_sum = trainer->norm_sum = 0;
-    trainer->sum_count = 0;
+    fcl_learner_take_means(trainer->learner, &metrics.loss, &metrics.gradient_norm);
     run->row_began = time;
-    run->row_step = trainer->step;
+    run->row_step = step_of(run);
     return run->hooks->metrics ? after_hook(run, run->hooks->metrics(run->hooks->data, &metrics)) : FCL_OK;
 }
 
@@ -177,11 +179,11 @@ static int run_sampler(loop *run, int64_t n, float *x)
 static int draw(loop *run, fcl_array *samples)
 {
     fcl_trainer *trainer = run->trainer;
-    fcl_buffer *ema = trainer->state[FCL_STATE_EMA];
+    fcl_buffer *ema = fcl_learner_ema(trainer->learner);
     const fcl_normalisation *by = trainer->normalisation;
     int64_t n = samples->shape.dim[0], size = fcl_shape_size(trainer->data->shape);
     const fcl_sampled of = {.model = trainer->model,
-                            .weights = ema ? ema : trainer->state[FCL_STATE_WEIGHTS],
+                            .weights = ema ? ema : fcl_learner_weights(trainer->learner),
                             .objective = &trainer->options.objective};
     if (!run->sampler)
         FCL_TRY(fcl_sampler_create(trainer->device, &of, &(fcl_sample_options){0}, 0, n, &run->sampler));
@@ -205,11 +207,11 @@ static int report_samples(loop *run)
     if (status == FCL_OK)
         status = draw(run, samples);
     if (status != FCL_OK) {
-        fcl_fail_within(status, "samples at step %lld", (long long)trainer->step);
+        fcl_fail_within(status, "samples at step %lld", (long long)step_of(run));
         warn(run, WARN_SAMPLES);
     }
     bool there = status == FCL_OK || status == FCL_ERR_NUMERIC;
-    status = there ? after_hook(run, run->hooks->sampled(run->hooks->data, trainer->step, samples)) : FCL_OK;
+    status = there ? after_hook(run, run->hooks->sampled(run->hooks->data, step_of(run), samples)) : FCL_OK;
     fcl_array_destroy(&samples);
     return status;
 }
@@ -230,7 +232,7 @@ static bool wants_stop(const loop *run)
 static int after_step(loop *run, bool finished, bool stop)
 {
     const fcl_train_options *options = &run->trainer->options;
-    int64_t step = run->trainer->step;
+    int64_t step = step_of(run);
     bool last = finished || stop;
     if (due(step, options->metrics_every, last))
         FCL_TRY(report_metrics(run));
@@ -246,18 +248,18 @@ static int stopped(const loop *run)
     if (!options->out)
         return fcl_fail(FCL_ERR_STOPPED,
                         "stopped after step %lld of %lld; nothing is saved, since there is no folder",
-                        (long long)run->trainer->step, (long long)options->steps);
+                        (long long)step_of(run), (long long)options->steps);
     return fcl_fail(FCL_ERR_STOPPED,
                     "stopped after step %lld of %lld; the checkpoint is in %s, and resume goes on",
-                    (long long)run->trainer->step, (long long)options->steps, options->out);
+                    (long long)step_of(run), (long long)options->steps, options->out);
 }
 
 static int iterate(loop *run)
 {
     fcl_trainer *trainer = run->trainer;
-    while (trainer->step < trainer->options.steps) {
+    while (step_of(run) < trainer->options.steps) {
         FCL_TRY(fcl_trainer_step(trainer));
-        bool finished = trainer->step == trainer->options.steps;
+        bool finished = step_of(run) == trainer->options.steps;
         bool stop = !finished && wants_stop(run);
         FCL_TRY(after_step(run, finished, stop));
         if (stop)
@@ -272,8 +274,8 @@ static int draw_missing(loop *run)
     const fcl_trainer *trainer = run->trainer;
     const fcl_train_hooks *hooks = run->hooks;
     bool wanted = trainer->came_from && hooks->has_samples &&
-                  due(trainer->step, trainer->options.samples_every, trainer->step >= trainer->options.steps);
-    return wanted && !hooks->has_samples(hooks->data, trainer->step) ? report_samples(run) : FCL_OK;
+                  due(step_of(run), trainer->options.samples_every, step_of(run) >= trainer->options.steps);
+    return wanted && !hooks->has_samples(hooks->data, step_of(run)) ? report_samples(run) : FCL_OK;
 }
 
 static void tell_notes(const loop *run)
@@ -288,13 +290,13 @@ int fcl_trainer_run(fcl_trainer *trainer, const fcl_train_hooks *hooks)
 {
     static const fcl_train_hooks none = {0};
     fcl_run_lock *lock = NULL;
-    loop run = {.trainer = trainer, .hooks = hooks ? hooks : &none, .first_step = trainer->step};
+    loop run = {.trainer = trainer, .hooks = hooks ? hooks : &none, .first_step = fcl_trainer_steps(trainer)};
     if (trainer->options.out && !trainer->locked) {
         FCL_TRY(fcl_run_lock_take(trainer->options.out, &lock));
         fcl_trainer_note(trainer, fcl_run_lock_fault(lock));
     }
-    run.row_step = trainer->step;
-    run.saved = trainer->came_from ? trainer->step : -1;
+    run.row_step = fcl_trainer_steps(trainer);
+    run.saved = trainer->came_from ? fcl_trainer_steps(trainer) : -1;
     run.began = run.reported = run.row_began = fcl_clock_seconds();
     tell_notes(&run);
     int status = draw_missing(&run);

@@ -5,7 +5,7 @@
 
 #include "base/memory.h"
 #include "train/checkpoint.h"
-#include "train/safetensors.h"
+#include "learn/safetensors.h"
 
 /* A tensor or a slice by its name. Those of one layer share the stem, what is before the last point. */
 typedef struct fcl_named {

@@ -3,7 +3,7 @@
 #ifndef TRAIN_NORMALISED_H
 #define TRAIN_NORMALISED_H
 
-#include "train/safetensors.h"
+#include "learn/safetensors.h"
 
 #include <flowcl/normalise.h>
 

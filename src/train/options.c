@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "flow/flow.h"
+#include "learn/options.h"
 #include "train/source.h"
 
 #include <string.h>
@@ -50,15 +51,7 @@ static const fcl_option train_table[] = {
     {"batch", ROW(batch), .minimum = 1, .maximum = 1e6, .fallback = "256", .help = "samples of a step"},
     {"accumulate", ROW(accumulate), .minimum = 1, .maximum = 1e6, .fallback = "1",
      .help = "parts a step's samples are computed in, to save memory"},
-    {"lr", ROW(lr), .minimum = 0, .maximum = 1e6, .fallback = "0.005", .help = "learning rate"},
-    {"schedule", ROW(schedule), .fallback = "cosine", .choice = fcl_schedule_name, .help = "how the learning rate changes"},
-    {"warmup", ROW(warmup), .minimum = 0, .maximum = 1e9, .help = "steps of linear warm-up; 0: none, or a tenth of all for \"warmup\""},
-    {"weight-decay", ROW(weight_decay), .minimum = 0, .maximum = 1e3, .help = "decoupled weight decay"},
-    {"beta1", ROW(beta1), .minimum = 0, .maximum = 0.9999999, .fallback = "0.9", .flags = OFF, .help = "decay of the gradient's mean"},
-    {"beta2", ROW(beta2), .minimum = 0, .maximum = 0.9999999, .fallback = "0.999", .flags = OFF, .help = "decay of the squared gradient's mean"},
-    {"epsilon", ROW(epsilon), .minimum = 0, .maximum = 1, .fallback = "1e-8", .help = "added to the root of the squared gradient's mean"},
-    {"clip", ROW(clip), .minimum = 0, .maximum = 1e30, .fallback = "1", .flags = OFF, .help = "largest global norm of the gradient"},
-    {"ema", ROW(ema), .minimum = 0, .maximum = 0.9999999, .fallback = "0.999", .flags = OFF, .help = "decay of the averaged weights"},
+    FCL_OPTIMISER_ROWS(fcl_train_options),
     {"path", ROW(objective.path), .fallback = "linear", .flags = FORMULA, .choice = fcl_path_name,
      .choice_help = fcl_path_help, .placeholder = "PATH", .group = "Flow",
      .help = "path from noise to data: a name, or \"alpha=t^2, sigma=1-t^2\""},
@@ -150,6 +143,30 @@ static int check_model(const fcl_model_options *model)
     return FCL_OK;
 }
 
+fcl_learner_options fcl_train_learner_options(const fcl_train_options *options)
+{
+    return (fcl_learner_options){
+        .seed = options->seed,
+        .steps = options->steps,
+        .accumulate = options->accumulate,
+        .lr = options->lr,
+        .schedule = options->schedule,
+        .warmup = options->warmup,
+        .weight_decay = options->weight_decay,
+        .beta1 = options->beta1,
+        .beta2 = options->beta2,
+        .epsilon = options->epsilon,
+        .clip = options->clip,
+        .ema = options->ema,
+    };
+}
+
+double fcl_schedule_rate(const fcl_train_options *options, int64_t step)
+{
+    fcl_learner_options learner = fcl_train_learner_options(options);
+    return fcl_learner_rate(&learner, step);
+}
+
 /* What single rows cannot say. */
 static int check_together(const fcl_train_options *options)
 {
@@ -158,9 +175,8 @@ static int check_together(const fcl_train_options *options)
                         options->batch, options->accumulate);
     if (options->resume && !options->out)
         return fcl_fail(FCL_ERR_ARGUMENT, "resuming needs the folder that holds the checkpoints (out)");
-    if (fcl_schedule_warmup(options) > options->steps)
-        return fcl_fail(FCL_ERR_ARGUMENT, "a warm-up of %lld steps is longer than the run of %lld",
-                        (long long)options->warmup, (long long)options->steps);
+    const fcl_learner_options learner = fcl_train_learner_options(options);
+    FCL_TRY(fcl_learner_check_together(&learner));
     FCL_TRY(fcl_normalise_check(options->normalise, options->range));
     FCL_TRY(fcl_cfm_check(&options->objective));
     if (strcmp(options->source, FCL_SOURCE_NORMAL) != 0)

@@ -23,7 +23,7 @@ int fcl_train_options_compare_one(const fcl_train_options *saved, const fcl_trai
 /* FCL_ERR_ARGUMENT names the first option of the model that differs. */
 int fcl_train_options_compare_model(const fcl_train_options *saved, const fcl_train_options *given, const char *where);
 
-/* Steps of warm-up as the schedule takes them. */
-int64_t fcl_schedule_warmup(const fcl_train_options *options);
+/* What of the options is the learner's. */
+fcl_learner_options fcl_train_learner_options(const fcl_train_options *options);
 
 #endif

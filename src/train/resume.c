@@ -134,16 +134,17 @@ static int keep_normalisation(fcl_trainer *trainer, const fcl_normalisation *by)
 static int load(fcl_trainer *trainer, const fcl_checkpoint *checkpoint)
 {
     const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
+    fcl_learner *learner = trainer->learner;
     FCL_TRY(check(trainer, info));
     FCL_TRY(keep_normalisation(trainer, info->normalisation));
     for (fcl_state state = 0; state < FCL_STATES; state++) {
         /* An average that begins now begins with the weights. */
         bool begins = state == FCL_STATE_EMA && !info->has_ema;
-        if (trainer->state[state])
+        if (learner->state[state])
             FCL_TRY(
-                fcl_checkpoint_load(checkpoint, begins ? FCL_STATE_WEIGHTS : state, trainer->state[state]));
+                fcl_checkpoint_load(checkpoint, begins ? FCL_STATE_WEIGHTS : state, learner->state[state]));
     }
-    trainer->step = trainer->read_step = info->step;
+    fcl_learner_go_on(learner, info->step);
     trainer->options.objective.least_alpha = info->options->objective.least_alpha; /* sampling asks from there on */
     trainer->came_from = fcl_arena_format(&trainer->strings, "%s", info->device);
     note_rate(trainer, info);
@@ -184,9 +185,9 @@ static int check_model(fcl_trainer *trainer, const fcl_checkpoint_info *info)
 static int begin_with(fcl_trainer *trainer, const fcl_checkpoint *checkpoint)
 {
     const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
-    fcl_buffer *ema = trainer->state[FCL_STATE_EMA];
+    fcl_buffer *ema = fcl_learner_ema(trainer->learner);
     FCL_TRY(check_model(trainer, info));
-    FCL_TRY(fcl_checkpoint_load(checkpoint, FCL_STATE_WEIGHTS, trainer->state[FCL_STATE_WEIGHTS]));
+    FCL_TRY(fcl_checkpoint_load(checkpoint, FCL_STATE_WEIGHTS, fcl_learner_weights(trainer->learner)));
     if (ema)
         FCL_TRY(fcl_checkpoint_load(checkpoint, info->has_ema ? FCL_STATE_EMA : FCL_STATE_WEIGHTS, ema));
     trainer->begun_with = fcl_arena_format(&trainer->strings, "%s%s%s", info->path, info->foreign ? ": " : "",

@@ -6,8 +6,6 @@
 #include "train/options.h"
 #include "train/source.h"
 
-#include <stdlib.h>
-
 /* What the objective's callback needs to build the velocity. */
 typedef struct call {
     const fcl_model *model;
@@ -41,30 +39,6 @@ static int check_data(fcl_trainer *trainer)
                                     &trainer->normalisation);
 }
 
-static int create_buffers(fcl_trainer *trainer)
-{
-    size_t bytes = fcl_params_bytes(fcl_model_params(trainer->model));
-    for (fcl_state state = 0; state < FCL_STATES; state++)
-        if (state != FCL_STATE_EMA || trainer->options.ema > 0)
-            FCL_TRY(fcl_buffer_create(trainer->device, bytes, &trainer->state[state]));
-    FCL_TRY(fcl_buffer_create(trainer->device, bytes + FCL_BUFFER_ALIGN, &trainer->gradients));
-    return fcl_buffer_slice(trainer->gradients, bytes, sizeof(float), &trainer->loss);
-}
-
-static int initialise(fcl_trainer *trainer)
-{
-    const fcl_params *params = fcl_model_params(trainer->model);
-    fcl_buffer *weights = trainer->state[FCL_STATE_WEIGHTS], *ema = trainer->state[FCL_STATE_EMA];
-    FCL_TRY(fcl_params_initialise(params, trainer->options.seed, FCL_STREAM_WEIGHTS, weights));
-    return ema ? fcl_buffer_copy(ema, 0, weights, 0, fcl_params_bytes(params)) : FCL_OK;
-}
-
-/* A leaf takes a part's share; parts after the first add to what is there (the step zeroes it before). */
-static void leave(const fcl_trainer *trainer, fcl_tensor *leaf, fcl_tensor *share)
-{
-    fcl_assign(leaf, trainer->options.accumulate > 1 ? fcl_add(leaf, share) : share);
-}
-
 /* x0 (B, D) */
 static fcl_tensor *build_source(const fcl_trainer *trainer, fcl_shape shape)
 {
@@ -76,44 +50,24 @@ static fcl_tensor *build_source(const fcl_trainer *trainer, fcl_shape shape)
 
 static void build_step(fcl_trainer *trainer)
 {
-    const fcl_params *params = fcl_model_params(trainer->model);
     fcl_graph *graph = trainer->graph;
-    int trained = fcl_params_trained(params);
     call to = {.model = trainer->model};
     fcl_tensor *x1 = fcl_name(fcl_batch_build(&trainer->batch, graph, &to.label), "x1"); /* (B, D) */
     fcl_tensor *x0 = build_source(trainer, fcl_tensor_shape(x1));
-    to.weights = fcl_params_bind(params, graph, trainer->state[FCL_STATE_WEIGHTS], "");
+    to.weights = fcl_learner_bind(trainer->learner, graph);
     fcl_cfm_options objective = trainer->options.objective;
     objective.batch_total = trainer->options.batch;
     fcl_tensor *loss = fcl_cfm_objective_of(graph, &objective, x0, x1, velocity, &to);
-    loss = fcl_name(fcl_scale(loss, 1.0f / (float)trainer->options.accumulate), "loss");
-
-    fcl_tensor **gradients = fcl_zalloc((size_t)trained * sizeof(fcl_tensor *));
-    fcl_tensor **leaves = fcl_params_bind(params, graph, trainer->gradients, "gradient.");
-    fcl_vjp(loss, NULL, trained, to.weights, gradients);
-    for (int i = 0; i < trained; i++)
-        leave(trainer, leaves[i], gradients[i]);
-    leave(trainer, fcl_leaf(graph, "loss", FCL_F32, FCL_SCALAR, trainer->gradients, fcl_params_bytes(params)),
-          loss);
-    free(gradients);
-    fcl_free(leaves);
+    fcl_learner_minimise(trainer->learner, to.weights, loss);
     fcl_free(to.weights);
 }
 
-static int create_adamw(fcl_trainer *trainer)
+static int create_learner(fcl_trainer *trainer)
 {
-    fcl_adamw_buffers buffers = {
-        .weights = trainer->state[FCL_STATE_WEIGHTS],
-        .gradients = trainer->gradients,
-        .m = trainer->state[FCL_STATE_M],
-        .v = trainer->state[FCL_STATE_V],
-        .ema = trainer->state[FCL_STATE_EMA],
-        .loss = trainer->loss,
-    };
-    const fcl_params *params = fcl_model_params(trainer->model);
-    size_t bytes = fcl_params_trained_bytes(params);
-    buffers.undecayed = bytes - fcl_params_decayed_bytes(params);
-    return fcl_adamw_create(trainer->device, &buffers, bytes, &trainer->adamw);
+    fcl_learner_options options = fcl_train_learner_options(&trainer->options);
+    FCL_TRY(fcl_learner_make(trainer->device, fcl_model_params(trainer->model), &options, &trainer->learner));
+    trainer->learner->window = trainer->options.metrics_every;
+    return FCL_OK;
 }
 
 /* A row of conditions for each sample. */
@@ -196,11 +150,10 @@ int fcl_trainer_setup(fcl_trainer *trainer)
     FCL_TRY(check_data(trainer));
     int classes = options->labels ? trainer->data->classes : 0;
     FCL_TRY(fcl_model_create(&options->model, trainer->data->shape, classes, &trainer->model));
-    FCL_TRY(create_buffers(trainer));
-    FCL_TRY(create_adamw(trainer));
+    FCL_TRY(create_learner(trainer));
     FCL_TRY(fcl_trainer_build(trainer));
     trainer->data_content = fcl_fingerprint(trainer->data, options->labels, &trainer->strings);
     trainer->source_content = fcl_fingerprint(trainer->source_data, false, &trainer->strings);
     trainer->condition_content = fcl_fingerprint(trainer->condition_data, false, &trainer->strings);
-    return initialise(trainer); /* last, for it waits until the device has zeroed the buffers */
+    return fcl_learner_initialise(trainer->learner); /* last, for it waits until the device has zeroed the buffers */
 }

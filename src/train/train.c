@@ -55,7 +55,7 @@ static int tell_start(fcl_trainer *trainer, const run_start *start)
         .class_counts = trainer->class_counts,
         .normalisation = trainer->normalisation,
         .parameters = fcl_params_numbers(fcl_model_params(trainer->model)),
-        .first_step = trainer->step,
+        .first_step = fcl_trainer_steps(trainer),
         .steps = trainer->options.steps,
         .data_on_device = !trainer->batch.reader,
         .resumed = resumed,

@@ -31,11 +31,7 @@ void fcl_trainer_destroy(fcl_trainer **trainer)
     if (!dying)
         return;
     fcl_trainer_dismantle(dying);
-    fcl_adamw_destroy(&dying->adamw);
-    fcl_buffer_destroy(&dying->loss);
-    fcl_buffer_destroy(&dying->gradients);
-    for (int i = 0; i < FCL_STATES; i++)
-        fcl_buffer_destroy(&dying->state[i]);
+    fcl_learner_destroy(&dying->learner);
     fcl_model_destroy(&dying->model);
     fcl_free(dying->class_counts);
     fcl_normalisation_destroy(&dying->normalisation);
@@ -46,55 +42,36 @@ void fcl_trainer_destroy(fcl_trainer **trainer)
 
 /* --- a step --- */
 
-/* FCL_OFF, or a number. */
-static double number_or_zero(float option)
-{
-    return option > 0 ? option : 0;
-}
-
 static int run_part(fcl_trainer *trainer, int part)
 {
-    int64_t first_row = part * trainer->batch.options.rows, in_pool = trainer->step % trainer->pool_steps;
-    fcl_graph_random(trainer->graph, trainer->options.seed, (uint32_t)(trainer->step - in_pool),
+    int64_t step = fcl_trainer_steps(trainer), in_pool = step % trainer->pool_steps;
+    int64_t first_row = part * trainer->batch.options.rows;
+    fcl_graph_random(trainer->graph, trainer->options.seed, (uint32_t)(step - in_pool),
                      (uint64_t)(in_pool * trainer->options.batch + first_row));
-    FCL_TRY(fcl_batch_prepare(&trainer->batch, trainer->step, first_row));
+    FCL_TRY(fcl_batch_prepare(&trainer->batch, step, first_row));
     if (trainer->source_data)
-        FCL_TRY(fcl_batch_prepare(&trainer->source, trainer->step, first_row));
+        FCL_TRY(fcl_batch_prepare(&trainer->source, step, first_row));
     if (trainer->matcher)
-        FCL_TRY(fcl_matcher_prepare_part(trainer->matcher, trainer->step, first_row));
+        FCL_TRY(fcl_matcher_prepare_part(trainer->matcher, step, first_row));
     int status = fcl_graph_run(trainer->graph);
-    return status == FCL_OK ? status : fcl_fail_within(status, "step %lld", (long long)trainer->step + 1);
+    return status == FCL_OK ? status : fcl_fail_within(status, "step %lld", (long long)step + 1);
 }
 
 int fcl_trainer_step(fcl_trainer *trainer)
 {
-    const fcl_train_options *options = &trainer->options;
-    if (trainer->step - trainer->read_step == FCL_RING)
+    const fcl_learner *learner = trainer->learner;
+    if (learner->step - learner->read_step == FCL_RING)
         FCL_TRY(fcl_trainer_drain(trainer));
-    if (options->accumulate > 1)
-        FCL_TRY(fcl_buffer_zero(trainer->gradients));
     if (trainer->matcher)
-        FCL_TRY(fcl_matcher_prepare(trainer->matcher, trainer->step));
-    for (int part = 0; part < options->accumulate; part++)
+        FCL_TRY(fcl_matcher_prepare(trainer->matcher, learner->step));
+    for (int part = 0; part < trainer->options.accumulate; part++)
         FCL_TRY(run_part(trainer, part));
-    fcl_adamw_step step = {
-        .step = trainer->step,
-        .rate = fcl_schedule_rate(options, trainer->step),
-        .weight_decay = options->weight_decay,
-        .beta1 = number_or_zero(options->beta1),
-        .beta2 = number_or_zero(options->beta2),
-        .epsilon = options->epsilon,
-        .clip = number_or_zero(options->clip),
-        .ema_decay = number_or_zero(options->ema),
-    };
-    FCL_TRY(fcl_adamw_enqueue(trainer->adamw, &step));
-    trainer->step++;
-    return FCL_OK;
+    return fcl_learner_step(trainer->learner);
 }
 
 int64_t fcl_trainer_steps(const fcl_trainer *trainer)
 {
-    return trainer->step;
+    return fcl_learner_steps(trainer->learner);
 }
 
 /* --- what the steps gave --- */
@@ -140,52 +117,25 @@ static int fail_data(const fcl_dataset *data, const excess *found, const char *w
                     samples);
 }
 
-static int fail_numeric(const fcl_trainer *trainer, int64_t step, fcl_adamw_row row)
-{
-    const fcl_dataset *sets[] = {trainer->data, trainer->source_data};
-    bool loss = !isfinite(row.loss);
-    for (int i = 0; i < 2 && sets[i]; i++) {
-        excess found = find_excess(sets[i]);
-        if (found.largest != 0)
-            return fail_data(sets[i], &found, loss ? "loss" : "gradient's norm", step);
-    }
-    return fcl_fail(
-        FCL_ERR_NUMERIC,
-        "the %s became %g at step %lld (learning rate %g); a smaller lr or clip may help, and the option check "
-        "names the first tensor that is not finite",
-        loss ? "loss" : "gradient's norm", (double)(loss ? row.loss : row.norm), (long long)step + 1,
-        fcl_schedule_rate(&trainer->options, step));
-}
-
-static void take_row(fcl_trainer *trainer, fcl_adamw_row row)
-{
-    double window = fmin((double)++trainer->recent_count, (double)trainer->options.metrics_every);
-    trainer->recent += (row.loss - trainer->recent) / window;
-    trainer->loss_sum += row.loss;
-    trainer->norm_sum += row.norm;
-    trainer->sum_count++;
-    trainer->read_step++;
-}
-
 int fcl_trainer_drain(fcl_trainer *trainer)
 {
-    fcl_adamw_row rows[FCL_RING];
-    int count = (int)(trainer->step - trainer->read_step);
-    FCL_TRY(fcl_adamw_read(trainer->adamw, trainer->read_step, count, rows));
-    for (int i = 0; i < count; i++) {
-        if (!isfinite(rows[i].loss) || !isfinite(rows[i].norm))
-            return fail_numeric(trainer, trainer->read_step, rows[i]);
-        take_row(trainer, rows[i]);
+    fcl_adamw_row row;
+    const fcl_dataset *sets[] = {trainer->data, trainer->source_data};
+    int status = fcl_learner_drain(trainer->learner, &row);
+    for (int i = 0; status == FCL_ERR_NUMERIC && i < 2 && sets[i]; i++) {
+        excess found = find_excess(sets[i]);
+        if (found.largest != 0)
+            return fail_data(sets[i], &found, isfinite(row.loss) ? "gradient's norm" : "loss",
+                             trainer->learner->read_step);
     }
-    return FCL_OK;
+    return status;
 }
 
 int fcl_trainer_loss(fcl_trainer *trainer, double *loss)
 {
+    double norm;
     FCL_TRY(fcl_trainer_drain(trainer));
-    *loss = trainer->sum_count ? trainer->loss_sum / (double)trainer->sum_count : 0;
-    trainer->loss_sum = trainer->norm_sum = 0;
-    trainer->sum_count = 0;
+    fcl_learner_take_means(trainer->learner, loss, &norm);
     return FCL_OK;
 }
 
@@ -207,12 +157,12 @@ int fcl_trainer_save(fcl_trainer *trainer, const char *path)
         .condition_content = trainer->condition_content,
         .model = trainer->model,
         .device = fcl_device_describe(trainer->device)->name,
-        .step = trainer->step,
+        .step = fcl_trainer_steps(trainer),
         .class_counts = trainer->class_counts,
         .normalisation = trainer->normalisation,
         .class_names = trainer->class_counts ? (const char *const *)trainer->data->class_name : NULL,
     };
-    memcpy(snapshot.state, trainer->state, sizeof snapshot.state);
+    memcpy(snapshot.state, trainer->learner->state, sizeof snapshot.state);
     return fcl_checkpoint_save(path, &snapshot);
 }
 
@@ -223,10 +173,10 @@ const fcl_model *fcl_trainer_model(const fcl_trainer *trainer)
 
 fcl_buffer *fcl_trainer_weights(fcl_trainer *trainer)
 {
-    return trainer->state[FCL_STATE_WEIGHTS];
+    return fcl_learner_weights(trainer->learner);
 }
 
 fcl_buffer *fcl_trainer_ema(fcl_trainer *trainer)
 {
-    return trainer->state[FCL_STATE_EMA];
+    return fcl_learner_ema(trainer->learner);
 }

@@ -4,7 +4,7 @@
 #define TRAIN_TRAINER_H
 
 #include "base/memory.h"
-#include "train/adamw.h"
+#include "learn/learner.h"
 #include "train/batch.h"
 #include "train/checkpoint.h"
 #include "train/matcher.h"
@@ -23,8 +23,7 @@ struct fcl_trainer {
     const char *notes[5];  /* sentences of what is to be told before the first step */
     int note_count;
 
-    /* flat buffers; the gradients' has the loss behind it */
-    fcl_buffer *state[FCL_STATES], *gradients, *loss;
+    fcl_learner *learner; /* of the model's parameters */
     fcl_batch batch;          /* where x1 and its labels come from */
     fcl_dataset *source_data; /* what x0 is drawn from; NULL: N(0, I) */
     fcl_batch source;         /* and where it comes from */
@@ -33,18 +32,10 @@ struct fcl_trainer {
     const char *data_content, *source_content, *condition_content; /* see fcl_fingerprint; NULL: none */
     fcl_matcher *matcher;     /* NULL: x0 and x1 are paired as they come */
     int64_t pool_steps; /* steps whose rows are paired at once, and whose random numbers are of one step */
-    fcl_graph *graph;   /* one part of a step: writes, or adds to, gradients and loss */
-    fcl_adamw *adamw;
-
-    int64_t step;              /* steps done */
-    int64_t read_step;         /* of them, those whose row of the ring was read */
-    double loss_sum, norm_sum; /* over the rows read since the sums were taken */
-    int64_t sum_count;
-    double recent; /* running mean of the loss over about metrics_every steps, of recent_count so far */
-    int64_t recent_count;
+    fcl_graph *graph;   /* one part of a step: leaves gradients and loss to the learner */
 };
 
-/* Makes model, buffers, graph and optimiser of trainer->options. */
+/* Makes model, learner and graph of trainer->options. */
 int fcl_trainer_setup(fcl_trainer *trainer);
 /* Of these, what depends on how data are normalised: where rows come from, who pairs them, the graph. */
 int fcl_trainer_build(fcl_trainer *trainer);
@@ -53,8 +44,7 @@ void fcl_trainer_dismantle(fcl_trainer *trainer);
 /* Has a sentence told before the first step; NULL: none. It is copied. */
 void fcl_trainer_note(fcl_trainer *trainer, const char *sentence);
 
-/* Reads the rows of the ring that were not read yet. FCL_ERR_NUMERIC names the first step that was not
- * finite. */
+/* fcl_learner_drain. FCL_ERR_NUMERIC names the first step that was not finite, and the data where they are to blame. */
 int fcl_trainer_drain(fcl_trainer *trainer);
 
 #endif

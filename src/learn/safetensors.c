@@ -1,4 +1,4 @@
-#include "train/safetensors.h"
+#include "learn/safetensors.h"
 
 #include "base/array.h"
 #include "base/error.h"

@@ -3,8 +3,8 @@
  *      "layers.0.weight": {"dtype": "F32", "shape": [64, 3], "data_offsets": [0, 768]}, ...}
  * Numbers are little-endian, as they lie in memory. F32 alone is written; other types are told apart, and
  * those of weights are turned into it. */
-#ifndef TRAIN_SAFETENSORS_H
-#define TRAIN_SAFETENSORS_H
+#ifndef LEARN_SAFETENSORS_H
+#define LEARN_SAFETENSORS_H
 
 #include <flowcl/base.h>
 #include <jansson.h>

@@ -1,4 +1,6 @@
-#include "train/options.h"
+#include "learn/options.h"
+
+#include "base/error.h"
 
 #include <math.h>
 #include <string.h>
@@ -40,18 +42,34 @@ static const struct schedule *find(const char *name)
     return &schedules[0];
 }
 
-int64_t fcl_schedule_warmup(const fcl_train_options *options)
+const char *fcl_schedule_own_name(const char *name)
+{
+    return find(name)->name;
+}
+
+/* Steps of warm-up as the schedule takes them. */
+static int64_t warmup_of(const fcl_learner_options *options)
 {
     int share = find(options->schedule)->warmup_share;
     return options->warmup || !share ? options->warmup : options->steps / share;
 }
 
-double fcl_schedule_rate(const fcl_train_options *options, int64_t step)
+int fcl_learner_check_together(const fcl_learner_options *options)
 {
-    int64_t warmup = fcl_schedule_warmup(options);
+    if (warmup_of(options) > options->steps)
+        return fcl_fail(FCL_ERR_ARGUMENT, "a warm-up of %lld steps is longer than the run of %lld",
+                        (long long)options->warmup, (long long)options->steps);
+    return FCL_OK;
+}
+
+double fcl_learner_rate(const fcl_learner_options *given, int64_t step)
+{
+    fcl_learner_options options = *given;
+    fcl_options_defaults(fcl_learner_table, &options);
+    int64_t warmup = warmup_of(&options);
     if (step < warmup)
-        return (double)options->lr * (double)(step + 1) / (double)warmup;
-    int64_t rest = options->steps - warmup;
+        return (double)options.lr * (double)(step + 1) / (double)warmup;
+    int64_t rest = options.steps - warmup;
     double done = rest > 0 ? (double)(step - warmup) / (double)rest : 0;
-    return (double)options->lr * find(options->schedule)->factor(done);
+    return (double)options.lr * find(options.schedule)->factor(done < 1 ? done : 1);
 }

@@ -1,4 +1,4 @@
-#include "train/adamw.h"
+#include "learn/adamw.h"
 
 #include "base/error.h"
 #include "base/memory.h"

@@ -1,7 +1,7 @@
 /* AdamW with clipping and EMA over flat buffers (cl/adamw.cl). A step only enqueues; the loss and the norm of
  * each step are kept in a ring on the device. */
-#ifndef TRAIN_ADAMW_H
-#define TRAIN_ADAMW_H
+#ifndef LEARN_ADAMW_H
+#define LEARN_ADAMW_H
 
 #include <flowcl/device.h>
 

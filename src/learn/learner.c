@@ -1,0 +1,239 @@
+#include "learn/learner.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "graph/graph.h"
+#include "learn/options.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* --- making --- */
+
+static int create_buffers(fcl_learner *learner)
+{
+    size_t bytes = fcl_params_bytes(learner->params);
+    for (fcl_state state = 0; state < FCL_STATES; state++)
+        if (state != FCL_STATE_EMA || learner->options.ema > 0)
+            FCL_TRY(fcl_buffer_create(learner->device, bytes, &learner->state[state]));
+    FCL_TRY(fcl_buffer_create(learner->device, bytes + FCL_BUFFER_ALIGN, &learner->gradients));
+    return fcl_buffer_slice(learner->gradients, bytes, sizeof(float), &learner->loss);
+}
+
+static int create_adamw(fcl_learner *learner)
+{
+    size_t bytes = fcl_params_trained_bytes(learner->params);
+    fcl_adamw_buffers buffers = {
+        .weights = learner->state[FCL_STATE_WEIGHTS],
+        .gradients = learner->gradients,
+        .m = learner->state[FCL_STATE_M],
+        .v = learner->state[FCL_STATE_V],
+        .ema = learner->state[FCL_STATE_EMA],
+        .loss = learner->loss,
+        .undecayed = bytes - fcl_params_decayed_bytes(learner->params),
+    };
+    return fcl_adamw_create(learner->device, &buffers, bytes, &learner->adamw);
+}
+
+static int make(fcl_learner *learner)
+{
+    FCL_TRY(fcl_params_check(learner->params));
+    FCL_TRY(fcl_states_check_names(learner->params));
+    FCL_TRY(fcl_learner_check(&learner->options));
+    fcl_options_defaults(fcl_learner_table, &learner->options);
+    learner->options.schedule = fcl_schedule_own_name(learner->options.schedule);
+    FCL_TRY(create_buffers(learner));
+    return create_adamw(learner);
+}
+
+int fcl_learner_make(fcl_device *device, const fcl_params *params, const fcl_learner_options *options,
+                     fcl_learner **learner)
+{
+    enum { WINDOW = 50 };
+    *learner = fcl_zalloc(sizeof **learner);
+    (*learner)->device = device;
+    (*learner)->params = params;
+    (*learner)->window = WINDOW;
+    if (options)
+        (*learner)->options = *options;
+    int status = make(*learner);
+    if (status != FCL_OK)
+        fcl_learner_destroy(learner);
+    return status;
+}
+
+int fcl_learner_initialise(fcl_learner *learner)
+{
+    fcl_buffer *weights = learner->state[FCL_STATE_WEIGHTS], *ema = learner->state[FCL_STATE_EMA];
+    FCL_TRY(fcl_params_initialise(learner->params, learner->options.seed, FCL_STREAM_WEIGHTS, weights));
+    return ema ? fcl_buffer_copy(ema, 0, weights, 0, fcl_params_bytes(learner->params)) : FCL_OK;
+}
+
+int fcl_learner_create(fcl_device *device, const fcl_params *params, const fcl_learner_options *options,
+                       fcl_learner **learner)
+{
+    FCL_TRY(fcl_learner_make(device, params, options, learner));
+    int status = fcl_learner_initialise(*learner);
+    if (status != FCL_OK)
+        fcl_learner_destroy(learner);
+    return status;
+}
+
+void fcl_learner_destroy(fcl_learner **learner)
+{
+    fcl_learner *dying = *learner;
+    if (!dying)
+        return;
+    fcl_adamw_destroy(&dying->adamw);
+    fcl_buffer_destroy(&dying->loss);
+    fcl_buffer_destroy(&dying->gradients);
+    for (int i = 0; i < FCL_STATES; i++)
+        fcl_buffer_destroy(&dying->state[i]);
+    free(dying);
+    *learner = NULL;
+}
+
+/* --- in a graph --- */
+
+fcl_tensor **fcl_learner_bind(fcl_learner *learner, fcl_graph *graph)
+{
+    return fcl_params_bind(learner->params, graph, learner->state[FCL_STATE_WEIGHTS], "");
+}
+
+/* A leaf takes a run's share; of several runs each adds to what is there, which the step zeroes. */
+static void leave(const fcl_learner *learner, fcl_tensor *leaf, fcl_tensor *share)
+{
+    fcl_assign(leaf, learner->options.accumulate > 1 ? fcl_add(leaf, share) : share);
+}
+
+void fcl_learner_minimise(fcl_learner *learner, fcl_tensor *const *weights, fcl_tensor *loss)
+{
+    const fcl_params *params = learner->params;
+    fcl_graph *graph = fcl_tensor_graph(loss);
+    fcl_shape shape = fcl_tensor_shape(loss);
+    int trained = fcl_params_trained(params);
+    if (shape.rank != 0) {
+        fcl_mistake(graph, "a loss is one number, (), and not %s: fcl_mean makes it one", fcl_shape_text(graph, shape));
+        return;
+    }
+    loss = fcl_name(fcl_scale(loss, 1.0f / (float)learner->options.accumulate), "loss");
+    fcl_tensor **gradients = fcl_zalloc((size_t)trained * sizeof(fcl_tensor *));
+    fcl_tensor **leaves = fcl_params_bind(params, graph, learner->gradients, "gradient.");
+    fcl_vjp(loss, NULL, trained, weights, gradients);
+    for (int i = 0; i < trained; i++)
+        leave(learner, leaves[i], gradients[i]);
+    leave(learner, fcl_leaf(graph, "loss", FCL_F32, FCL_SCALAR, learner->gradients, fcl_params_bytes(params)), loss);
+    free(gradients);
+    fcl_free(leaves);
+}
+
+/* --- a step --- */
+
+/* FCL_OFF, or a number. */
+static double number_or_zero(float option)
+{
+    return option > 0 ? option : 0;
+}
+
+int fcl_learner_step(fcl_learner *learner)
+{
+    const fcl_learner_options *options = &learner->options;
+    if (learner->step - learner->read_step == FCL_RING)
+        FCL_TRY(fcl_learner_drain(learner, NULL));
+    fcl_adamw_step step = {
+        .step = learner->step,
+        .rate = fcl_learner_rate(options, learner->step),
+        .weight_decay = options->weight_decay,
+        .beta1 = number_or_zero(options->beta1),
+        .beta2 = number_or_zero(options->beta2),
+        .epsilon = options->epsilon,
+        .clip = number_or_zero(options->clip),
+        .ema_decay = number_or_zero(options->ema),
+    };
+    FCL_TRY(fcl_adamw_enqueue(learner->adamw, &step));
+    learner->step++;
+    return options->accumulate > 1 ? fcl_buffer_zero(learner->gradients) : FCL_OK;
+}
+
+void fcl_learner_go_on(fcl_learner *learner, int64_t step)
+{
+    learner->step = learner->read_step = step;
+    learner->loss_sum = learner->norm_sum = learner->recent = 0;
+    learner->sum_count = learner->recent_count = 0;
+}
+
+int64_t fcl_learner_steps(const fcl_learner *learner)
+{
+    return learner->step;
+}
+
+/* --- what the steps gave --- */
+
+static int fail_numeric(const fcl_learner *learner, fcl_adamw_row row)
+{
+    bool loss = !isfinite(row.loss);
+    return fcl_fail(
+        FCL_ERR_NUMERIC,
+        "the %s became %g at step %lld (learning rate %g); a smaller lr or clip may help, and the option check "
+        "names the first tensor that is not finite",
+        loss ? "loss" : "gradient's norm", (double)(loss ? row.loss : row.norm), (long long)learner->read_step + 1,
+        fcl_learner_rate(&learner->options, learner->read_step));
+}
+
+static void take_row(fcl_learner *learner, fcl_adamw_row row)
+{
+    double window = fmin((double)++learner->recent_count, (double)learner->window);
+    learner->recent += (row.loss - learner->recent) / window;
+    learner->loss_sum += row.loss;
+    learner->norm_sum += row.norm;
+    learner->sum_count++;
+    learner->read_step++;
+}
+
+int fcl_learner_drain(fcl_learner *learner, fcl_adamw_row *fault)
+{
+    fcl_adamw_row rows[FCL_RING];
+    int count = (int)(learner->step - learner->read_step);
+    FCL_TRY(fcl_adamw_read(learner->adamw, learner->read_step, count, rows));
+    for (int i = 0; i < count; i++) {
+        if (!isfinite(rows[i].loss) || !isfinite(rows[i].norm)) {
+            if (fault)
+                *fault = rows[i];
+            return fail_numeric(learner, rows[i]);
+        }
+        take_row(learner, rows[i]);
+    }
+    return FCL_OK;
+}
+
+void fcl_learner_take_means(fcl_learner *learner, double *loss, double *gradient_norm)
+{
+    double count = learner->sum_count ? (double)learner->sum_count : 1;
+    *loss = learner->loss_sum / count;
+    *gradient_norm = learner->norm_sum / count;
+    learner->loss_sum = learner->norm_sum = 0;
+    learner->sum_count = 0;
+}
+
+int fcl_learner_loss(fcl_learner *learner, double *loss, double *gradient_norm)
+{
+    double unread;
+    FCL_TRY(fcl_learner_drain(learner, NULL));
+    fcl_learner_take_means(learner, loss ? loss : &unread, gradient_norm ? gradient_norm : &unread);
+    return FCL_OK;
+}
+
+fcl_buffer *fcl_learner_weights(fcl_learner *learner)
+{
+    return learner->state[FCL_STATE_WEIGHTS];
+}
+
+fcl_buffer *fcl_learner_ema(fcl_learner *learner)
+{
+    return learner->state[FCL_STATE_EMA];
+}
+
+fcl_buffer *fcl_learner_gradients(fcl_learner *learner)
+{
+    return learner->gradients;
+}

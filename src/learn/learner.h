@@ -1,0 +1,40 @@
+/* A learner's inside: for its files, and for the trainer, which makes it in two parts. */
+#ifndef LEARN_LEARNER_H
+#define LEARN_LEARNER_H
+
+#include "learn/adamw.h"
+#include "learn/states.h"
+
+#include <flowcl/learn.h>
+
+struct fcl_learner {
+    fcl_device *device;
+    const fcl_params *params;
+    fcl_learner_options options;   /* filled in; texts are the tables' own */
+    fcl_buffer *state[FCL_STATES]; /* flat; no average: NULL */
+    fcl_buffer *gradients, *loss;  /* flat, and the loss behind it */
+    fcl_adamw *adamw;
+    int64_t step;              /* steps taken */
+    int64_t read_step;         /* of them, those whose row of the ring was read */
+    double loss_sum, norm_sum; /* over the rows read since the sums were taken */
+    int64_t sum_count;
+    double recent; /* running mean of the loss over about `window` steps, of recent_count so far */
+    int64_t recent_count, window;
+};
+
+/* Without first values: fcl_learner_initialise draws them, or a file gives them. That waits until the device has zeroed
+ * the buffers, which it may do while graphs are compiled. */
+int fcl_learner_make(fcl_device *device, const fcl_params *params, const fcl_learner_options *options,
+                     fcl_learner **learner);
+int fcl_learner_initialise(fcl_learner *learner);
+
+/* Reads the rows of the ring that were not read yet. FCL_ERR_NUMERIC: that of step read_step is not finite; it is in
+ * *fault, which may be NULL. */
+int fcl_learner_drain(fcl_learner *learner, fcl_adamw_row *fault);
+/* What the sums are of, and begins them anew. */
+void fcl_learner_take_means(fcl_learner *learner, double *loss, double *gradient_norm);
+
+/* So many steps lie behind what the buffers now hold. */
+void fcl_learner_go_on(fcl_learner *learner, int64_t step);
+
+#endif

@@ -1,0 +1,33 @@
+/* The optimiser's options, of any struct that has these members: learners and trainings take the same. */
+#ifndef LEARN_OPTIONS_H
+#define LEARN_OPTIONS_H
+
+#include <flowcl/learn.h>
+
+/* clang-format off */
+#define FCL_OPTIMISER_ROWS(structure)                                                                                   \
+    {"lr", FCL_OPTION(structure, lr), .minimum = 0, .maximum = 1e6, .fallback = "0.005", .help = "learning rate"},      \
+    {"schedule", FCL_OPTION(structure, schedule), .fallback = "cosine", .choice = fcl_schedule_name,                    \
+     .help = "how the learning rate changes"},                                                                          \
+    {"warmup", FCL_OPTION(structure, warmup), .minimum = 0, .maximum = 1e9,                                             \
+     .help = "steps of linear warm-up; 0: none, or a tenth of all for \"warmup\""},                                     \
+    {"weight-decay", FCL_OPTION(structure, weight_decay), .minimum = 0, .maximum = 1e3,                                 \
+     .help = "decoupled weight decay"},                                                                                 \
+    {"beta1", FCL_OPTION(structure, beta1), .minimum = 0, .maximum = 0.9999999, .fallback = "0.9",                      \
+     .flags = FCL_OPTION_CAN_BE_OFF, .help = "decay of the gradient's mean"},                                           \
+    {"beta2", FCL_OPTION(structure, beta2), .minimum = 0, .maximum = 0.9999999, .fallback = "0.999",                    \
+     .flags = FCL_OPTION_CAN_BE_OFF, .help = "decay of the squared gradient's mean"},                                   \
+    {"epsilon", FCL_OPTION(structure, epsilon), .minimum = 0, .maximum = 1, .fallback = "1e-8",                         \
+     .help = "added to the root of the squared gradient's mean"},                                                       \
+    {"clip", FCL_OPTION(structure, clip), .minimum = 0, .maximum = 1e30, .fallback = "1",                               \
+     .flags = FCL_OPTION_CAN_BE_OFF, .help = "largest global norm of the gradient"},                                    \
+    {"ema", FCL_OPTION(structure, ema), .minimum = 0, .maximum = 0.9999999, .fallback = "0.999",                        \
+     .flags = FCL_OPTION_CAN_BE_OFF, .help = "decay of the averaged weights"}
+/* clang-format on */
+
+/* Of options with their defaults. */
+int fcl_learner_check_together(const fcl_learner_options *options);
+/* The table's own text of a schedule's name. */
+const char *fcl_schedule_own_name(const char *name);
+
+#endif

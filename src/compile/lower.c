@@ -1,6 +1,6 @@
 /* From steps to prepared launches: the generated kernels, and the rows that lower themselves. */
 #include "compile/block.h"
-
+#include "base/hash.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@ struct fcl_lowering {
     /* the generated kernels so far: their text, and each one's own text to find doubles */
     fcl_text source;
     char **texts;
+    int *slots; /* the numbers of kernels, at places that follow from their texts; -1: free; twice as many as steps */
     int kernels;
 };
 
@@ -110,16 +111,26 @@ static void kernel_text(fcl_text *text, const fcl_plan *plan, const fcl_step *st
     }
 }
 
+/* The slot of the kernel with this text, or a free one where there is none yet. */
+static int *slot_of(const fcl_lowering *l, const char *text)
+{
+    size_t slots = 2 * (size_t)l->plan->count, at = fcl_hash(text) % slots;
+    while (l->slots[at] >= 0 && strcmp(l->texts[l->slots[at]], text) != 0)
+        at = (at + 1) % slots;
+    return &l->slots[at];
+}
+
 /* The number of the kernel with this step's text; a new one is added to the source. */
 static int kernel_of(fcl_lowering *l, const fcl_step *step, const fcl_generated *g)
 {
     fcl_text text = {0};
     kernel_text(&text, l->plan, step, g, "fused");
-    for (int i = 0; i < l->kernels; i++)
-        if (strcmp(l->texts[i], text.data) == 0) {
-            fcl_text_free(&text);
-            return i;
-        }
+    int *slot = slot_of(l, text.data);
+    if (*slot >= 0) {
+        fcl_text_free(&text);
+        return *slot;
+    }
+    *slot = l->kernels;
     l->texts = fcl_grow(l->texts, (size_t)(l->kernels + 1) * sizeof *l->texts);
     l->texts[l->kernels] = text.data;
     char name[32];
@@ -331,6 +342,8 @@ int fcl_plan_lower(fcl_plan *plan)
     size_t room = (size_t)plan->count + 1;
     fcl_generated *generated = fcl_zalloc(room * sizeof *generated);
     int *kernel = fcl_zalloc(room * sizeof *kernel);
+    l.slots = fcl_zalloc(2 * room * sizeof *l.slots);
+    memset(l.slots, -1, 2 * room * sizeof *l.slots);
     for (int s = 0; s < plan->count; s++)
         if (is_generated(&plan->steps[s]))
             generate(plan, &plan->steps[s], &generated[s]);
@@ -350,6 +363,7 @@ int fcl_plan_lower(fcl_plan *plan)
     for (int i = 0; i < l.kernels; i++)
         free(l.texts[i]);
     free(l.texts);
+    free(l.slots);
     fcl_text_free(&l.source);
     free(generated);
     free(kernel);

@@ -105,7 +105,6 @@ int fcl_device_enqueued(fcl_device *device);
 
 /* The folder, made where it is missing, released by free; NULL where there is no home for it. */
 char *fcl_cache_folder(void);
-uint64_t fcl_hash(const char *text);
 
 /* Runs the self-test unless the device is known to pass it. FCL_ERR_DEVICE: the device computes wrongly. */
 int fcl_selftest_require(fcl_device *device);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "device/kernels.h"
 #include "device/environment.h"
@@ -14,27 +15,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* FNV-1a, 64 bits. */
-#define HASH_START 0xcbf29ce484222325u
-
-static uint64_t hash_on(uint64_t seed, const char *text)
-{
-    for (; *text; text++)
-        seed = (seed ^ (unsigned char)*text) * 0x100000001b3u;
-    return seed;
-}
-
 static uint64_t hash_kernels(void)
 {
-    uint64_t value = HASH_START;
+    uint64_t value = FCL_HASH_START;
     for (const fcl_kernel_source *source = fcl_kernel_sources; source->name; source++)
-        value = hash_on(value, source->text);
+        value = fcl_hash_on(value, source->text);
     return value;
-}
-
-uint64_t fcl_hash(const char *text)
-{
-    return hash_on(HASH_START, text);
 }
 
 /* What the verdict depends on, in lines that a person may read. */

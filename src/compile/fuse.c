@@ -7,6 +7,7 @@
  *
  * In the form of GPUs, where launches cost most, chains also begin with what is computed by elements (op->element), and
  * small chains that need nothing computed are one. */
+#include "compile/groups.h"
 #include "compile/plan.h"
 
 #include <stdlib.h>
@@ -15,31 +16,41 @@ typedef struct fuser {
     fcl_plan *plan;
     fcl_step *steps; /* dead ones have no product, own or members */
     int count;
-    int *mark; /* per step: the search that visited it last */
-    int search;
+    fcl_groups *groups; /* of the steps' nodes, by the same numbers */
     bool elements; /* join chains */
 } fuser;
 
 /* --- prune --- */
 
-static void need(fcl_tensor *node)
-{
-    if (node->needed)
-        return;
-    node->needed = true;
-    for (int i = 0; i < node->inputs; i++)
-        need(node->input[i]);
-}
-
+/* Inputs stand before their users: one way back finds all that is needed. */
 static void prune(fcl_graph *graph)
 {
-    for (int i = 0; i < graph->count; i++)
-        graph->nodes[i]->step = graph->nodes[i]->last_step = -1;
-    for (int i = 0; i < graph->count; i++)
-        if (graph->nodes[i]->kept)
-            need(graph->nodes[i]);
     for (int i = 0; i < graph->assignment_count; i++)
-        need(graph->assignments[i].value);
+        graph->assignments[i].value->needed = true;
+    for (int i = graph->count; i-- > 0;) {
+        fcl_tensor *node = graph->nodes[i];
+        node->step = node->last_step = -1;
+        node->needed |= node->kept;
+        for (int k = 0; k < node->inputs && node->needed; k++)
+            node->input[k]->needed = true;
+    }
+}
+
+static void find_readers(fcl_graph *graph)
+{
+    for (int i = 0; i < graph->count; i++)
+        for (int k = 0; k < graph->nodes[i]->inputs && graph->nodes[i]->needed; k++)
+            fcl_node_root(graph->nodes[i]->input[k])->readers++;
+    for (int i = 0; i < graph->count; i++) {
+        fcl_tensor *node = graph->nodes[i];
+        node->reader = fcl_arena_alloc(&graph->arena, (size_t)node->readers * sizeof(fcl_tensor *));
+        node->readers = 0;
+    }
+    for (int i = 0; i < graph->count; i++)
+        for (int k = 0; k < graph->nodes[i]->inputs && graph->nodes[i]->needed; k++) {
+            fcl_tensor *root = fcl_node_root(graph->nodes[i]->input[k]);
+            root->reader[root->readers++] = graph->nodes[i];
+        }
 }
 
 /* Constants and scalars are literals and arguments in generated kernels; anything else reads memory, and what
@@ -63,7 +74,7 @@ static bool is_literal(const fcl_tensor *node)
     return node->op->leaf == FCL_LEAF_CONSTANT || node->op->leaf == FCL_LEAF_SCALAR;
 }
 
-/* --- dependence between steps --- */
+/* --- the nodes of a step --- */
 
 int fcl_step_nodes(const fcl_step *step)
 {
@@ -88,53 +99,6 @@ fcl_tensor *fcl_step_node(const fcl_step *step, int index)
     return index < step->members ? step->member[index] : step->row_sum;
 }
 
-/* Does step `from` need a result of step `on`, directly or through others? `except` is not walked through. */
-static bool depends(fuser *f, int from, int on, int except)
-{
-    if (from == on)
-        return true;
-    if (from < 0 || from == except || f->mark[from] == f->search)
-        return false;
-    f->mark[from] = f->search;
-    const fcl_step *step = &f->steps[from];
-    for (int i = 0; i < fcl_step_nodes(step); i++) {
-        const fcl_tensor *node = fcl_step_node(step, i);
-        for (int k = 0; k < node->inputs; k++) {
-            int s = fcl_node_root(node->input[k])->step;
-            if (s != from && depends(f, s, on, except))
-                return true;
-        }
-    }
-    return false;
-}
-
-/* Does anything that `node` reads outside the step depend on the step? */
-static bool leads_back(fuser *f, const fcl_tensor *node, int step)
-{
-    f->search++;
-    for (int k = 0; k < node->inputs; k++) {
-        int s = fcl_node_root(node->input[k])->step;
-        if (s != step && depends(f, s, step, -1))
-            return true;
-    }
-    return false;
-}
-
-/* Does a path lead from step `a` out and back into step `b`? */
-static bool detour(fuser *f, int a, int b)
-{
-    f->search++;
-    for (int i = 0; i < fcl_step_nodes(&f->steps[b]); i++) {
-        const fcl_tensor *node = fcl_step_node(&f->steps[b], i);
-        for (int k = 0; k < node->inputs; k++) {
-            int s = fcl_node_root(node->input[k])->step;
-            if (s != a && s != b && depends(f, s, a, b))
-                return true;
-        }
-    }
-    return false;
-}
-
 /* --- joining --- */
 
 /* Is the node computed in a fused kernel? */
@@ -146,6 +110,7 @@ static bool fuses(const fuser *f, const fcl_tensor *node)
 static int new_step(fuser *f, fcl_tensor *node)
 {
     fcl_step *step = &f->steps[f->count];
+    fcl_groups_add(f->groups, node);
     step->shape = node->shape;
     if (node->op->product) {
         fcl_gemm_problem problem = fcl_matmul_problem(node);
@@ -203,6 +168,7 @@ static void take_members(fuser *f, int a, int b)
         from->member[i]->step = a;
         add_member(&f->steps[a], from->member[i]);
     }
+    fcl_groups_merge(f->groups, a, b);
     *from = (fcl_step){0};
 }
 
@@ -212,7 +178,7 @@ static bool merge(fuser *f, int a, int b)
     fcl_step *to = &f->steps[a], *from = &f->steps[b];
     if (from->product || from->own || !from->members || !takes_members(to, from->shape, from->members) ||
         (to->product && makes_operand(to, b)) || reads_anywhere(to, b) || reads_anywhere(from, a) ||
-        detour(f, a, b) || detour(f, b, a))
+        fcl_groups_detour(f->groups, a, b) || fcl_groups_detour(f->groups, b, a))
         return false;
     for (int i = 0; i < from->members && to->product; i++)
         if (fcl_generate_scattered(from->member[i]))
@@ -226,11 +192,12 @@ static bool join(fuser *f, fcl_tensor *node)
     for (int k = 0; k < node->inputs && !node->op->element.anywhere; k++) {
         int s = fcl_node_root(node->input[k])->step;
         bool direct = fcl_node_root(node->input[k]) == node->input[k]; /* a view needs its memory */
-        if (s < 0 || !direct || !takes_members(&f->steps[s], node->shape, 1) || leads_back(f, node, s))
+        if (s < 0 || !direct || !takes_members(&f->steps[s], node->shape, 1) || fcl_groups_lead_back(f->groups, node, s))
             continue;
         if (f->steps[s].product && fcl_generate_scattered(node))
             continue;
         add_member(&f->steps[s], node);
+        fcl_groups_join(f->groups, s, node);
         node->step = s;
         return true;
     }
@@ -256,6 +223,7 @@ static void place(fuser *f, fcl_tensor *node)
         return;
     if (node->op->part) {
         node->step = node->input[0]->step;
+        fcl_groups_join(f->groups, node->step, node);
         return;
     }
     if (fuses(f, node) && join(f, node))
@@ -301,72 +269,15 @@ static void part_elements(fuser *f)
     }
 }
 
-/* --- order --- */
-
-static int last_node(const fcl_step *step)
-{
-    int last = 0;
-    for (int i = 0; i < fcl_step_nodes(step); i++)
-        if (fcl_step_node(step, i)->id > last)
-            last = fcl_step_node(step, i)->id;
-    return last;
-}
-
-static bool ready(const fcl_step *steps, int s, const bool *done)
-{
-    for (int i = 0; i < fcl_step_nodes(&steps[s]); i++) {
-        const fcl_tensor *node = fcl_step_node(&steps[s], i);
-        for (int k = 0; k < node->inputs; k++) {
-            int from = fcl_node_root(node->input[k])->step;
-            if (from >= 0 && from != s && !done[from])
-                return false;
-        }
-    }
-    return true;
-}
-
-/* Of the steps that are ready, the one whose last node was built first. */
-static int next_step(const fcl_step *steps, int count, const bool *done, const int *last)
-{
-    int best = -1;
-    for (int s = 0; s < count; s++)
-        if (!done[s] && last[s] >= 0 && (best < 0 || last[s] < last[best]) && ready(steps, s, done))
-            best = s;
-    return best;
-}
-
-void fcl_plan_order(fcl_plan *plan, const fcl_step *steps, int count)
-{
-    bool *done = fcl_zalloc((size_t)count + 1);
-    int *place_of = fcl_zalloc(((size_t)count + 1) * sizeof *place_of);
-    int *last = fcl_zalloc(((size_t)count + 1) * sizeof *last);
-    for (int s = 0; s < count; s++)
-        last[s] = fcl_step_nodes(&steps[s]) ? last_node(&steps[s]) : -1;
-    free(plan->steps);
-    plan->steps = fcl_zalloc(((size_t)count + 1) * sizeof *plan->steps);
-    plan->count = 0;
-    for (int s; (s = next_step(steps, count, done, last)) >= 0;) {
-        done[s] = true;
-        place_of[s] = plan->count;
-        plan->steps[plan->count++] = steps[s];
-    }
-    for (int i = 0; i < plan->graph->count; i++)
-        if (plan->graph->nodes[i]->step >= 0)
-            plan->graph->nodes[i]->step = place_of[plan->graph->nodes[i]->step];
-    free(last);
-    free(place_of);
-    free(done);
-}
-
 void fcl_plan_fuse(fcl_plan *plan)
 {
     fcl_graph *graph = plan->graph;
     size_t room = (size_t)graph->count + 1;
-    fuser f = {
-        .plan = plan, .steps = fcl_zalloc(room * sizeof *f.steps), .mark = fcl_zalloc(room * sizeof *f.mark)};
-    f.elements = !plan->options.no_fusion && !fcl_device_traits(plan->device).wide;
     prune(graph);
+    find_readers(graph);
     mark_in_memory(graph);
+    fuser f = {.plan = plan, .steps = fcl_zalloc(room * sizeof *f.steps), .groups = fcl_groups_create(graph)};
+    f.elements = !plan->options.no_fusion && !fcl_device_traits(plan->device).wide;
     for (int i = 0; i < graph->count; i++)
         place(&f, graph->nodes[i]);
     if (f.elements)
@@ -374,21 +285,19 @@ void fcl_plan_fuse(fcl_plan *plan)
     part_elements(&f);
     fcl_plan_order(plan, f.steps, f.count);
     free(f.steps);
-    free(f.mark);
+    fcl_groups_destroy(&f.groups);
 }
 
 /* --- sums of rows --- */
 
-static bool may_take_sum(fuser *f, const fcl_step *step, const fcl_tensor *sum)
+static bool may_take_sum(fcl_groups *groups, const fcl_step *step, const fcl_tensor *sum)
 {
     const fcl_tensor *product = step->product;
     if (!product || step->row_sum || product->shape.rank != 2 || product->input[0] != sum->input[0])
         return false;
     fcl_gemm_problem problem = fcl_matmul_problem(product);
-    if (!fcl_gemm_tile_sums_rows(&problem, &step->choice))
-        return false;
-    f->search++;
-    return !depends(f, product->step, sum->step, -1);
+    return fcl_gemm_tile_sums_rows(&problem, &step->choice) &&
+           !fcl_groups_depend(groups, product->step, sum->step);
 }
 
 bool fcl_sums_rows(const fcl_tensor *node)
@@ -396,36 +305,47 @@ bool fcl_sums_rows(const fcl_tensor *node)
     return node->op->reduction == FCL_SUM && node->input[0]->shape.rank == 2 && fcl_reduced_axes(node) == 1u << 0;
 }
 
-/* Each into the product that reads what it sums. */
-static void sums_into_products(fuser *f)
+/* The first step that may; -1: there is none. */
+static int step_for_sum(const fcl_plan *plan, fcl_groups *groups, const fcl_tensor *sum)
 {
-    fcl_plan *plan = f->plan;
+    const fcl_tensor *summed = fcl_node_root(sum->input[0]);
+    int best = -1;
+    for (int i = 0; i < summed->readers; i++) {
+        int p = summed->reader[i]->step;
+        if (p >= 0 && (best < 0 || p < best) && may_take_sum(groups, &plan->steps[p], sum))
+            best = p;
+    }
+    return best;
+}
+
+/* Each into the product that reads what it sums. */
+static void sums_into_products(fcl_plan *plan)
+{
+    fcl_groups *groups = fcl_groups_of_steps(plan->graph, plan->count);
     for (int s = 0; s < plan->count; s++) {
         fcl_tensor *sum = plan->steps[s].own;
-        for (int p = 0; p < plan->count && sum && fcl_sums_rows(sum) && sum->step == s; p++) {
-            if (!may_take_sum(f, &plan->steps[p], sum))
-                continue;
-            plan->steps[p].row_sum = sum;
-            plan->steps[s] = (fcl_step){0};
-            sum->step = p;
-        }
+        int p = sum && fcl_sums_rows(sum) ? step_for_sum(plan, groups, sum) : -1;
+        if (p < 0)
+            continue;
+        plan->steps[p].row_sum = sum;
+        plan->steps[s] = (fcl_step){0};
+        sum->step = p;
+        fcl_groups_merge(groups, p, s);
     }
+    fcl_groups_destroy(&groups);
 }
 
 static bool is_read(const fcl_tensor *node)
 {
-    const fcl_graph *graph = node->graph;
-    for (int i = 0; i < graph->count; i++)
-        for (int k = 0; k < graph->nodes[i]->inputs && graph->nodes[i]->needed && !graph->nodes[i]->op->view; k++)
-            if (fcl_node_root(graph->nodes[i]->input[k]) == node)
-                return true;
+    for (int i = 0; i < node->readers; i++)
+        if (!node->reader[i]->op->view)
+            return true;
     return false;
 }
 
 /* Those that nothing in the graph reads wait for each other. */
-static void sums_together(fuser *f)
+static void sums_together(fcl_plan *plan)
 {
-    fcl_plan *plan = f->plan;
     int first = -1; /* the step that takes them */
     for (int s = 0; s < plan->count; s++) {
         fcl_tensor *sum = plan->steps[s].own;
@@ -443,12 +363,9 @@ static void sums_together(fuser *f)
 
 void fcl_plan_join_sums(fcl_plan *plan)
 {
-    fuser f = {.plan = plan, .steps = plan->steps, .count = plan->count};
-    f.mark = fcl_zalloc(((size_t)plan->count + 1) * sizeof *f.mark);
-    sums_into_products(&f);
+    sums_into_products(plan);
     if (!fcl_device_traits(plan->device).wide)
-        sums_together(&f);
-    free(f.mark);
+        sums_together(plan);
     fcl_step *steps = plan->steps;
     plan->steps = NULL;
     fcl_plan_order(plan, steps, plan->count);

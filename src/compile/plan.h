@@ -100,7 +100,7 @@ bool fcl_sums_rows(const fcl_tensor *node);
 /* After blocks: sums over rows join the products a' b of the same a, which read it anyway; what is left of small ones
  * is one launch in the form of GPUs. */
 void fcl_plan_join_sums(fcl_plan *plan);
-/* Takes over `steps`, in an order in which each stands behind what it needs; renumbers the nodes' steps. */
+/* order.c: takes over `steps`, in an order in which each stands behind what it needs; renumbers the nodes' steps. */
 void fcl_plan_order(fcl_plan *plan, const fcl_step *steps, int count);
 
 /* plan.c: a place for every stored value; makes the buffers. */

@@ -19,6 +19,7 @@ struct fcl_tensor {
     fcl_shape shape;
     int inputs;
     fcl_tensor **input;
+    fcl_tensor *root; /* see fcl_node_root */
     const char *name;                /* "" if nobody named it */
     fcl_tensor *part[FCL_MAX_PARTS]; /* further results of the same launch; see fcl_node_part */
     fcl_buffer *bound;               /* a leaf's own memory */
@@ -29,6 +30,8 @@ struct fcl_tensor {
 
     /* set by compile */
     bool needed;
+    fcl_tensor **reader; /* the needed nodes that read it, views, and what reads it through them */
+    int readers;
     bool in_memory; /* a constant or scalar that some launch reads from memory */
     int step;       /* the step that computes it, -1: none */
     int last_step;  /* the last one that reads it */

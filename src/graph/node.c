@@ -102,6 +102,7 @@ fcl_tensor *fcl_node(fcl_graph *graph, const fcl_op *op, int inputs, fcl_tensor 
     node->input = fcl_arena_alloc(&graph->arena, (size_t)inputs * sizeof *input);
     if (inputs)
         memcpy(node->input, input, (size_t)inputs * sizeof *input);
+    node->root = op->view ? input[0]->root : node;
     if (op->attributes)
         node->attributes = memcpy(fcl_arena_alloc(&graph->arena, op->attributes), attributes, op->attributes);
     if (graph->plan)
@@ -158,9 +159,7 @@ fcl_tensor *fcl_output(fcl_tensor *tensor)
 
 fcl_tensor *fcl_node_root(fcl_tensor *node)
 {
-    while (node->op->view)
-        node = node->input[0];
-    return node;
+    return node->root;
 }
 
 void fcl_assign(fcl_tensor *target, fcl_tensor *value)

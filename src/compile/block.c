@@ -9,6 +9,7 @@
  * Like fusing, joining must not make a cycle: a step joins a block when nothing it needs from outside depends
  * on the block. */
 #include "compile/block.h"
+#include "compile/groups.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -55,12 +56,9 @@ static int64_t member_rows(const fcl_tensor *node)
  * make. */
 static bool is_read_in_blocks(const fcl_tensor *index, bool repeats)
 {
-    const fcl_graph *graph = index->graph;
-    for (int i = 0; i < graph->count; i++)
-        for (int k = 0; k < graph->nodes[i]->inputs; k++)
-            if (graph->nodes[i]->needed && graph->nodes[i]->input[k] == index &&
-                !fcl_block_has_text(graph->nodes[i], repeats))
-                return false;
+    for (int i = 0; i < index->readers; i++)
+        if (!fcl_block_has_text(index->reader[i], repeats))
+            return false;
     return true;
 }
 
@@ -110,39 +108,29 @@ static int64_t step_rows(const fcl_plan *plan, const fcl_step *step)
 
 /* --- joining --- */
 
+/* A step, and if it is the first of a block, the block. */
+typedef struct member {
+    int64_t rows;    /* of what is local to them; 0: it stays alone */
+    int64_t columns; /* of the whole block */
+    int block;       /* its first step */
+    int next;        /* step of the block; -1: it is the last */
+    int last;        /* step of the block */
+    int before;      /* the block before this one in its chain, or of those that are short of room; -1: none */
+} member;
+
+/* The blocks of as many rows. Each of the chain depends on the one before it, or its first step had joined that one. */
+typedef struct kind {
+    int64_t rows;
+    int chain, filled; /* the last block of the chain; one that had no room for a step; -1: none */
+} kind;
+
 typedef struct blocker {
     fcl_plan *plan;
-    int *block; /* per step: the first step of its block, or itself */
-    int *mark, search;
+    fcl_groups *groups; /* the blocks' nodes */
+    member *members;
+    kind *kinds; /* in ascending order */
+    size_t kind_count;
 } blocker;
-
-static int step_of(const blocker *b, const fcl_tensor *input)
-{
-    int s = fcl_node_root((fcl_tensor *)input)->step;
-    return s < 0 ? -1 : b->block[s];
-}
-
-/* Does the step, or the block that begins with it, depend on block `on`? */
-static bool depends(blocker *b, int from, int on)
-{
-    if (from < 0 || from == on)
-        return from == on;
-    if (b->mark[from] == b->search)
-        return false;
-    b->mark[from] = b->search;
-    for (int s = from; s < b->plan->count; s++) {
-        if (b->block[s] != from)
-            continue;
-        const fcl_step *step = &b->plan->steps[s];
-        for (int i = 0; i < fcl_step_nodes(step); i++) {
-            const fcl_tensor *node = fcl_step_node(step, i);
-            for (int k = 0; k < node->inputs; k++)
-                if (step_of(b, node->input[k]) != from && depends(b, step_of(b, node->input[k]), on))
-                    return true;
-        }
-    }
-    return false;
-}
 
 /* What a step reads of the block must be rows, as they are: no view, not a product's second factor, no sum.
  */
@@ -150,7 +138,7 @@ static bool reads_rows_of(const blocker *b, const fcl_tensor *node, int block, i
 {
     for (int k = 0; k < node->inputs; k++) {
         const fcl_tensor *input = node->input[k];
-        if (step_of(b, input) != block)
+        if (fcl_groups_find(b->groups, input) != block)
             continue;
         bool index = fcl_block_is_index(input) && input->shape.dim[0] == rows;
         if (fcl_block_reads_all(node, k) || input->op->view || fcl_block_sums(input) ||
@@ -163,18 +151,10 @@ static bool reads_rows_of(const blocker *b, const fcl_tensor *node, int block, i
 static bool may_join(blocker *b, int s, int block)
 {
     const fcl_step *step = &b->plan->steps[s];
-    b->search++;
-    for (int i = 0; i < fcl_step_nodes(step); i++) {
-        const fcl_tensor *node = fcl_step_node(step, i);
-        if (!reads_rows_of(b, node, block, step_rows(b->plan, step)))
+    for (int i = 0; i < fcl_step_nodes(step); i++)
+        if (!reads_rows_of(b, fcl_step_node(step, i), block, b->members[s].rows))
             return false;
-        for (int k = 0; k < node->inputs; k++) {
-            int from = step_of(b, node->input[k]);
-            if (from != block && from != s && depends(b, from, block))
-                return false;
-        }
-    }
-    return true;
+    return !fcl_groups_detour(b->groups, s, block);
 }
 
 /* Where rows have their own pace, no work-item knows which of them it has summed, nor do they follow each
@@ -184,43 +164,122 @@ static bool needs_rows_in_turn(const fcl_step *step)
     return summing(step) || (step->own && fcl_block_is_index(step->own));
 }
 
+static bool has_room(const blocker *b, int s, int block)
+{
+    return b->members[block].columns + b->members[s].columns <= MOST_COLUMNS;
+}
+
+static void put_on(blocker *b, int block, int *list)
+{
+    b->members[block].before = *list;
+    *list = block;
+}
+
+/* The earliest block of the chain that the step may join; -1: there is none. It may join what it does not need; of what it
+ * needs, the last at most, which stands between the step and those before. A block without room for it leaves the chain:
+ * those to come may not depend on it. */
+static int find_in_chain(blocker *b, int s, kind *of)
+{
+    int best = -1, block;
+    bool needed = false;
+    for (int *link = &of->chain; !needed && (block = *link) >= 0;) {
+        needed = fcl_groups_depend(b->groups, s, block);
+        bool fits = !needed || may_join(b, s, block);
+        if (fits && !has_room(b, s, block)) {
+            *link = b->members[block].before;
+            put_on(b, block, &of->filled);
+            continue;
+        }
+        best = fits ? block : best;
+        link = &b->members[block].before;
+    }
+    return best;
+}
+
+/* The earliest of all that it may join. */
+static int find_block(blocker *b, int s, kind *of)
+{
+    int best = find_in_chain(b, s, of);
+    for (int block = of->filled; block >= 0; block = b->members[block].before)
+        if ((best < 0 || block < best) && has_room(b, s, block) && may_join(b, s, block))
+            best = block;
+    return best;
+}
+
+static void join_block(blocker *b, int s, int block)
+{
+    member *first = &b->members[block];
+    b->members[s].block = block;
+    b->members[first->last].next = s;
+    first->last = s;
+    first->columns += b->members[s].columns;
+    fcl_groups_merge(b->groups, block, s);
+}
+
+static int by_rows(const void *a, const void *b)
+{
+    const kind *x = a, *y = b;
+    return (x->rows > y->rows) - (x->rows < y->rows);
+}
+
+static void find_kinds(blocker *b)
+{
+    const size_t steps = (size_t)b->plan->count;
+    for (size_t s = 0; s < steps; s++)
+        b->kinds[s] = (kind){b->members[s].rows, -1, -1};
+    qsort(b->kinds, steps, sizeof *b->kinds, by_rows);
+    for (size_t i = 0; i < steps; i++)
+        if (i == 0 || by_rows(&b->kinds[i], &b->kinds[b->kind_count - 1]))
+            b->kinds[b->kind_count++] = b->kinds[i];
+}
+
+static void open_blocker(blocker *b)
+{
+    const fcl_plan *plan = b->plan;
+    const bool in_turn = !fcl_block_own_pace(plan->steps, plan->count);
+    b->groups = fcl_groups_of_steps(plan->graph, plan->count);
+    b->members = fcl_zalloc((size_t)plan->count * sizeof *b->members);
+    b->kinds = fcl_zalloc((size_t)plan->count * sizeof *b->kinds);
+    for (int s = 0; s < plan->count; s++) {
+        const fcl_step *step = &plan->steps[s];
+        b->members[s] = (member){.rows = in_turn || !needs_rows_in_turn(step) ? step_rows(plan, step) : 0,
+                                 .columns = step->shape.rank == 2 ? step->shape.dim[1] : 0,
+                                 .block = s,
+                                 .next = -1,
+                                 .last = s};
+    }
+    find_kinds(b);
+}
+
+static void close_blocker(blocker *b)
+{
+    fcl_groups_destroy(&b->groups);
+    free(b->members);
+    free(b->kinds);
+}
+
 /* Puts each step that can into the earliest block of as many rows: so a forward pass gathers its backward
  * pass. */
 static void join_steps(blocker *b)
 {
-    fcl_plan *plan = b->plan;
-    int64_t *rows = fcl_zalloc(((size_t)plan->count + 1) * sizeof *rows);
-    int64_t *columns = fcl_zalloc(((size_t)plan->count + 1) * sizeof *columns);
-    for (int s = 0; s < plan->count; s++)
-        b->block[s] = s;
-    bool in_turn = !fcl_block_own_pace(plan->steps, plan->count);
-    for (int s = 0; s < plan->count; s++) {
-        if ((!in_turn && needs_rows_in_turn(&plan->steps[s])) ||
-            !(rows[s] = step_rows(plan, &plan->steps[s])))
-            continue;
-        columns[s] = plan->steps[s].shape.rank == 2 ? plan->steps[s].shape.dim[1] : 0;
-        for (int first = 0; first < s; first++) {
-            if (b->block[first] != first || rows[first] != rows[s] ||
-                columns[first] + columns[s] > MOST_COLUMNS || !may_join(b, s, first))
-                continue;
-            b->block[s] = first;
-            columns[first] += columns[s];
-            break;
-        }
+    for (int s = 0; s < b->plan->count; s++) {
+        const kind own = {.rows = b->members[s].rows};
+        kind *of = bsearch(&own, b->kinds, b->kind_count, sizeof *b->kinds, by_rows);
+        int block = own.rows ? find_block(b, s, of) : s;
+        if (block >= 0 && block != s)
+            join_block(b, s, block);
+        else if (own.rows)
+            put_on(b, s, &of->chain);
     }
-    free(columns);
-    free(rows);
 }
 
 /* --- what becomes of a block --- */
 
 static bool is_read_outside(const blocker *b, const fcl_tensor *node, int first)
 {
-    const fcl_graph *graph = b->plan->graph;
-    for (int i = 0; i < graph->count; i++)
-        for (int k = 0; k < graph->nodes[i]->inputs && graph->nodes[i]->needed; k++)
-            if (fcl_node_root(graph->nodes[i]->input[k]) == node && step_of(b, graph->nodes[i]) != first)
-                return true;
+    for (int i = 0; i < node->readers; i++)
+        if (fcl_groups_find(b->groups, node->reader[i]) != first)
+            return true;
     return false;
 }
 
@@ -232,11 +291,11 @@ static bool fits_kernels(const blocker *b, int first)
     const fcl_plan *plan = b->plan;
     fcl_tensor *read[FCL_MAX_ARGUMENTS + FCL_MAX_MEMBERS];
     int reads = 0, stores = 0, sums = 0;
-    for (int s = first; s < plan->count && reads <= FCL_MAX_ARGUMENTS; s++)
-        for (int i = 0; b->block[s] == first && i < fcl_step_nodes(&plan->steps[s]); i++) {
+    for (int s = first; s >= 0 && reads <= FCL_MAX_ARGUMENTS; s = b->members[s].next)
+        for (int i = 0; i < fcl_step_nodes(&plan->steps[s]); i++) {
             const fcl_tensor *node = fcl_step_node(&plan->steps[s], i);
             for (int k = 0; k < node->inputs && reads <= FCL_MAX_ARGUMENTS; k++)
-                if (step_of(b, node->input[k]) != first &&
+                if (fcl_groups_find(b->groups, node->input[k]) != first &&
                     !(node->op->expression && fcl_node_root(node->input[k])->op->leaf == FCL_LEAF_CONSTANT))
                     fcl_generate_slot(read, &reads, fcl_node_root(node->input[k]));
             bool stored = node->in_memory || is_read_outside(b, node, first);
@@ -251,38 +310,36 @@ static bool worth_it(const blocker *b, int first)
 {
     const fcl_plan *plan = b->plan;
     int steps = 0, products = 0;
-    for (int s = first; s < plan->count; s++)
-        if (b->block[s] == first) {
-            steps++;
-            products += plan->steps[s].product && !summing(&plan->steps[s]);
-        }
-    bool repeats = plan->options.repeat && steps == plan->count && step_rows(plan, &plan->steps[first]) > 0;
+    for (int s = first; s >= 0; s = b->members[s].next) {
+        steps++;
+        products += plan->steps[s].product && !summing(&plan->steps[s]);
+    }
+    bool repeats = plan->options.repeat && steps == plan->count && b->members[first].rows > 0;
     return (repeats || (steps > 1 && products > 0)) && fits_kernels(b, first);
 }
 
-static fcl_step gather_block(blocker *b, int first)
+static fcl_step gather_block(const blocker *b, int first)
 {
-    fcl_step block = {.shape = b->plan->steps[first].shape};
-    int room = b->plan->count - first;
-    block.block = fcl_arena_alloc(&b->plan->graph->arena, (size_t)room * sizeof *block.block);
-    for (int s = first; s < b->plan->count; s++)
-        if (b->block[s] == first)
-            block.block[block.blocks++] = b->plan->steps[s];
-    block.rows = step_rows(b->plan, &b->plan->steps[first]);
+    fcl_step block = {.shape = b->plan->steps[first].shape, .rows = b->members[first].rows};
+    int count = 0;
+    for (int s = first; s >= 0; s = b->members[s].next)
+        count++;
+    block.block = fcl_arena_alloc(&b->plan->graph->arena, (size_t)count * sizeof *block.block);
+    for (int s = first; s >= 0; s = b->members[s].next)
+        block.block[block.blocks++] = b->plan->steps[s];
     return block;
 }
 
 void fcl_plan_block(fcl_plan *plan)
 {
     blocker b = {.plan = plan};
-    b.block = fcl_zalloc(((size_t)plan->count + 1) * sizeof *b.block);
-    b.mark = fcl_zalloc(((size_t)plan->count + 1) * sizeof *b.mark);
+    open_blocker(&b);
     join_steps(&b);
     fcl_step *steps = fcl_zalloc(((size_t)plan->count + 1) * sizeof *steps);
     int *at = fcl_zalloc(((size_t)plan->count + 1) * sizeof *at), count = 0;
     bool *worth = fcl_zalloc((size_t)plan->count + 1);
     for (int s = 0; s < plan->count; s++) {
-        int first = b.block[s];
+        int first = b.members[s].block;
         if (first == s)
             worth[s] = worth_it(&b, s);
         if (!worth[first])
@@ -298,7 +355,6 @@ void fcl_plan_block(fcl_plan *plan)
     fcl_plan_order(plan, steps, count);
     free(worth);
     free(at);
-    free(b.mark);
-    free(b.block);
     free(steps);
+    close_blocker(&b);
 }

@@ -115,10 +115,11 @@ typedef struct member {
     int block;       /* its first step */
     int next;        /* step of the block; -1: it is the last */
     int last;        /* step of the block */
-    int before;      /* the block before this one in its chain, or of those that are short of room; -1: none */
+    int before; /* the block before this one in its chain, or of those that are short of room; -1: none */
 } member;
 
-/* The blocks of as many rows. Each of the chain depends on the one before it, or its first step had joined that one. */
+/* The blocks of as many rows. Each of the chain depends on the one before it, or its first step had joined
+ * that one. */
 typedef struct kind {
     int64_t rows;
     int chain, filled; /* the last block of the chain; one that had no room for a step; -1: none */
@@ -175,9 +176,9 @@ static void put_on(blocker *b, int block, int *list)
     *list = block;
 }
 
-/* The earliest block of the chain that the step may join; -1: there is none. It may join what it does not need; of what it
- * needs, the last at most, which stands between the step and those before. A block without room for it leaves the chain:
- * those to come may not depend on it. */
+/* The earliest block of the chain that the step may join; -1: there is none. It may join what it does not
+ * need; of what it needs, the last at most, which stands between the step and those before. A block without
+ * room for it leaves the chain: those to come may not depend on it. */
 static int find_in_chain(blocker *b, int s, kind *of)
 {
     int best = -1, block;
@@ -253,6 +254,7 @@ static void open_blocker(blocker *b)
 
 static void close_blocker(blocker *b)
 {
+    b->plan->visits += fcl_groups_visits(b->groups);
     fcl_groups_destroy(&b->groups);
     free(b->members);
     free(b->kinds);

@@ -1,13 +1,19 @@
 /* The values of a row block and their places in its tile. */
 #include "compile/block_writer.h"
+#include "compile/places.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
+static int last_value(const fcl_block_writer *w, const fcl_tensor *root)
+{
+    return root->value < w->count && w->values[root->value].root == root ? root->value : -1;
+}
+
 fcl_block_value *fcl_block_find(const fcl_block_writer *w, const fcl_tensor *root, int columns)
 {
-    for (int i = 0; i < w->count; i++)
-        if (w->values[i].root == root && w->values[i].columns == columns)
+    for (int i = last_value(w, root); i >= 0; i = w->values[i].other)
+        if (w->values[i].columns == columns)
             return &w->values[i];
     return NULL;
 }
@@ -15,7 +21,8 @@ fcl_block_value *fcl_block_find(const fcl_block_writer *w, const fcl_tensor *roo
 static fcl_block_value *add_value(fcl_block_writer *w, fcl_tensor *root, int columns, int step, bool loaded)
 {
     w->values = fcl_grow(w->values, (size_t)(w->count + 1) * sizeof *w->values);
-    w->values[w->count] = (fcl_block_value){root, columns, step, step, -1, loaded};
+    w->values[w->count] = (fcl_block_value){root, columns, step, step, -1, loaded, last_value(w, root)};
+    root->value = w->count;
     return &w->values[w->count++];
 }
 
@@ -65,23 +72,6 @@ static int by_columns(const void *a, const void *b)
     return x->columns != y->columns ? y->columns - x->columns : x->first - y->first;
 }
 
-static int lowest_place(fcl_block_value **placed, int count, const fcl_block_value *v)
-{
-    int place = 0;
-    for (bool moved = true; moved;) {
-        moved = false;
-        for (int i = 0; i < count; i++) {
-            const fcl_block_value *other = placed[i];
-            bool together = v->first <= other->last && other->first <= v->last;
-            if (together && place < other->place + other->columns && other->place < place + v->columns) {
-                place = other->place + other->columns;
-                moved = true;
-            }
-        }
-    }
-    return place;
-}
-
 /* Members that only their own step reads live in registers: no place. */
 static bool wants_place(const fcl_block_writer *w, const fcl_block_value *v)
 {
@@ -99,11 +89,14 @@ int fcl_block_place(fcl_block_writer *w)
         if (wants_place(w, &w->values[i]))
             order[wanted++] = &w->values[i];
     qsort(order, (size_t)wanted, sizeof *order, by_columns);
+    fcl_places *places = fcl_places_create(w->block->blocks + 1); /* the loads, and the inner steps */
     for (int i = 0; i < wanted; i++) {
-        order[i]->place = lowest_place(order, i, order[i]);
-        if (order[i]->place + order[i]->columns > columns)
-            columns = order[i]->place + order[i]->columns;
+        fcl_block_value *v = order[i];
+        v->place = (int)fcl_places_take(places, v->first + 1, v->last + 1, (size_t)v->columns);
+        if (v->place + v->columns > columns)
+            columns = v->place + v->columns;
     }
+    fcl_places_destroy(&places);
     free(order);
     return columns;
 }

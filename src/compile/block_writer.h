@@ -13,6 +13,7 @@ typedef struct fcl_block_value {
     int columns, first, last; /* inner steps; -1: loaded before the first */
     int place;                /* its first column in the tile; -1: it has none */
     bool loaded;
+    int other; /* value of the same root, of as many columns as a view has; -1: none */
 } fcl_block_value;
 
 typedef struct fcl_block_writer {

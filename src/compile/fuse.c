@@ -285,6 +285,7 @@ void fcl_plan_fuse(fcl_plan *plan)
     part_elements(&f);
     fcl_plan_order(plan, f.steps, f.count);
     free(f.steps);
+    plan->visits += fcl_groups_visits(f.groups);
     fcl_groups_destroy(&f.groups);
 }
 
@@ -332,6 +333,7 @@ static void sums_into_products(fcl_plan *plan)
         sum->step = p;
         fcl_groups_merge(groups, p, s);
     }
+    plan->visits += fcl_groups_visits(groups);
     fcl_groups_destroy(&groups);
 }
 

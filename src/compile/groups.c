@@ -3,7 +3,8 @@
 #include <limits.h>
 #include <stdlib.h>
 
-/* Labels of neighbours in the order; NEAR where there is room between them to keep some for those that come later. */
+/* Labels of neighbours in the order; NEAR where there is room between them to keep some for those that come
+ * later. */
 static const int64_t APART = (int64_t)1 << 30, NEAR = (int64_t)1 << 15;
 
 typedef struct group {
@@ -24,10 +25,10 @@ struct fcl_groups {
     const fcl_graph *graph;
     group *groups;
     int count;
-    int ends;          /* a group without nodes, before the first and behind the last */
-    int *of, *next;    /* per node: its group, -1: none; the next node of the group, -1: none */
+    int ends;           /* a group without nodes, before the first and behind the last */
+    int *of, *next;     /* per node: its group, -1: none; the next node of the group, -1: none */
     int *reach, *entry; /* per node */
-    found *queue;      /* what the search has found */
+    found *queue;       /* what the search has found */
     int queued, search;
     int64_t visits;
 };
@@ -152,8 +153,8 @@ static bool follow_all(fcl_groups *g, int from, int on)
     return direct;
 }
 
-/* Goes on from what was found: does any of it depend on the group? Where not, all is found that stands behind the
- * group and has to stand before what the search began with. */
+/* Goes on from what was found: does any of it depend on the group? Where not, all is found that stands behind
+ * the group and has to stand before what the search began with. */
 static bool leads_to(fcl_groups *g, int on)
 {
     for (int i = 0; i < g->queued; i++) {

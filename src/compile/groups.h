@@ -1,13 +1,13 @@
 /* Groups of nodes on their way to steps, and which of them depend on which (groups.c).
  *
- * A group depends on another when one of its nodes reads one of the other's, directly or through further groups. Groups
- * may take in nodes and become one as long as none comes to depend on itself: callers ask before. They are kept in an
- * order in which each stands behind what it depends on, so that a question is answered by what stands between two
- * groups.
+ * A group depends on another when one of its nodes reads one of the other's, directly or through further
+ * groups. Groups may take in nodes and become one as long as none comes to depend on itself: callers ask
+ * before. They are kept in an order in which each stands behind what it depends on, so that a question is
+ * answered by what stands between two groups.
  *
- * Far questions need no search at all. Most of a network lies on or beside one longest path of nodes, its trunk, which
- * leads through the forward pass, the loss and the backward pass. A group knows the furthest place of the trunk that it
- * depends on, and the nearest that depends on it. */
+ * Far questions need no search at all. Most of a network lies on or beside one longest path of nodes, its
+ * trunk, which leads through the forward pass, the loss and the backward pass. A group knows the furthest
+ * place of the trunk that it depends on, and the nearest that depends on it. */
 #ifndef COMPILE_GROUPS_H
 #define COMPILE_GROUPS_H
 

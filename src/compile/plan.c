@@ -1,5 +1,6 @@
 /* Memory of a compiled graph: which values are stored, for how long, and where. */
 #include "compile/block.h"
+#include "compile/places.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -96,39 +97,100 @@ static bool reads_in_place(const fcl_step *step, const fcl_tensor *node, const f
     return true;
 }
 
-/* A value may be written straight into the assigned leaf when nothing reads the leaf's old content after. */
-static bool may_write_into(const fcl_plan *plan, const fcl_tensor *target, const fcl_tensor *value)
+/* Leaves of memory by their buffers and places, so that those that overlap stand together. */
+typedef struct leaves {
+    const fcl_tensor **leaf;
+    size_t *reach;  /* the furthest end of this one and those before it in the same buffer */
+    bool *assigned; /* per node */
+    int count;
+} leaves;
+
+static size_t end_of(const fcl_tensor *leaf)
 {
-    const fcl_graph *graph = plan->graph;
+    return leaf->bound_offset + fcl_tensor_bytes(leaf);
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const fcl_tensor *x = *(const fcl_tensor *const *)a, *y = *(const fcl_tensor *const *)b;
+    uintptr_t own = (uintptr_t)x->bound, other = (uintptr_t)y->bound;
+    if (own != other)
+        return own < other ? -1 : 1;
+    return (x->bound_offset > y->bound_offset) - (x->bound_offset < y->bound_offset);
+}
+
+static void find_leaves(leaves *l, const fcl_graph *graph)
+{
+    *l = (leaves){.leaf = fcl_zalloc((size_t)graph->count * sizeof *l->leaf),
+                  .reach = fcl_zalloc((size_t)graph->count * sizeof *l->reach),
+                  .assigned = fcl_zalloc((size_t)graph->count)};
+    for (int i = 0; i < graph->count; i++)
+        if (graph->nodes[i]->bound)
+            l->leaf[l->count++] = graph->nodes[i];
+    for (int i = 0; i < graph->assignment_count; i++)
+        l->assigned[graph->assignments[i].target->id] = true;
+    qsort(l->leaf, (size_t)l->count, sizeof *l->leaf, by_place);
+    for (int i = 0; i < l->count; i++) {
+        bool same = i > 0 && l->leaf[i - 1]->bound == l->leaf[i]->bound;
+        l->reach[i] = same && l->reach[i - 1] > end_of(l->leaf[i]) ? l->reach[i - 1] : end_of(l->leaf[i]);
+    }
+}
+
+static void free_leaves(leaves *l)
+{
+    free(l->leaf);
+    free(l->reach);
+    free(l->assigned);
+}
+
+/* Does a step behind that of `value`, or this one otherwise than in place, read the leaf? */
+static bool is_read_late(const fcl_plan *plan, const fcl_tensor *leaf, const fcl_tensor *target,
+                         const fcl_tensor *value)
+{
     const fcl_step *step = &plan->steps[value->step];
     bool product = step->product; /* its tiles may read what another one has written */
-    for (int i = 0; i < graph->count; i++) {
-        const fcl_tensor *node = graph->nodes[i];
-        if (!node->needed || node->op->view || node->step < value->step)
+    for (int i = 0; i < leaf->readers; i++) {
+        const fcl_tensor *node = leaf->reader[i];
+        if (node->op->view || node->step < value->step)
             continue;
-        if (node->step == value->step && !product && reads_in_place(step, node, target))
-            continue;
-        for (int k = 0; k < node->inputs; k++)
-            if (overlap(fcl_node_root(node->input[k]), target))
-                return false;
+        if (node->step > value->step || product || !reads_in_place(step, node, target))
+            return true;
     }
-    for (int i = 0; i < graph->assignment_count; i++) {
-        const fcl_tensor *other = graph->assignments[i].target;
-        if (other != target && overlap(other, target))
+    return false;
+}
+
+/* A value may be written straight into the assigned leaf when nothing reads the leaf's old content after, and
+ * no other value is assigned to a part of it. */
+static bool may_write_into(const fcl_plan *plan, const leaves *l, const fcl_tensor *target,
+                           const fcl_tensor *value)
+{
+    if (is_read_late(plan, target, target, value))
+        return false;
+    int behind = 0; /* the first leaf that begins behind it */
+    for (int high = l->count; behind < high && target->bound;) {
+        int middle = (behind + high) / 2;
+        bool before = by_place(&l->leaf[middle], &target) <= 0 || overlap(l->leaf[middle], target);
+        *(before ? &behind : &high) = before ? middle + 1 : middle;
+    }
+    for (int i = behind; i-- > 0 && l->leaf[i]->bound == target->bound && l->reach[i] > target->bound_offset;)
+        if (l->leaf[i] != target && overlap(l->leaf[i], target) &&
+            (l->assigned[l->leaf[i]->id] || is_read_late(plan, l->leaf[i], target, value)))
             return false;
-    }
     return true;
 }
 
 static void write_in_place(fcl_plan *plan)
 {
     fcl_graph *graph = plan->graph;
+    leaves l;
+    find_leaves(&l, graph);
     for (int i = 0; i < graph->assignment_count; i++) {
         fcl_tensor *target = graph->assignments[i].target,
                    *value = fcl_node_root(graph->assignments[i].value);
-        if (!value->storage->instead && may_write_into(plan, target, value))
+        if (!value->storage->instead && may_write_into(plan, &l, target, value))
             value->storage->instead = target;
     }
+    free_leaves(&l);
 }
 
 /* --- places in the arena --- */
@@ -141,43 +203,23 @@ static int by_size(const void *a, const void *b)
     return x->first < y->first ? -1 : x->first > y->first;
 }
 
-static bool live_together(const fcl_storage *a, const fcl_storage *b)
-{
-    return a->first <= b->last && b->first <= a->last;
-}
-
-/* The lowest place for `storage` beside those that are placed already and live at the same time. */
-static size_t lowest_place(fcl_storage **placed, int count, const fcl_storage *storage)
-{
-    size_t offset = 0;
-    for (bool moved = true; moved;) {
-        moved = false;
-        for (int i = 0; i < count; i++) {
-            const fcl_storage *other = placed[i];
-            if (other->instead || !live_together(storage, other))
-                continue;
-            if (offset < other->offset + aligned(other->bytes) &&
-                other->offset < offset + aligned(storage->bytes)) {
-                offset = other->offset + aligned(other->bytes);
-                moved = true;
-            }
-        }
-    }
-    return offset;
-}
-
+/* The largest first, each at the lowest place that is free as long as it lives. */
 static void place_all(fcl_plan *plan)
 {
+    fcl_places *places = fcl_places_create(plan->count);
     qsort(plan->storages, (size_t)plan->storage_count, sizeof *plan->storages, by_size);
     for (int i = 0; i < plan->storage_count; i++) {
         fcl_storage *storage = plan->storages[i];
         if (storage->instead)
             continue;
-        storage->offset = lowest_place(plan->storages, i, storage);
+        int last = storage->last < plan->count ? storage->last : plan->count - 1;
+        storage->offset = fcl_places_take(places, storage->first, last, aligned(storage->bytes));
         plan->sum_bytes += aligned(storage->bytes);
         if (storage->offset + aligned(storage->bytes) > plan->arena_bytes)
             plan->arena_bytes = storage->offset + aligned(storage->bytes);
     }
+    plan->visits += fcl_places_visits(places);
+    fcl_places_destroy(&places);
 }
 
 /* --- buffers --- */
@@ -196,13 +238,17 @@ static int bind_storage(fcl_plan *plan, fcl_storage *storage)
     return fcl_buffer_slice(plan->arena, storage->offset, storage->bytes, &storage->buffer);
 }
 
-int fcl_plan_memory(fcl_plan *plan)
+void fcl_plan_place(fcl_plan *plan)
 {
-    fcl_graph *graph = plan->graph;
-    mark_uses(graph);
+    mark_uses(plan->graph);
     make_storages(plan);
     write_in_place(plan);
     place_all(plan);
+}
+
+int fcl_plan_memory(fcl_plan *plan)
+{
+    fcl_graph *graph = plan->graph;
     if (plan->arena_bytes)
         FCL_TRY(fcl_buffer_create(plan->device, plan->arena_bytes, &plan->arena));
     for (int i = 0; i < graph->count; i++)

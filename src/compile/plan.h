@@ -80,6 +80,7 @@ typedef struct fcl_plan {
     fcl_storage **storages;
     int storage_count;
     size_t arena_bytes, sum_bytes;
+    int64_t visits; /* nodes and runs of memory that the passes' searches have looked at */
     fcl_buffer *arena;
     fcl_program *program; /* the generated kernels */
     fcl_action *actions;
@@ -93,6 +94,9 @@ typedef struct fcl_plan {
     fcl_buffer *table;
 } fcl_plan;
 
+/* run.c: all passes that need no driver, up to the places of values; the plan is the graph's. */
+fcl_plan *fcl_plan_create(fcl_graph *graph, fcl_device *device, const fcl_graph_options *options);
+
 /* fuse.c: marks what is needed and groups it into plan->steps, in the order of running. */
 void fcl_plan_fuse(fcl_plan *plan);
 /* Is the node the sum of axis 0 of a matrix? */
@@ -103,7 +107,8 @@ void fcl_plan_join_sums(fcl_plan *plan);
 /* order.c: takes over `steps`, in an order in which each stands behind what it needs; renumbers the nodes' steps. */
 void fcl_plan_order(fcl_plan *plan, const fcl_step *steps, int count);
 
-/* plan.c: a place for every stored value; makes the buffers. */
+/* plan.c: a place for every stored value, then the buffers. */
+void fcl_plan_place(fcl_plan *plan);
 int fcl_plan_memory(fcl_plan *plan);
 
 /* lower.c: builds the generated kernels and prepares plan->actions. */

@@ -13,12 +13,8 @@ static int fill_inputs(const fcl_graph *graph)
     return FCL_OK;
 }
 
-int fcl_graph_compile(fcl_graph *graph, fcl_device *device, const fcl_graph_options *options)
+fcl_plan *fcl_plan_create(fcl_graph *graph, fcl_device *device, const fcl_graph_options *options)
 {
-    if (graph->mistake)
-        return fcl_fail(FCL_ERR_SHAPE, "%s", graph->mistake);
-    if (graph->plan)
-        return fcl_fail(FCL_ERR_ARGUMENT, "this graph is compiled already");
     fcl_plan *plan = graph->plan = fcl_zalloc(sizeof *plan);
     plan->graph = graph;
     plan->device = device;
@@ -30,6 +26,17 @@ int fcl_graph_compile(fcl_graph *graph, fcl_device *device, const fcl_graph_opti
         fcl_plan_block(plan);
     if (!plan->options.no_fusion)
         fcl_plan_join_sums(plan);
+    fcl_plan_place(plan);
+    return plan;
+}
+
+int fcl_graph_compile(fcl_graph *graph, fcl_device *device, const fcl_graph_options *options)
+{
+    if (graph->mistake)
+        return fcl_fail(FCL_ERR_SHAPE, "%s", graph->mistake);
+    if (graph->plan)
+        return fcl_fail(FCL_ERR_ARGUMENT, "this graph is compiled already");
+    fcl_plan *plan = fcl_plan_create(graph, device, options);
     FCL_TRY(fcl_plan_memory(plan));
     FCL_TRY(fcl_plan_lower(plan));
     return fill_inputs(graph);

@@ -37,6 +37,7 @@ struct fcl_tensor {
     int last_step;  /* the last one that reads it */
     fcl_storage *storage; /* NULL: never stored (fused away, or nobody reads it) */
     fcl_buffer *buffer;   /* where it is; NULL without storage */
+    int value;            /* the last of its values in the row block that is written, if that one is of it */
 };
 
 struct fcl_graph {

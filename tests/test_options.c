@@ -531,6 +531,110 @@ static void test_locale(void **state)
     setlocale(LC_NUMERIC, "C");
 }
 
+/* --- a choice that says which of the options there are --- */
+
+typedef struct shape_options {
+    const char *shape;
+    float radius, height;
+    int corners;
+    bool filled;
+} shape_options;
+
+static const char *shape_name(int index)
+{
+    static const char *const names[] = {"circle", "cone", "star", NULL};
+    return names[index];
+}
+
+static fcl_option_uses shape_uses(const void *values)
+{
+    static const fcl_option_use circle[] = {{"shape"}, {"radius", "1"}, {"filled"}, {0}};
+    static const fcl_option_use cone[] = {{"shape"}, {"radius", "0.5"}, {"height", "2"}, {0}};
+    static const fcl_option_use star[] = {{"shape"}, {"corners", "5"}, {0}};
+    const char *shape = ((const shape_options *)values)->shape;
+    if (!shape || !strcmp(shape, "circle"))
+        return (fcl_option_uses){"circle", circle};
+    return strcmp(shape, "cone") ? (fcl_option_uses){"star", star} : (fcl_option_uses){"cone", cone};
+}
+
+static const fcl_option shape_table[] = {
+    {"radius", FCL_OPTION(shape_options, radius), .minimum = 0, .maximum = 10, .group = "Shape", .help = "half its width"},
+    {"shape", FCL_OPTION(shape_options, shape), .choice = shape_name, .fallback = "circle", .uses = shape_uses,
+     .help = "what is drawn"},
+    {"height", FCL_OPTION(shape_options, height), .minimum = 0, .maximum = 10, .help = "above the ground"},
+    {"corners", FCL_OPTION(shape_options, corners), .minimum = 3, .maximum = 99, .help = "points of a star"},
+    {"filled", FCL_OPTION(shape_options, filled), .help = "with colour"},
+    {0}};
+
+static void test_choice_of_options_in_a_struct(void **state)
+{
+    (void)state;
+    shape_options circle = {0}, cone = {.shape = "cone", .height = 3}, star = {.shape = "star", .radius = 1};
+    fcl_options_defaults(shape_table, &circle);
+    assert_true(circle.radius == 1 && circle.height == 0 && circle.corners == 0);
+    assert_int_equal(fcl_options_check(shape_table, &circle), FCL_OK);
+    fcl_options_defaults(shape_table, &cone);
+    assert_true(cone.radius == 0.5f && cone.height == 3 && cone.corners == 0);
+    fcl_options_defaults(shape_table, &star);
+    assert_true(star.corners == 5);
+    assert_int_equal(fcl_options_check(shape_table, &star), FCL_ERR_ARGUMENT);
+    assert_message("radius has no use with the shape star, which reads corners");
+    assert_int_equal(fcl_options_check(shape_table, &(shape_options){.shape = "cube", .corners = 4}), FCL_ERR_ARGUMENT);
+}
+
+/* Sets what the lines say, "key value" each, and finishes. */
+static fcl_options *choose(shape_options *values, fcl_option_source source, int count, const char *const (*pairs)[2],
+                           int status)
+{
+    *values = (shape_options){0};
+    fcl_options *options = fcl_options_create();
+    assert_int_equal(fcl_options_add(options, shape_table, values), FCL_OK);
+    for (int i = 0; i < count; i++)
+        assert_int_equal(fcl_options_set(options, pairs[i][0], pairs[i][1], source), FCL_OK);
+    assert_int_equal(fcl_options_finish(options), status);
+    return options;
+}
+
+static void test_choice_of_options_bound(void **state)
+{
+    (void)state;
+    shape_options values;
+    const char *const cone[][2] = {{"height", "4"}, {"shape", "cone"}}, *const wrong[][2] = {{"corners", "4"}, {"shape", "cone"}},
+                                  *const dropped[][2] = {{"shape", "star"}, {"filled", "yes"}, {"radius", "2"}};
+    fcl_options *options = choose(&values, FCL_FROM_COMMAND_LINE, 2, cone, FCL_OK);
+    assert_true(values.height == 4 && values.radius == 0.5f && values.corners == 0);
+    char *json = fcl_options_to_json(options), *yaml = fcl_options_to_yaml(options), *help = fcl_options_help(options, 80);
+    assert_string_equal(json, "{\n  \"radius\": 0.5,\n  \"shape\": \"cone\",\n  \"height\": 4\n}");
+    assert_non_null(strstr(yaml, "height: 4"));
+    assert_null(strstr(yaml, "corners"));
+    assert_null(strstr(yaml, "filled"));
+    assert_non_null(strstr(help, "default 0.5"));
+    assert_non_null(strstr(help, "default 2"));
+    assert_null(strstr(help, "--corners"));
+    fcl_options_destroy(&options);
+
+    options = fcl_options_create(); /* what was written is read back */
+    shape_options again = {0};
+    assert_int_equal(fcl_options_add(options, shape_table, &again), FCL_OK);
+    assert_int_equal(fcl_options_read_json(options, json), FCL_OK);
+    assert_int_equal(fcl_options_finish(options), FCL_OK);
+    assert_true(again.height == 4 && again.radius == 0.5f && !strcmp(again.shape, "cone"));
+    fcl_options_destroy(&options);
+    fcl_free(json);
+    fcl_free(yaml);
+    fcl_free(help);
+
+    options = choose(&values, FCL_FROM_FILE, 2, wrong, FCL_ERR_ARGUMENT);
+    assert_message("corners has no use with the shape cone, which reads radius, height");
+    fcl_options_destroy(&options);
+    options = choose(&values, FCL_FROM_CHECKPOINT, 3, dropped, FCL_OK); /* another shape was asked for beside it */
+    assert_true(values.radius == 0 && !values.filled && values.corners == 5);
+    fcl_options_destroy(&options);
+    options = choose(&values, FCL_FROM_COMMAND_LINE, 1, (const char *const[][2]){{"radius", "0"}}, FCL_ERR_ARGUMENT);
+    assert_message("radius: \"0\" is not usable"); /* it would be taken for the default, 1 */
+    fcl_options_destroy(&options);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -542,6 +646,8 @@ int main(void)
         cmocka_unit_test(test_yaml_mistakes), cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_yaml_text),     cmocka_unit_test(test_json_mistakes),
         cmocka_unit_test(test_help),          cmocka_unit_test(test_locale),
+        cmocka_unit_test(test_choice_of_options_in_a_struct),
+        cmocka_unit_test(test_choice_of_options_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

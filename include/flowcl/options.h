@@ -72,6 +72,17 @@ enum {
     FCL_OPTION_PARAMETERS = 16   /* a choice that takes its names with numbers, too ("huber(2)"), and no formula */
 };
 
+/* An option that a choice reads, and its default there; NULL: the row's own. */
+typedef struct fcl_option_use {
+    const char *key, *fallback;
+} fcl_option_use;
+
+/* What is chosen, and the list of what it reads, which ends with {0}. The list NULL: all that the table has. */
+typedef struct fcl_option_uses {
+    const char *name;
+    const fcl_option_use *list;
+} fcl_option_uses;
+
 typedef struct fcl_option {
     const char *key; /* "batch-size"; '-' and '_' are the same where a key is read */
     fcl_option_type type;
@@ -84,6 +95,9 @@ typedef struct fcl_option {
     const char *placeholder;          /* what the help calls the value ("FILE"); NULL: by type */
     const char *group;                /* heading in the help; NULL: the one of the row before */
     const char *help;                 /* one sentence fragment, lower case, no full stop */
+    /* Of the one row of a table, a choice, that says which of the table's options there are, itself included, by what the
+     * struct holds: the others have no default, stand in no help and no file, and who sets one is told so. */
+    fcl_option_uses (*uses)(const void *values);
 } fcl_option;
 
 /* A row's type and offset, from the struct's member, so that they cannot disagree with it. */
@@ -119,8 +133,9 @@ constexpr fcl_option_type fcl_option_type_of(const char **) { return FCL_OPTION_
 /* Gives each member that is 0 or NULL its default. Strings point to the table's own text. */
 FCL_API void fcl_options_defaults(const fcl_option *table, void *values);
 
-/* FCL_ERR_ARGUMENT where a number is out of range or a choice has no such name; the message names the key,
- * the value and what is allowed. Values of 0 or NULL pass: they are defaults. */
+/* FCL_ERR_ARGUMENT where a number is out of range, a choice has no such name, or an option is set that the choice of
+ * another does not read; the message names the key, the value and what is allowed. Values of 0 or NULL pass: they are
+ * defaults. */
 FCL_API int fcl_options_check(const fcl_option *table, const void *values);
 
 /* A row's value as text that fcl_options_set reads back exactly ("0.002", "yes", "off"; "" for no string).
@@ -172,14 +187,16 @@ FCL_API int fcl_options_write_yaml(const fcl_options *options, const char *path)
 FCL_API char *fcl_options_to_json(const fcl_options *options);
 FCL_API int fcl_options_read_json(fcl_options *options, const char *text);
 
-/* Fills the defaults and checks every value, also that required ones are there. */
+/* Fills the defaults and checks every value, also that required ones are there. What a choice does not read is refused
+ * where the command line or a file has set it, and dropped where a checkpoint has. */
 FCL_API int fcl_options_finish(fcl_options *options);
 
 /* The one of `words` that somebody who wrote `word` most likely meant, by edit distance (case does not count;
  * a beginning of a word is near it), or NULL where none is near enough: for "did you mean ...?". */
 FCL_API const char *fcl_nearest(const char *word, const char *const *words, int count);
 
-/* The options by group, with default and range, wrapped to `width` columns. Released by fcl_free. */
+/* The options by group, with default and range, wrapped to `width` columns: those that there are by what is set so far.
+ * Released by fcl_free. */
 FCL_API char *fcl_options_help(const fcl_options *options, int width);
 
 #ifdef __cplusplus

@@ -258,16 +258,22 @@ static bool read_string(const fcl_option *row, const char *text, const char **at
     return false;
 }
 
+static const size_t sizes[] = {
+    [FCL_OPTION_INT] = sizeof(int),           [FCL_OPTION_INT64] = sizeof(int64_t),
+    [FCL_OPTION_UINT64] = sizeof(uint64_t),   [FCL_OPTION_FLOAT] = sizeof(float),
+    [FCL_OPTION_DOUBLE] = sizeof(double),     [FCL_OPTION_BOOL] = sizeof(bool),
+    [FCL_OPTION_TOGGLE] = sizeof(fcl_toggle), [FCL_OPTION_STRING] = sizeof(char *),
+};
+
+void fcl_option_clear(const fcl_option *row, void *values)
+{
+    memset(member(row, values), 0, sizes[row->type]);
+}
+
 int fcl_option_read(const fcl_option *row, void *values, const char *text, fcl_arena *strings)
 {
     /* Read aside: a refused text leaves the old value. */
     option_value fresh = {0};
-    static const size_t sizes[] = {
-        [FCL_OPTION_INT] = sizeof(int),           [FCL_OPTION_INT64] = sizeof(int64_t),
-        [FCL_OPTION_UINT64] = sizeof(uint64_t),   [FCL_OPTION_FLOAT] = sizeof(float),
-        [FCL_OPTION_DOUBLE] = sizeof(double),     [FCL_OPTION_BOOL] = sizeof(bool),
-        [FCL_OPTION_TOGGLE] = sizeof(fcl_toggle), [FCL_OPTION_STRING] = sizeof(char *),
-    };
     bool read;
     if (row->type == FCL_OPTION_STRING)
         read = read_string(row, text, &fresh.string, strings);
@@ -337,22 +343,28 @@ static bool is_allowed(const fcl_option *row, const void *values)
 
 int fcl_options_check(const fcl_option *table, const void *values)
 {
-    for (const fcl_option *row = table; row->key; row++) {
-        if (is_allowed(row, values))
+    for (const fcl_option *given = table; given->key; given++) {
+        fcl_option row;
+        bool used = fcl_option_in_use(table, given, values, &row);
+        if (!used && !fcl_option_is_zero(given, values))
+            return fcl_option_refuse_unused(table, given, values);
+        if (!used || is_allowed(&row, values))
             continue;
-        char *text = fcl_option_text(row, values);
-        int status = fcl_option_refuse(row, text);
+        char *text = fcl_option_text(&row, values);
+        int status = fcl_option_refuse(&row, text);
         fcl_free(text);
-        return fcl_fail_within(status, "%s", row->key);
+        return fcl_fail_within(status, "%s", row.key);
     }
     return FCL_OK;
 }
 
 void fcl_options_defaults(const fcl_option *table, void *values)
 {
-    for (const fcl_option *row = table; row->key; row++) {
-        if (row->fallback && fcl_option_is_zero(row, values)) {
-            int status = fcl_option_read(row, values, row->fallback, NULL);
+    for (const fcl_option *given = table; given->key; given++) {
+        fcl_option row;
+        bool used = fcl_option_in_use(table, given, values, &row);
+        if (used && row.fallback && fcl_option_is_zero(&row, values)) {
+            int status = fcl_option_read(&row, values, row.fallback, NULL);
             assert(status == FCL_OK);
             (void)status;
         }

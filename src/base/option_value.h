@@ -8,6 +8,9 @@
 /* True where the member is 0 or NULL: the default is meant. */
 bool fcl_option_is_zero(const fcl_option *row, const void *values);
 
+/* Sets it to that. */
+void fcl_option_clear(const fcl_option *row, void *values);
+
 /* True for what looks like a misspelt name and no formula: letters, digits, - and _, beginning with two letters. */
 bool fcl_word_is_plain(const char *text);
 
@@ -26,6 +29,12 @@ bool fcl_option_has_range(const fcl_option *row);
 bool fcl_option_can_be_off(const fcl_option *row);
 /* True where 0 would be taken for the default, which is another value: 0 must be refused as text. */
 bool fcl_option_refuses_zero(const fcl_option *row);
+
+/* Whether there is such an option beside the values as they are; then *as_used is the row, with the default that it has
+ * there. The row is one of the table, which may be a copy of it alone. */
+bool fcl_option_in_use(const fcl_option *table, const fcl_option *row, const void *values, fcl_option *as_used);
+/* FCL_ERR_ARGUMENT: who does not read it, and what that reads. */
+int fcl_option_refuse_unused(const fcl_option *table, const fcl_option *row, const void *values);
 
 /* FCL_ERR_ARGUMENT, with the sentence on the text and on what is allowed. */
 int fcl_option_refuse(const fcl_option *row, const char *text);

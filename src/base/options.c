@@ -32,7 +32,7 @@ int fcl_options_add(fcl_options *options, const fcl_option *table, void *values)
         options->bindings =
             fcl_grow(options->bindings, (size_t)(options->count + 1) * sizeof *options->bindings);
         options->bindings[options->count++] =
-            (fcl_option_binding){.row = row, .values = values, .group = group, .source = FCL_FROM_DEFAULT};
+            (fcl_option_binding){.table = table, .row = row, .values = values, .group = group, .source = FCL_FROM_DEFAULT};
     }
     return FCL_OK;
 }
@@ -179,20 +179,40 @@ int fcl_options_parse(fcl_options *options, int argc, char *const *argv, const c
 
 /* --- the end of reading --- */
 
+static int finish_unused(const fcl_option_binding *binding)
+{
+    if (binding->source >= FCL_FROM_FILE)
+        return fcl_option_refuse_unused(binding->table, binding->row, binding->values);
+    fcl_option_clear(binding->row, binding->values);
+    return FCL_OK;
+}
+
+/* `row` is what the binding's is beside the values as they are. */
+static int finish_used(const fcl_option_binding *binding, const fcl_option *row)
+{
+    fcl_option table[] = {*row, {0}};
+    bool zero = fcl_option_is_zero(row, binding->values);
+    if (zero && binding->source != FCL_FROM_DEFAULT && fcl_option_refuses_zero(row))
+        return fcl_fail_within(fcl_option_refuse(row, "0"), "%s", row->key);
+    fcl_options_defaults(table, binding->values);
+    FCL_TRY(fcl_options_check(table, binding->values));
+    if (row->flags & FCL_OPTION_REQUIRED && fcl_option_is_zero(row, binding->values))
+        return fcl_fail(FCL_ERR_ARGUMENT, "--%s is required: %s", row->key, row->help);
+    return FCL_OK;
+}
+
 int fcl_options_finish(fcl_options *options)
 {
     for (int i = 0; i < options->count; i++) {
         const fcl_option_binding *binding = &options->bindings[i];
-        fcl_option table[] = {*binding->row, {0}};
-        fcl_options_defaults(table, binding->values);
-        FCL_TRY(fcl_options_check(table, binding->values));
-        if (binding->row->flags & FCL_OPTION_REQUIRED && fcl_option_is_zero(binding->row, binding->values))
-            return fcl_fail(FCL_ERR_ARGUMENT, "--%s is required: %s", binding->row->key, binding->row->help);
+        fcl_option row;
+        bool used = fcl_option_in_use(binding->table, binding->row, binding->values, &row);
+        FCL_TRY(used ? finish_used(binding, &row) : finish_unused(binding));
     }
     return FCL_OK;
 }
 
-int fcl_options_order(const fcl_options *options, const fcl_option_binding **ordered)
+int fcl_options_order(const fcl_options *options, fcl_option_shown *ordered)
 {
     int filled = 0;
     for (int i = 0; i < options->count; i++) {
@@ -200,9 +220,13 @@ int fcl_options_order(const fcl_options *options, const fcl_option_binding **ord
         bool seen = false;
         for (int j = 0; j < i; j++)
             seen |= !strcmp(options->bindings[j].group, group);
-        for (int j = i; !seen && j < options->count; j++)
-            if (!strcmp(options->bindings[j].group, group))
-                ordered[filled++] = &options->bindings[j];
+        for (int j = i; !seen && j < options->count; j++) {
+            const fcl_option_binding *binding = &options->bindings[j];
+            fcl_option_shown next = {.values = binding->values, .group = group};
+            if (!strcmp(binding->group, group) &&
+                fcl_option_in_use(binding->table, binding->row, binding->values, &next.row))
+                ordered[filled++] = next;
+        }
     }
     return filled;
 }

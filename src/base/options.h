@@ -6,7 +6,7 @@
 #include <flowcl/options.h>
 
 typedef struct fcl_option_binding {
-    const fcl_option *row;
+    const fcl_option *table, *row;
     void *values;      /* the struct that row->offset counts into */
     const char *group; /* the row's own or inherited heading; never NULL */
     fcl_option_source source;
@@ -30,8 +30,15 @@ int fcl_options_unknown(const fcl_options *options, const char *key, const char 
 int fcl_options_assign(fcl_options *options, fcl_option_binding *binding, const char *text,
                        fcl_option_source source);
 
-/* Fills `ordered`, which has room for options->count, by group: groups in the order of their first row, rows
- * as bound. Returns how many. */
-int fcl_options_order(const fcl_options *options, const fcl_option_binding **ordered);
+/* An option that is there, as it is there. */
+typedef struct fcl_option_shown {
+    fcl_option row;
+    const void *values;
+    const char *group;
+} fcl_option_shown;
+
+/* Fills `ordered`, which has room for options->count, by group: groups in the order of their first row,
+ * rows as bound; those that a choice does not read are left out. Returns how many. */
+int fcl_options_order(const fcl_options *options, fcl_option_shown *ordered);
 
 #endif

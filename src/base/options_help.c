@@ -85,15 +85,15 @@ static int label_width(const fcl_options *options)
 
 char *fcl_options_help(const fcl_options *options, int width)
 {
-    const fcl_option_binding **ordered = fcl_zalloc((size_t)options->count * sizeof *ordered);
+    fcl_option_shown *ordered = fcl_zalloc((size_t)options->count * sizeof *ordered);
     int count = fcl_options_order(options, ordered);
     int left = INDENT + label_width(options) + GAP;
     fcl_text text = {0};
     fcl_text_add(&text, "");
     for (int i = 0; i < count; i++) {
-        if (!i || strcmp(ordered[i - 1]->group, ordered[i]->group))
-            fcl_text_format(&text, "%s%s:\n", i ? "\n" : "", ordered[i]->group);
-        add_option(&text, ordered[i]->row, left, width < left + NARROWEST ? left + NARROWEST : width);
+        if (!i || strcmp(ordered[i - 1].group, ordered[i].group))
+            fcl_text_format(&text, "%s%s:\n", i ? "\n" : "", ordered[i].group);
+        add_option(&text, &ordered[i].row, left, width < left + NARROWEST ? left + NARROWEST : width);
     }
     free(ordered);
     return text.data;

@@ -40,11 +40,12 @@ char *fcl_options_to_json(const fcl_options *options)
     const char *separator = "{";
     for (int i = 0; i < options->count; i++) {
         const fcl_option_binding *binding = &options->bindings[i];
-        if (binding->row->flags & FCL_OPTION_COMMAND_LINE)
+        fcl_option row;
+        if (!fcl_option_in_use(binding->table, binding->row, binding->values, &row) || row.flags & FCL_OPTION_COMMAND_LINE)
             continue;
-        char *text = fcl_option_text(binding->row, binding->values);
-        fcl_text_format(&json, "%s\n  \"%s\": ", separator, binding->row->key);
-        add_value(&json, binding->row, text);
+        char *text = fcl_option_text(&row, binding->values);
+        fcl_text_format(&json, "%s\n  \"%s\": ", separator, row.key);
+        add_value(&json, &row, text);
         separator = ",";
         free(text);
     }

@@ -119,12 +119,12 @@ static void add_pair(fcl_text *line, const fcl_option *row, const char *value)
     line->data[line->length] = '\0';
 }
 
-static void add_line(fcl_text *text, const fcl_option_binding *binding)
+static void add_line(fcl_text *text, const fcl_option_shown *shown)
 {
     fcl_text line = {0}, words = {0};
-    char *value = fcl_option_text(binding->row, binding->values);
-    add_pair(&line, binding->row, value);
-    fcl_option_describe(binding->row, false, &words);
+    char *value = fcl_option_text(&shown->row, shown->values);
+    add_pair(&line, &shown->row, value);
+    fcl_option_describe(&shown->row, false, &words);
     fcl_text_format(text, "%-28s # %s\n", line.data, words.data);
     fcl_text_free(&line);
     fcl_text_free(&words);
@@ -133,18 +133,18 @@ static void add_line(fcl_text *text, const fcl_option_binding *binding)
 
 char *fcl_options_to_yaml(const fcl_options *options)
 {
-    const fcl_option_binding **ordered = fcl_zalloc((size_t)options->count * sizeof *ordered);
+    fcl_option_shown *ordered = fcl_zalloc((size_t)options->count * sizeof *ordered);
     int count = fcl_options_order(options, ordered);
     fcl_text text = {0};
     const char *group = NULL;
     fcl_text_add(&text, "");
     for (int i = 0; i < count; i++) {
-        if (ordered[i]->row->flags & FCL_OPTION_COMMAND_LINE)
+        if (ordered[i].row.flags & FCL_OPTION_COMMAND_LINE)
             continue;
-        if (!group || strcmp(group, ordered[i]->group))
-            fcl_text_format(&text, "%s# %s\n", group ? "\n" : "", ordered[i]->group);
-        group = ordered[i]->group;
-        add_line(&text, ordered[i]);
+        if (!group || strcmp(group, ordered[i].group))
+            fcl_text_format(&text, "%s# %s\n", group ? "\n" : "", ordered[i].group);
+        group = ordered[i].group;
+        add_line(&text, &ordered[i]);
     }
     free(ordered);
     return text.data;

@@ -1,0 +1,48 @@
+/* Tables in which a choice says which of the options there are. */
+#include "base/option_value.h"
+
+#include "base/error.h"
+
+#include <string.h>
+
+/* The row that says it; NULL: the table has none. */
+static const fcl_option *find_chooser(const fcl_option *table)
+{
+    const fcl_option *row = table;
+    while (row->key && !row->uses)
+        row++;
+    return row->key ? row : NULL;
+}
+
+static const fcl_option_use *find_use(const fcl_option_use *list, const char *key)
+{
+    for (; list->key; list++)
+        if (strcmp(list->key, key) == 0)
+            return list;
+    return NULL;
+}
+
+bool fcl_option_in_use(const fcl_option *table, const fcl_option *row, const void *values, fcl_option *as_used)
+{
+    const fcl_option *chooser = find_chooser(table);
+    const fcl_option_use *list = chooser ? chooser->uses(values).list : NULL;
+    const fcl_option_use *use = list ? find_use(list, row->key) : NULL;
+    *as_used = *row;
+    if (use && use->fallback)
+        as_used->fallback = use->fallback;
+    return !list || use;
+}
+
+int fcl_option_refuse_unused(const fcl_option *table, const fcl_option *row, const void *values)
+{
+    const fcl_option *chooser = find_chooser(table);
+    fcl_option_uses uses = chooser->uses(values);
+    fcl_text list = {0};
+    for (const fcl_option_use *use = uses.list; use->key; use++)
+        if (strcmp(use->key, chooser->key) != 0)
+            fcl_text_format(&list, "%s%s", list.length ? ", " : "", use->key);
+    int status = fcl_fail(FCL_ERR_ARGUMENT, "%s has no use with the %s %s, which reads %s", row->key, chooser->key,
+                          uses.name, list.length ? list.data : "no option of this kind");
+    fcl_text_free(&list);
+    return status;
+}

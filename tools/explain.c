@@ -156,6 +156,7 @@ const subcommand explain_command = {
     .about = "Without a configuration, that of the options: all that train has, and those of\n"
              "sampling. Whatever would be refused before training is refused here, too.",
     .appendix = print_appendix,
+    .chooser = "model",
     .most = 1,
     .size = sizeof(explain_settings),
     .bind = bind,

@@ -204,13 +204,28 @@ static bool asks_for_help(int argc, char *const *argv)
     return false;
 }
 
+/* The help is of the options that there are with the command line's choice: --model NAME, --model=NAME. */
+static int read_chooser(const subcommand *command, fcl_options *options, int argc, char *const *argv)
+{
+    size_t length = command->chooser ? strlen(command->chooser) : 0;
+    for (int i = 0; i < argc && length && strcmp(argv[i], "--"); i++) {
+        if (strncmp(argv[i], "--", 2) || strncmp(argv[i] + 2, command->chooser, length))
+            continue;
+        const char *rest = argv[i] + 2 + length;
+        const char *value = *rest == '=' ? rest + 1 : !*rest && i + 1 < argc ? argv[i + 1] : NULL;
+        if (value && strncmp(value, "-", 1) && fcl_options_set(options, command->chooser, value, FCL_FROM_COMMAND_LINE))
+            return tool_fail_usage(command, "%s", fcl_error());
+    }
+    return EXIT_DONE;
+}
+
 static int parse_and_run(const subcommand *command, tool_call *call, int argc, char *const *argv)
 {
     common_settings common = {0};
     if (command->bind(call->options, call->settings) || fcl_options_add(call->options, common_table, &common))
         return tool_fail_library();
     if (asks_for_help(argc, argv))
-        return print_help(command, call->options);
+        return read_chooser(command, call->options, argc, argv) ? EXIT_USAGE : print_help(command, call->options);
     if (fcl_options_parse(call->options, argc, argv, call->positional, &call->count))
         return tool_fail_usage(command, "%s", fcl_error());
     if (call->count < command->least)

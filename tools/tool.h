@@ -24,6 +24,7 @@ typedef struct subcommand {
     const char *about;      /* a paragraph for its help, lines broken; or NULL */
     void (*appendix)(void); /* prints what stands after the options in its help; or NULL */
     bool internal;          /* started by the program itself: not listed */
+    const char *chooser;    /* an option that says which others there are: help looks at it. NULL: none does */
     int least, most;        /* positional arguments */
     size_t size;            /* of its settings, zeroed before `bind` */
     int (*bind)(fcl_options *options, void *settings); /* adds its option tables */

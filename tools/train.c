@@ -78,7 +78,7 @@ static void tell(const char *what, char *text)
 
 static void print_start(const fcl_train_start *start)
 {
-    const fcl_model_options *model = &start->options->model;
+    char *model = fcl_model_text(&start->options->model);
     const fcl_device_info *device = start->device;
     char shape[TOOL_SHAPE_TEXT];
     tool_shape_text(start->data->shape, shape);
@@ -94,8 +94,10 @@ static void print_start(const fcl_train_start *start)
     if (start->class_counts)
         tell("labels", tool_classes_text(start->data->classes, (const char *const *)start->data->class_name,
                                          start->class_counts));
-    fprintf(stderr, "model   %s, %d x %d, %s: %" PRId64 " parameters\n", model->model, model->depth,
-            model->width, model->activation, start->parameters);
+    const char *activation = start->options->model.activation; /* NULL: the model reads none */
+    fprintf(stderr, "model   %s%s%s: %" PRId64 " parameters\n", model, activation ? ", " : "", activation ? activation : "",
+            start->parameters);
+    fcl_free(model);
     if (start->options->out)
         fprintf(stderr, "run     %s\n", tool_plain(start->options->out));
     if (start->begun_with)
@@ -403,12 +405,14 @@ const subcommand train_command = {
              "FILE.npz:NAME is one array of an archive. --label-column names a table's label.\n"
              "--init FILE begins with the weights of a checkpoint, whose model is taken, too,\n"
              "or of a safetensors file of another program, whose model the options tell.\n"
+             "--help --model NAME lists the options of that model.\n"
              "Ctrl-C finishes the step and saves; --resume goes on from there, bit for bit.\n"
              "A picture or a checkpoint that cannot be written, as on a full disk, is told and\n"
              "does not end the training; only the last checkpoint must succeed.\n"
              "The folder gets config.yaml, metrics.jsonl, samples-*.png, loss.png and\n"
              "checkpoint-*.safetensors, the checkpoints.",
     .appendix = print_appendix,
+    .chooser = "model",
     .most = 1,
     .size = sizeof(train_settings),
     .bind = bind,

@@ -267,8 +267,10 @@ static int collect(tuning *t)
         for (size_t i = 0; i < sizeof ladder / sizeof *ladder; i++) {
             tune_model row = {s->model, ladder[i].size, ladder[i].batch, s->batch_of_samples};
             row.options.model = fcl_model_name(kind);
-            row.options.width = ladder[i].width;
-            row.options.depth = ladder[i].depth;
+            if (fcl_model_reads(row.options.model, "width"))
+                row.options.width = ladder[i].width;
+            if (fcl_model_reads(row.options.model, "depth"))
+                row.options.depth = ladder[i].depth;
             int status = tune_products_add(t->device, &row, &t->products, &t->count);
             if (status != FCL_OK)
                 return status;
@@ -352,6 +354,7 @@ const subcommand tune_command = {
              "is near a measured one as the table says; FLOWCL_TUNE=off ignores it. Ctrl-C\n"
              "keeps what is measured so far. Products inside a kernel of whole rows (narrow\n"
              "networks on CPUs) are not listed.",
+    .chooser = "model",
     .size = sizeof(tune_settings),
     .bind = bind,
     .run = run,

@@ -143,8 +143,10 @@ FCL_API fcl_activation *fcl_activation_find(const char *name);
  */
 
 typedef struct fcl_model fcl_model;
+typedef struct fcl_model_row fcl_model_row;
 
-/* Zero is the default (see options.h). */
+/* Zero is the default (see options.h), which may be another one with another model. An option that the model does not
+ * read is refused. */
 typedef struct fcl_model_options {
     const char *model;      /* "mlp" */
     int width;              /* of a hidden layer */
@@ -153,6 +155,7 @@ typedef struct fcl_model_options {
     bool residual;          /* hidden layers after the first add to what they read */
     int time_features;      /* sine and cosine pairs of t besides t itself; 0: none */
     float time_frequency;   /* the highest of their frequencies, in half turns over 0 <= t <= 1 */
+    const fcl_model_row *own; /* a model of the caller's instead of one by its name; NULL: none. No row of the table */
 } fcl_model_options;
 
 FCL_API extern const fcl_option fcl_model_table[];
@@ -160,9 +163,56 @@ FCL_API extern const fcl_option fcl_model_table[];
 /* The index-th model's name, NULL past the last; and its one-line description. */
 FCL_API const char *fcl_model_name(int index);
 FCL_API const char *fcl_model_help(int index);
+/* Whether the model of that name reads an option ("width"); NULL: the default model. */
+FCL_API bool fcl_model_reads(const char *name, const char *key);
+
+/* Whether a model can be made of these options; zeros are defaults. FCL_ERR_ARGUMENT. */
+FCL_API int fcl_model_check(const fcl_model_options *options);
+/* The model in a few words, "mlp of depth 4 and width 128". Released by fcl_free. */
+FCL_API char *fcl_model_text(const fcl_model_options *options);
+
+/* A kind of model: a row of the table, or the caller's own. What learns, saves, samples and evaluates takes either:
+ *
+ *     static int declare(const fcl_model *model, fcl_params *params, void **layers)
+ *     {
+ *         int64_t size = fcl_shape_size(fcl_model_sample(model));
+ *         fcl_linear_declare(params, size + 1, size, "only");
+ *         return FCL_OK;
+ *     }
+ *
+ *     static fcl_tensor *velocity(const fcl_model *model, fcl_tensor *const *weights, const fcl_velocity_inputs *in)
+ *     {
+ *         return fcl_linear(fcl_concat(2, (fcl_tensor *[]){in->x, in->t}, 1), weights[0], weights[1]);
+ *     }
+ *
+ *     static const fcl_model_row row = {.name = "line", .declare = declare, .velocity = velocity};
+ *     fcl_train_options options = {.data = "moons", .out = "run", .model = {.own = &row}};
+ *
+ * A checkpoint tells the caller's model by its name alone: fcl_checkpoint_open_with is given the row. */
+struct fcl_model_row {
+    const char *name, *help;
+    /* The options of fcl_model_table that it reads, with its own defaults; ends with {0}. NULL: none. Those of the table's
+     * rows begin with "model", the choice itself. */
+    const fcl_option_use *uses;
+    bool second_time, conditions; /* its velocity takes in->r, in->conditions */
+    /* What single options cannot say: FCL_ERR_ARGUMENT, with its sentence by fcl_model_refuse. Options have their defaults.
+     * NULL: they can. */
+    int (*check)(const fcl_model_options *options);
+    /* Its size in a few words, "depth 4 and width 128", by malloc. NULL: no words. */
+    char *(*describe)(const fcl_model_options *options);
+    /* Declares the parameters, at each making of such a model. *layers, if it is set, is what fcl_model_layers then gives,
+     * made by malloc and released with the model. A status other than FCL_OK ends the making. */
+    int (*declare)(const fcl_model *model, fcl_params *params, void **layers);
+    /* See fcl_model_velocity; in->t is (B, 1), and what is not taken is not there. */
+    fcl_tensor *(*velocity)(const fcl_model *model, fcl_tensor *const *weights, const fcl_velocity_inputs *in);
+    void *data; /* the caller's: fcl_model_data */
+};
+
+/* FCL_ERR_ARGUMENT with the sentence: how a row's check, or its declare, says why. */
+FCL_API int fcl_model_refuse(const char *sentence, ...) __attribute__((format(printf, 1, 2)));
 
 /* Declares a model for samples of shape `sample` (without the batch) and `classes` labels, 0: it takes no
- * label. FCL_ERR_ARGUMENT where an option is not usable. */
+ * label. options->own is borrowed until destroy. FCL_ERR_ARGUMENT where an option is not usable. */
 FCL_API int fcl_model_create(const fcl_model_options *options, fcl_shape sample, int classes,
                              fcl_model **model);
 FCL_API void fcl_model_destroy(fcl_model **model);
@@ -170,6 +220,10 @@ FCL_API void fcl_model_destroy(fcl_model **model);
 FCL_API const fcl_params *fcl_model_params(const fcl_model *model);
 FCL_API fcl_shape fcl_model_sample(const fcl_model *model);
 FCL_API int fcl_model_classes(const fcl_model *model);
+/* For rows. */
+FCL_API const fcl_model_options *fcl_model_options_of(const fcl_model *model); /* with their defaults */
+FCL_API void *fcl_model_layers(const fcl_model *model);
+FCL_API void *fcl_model_data(const fcl_model *model);
 
 /* in->x (B, D) with D = the sample's size, in->t (B, 1) or (), in->label exactly where the model has classes
  * -> v (B, D). `weights`: fcl_params_bind's leaves. May be called any number of times. What the model does not

@@ -57,7 +57,7 @@ typedef struct fcl_train_options {
     int64_t steps;
     int batch;      /* samples a step */
     int accumulate; /* in so many parts, one after the other: less memory, the same numbers up to rounding */
-    fcl_model_options model;
+    fcl_model_options model; /* of the table, or the caller's: model.own, borrowed while it is trained */
     bool labels; /* the model is told each sample's class */
     const char *label_column; /* of the data, see fcl_dataset_options */
 
@@ -245,12 +245,14 @@ typedef struct fcl_foreign_options {
                            `normalise` is "off", as "auto" is here, or numbers */
     const char *names;  /* YAML file of lines "layers.0.weight: net.0.weight", our name of a tensor (nn.h) and the
                            file's; what is not in it has our name. NULL: see below */
+    const fcl_model_row *own; /* the caller's model (nn.h) that the file is of, of another program or a checkpoint of ours;
+                                 borrowed until close. NULL: one of the table. No row of the options */
 } fcl_foreign_options;
 
 FCL_API extern const fcl_option fcl_foreign_table[];
 
-/* The same as fcl_checkpoint_open; `foreign` says what a file is that has no metadata of ours, and is not looked at
- * where a file has them. Its tensors are found
+/* The same as fcl_checkpoint_open; `foreign` says what a file is that has no metadata of ours, and but for `own` is not
+ * looked at where a file has them. Its tensors are found
  *     by our names, where all are there: also averages ("ema.NAME"), as of a checkpoint without its metadata;
  *     by order, else: layers, which are tensors that share what stands before the last point of their names, with
  *         the same shapes are taken in the order of the numbers in their names ("net.2", "net.10", "module.net.12"), if
@@ -265,7 +267,8 @@ FCL_API int fcl_checkpoint_open_with(const char *path, const fcl_foreign_options
                                      fcl_checkpoint **checkpoint);
 
 /* Opens and validates a file, or a folder's newest checkpoint (fcl_checkpoint_newest). FCL_ERR_FILE,
- * FCL_ERR_FORMAT: damaged, the message says where, or of another program: see fcl_checkpoint_open_with. */
+ * FCL_ERR_FORMAT: damaged, the message says where, or of another program: see fcl_checkpoint_open_with.
+ * FCL_ERR_ARGUMENT: it is of a caller's model, or of another one than options say. */
 FCL_API int fcl_checkpoint_open(const char *path, fcl_checkpoint **checkpoint);
 FCL_API void fcl_checkpoint_close(fcl_checkpoint **checkpoint);
 FCL_API const fcl_checkpoint_info *fcl_checkpoint_describe(const fcl_checkpoint *checkpoint);

@@ -2,89 +2,170 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/option_value.h"
 #include "graph/graph.h"
 
+#include <flowcl/text.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const fcl_model_kind kinds[] = {
-    {"mlp", "a multi-layer perceptron over (x, t)", fcl_mlp_declare, fcl_mlp_velocity},
+struct fcl_model {
+    const fcl_model_row *row;
+    fcl_model_options options; /* filled in; texts in `strings` */
+    fcl_arena strings;
+    fcl_shape sample;
+    int classes;
+    fcl_params *params;
+    void *layers; /* the row's own */
 };
 
-enum { KINDS = sizeof kinds / sizeof *kinds };
+#define ROW(name) &fcl_model_##name,
+static const fcl_model_row *const rows[] = {FCL_MODELS(ROW)};
+#undef ROW
+
+enum { ROWS = sizeof rows / sizeof *rows };
 
 const char *fcl_model_name(int index)
 {
-    return index >= 0 && index < KINDS ? kinds[index].name : NULL;
+    return index >= 0 && index < ROWS ? rows[index]->name : NULL;
 }
 
 const char *fcl_model_help(int index)
 {
-    return index >= 0 && index < KINDS ? kinds[index].help : NULL;
+    return index >= 0 && index < ROWS ? rows[index]->help : NULL;
 }
 
+static const fcl_model_row *find_row(const char *name)
+{
+    for (int i = 0; i < ROWS; i++)
+        if (!name || strcmp(rows[i]->name, name) == 0)
+            return rows[i];
+    return NULL;
+}
+
+static const fcl_model_row *row_of(const fcl_model_options *options)
+{
+    return options->own ? options->own : find_row(options->model);
+}
+
+static fcl_option_uses find_uses(const void *options)
+{
+    static const fcl_option_use none[] = {{0}};
+    const fcl_model_row *row = row_of(options);
+    if (!row) /* an unknown name, which the choice itself refuses */
+        return (fcl_option_uses){0};
+    return (fcl_option_uses){row->name, row->uses ? row->uses : none};
+}
+
+/* Defaults are the rows' own. */
 /* clang-format off */
 const fcl_option fcl_model_table[] = {
     {"model", FCL_OPTION(fcl_model_options, model), .fallback = "mlp", .choice = fcl_model_name, .choice_help = fcl_model_help,
-     .group = "Model", .help = "kind of network"},
-    {"width", FCL_OPTION(fcl_model_options, width), .minimum = 1, .maximum = 65536, .fallback = "128",
-     .help = "numbers in a hidden layer"},
-    {"depth", FCL_OPTION(fcl_model_options, depth), .minimum = 1, .maximum = 1000, .fallback = "4",
-     .help = "hidden layers"},
-    {"activation", FCL_OPTION(fcl_model_options, activation), .fallback = "silu", .choice = fcl_activation_name,
+     .uses = find_uses, .group = "Model", .help = "kind of network"},
+    {"width", FCL_OPTION(fcl_model_options, width), .minimum = 1, .maximum = 65536, .help = "numbers in a hidden layer"},
+    {"depth", FCL_OPTION(fcl_model_options, depth), .minimum = 1, .maximum = 1000, .help = "hidden layers"},
+    {"activation", FCL_OPTION(fcl_model_options, activation), .choice = fcl_activation_name,
      .help = "what follows a hidden layer"},
     {"residual", FCL_OPTION(fcl_model_options, residual),
      .help = "hidden layers after the first add to what they read"},
     {"time-features", FCL_OPTION(fcl_model_options, time_features), .minimum = 0, .maximum = 1024,
      .help = "sine and cosine pairs of the time, besides the time itself"},
     {"time-frequency", FCL_OPTION(fcl_model_options, time_frequency), .minimum = 1, .maximum = 1e5,
-     .fallback = "32", .help = "highest frequency of these, in half turns"},
+     .help = "highest frequency of these, in half turns"},
     {0},
 };
 /* clang-format on */
 
-static const fcl_model_kind *find_kind(const char *name)
+bool fcl_model_reads(const char *name, const char *key)
 {
-    for (int i = 0; i < KINDS; i++)
-        if (strcmp(kinds[i].name, name) == 0)
-            return &kinds[i];
-    return NULL;
+    const fcl_model_row *row = find_row(name);
+    const fcl_option_use *use = row ? row->uses : NULL;
+    while (use && use->key && strcmp(use->key, key) != 0)
+        use++;
+    return use && use->key;
 }
 
-/* The table's own name: the caller's text may not live as long as the model. */
-static const char *own_activation_name(const char *name)
+/* --- making --- */
+
+static int check_own(const fcl_model_row *own)
 {
-    int i = 0;
-    while (strcmp(fcl_activation_name(i), name) != 0)
-        i++;
-    return fcl_activation_name(i);
+    if (!own->name || !*own->name || !own->declare || !own->velocity)
+        return fcl_fail(FCL_ERR_ARGUMENT, "a model of one's own needs a name, declare and velocity");
+    if (find_row(own->name))
+        return fcl_fail(FCL_ERR_ARGUMENT, "a model of one's own cannot be called %s: there is one here", own->name);
+    return FCL_OK;
+}
+
+static int fill(const fcl_model_options *options, fcl_model_options *filled)
+{
+    *filled = *options;
+    if (options->own)
+        FCL_TRY(check_own(options->own));
+    fcl_options_defaults(fcl_model_table, filled);
+    return fcl_options_check(fcl_model_table, filled);
+}
+
+int fcl_model_check(const fcl_model_options *options)
+{
+    fcl_model_options filled;
+    FCL_TRY(fill(options, &filled));
+    const fcl_model_row *row = row_of(&filled);
+    return row->check ? row->check(&filled) : FCL_OK;
+}
+
+int fcl_model_refuse(const char *sentence, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, sentence);
+    fcl_vsnprintf(text, sizeof text, sentence, args);
+    va_end(args);
+    return fcl_fail(FCL_ERR_ARGUMENT, "%s", text);
+}
+
+char *fcl_model_text(const fcl_model_options *options)
+{
+    fcl_model_options filled;
+    const fcl_model_row *row = fill(options, &filled) == FCL_OK ? row_of(&filled) : NULL;
+    char *words = row && row->describe ? row->describe(&filled) : NULL;
+    char *text = fcl_format("%s%s%s", row ? row->name : "", words ? " of " : "", words ? words : "");
+    free(words);
+    return text;
+}
+
+/* The caller's texts may not live as long as the model. */
+static void keep_texts(fcl_model *model)
+{
+    for (const fcl_option *row = fcl_model_table; row->key; row++) {
+        const char **text = (const char **)(void *)((char *)&model->options + row->offset);
+        if (row->type == FCL_OPTION_STRING && *text)
+            *text = fcl_arena_format(&model->strings, "%s", *text);
+    }
+}
+
+static int make(fcl_model *model)
+{
+    keep_texts(model);
+    model->row = row_of(&model->options);
+    model->params = fcl_params_create();
+    FCL_TRY(model->row->declare(model, model->params, &model->layers));
+    return fcl_params_check(model->params);
 }
 
 int fcl_model_create(const fcl_model_options *options, fcl_shape sample, int classes, fcl_model **model)
 {
-    fcl_model_options filled = *options;
-    fcl_options_defaults(fcl_model_table, &filled);
+    fcl_model_options filled;
     *model = NULL;
-    FCL_TRY(fcl_options_check(fcl_model_table, &filled));
+    FCL_TRY(fill(options, &filled));
     if (fcl_shape_size(sample) < 1 || classes < 0)
         return fcl_fail(FCL_ERR_ARGUMENT,
                         "a model needs samples of at least one number, and 0 or more classes");
-    fcl_model *created = fcl_zalloc(sizeof *created);
-    created->kind = find_kind(filled.model);
-    created->options = filled;
-    created->options.model = created->kind->name;
-    created->options.activation = own_activation_name(filled.activation);
-    created->activation = fcl_activation_find(filled.activation);
-    created->sample = sample;
-    created->size = fcl_shape_size(sample);
-    created->classes = classes;
-    created->params = fcl_params_create();
-    int status = created->kind->declare(created);
-    if (status == FCL_OK)
-        status = fcl_params_check(created->params);
+    *model = fcl_zalloc(sizeof **model);
+    **model = (fcl_model){.options = filled, .sample = sample, .classes = classes};
+    int status = make(*model);
     if (status != FCL_OK)
-        fcl_model_destroy(&created);
-    *model = created;
+        fcl_model_destroy(model);
     return status;
 }
 
@@ -94,6 +175,7 @@ void fcl_model_destroy(fcl_model **model)
         return;
     fcl_params_destroy(&(*model)->params);
     free((*model)->layers);
+    fcl_arena_free(&(*model)->strings);
     free(*model);
     *model = NULL;
 }
@@ -113,21 +195,40 @@ int fcl_model_classes(const fcl_model *model)
     return model->classes;
 }
 
+const fcl_model_options *fcl_model_options_of(const fcl_model *model)
+{
+    return &model->options;
+}
+
+void *fcl_model_layers(const fcl_model *model)
+{
+    return model->layers;
+}
+
+void *fcl_model_data(const fcl_model *model)
+{
+    return model->row->data;
+}
+
+/* --- asking --- */
+
 /* What is told without being looked at would be a wish that nobody fulfils. */
 static void check_inputs(const fcl_model *model, const fcl_velocity_inputs *in)
 {
-    const char *name = model->kind->name;
+    const fcl_model_row *row = model->row;
+    const char *name = row->name;
+    int64_t size = fcl_shape_size(model->sample);
     fcl_graph *graph = fcl_tensor_graph(in->x);
     fcl_shape shape = fcl_tensor_shape(in->x);
-    if (shape.rank != 2 || shape.dim[1] != model->size)
-        fcl_mistake(graph, "the model %s is asked at x %s; it takes (batch, %lld)", name, fcl_shape_text(graph, shape),
-                    (long long)model->size);
+    if (shape.rank != 2 || shape.dim[1] != size)
+        fcl_mistake(graph, "the model %s is asked at x %s; it takes (batch, %lld)", name,
+                    fcl_shape_text(graph, shape), (long long)size);
     if (!in->label != !model->classes)
         fcl_mistake(graph, "the model %s has %d classes, and is told %s", name, model->classes,
                     in->label ? "a label" : "no label");
-    if (in->r)
+    if (in->r && !row->second_time)
         fcl_mistake(graph, "the model %s takes no second time r", name);
-    if (in->condition_count)
+    if (in->condition_count && !row->conditions)
         fcl_mistake(graph, "the model %s takes no conditions, and is told %d", name, in->condition_count);
 }
 
@@ -137,5 +238,5 @@ fcl_tensor *fcl_model_velocity(const fcl_model *model, fcl_tensor *const *weight
     check_inputs(model, in);
     if (fcl_tensor_shape(in->t).rank == 0)
         of.t = fcl_expand(in->t, FCL_SHAPE(fcl_tensor_shape(in->x).dim[0], 1));
-    return model->kind->velocity(model, weights, &of);
+    return model->row->velocity(model, weights, &of);
 }

@@ -105,8 +105,25 @@ static int read_least_alpha(fcl_checkpoint *checkpoint)
     return FCL_OK;
 }
 
+/* Of a caller's model the file has the name alone. */
+static int check_own_model(const fcl_checkpoint *checkpoint)
+{
+    const fcl_model_row *own = checkpoint->options.model.own;
+    const char *name = fcl_safetensors_metadata(&checkpoint->file, FCL_CHECKPOINT_OWN_MODEL);
+    if (name && !own)
+        return fcl_fail(FCL_ERR_ARGUMENT,
+                        "%s is of the model %.80s of the program that trained it: that program opens it, by "
+                        "fcl_checkpoint_open_with",
+                        checkpoint->path, name);
+    if (own && (!name || strcmp(name, own->name) != 0))
+        return fcl_fail(FCL_ERR_ARGUMENT, "%s is of the model %.80s, not of the caller's %s", checkpoint->path,
+                        name ? name : "that its configuration names", own->name);
+    return FCL_OK;
+}
+
 static int read_config(fcl_checkpoint *checkpoint)
 {
+    FCL_TRY(check_own_model(checkpoint));
     checkpoint->bound = fcl_options_create();
     FCL_TRY(fcl_train_options_bind(checkpoint->bound, &checkpoint->options));
     int status = fcl_options_read_json(checkpoint->bound, checkpoint->info.config);
@@ -255,7 +272,8 @@ static bool is_own(const fcl_checkpoint *checkpoint)
 static int read_bytes(fcl_checkpoint *checkpoint, const fcl_foreign_options *foreign)
 {
     FCL_TRY(fcl_safetensors_parse(checkpoint->bytes, checkpoint->size, checkpoint->path, &checkpoint->file));
-    if (!is_own(checkpoint) && !(foreign && foreign->config))
+    checkpoint->options.model.own = foreign ? foreign->own : NULL;
+    if (!is_own(checkpoint) && !(foreign && (foreign->config || foreign->own)))
         return fcl_fail(FCL_ERR_FORMAT,
                         "%s is a safetensors file, but not written by flowcl: it has no metadata that says what the "
                         "weights are of; --config FILE (the option config) does, with model, width, depth, activation, "
@@ -291,6 +309,7 @@ static int take_for(fcl_checkpoint *checkpoint, const char *names, const fcl_tra
     if (is_own(checkpoint) && names)
         return fcl_fail(FCL_ERR_ARGUMENT, "names %s has no use with %s: it is a checkpoint of flowcl, with our names",
                         names, checkpoint->path);
+    checkpoint->options.model.own = options->model.own;
     if (is_own(checkpoint))
         return read_own(checkpoint);
     checkpoint->options.model = options->model;

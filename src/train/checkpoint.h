@@ -31,6 +31,9 @@ struct fcl_checkpoint {
 #define FCL_CHECKPOINT_FORMAT  "flowcl_format"
 #define FCL_CHECKPOINT_VERSION "1"
 
+/* The name of the caller's model that it is of; not there: of one of the table. */
+#define FCL_CHECKPOINT_OWN_MODEL "own_model"
+
 /* The least alpha at which an eps- or score-prediction was trained; files without it are of the time when it was
  * FCL_CHECKPOINT_OLD_ALPHA. */
 #define FCL_CHECKPOINT_ALPHA     "least_alpha"

@@ -52,6 +52,7 @@ static void set_names(json_t *metadata, const char *key, int count, const char *
 static const char *const summed[] = {
     FCL_CHECKPOINT_FORMAT, "library", "device", "config", "step", "seed", "classes", FCL_CHECKPOINT_ALPHA, "sample",
     "class_counts", "data_content", "source_content", "condition_content", "normalisation", "class_names",
+    FCL_CHECKPOINT_OWN_MODEL,
 };
 /* clang-format on */
 
@@ -89,6 +90,8 @@ static json_t *describe(const fcl_snapshot *snapshot, uint32_t data_sum)
     set_text(metadata, "condition_content", snapshot->condition_content);
     if (snapshot->normalisation)
         fcl_normalised_write(snapshot->normalisation, metadata);
+    if (snapshot->options->model.own)
+        set_text(metadata, FCL_CHECKPOINT_OWN_MODEL, snapshot->options->model.own->name);
     if (snapshot->class_names)
         set_names(metadata, "class_names", fcl_model_classes(snapshot->model), snapshot->class_names);
     json_object_set_new(metadata, "crc32", json_string(fcl_checkpoint_sum(data_sum, metadata).text));

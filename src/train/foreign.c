@@ -103,14 +103,12 @@ static int adopt(fcl_checkpoint *checkpoint, const fcl_pairing *pairing)
 static int refuse(const fcl_checkpoint *checkpoint, const fcl_pairing *pairing)
 {
     char shape[FCL_SHAPE_TEXT];
-    const fcl_model_options *model = &checkpoint->options.model;
-    char *faults = fcl_pairing_faults(pairing);
+    char *faults = fcl_pairing_faults(pairing), *model = fcl_model_text(&checkpoint->options.model);
     fcl_fail(FCL_ERR_FORMAT,
-             "%s does not fit the model, %s of depth %d and width %d for samples of %s: %s; another model is "
-             "told by its "
-             "configuration, other names by --names FILE (the option names)",
-             checkpoint->path, model->model, model->depth, model->width,
-             fcl_shape_format(fcl_model_sample(checkpoint->model), shape), faults);
+             "%s does not fit the model, %s for samples of %s: %s; another model is told by its configuration, other "
+             "names by --names FILE (the option names)",
+             checkpoint->path, model, fcl_shape_format(fcl_model_sample(checkpoint->model), shape), faults);
+    free(model);
     free(faults);
     return FCL_ERR_FORMAT;
 }
@@ -333,14 +331,15 @@ static int read_config(fcl_checkpoint *checkpoint, const char *path, bool *seen)
 {
     fcl_options *bound = checkpoint->bound = fcl_options_create();
     FCL_TRY(fcl_train_options_bind(bound, &checkpoint->options));
-    FCL_TRY(fcl_options_read_yaml(bound, path));
+    if (path)
+        FCL_TRY(fcl_options_read_yaml(bound, path));
     *seen = checkpoint->options.data;
     if (!*seen)
         FCL_TRY(fcl_options_set(bound, "data", "unknown", FCL_FROM_DEFAULT));
     int status = fcl_options_finish(bound);
     if (status == FCL_OK)
         status = fcl_train_options_check(&checkpoint->options);
-    return status == FCL_OK ? status : fcl_fail_within(status, "%s", path);
+    return status == FCL_OK ? status : fcl_fail_within(status, "%s", path ? path : "the caller's model");
 }
 
 int fcl_foreign_read(fcl_checkpoint *checkpoint, const fcl_foreign_options *foreign)

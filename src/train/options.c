@@ -131,18 +131,6 @@ static int check_coupling(const fcl_train_options *options)
     return FCL_OK;
 }
 
-static int check_model(const fcl_model_options *model)
-{
-    fcl_model_options defaults = {0};
-    fcl_options_defaults(fcl_model_table, &defaults);
-    if (!model->time_features && model->time_frequency != defaults.time_frequency)
-        return fcl_fail(FCL_ERR_ARGUMENT, "time-frequency %g has no use without time-features",
-                        (double)model->time_frequency);
-    if (model->residual && model->depth == 1)
-        return fcl_fail(FCL_ERR_ARGUMENT, "residual has no use with depth 1: hidden layers after the first add");
-    return FCL_OK;
-}
-
 fcl_learner_options fcl_train_learner_options(const fcl_train_options *options)
 {
     return (fcl_learner_options){
@@ -181,7 +169,7 @@ static int check_together(const fcl_train_options *options)
     FCL_TRY(fcl_cfm_check(&options->objective));
     if (strcmp(options->source, FCL_SOURCE_NORMAL) != 0)
         FCL_TRY(fcl_cfm_check_source(&options->objective));
-    FCL_TRY(check_model(&options->model));
+    FCL_TRY(fcl_model_check(&options->model));
     return check_coupling(options);
 }
 

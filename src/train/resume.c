@@ -154,7 +154,7 @@ static int load(fcl_trainer *trainer, const fcl_checkpoint *checkpoint)
 int fcl_trainer_resume(fcl_trainer *trainer, const char *path)
 {
     fcl_checkpoint *checkpoint;
-    FCL_TRY(fcl_checkpoint_open(path, &checkpoint));
+    FCL_TRY(fcl_checkpoint_open_with(path, &(fcl_foreign_options){.own = trainer->options.model.own}, &checkpoint));
     int status = load(trainer, checkpoint);
     fcl_checkpoint_close(&checkpoint);
     return status;

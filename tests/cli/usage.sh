@@ -31,6 +31,20 @@ for command in devices train sample likelihood eval info explain bench verify tu
     COLUMNS=80 "$flowcl" $command --help | awk 'length > 80 { exit 1 }' || fail "help of $command is too wide"
 done
 
+# A model's own options are in the help that names it, whatever else stands in the line.
+for command in train explain tune; do
+    expect 0 $command --help
+    printed "--model NAME" "--width N" "(default 128; 1 to 65536)"
+    cp out first
+    for choice in "--model mlp" "--model=mlp" "--hlep --model mlp"; do
+        # shellcheck disable=SC2086 # a list of words
+        expect 0 $command $choice --help
+        cmp -s out first || fail "flowcl $command $choice --help differs from that of the default, which is mlp"
+    done
+    refused 2 '"mpl" is not usable: expected one of mlp; did you mean "mlp"?' $command --help --model mpl
+    refused 2 '"mpl" is not usable: expected one of mlp; did you mean "mlp"?' $command -h --model=mpl
+done
+
 # Whatever a subcommand takes is listed: data sets, grids, and what may stand in formulas.
 for command in train sample likelihood explain; do
     expect 0 help $command

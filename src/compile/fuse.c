@@ -107,6 +107,17 @@ static bool fuses(const fuser *f, const fcl_tensor *node)
     return !f->plan->options.no_fusion && (node->op->expression || (f->elements && fcl_element_joins(node)));
 }
 
+/* What a kernel may need for a member of the step: what it stores, and reads of others. */
+static int arguments_of(const fcl_tensor *node, int step)
+{
+    int arguments = 1;
+    for (int k = 0; k < node->inputs; k++) {
+        const fcl_tensor *root = fcl_node_root(node->input[k]);
+        arguments += root->step != step && root->op->leaf != FCL_LEAF_CONSTANT;
+    }
+    return arguments;
+}
+
 static int new_step(fuser *f, fcl_tensor *node)
 {
     fcl_step *step = &f->steps[f->count];
@@ -119,15 +130,22 @@ static int new_step(fuser *f, fcl_tensor *node)
     } else if (node->op->expression || is_literal(node) || fuses(f, node)) {
         step->member = fcl_arena_alloc(&node->graph->arena, FCL_MAX_MEMBERS * sizeof *step->member);
         step->member[step->members++] = node;
+        step->arguments = arguments_of(node, f->count);
     } else {
         step->own = node;
     }
     return f->count++;
 }
 
-static bool takes_members(const fcl_step *step, fcl_shape shape, int more)
+static bool has_room(const fcl_step *step, int members, int arguments)
 {
-    if (step->own || step->members + more > FCL_MAX_MEMBERS || !fcl_shape_equal(step->shape, shape))
+    enum { OTHERS = 8 /* the number of elements, random counters, what a product has of its own */ };
+    return step->members + members <= FCL_MAX_MEMBERS && step->arguments + arguments + OTHERS <= FCL_MAX_ARGUMENTS;
+}
+
+static bool takes_members(const fcl_step *step, fcl_shape shape, int members, int arguments)
+{
+    if (step->own || !has_room(step, members, arguments) || !fcl_shape_equal(step->shape, shape))
         return false;
     if (!step->product)
         return true;
@@ -168,6 +186,7 @@ static void take_members(fuser *f, int a, int b)
         from->member[i]->step = a;
         add_member(&f->steps[a], from->member[i]);
     }
+    f->steps[a].arguments += from->arguments;
     fcl_groups_merge(f->groups, a, b);
     *from = (fcl_step){0};
 }
@@ -176,7 +195,7 @@ static void take_members(fuser *f, int a, int b)
 static bool merge(fuser *f, int a, int b)
 {
     fcl_step *to = &f->steps[a], *from = &f->steps[b];
-    if (from->product || from->own || !from->members || !takes_members(to, from->shape, from->members) ||
+    if (from->product || from->own || !from->members || !takes_members(to, from->shape, from->members, from->arguments) ||
         (to->product && makes_operand(to, b)) || reads_anywhere(to, b) || reads_anywhere(from, a) ||
         fcl_groups_detour(f->groups, a, b) || fcl_groups_detour(f->groups, b, a))
         return false;
@@ -192,11 +211,13 @@ static bool join(fuser *f, fcl_tensor *node)
     for (int k = 0; k < node->inputs && !node->op->element.anywhere; k++) {
         int s = fcl_node_root(node->input[k])->step;
         bool direct = fcl_node_root(node->input[k]) == node->input[k]; /* a view needs its memory */
-        if (s < 0 || !direct || !takes_members(&f->steps[s], node->shape, 1) || fcl_groups_lead_back(f->groups, node, s))
+        if (s < 0 || !direct || !takes_members(&f->steps[s], node->shape, 1, arguments_of(node, s)) ||
+            fcl_groups_lead_back(f->groups, node, s))
             continue;
         if (f->steps[s].product && fcl_generate_scattered(node))
             continue;
         add_member(&f->steps[s], node);
+        f->steps[s].arguments += arguments_of(node, s);
         fcl_groups_join(f->groups, s, node);
         node->step = s;
         return true;
@@ -247,14 +268,43 @@ static bool needs_nothing(const fcl_step *step)
     return step->members && !step->product && fcl_shape_size(step->shape) <= SMALL;
 }
 
+typedef struct source {
+    int64_t size;
+    int step;
+} source;
+
+static int by_size(const void *a, const void *b)
+{
+    const source *x = a, *y = b;
+    return x->size != y->size ? (x->size > y->size) - (x->size < y->size) : x->step - y->step;
+}
+
+static int find_sources(const fuser *f, source *sources)
+{
+    int count = 0;
+    for (int s = 0; s < f->count; s++)
+        if (needs_nothing(&f->steps[s]))
+            sources[count++] = (source){fcl_shape_size(f->steps[s].shape), s};
+    qsort(sources, (size_t)count, sizeof *sources, by_size);
+    return count;
+}
+
+/* Each takes those of its size that are behind it, as long as it has room. */
 static void merge_sources(fuser *f)
 {
-    for (int a = 0; a < f->count; a++)
-        for (int b = a + 1; b < f->count && needs_nothing(&f->steps[a]); b++)
-            if (needs_nothing(&f->steps[b]) &&
-                fcl_shape_size(f->steps[a].shape) == fcl_shape_size(f->steps[b].shape) &&
-                f->steps[a].members + f->steps[b].members <= FCL_MAX_MEMBERS)
-                take_members(f, a, b);
+    source *sources = fcl_zalloc((size_t)f->count * sizeof *sources);
+    int count = find_sources(f, sources);
+    for (int i = 0; i < count; i++) {
+        const fcl_step *to = &f->steps[sources[i].step];
+        for (int k = i + 1; k < count && sources[k].size == sources[i].size && to->members; k++) {
+            const fcl_step *from = &f->steps[sources[k].step];
+            if (!has_room(to, 1, 1))
+                break;
+            if (from->members && has_room(to, from->members, from->arguments))
+                take_members(f, sources[i].step, sources[k].step);
+        }
+    }
+    free(sources);
 }
 
 /* What nothing has joined has a kernel of its own, which draws four numbers at a time, or reads a row in a group. */

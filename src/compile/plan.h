@@ -23,6 +23,7 @@ typedef struct fcl_step {
     int besides;
     fcl_tensor **member; /* elementwise nodes, inputs before users */
     int members;
+    int arguments;        /* of the members' kernel, at most: what they read of others, and store */
     fcl_shape shape;      /* of the members and the product */
     fcl_storage *scratch; /* of `own`; of a block: its work-items' parts of sums */
     struct fcl_step *block; /* or: steps joined into one kernel that runs them row by row (block.c) */

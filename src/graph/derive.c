@@ -67,17 +67,14 @@ void fcl_vjp(fcl_tensor *y, fcl_tensor *seed, int count, fcl_tensor *const *x, f
         fcl_tensor *node = graph->nodes[id];
         if (!bar[id] || !live[id] || !node->op->adjoint)
             continue;
-        fcl_tensor *du[64] = {0};
-        if (node->inputs > 64) {
-            fcl_mistake(graph, "vjp of %s: more than 64 inputs", fcl_node_text(node));
-            break;
-        }
+        fcl_tensor **du = fcl_zalloc((size_t)node->inputs * sizeof *du);
         node->op->adjoint(node, bar[id], du);
         for (int i = 0; i < node->inputs; i++) {
             int from = node->input[i]->id;
             if (du[i] && live[from])
                 bar[from] = bar[from] ? fcl_add(bar[from], du[i]) : du[i];
         }
+        free(du);
     }
     refuse_missing(graph, y->id, live);
     for (int i = 0; i < count; i++) {

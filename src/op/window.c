@@ -165,20 +165,22 @@ const fcl_op fcl_op_pad = {"pad",
 
 enum { MOST_PARTS = 16 }; /* of a launch: as in cl/shape.cl */
 
-/* Of more parts the first ones are joined before. */
+/* Of more parts some are joined before, so many that the launches are as few as can be. */
 fcl_tensor *fcl_concat(int count, fcl_tensor *const *parts, int axis)
 {
+    fcl_graph *graph = parts[0]->graph;
     if (count == 1)
         return parts[0];
     if (count > MOST_PARTS) {
-        int rest = count - MOST_PARTS;
-        fcl_tensor **fewer = fcl_arena_alloc(&parts[0]->graph->arena, (size_t)(rest + 1) * sizeof *fewer);
-        fewer[0] = fcl_concat(MOST_PARTS, parts, axis);
-        memcpy(fewer + 1, parts + MOST_PARTS, (size_t)rest * sizeof *fewer);
-        return fcl_concat(rest + 1, fewer, axis);
+        int wanted = (count - 2) / (MOST_PARTS - 1), most = count / MOST_PARTS;
+        int groups = wanted < most ? wanted : most, rest = count - groups * MOST_PARTS;
+        fcl_tensor **fewer = fcl_arena_alloc(&graph->arena, (size_t)(groups + rest) * sizeof *fewer);
+        for (int i = 0; i < groups; i++)
+            fewer[i] = fcl_concat(MOST_PARTS, parts + i * MOST_PARTS, axis);
+        memcpy(fewer + groups, parts + groups * MOST_PARTS, (size_t)rest * sizeof *fewer);
+        return fcl_concat(groups + rest, fewer, axis);
     }
-    fcl_tensor *node =
-        fcl_node(parts[0]->graph, &fcl_op_concat, count, parts, &(fcl_window_attributes){.axis = axis});
+    fcl_tensor *node = fcl_node(graph, &fcl_op_concat, count, parts, &(fcl_window_attributes){.axis = axis});
     node->type = parts[0]->type;
     return node;
 }

@@ -176,8 +176,9 @@ static void report_floors(const json_t *step)
 
 static void report_step(const json_t *step)
 {
-    char time[24], memory[24], process[24];
+    char time[24], building[24], memory[24], process[24];
     format_seconds(bench_number(step, "seconds"), time);
+    format_seconds(bench_number(step, "build_seconds"), building);
     format_bytes(bench_number(step, "memory_bytes"), memory);
     format_bytes(bench_number(step, "process_bytes"), process);
     char calls[48] = "";
@@ -187,6 +188,8 @@ static void report_step(const json_t *step)
                             bench_text(step, "device"), time, bench_number(step, "launches"), calls,
                             text_or(step, "limit", "nothing known"), 100 * bench_number(step, "limit_share"));
     report_floors(step);
+    terminal_printf_wrapped(0, 4, "    distinct kernels generated: %.0f; building took %s",
+                            bench_number(step, "distinct_kernels"), building);
     terminal_printf_wrapped(0, 4, "    %.0f parameters; %s of buffers on the device, the process has had %s",
                             bench_number(step, "parameters"), memory, process);
     terminal_printf_wrapped(0, 4, "    loss of the first %d steps %.6f, difference from the first device %.1e",

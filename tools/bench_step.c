@@ -56,8 +56,8 @@ static void add_floors(json_t *step, const bench_unit *unit, const bench_work *w
 
 json_t *bench_step_record(const bench_unit *unit, const bench_model *model, const json_t *facts)
 {
-    static const char *const members[] = {"memory_bytes", "cache_bytes", "process_bytes", "loss",
-                                          "clblast_calls", "kernels"};
+    static const char *const members[] = {"memory_bytes",  "cache_bytes", "process_bytes",    "loss",
+                                          "clblast_calls", "kernels",     "distinct_kernels", "build_seconds"};
     double seconds[BENCH_REPEATS_MOST], launches = bench_number(facts, "launches");
     bench_work work = {0};
     bench_model_work(model, &work);

@@ -19,6 +19,8 @@ struct bench_task {
     fcl_trainer *trainer;
     double loss;       /* mean of the first steps */
     uint64_t memory;   /* of its own buffers on the device, whatever else is open there */
+    int64_t distinct_kernels; /* generated for the training's graphs */
+    double build_seconds;     /* of these, and of the library's own programs where nothing before needed them */
     fcl_model *model;
     fcl_buffer *weights;
     fcl_solver *solver;
@@ -125,11 +127,15 @@ static int measure_host(bench_task *task, json_t *figures)
 static int prepare_training(bench_task *task)
 {
     const bench_model *row = task->item->model;
+    const fcl_device_counts before = fcl_device_count(task->device);
     int status = open_data(row, &task->opened, &task->made);
     if (status == FCL_OK)
         status = create_trainer(task->device, row, task->opened ? task->opened : &task->made, &task->trainer);
     if (status == FCL_OK)
         status = step(task->trainer, BENCH_STEPS);
+    const fcl_device_counts after = fcl_device_count(task->device);
+    task->distinct_kernels = after.generated - before.generated;
+    task->build_seconds = after.build_seconds - before.build_seconds;
     if (status == FCL_OK)
         status = fcl_trainer_loss(task->trainer, &task->loss);
     task->work = row->batch;
@@ -202,6 +208,8 @@ static int tell_training(bench_task *task, json_t *facts)
     json_object_set_new(facts, "loss", json_real(task->loss));
     json_object_set_new(facts, "cache_bytes", json_integer((json_int_t)fcl_device_describe(task->device)->cache));
     json_object_set_new(facts, "memory_bytes", json_integer((json_int_t)task->memory));
+    json_object_set_new(facts, "distinct_kernels", json_integer((json_int_t)task->distinct_kernels));
+    json_object_set_new(facts, "build_seconds", json_real(task->build_seconds));
     return profile(task, facts);
 }
 

@@ -248,6 +248,10 @@ static int on_finish(void *data, fcl_device *device)
     for (int i = 0; i < count; i++)
         fcl_fprintf(stderr, "%-48s %10" PRId64 " %10.4f %5.1f%%\n", lines[i].name, lines[i].launches,
                     lines[i].seconds, total > 0 ? 100 * lines[i].seconds / total : 0);
+    const fcl_device_counts counts = fcl_device_count(device);
+    if (count > 0)
+        fcl_fprintf(stderr, "distinct kernels generated: %" PRId64 "; building took %.3g s\n",
+                    counts.generated, counts.build_seconds);
     if (untimed > 0)
         fprintf(stderr,
                 "warning of %" PRId64 " launches the driver tells times that cannot be; these are not in the seconds\n",

@@ -107,10 +107,13 @@ typedef struct fcl_selftest_line {
  * FCL_ERR_DEVICE if one did not; any other code if it could not be run. */
 FCL_API int fcl_device_selftest(fcl_device *device, fcl_selftest_line **lines, int *count);
 
-/* What was enqueued since the device was opened. */
+/* What was enqueued and built since the device was opened. */
 typedef struct fcl_device_counts {
     int64_t kernels; /* of this library */
     int64_t clblast; /* calls of CLBlast, each of which launches one kernel, or pads and transposes by several */
+    int64_t generated;    /* distinct kernels that were generated for graphs and built: equal ones of a graph are one */
+    double build_seconds; /* that the driver's compiler has taken: for these, and for the library's own programs, each at
+                             its first need; drivers may compile on at a kernel's first launch */
 } fcl_device_counts;
 FCL_API fcl_device_counts fcl_device_count(const fcl_device *device);
 

@@ -333,6 +333,8 @@ FCL_API fcl_buffer *fcl_tensor_buffer(fcl_tensor *tensor);
 typedef struct fcl_graph_stats {
     int nodes;            /* after pruning */
     int launches;         /* a run enqueues so many kernels and products; where fcl_sinkhorn ends early, fewer */
+    int kernels;          /* distinct ones that were generated for it: equal ones are built once */
+    double build_seconds; /* that the driver's compiler took for these */
     bool repeats;         /* many runs of fcl_graph_repeat are one launch */
     uint64_t arena_bytes; /* planned memory of intermediate values */
     uint64_t sum_bytes;   /* what they would take without sharing */

@@ -15,6 +15,7 @@ struct fcl_lowering {
     char **texts;
     int *slots; /* the numbers of kernels, at places that follow from their texts; -1: free; twice as many as steps */
     int kernels;
+    int sums; /* kernels that add the parts of sums, beside some of these */
 };
 
 /* --- what a run does, in order --- */
@@ -131,6 +132,7 @@ static int kernel_of(fcl_lowering *l, const fcl_step *step, const fcl_generated 
         return *slot;
     }
     *slot = l->kernels;
+    l->sums += g->sums > 0;
     l->texts = fcl_grow(l->texts, (size_t)(l->kernels + 1) * sizeof *l->texts);
     l->texts[l->kernels] = text.data;
     char name[32];
@@ -336,6 +338,16 @@ static void add_headers(fcl_lowering *l, const fcl_generated *generated)
                     long_vectors ? 2 : 1, fcl_kernel_text("block.h"));
 }
 
+static int build_kernels(const fcl_lowering *l)
+{
+    fcl_plan *plan = l->plan;
+    double before = fcl_device_count(plan->device).build_seconds;
+    plan->kernels = l->kernels + l->sums;
+    FCL_TRY(fcl_program_build_generated(plan->device, "graph", l->source.data, plan->kernels, &plan->program));
+    plan->build_seconds = fcl_device_count(plan->device).build_seconds - before;
+    return FCL_OK;
+}
+
 int fcl_plan_lower(fcl_plan *plan)
 {
     fcl_lowering l = {.plan = plan};
@@ -355,7 +367,7 @@ int fcl_plan_lower(fcl_plan *plan)
         if (is_generated(&plan->steps[s]))
             kernel[s] = kernel_of(&l, &plan->steps[s], &generated[s]);
     if (status == FCL_OK && l.kernels)
-        status = fcl_program_build(plan->device, "graph", l.source.data, NULL, &plan->program);
+        status = build_kernels(&l);
     if (status == FCL_OK)
         status = lower_steps(&l, generated, kernel);
     for (int s = 0; s < plan->count; s++)

@@ -84,6 +84,8 @@ typedef struct fcl_plan {
     int64_t visits; /* nodes and runs of memory that the passes' searches have looked at */
     fcl_buffer *arena;
     fcl_program *program; /* the generated kernels */
+    int kernels;
+    double build_seconds; /* of these */
     fcl_action *actions;
     int action_count;
     fcl_binding *bindings;

@@ -214,6 +214,8 @@ fcl_graph_stats fcl_graph_describe(const fcl_graph *graph)
     if (graph->plan) {
         for (int i = 0; i < graph->plan->action_count; i++)
             stats.launches += !graph->plan->actions[i].look;
+        stats.kernels = graph->plan->kernels;
+        stats.build_seconds = graph->plan->build_seconds;
         stats.repeats = graph->plan->table_index >= 0;
         stats.arena_bytes = graph->plan->arena_bytes;
         stats.sum_bytes = graph->plan->sum_bytes;

@@ -19,6 +19,8 @@ const char *fcl_kernel_text(const char *name);
  * as PoCL does of float16 where a processor's vectors are shorter. */
 int fcl_program_build(fcl_device *device, const char *name, const char *text, const char *options,
                       fcl_program **program);
+/* The same of text whose `kernels` were generated: fcl_device_count tells how many that were. */
+int fcl_program_build_generated(fcl_device *device, const char *name, const char *text, int kernels, fcl_program **program);
 void fcl_program_destroy(fcl_program **program);
 
 /* The library's own program: every .cl file of cl/ that is whole kernels (not a template) and has the device's form

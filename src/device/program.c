@@ -1,6 +1,7 @@
 /* Compiles kernels, and says all that is needed to mend one that does not compile. */
 #include "device/opencl.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "device/kernels.h"
@@ -43,7 +44,9 @@ static int build(fcl_program *program, const char *text, const char *options)
 {
     fcl_dump *dump;
     int begun = fcl_dump_begin(program, text, options, &dump);
+    double began = fcl_clock_seconds();
     cl_int code = clBuildProgram(program->program, 1, &program->device->id, options, NULL, NULL);
+    program->device->counts.build_seconds += fcl_clock_seconds() - began;
     int ended = fcl_dump_end(&dump, code);
     if (code != CL_SUCCESS)
         return fail_build(program, options, code);
@@ -75,6 +78,13 @@ int fcl_program_build(fcl_device *device, const char *name, const char *text, co
         fcl_program_destroy(&built);
     *program = built;
     return status;
+}
+
+int fcl_program_build_generated(fcl_device *device, const char *name, const char *text, int kernels, fcl_program **program)
+{
+    FCL_TRY(fcl_program_build(device, name, text, NULL, program));
+    device->counts.generated += kernels;
+    return FCL_OK;
 }
 
 void fcl_program_destroy(fcl_program **program)

@@ -51,6 +51,7 @@ from statistics import median
 r = [json.loads(line) for line in open("lines")]
 step, = [x for x in r if x["record"] == "step"]
 assert step["parameters"] > 8000 and step["launches"] > 0 and step["kernels"] and step["memory_bytes"] > 0
+assert 1 <= step["distinct_kernels"] <= step["launches"] and step["build_seconds"] > 0
 assert step["loss"] > 0 and step["loss_difference"] == 0 and step["batch"] == 256
 assert step["launches"] == sum(kernel["launches"] for kernel in step["kernels"]) and step["clblast_calls"] == 0
 # three products of each inner layer, two of the first: at least those of the 64 x 64 layers
@@ -149,7 +150,7 @@ python3 check.py || fail "what is divided was not measured in turn"
 export FLOWCL_ROW_GROUP=64 FLOWCL_GEMM=clblast
 expect 0 bench --quick --device "$FLOWCL_DEVICE,no such thing,cpu"
 unset FLOWCL_ROW_GROUP FLOWCL_GEMM
-printed "named twice" "self-test passed" "fp32 peak" "not measured:" "limited by" "samples/s"
+printed "named twice" "self-test passed" "fp32 peak" "not measured:" "limited by" "samples/s" "distinct kernels generated:"
 narrow
 launches=$(tr -s ' \n' ' ' <out | sed -n 's/.* \([0-9]*\) launches (11 of them calls of CLBlast).*/\1/p')
 [ "${launches:-99}" -le 28 ] || fail "a step has ${launches:-unknown} launches"

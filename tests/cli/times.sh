@@ -8,6 +8,7 @@ small='--width 8 --depth 1 --batch 64 --samples-every off --profile'
 for form in "FLOWCL_ROW_GROUP=1 FLOWCL_GEMM=tile" "FLOWCL_ROW_GROUP=64 FLOWCL_GEMM=clblast"; do
     env $form "$flowcl" train moons --out "told-$form" --steps 3 $small >out 2>err </dev/null || fail "no training"
     grep -q 'times that cannot be' err && fail "a true driver's times are doubted"
+    grep -Eq '^distinct kernels generated: [1-9][0-9]*; building took [0-9.e-]+ s$' err || fail "what was built is not told"
     env $form LD_PRELOAD="$no_times" "$flowcl" train moons --out "none-$form" --steps 3 $small >out 2>err </dev/null ||
         fail "no training without times"
     says "times that cannot be"

@@ -558,11 +558,12 @@ static fcl_option_uses shape_uses(const void *values)
 }
 
 static const fcl_option shape_table[] = {
-    {"radius", FCL_OPTION(shape_options, radius), .minimum = 0, .maximum = 10, .group = "Shape", .help = "half its width"},
+    {"radius", FCL_OPTION(shape_options, radius), .minimum = 0, .maximum = 10, .group = "Shape",
+     .help = "half its width"},
     {"shape", FCL_OPTION(shape_options, shape), .choice = shape_name, .fallback = "circle", .uses = shape_uses,
      .help = "what is drawn"},
     {"height", FCL_OPTION(shape_options, height), .minimum = 0, .maximum = 10, .help = "above the ground"},
-    {"corners", FCL_OPTION(shape_options, corners), .minimum = 3, .maximum = 99, .help = "points of a star"},
+    {"corners", FCL_OPTION(shape_options, corners), .minimum = 0, .maximum = 99, .help = "points of a star"},
     {"filled", FCL_OPTION(shape_options, filled), .help = "with colour"},
     {0}};
 
@@ -599,11 +600,13 @@ static void test_choice_of_options_bound(void **state)
 {
     (void)state;
     shape_options values;
-    const char *const cone[][2] = {{"height", "4"}, {"shape", "cone"}}, *const wrong[][2] = {{"corners", "4"}, {"shape", "cone"}},
-                                  *const dropped[][2] = {{"shape", "star"}, {"filled", "yes"}, {"radius", "2"}};
+    static const char *const cone[][2] = {{"height", "4"}, {"shape", "cone"}};
+    static const char *const wrong[][2] = {{"corners", "4"}, {"shape", "cone"}};
+    static const char *const dropped[][2] = {{"shape", "star"}, {"filled", "yes"}, {"radius", "2"}};
     fcl_options *options = choose(&values, FCL_FROM_COMMAND_LINE, 2, cone, FCL_OK);
     assert_true(values.height == 4 && values.radius == 0.5f && values.corners == 0);
-    char *json = fcl_options_to_json(options), *yaml = fcl_options_to_yaml(options), *help = fcl_options_help(options, 80);
+    char *json = fcl_options_to_json(options), *yaml = fcl_options_to_yaml(options);
+    char *help = fcl_options_help(options, 80);
     assert_string_equal(json, "{\n  \"radius\": 0.5,\n  \"shape\": \"cone\",\n  \"height\": 4\n}");
     assert_non_null(strstr(yaml, "height: 4"));
     assert_null(strstr(yaml, "corners"));
@@ -631,7 +634,11 @@ static void test_choice_of_options_bound(void **state)
     assert_true(values.radius == 0 && !values.filled && values.corners == 5);
     fcl_options_destroy(&options);
     options = choose(&values, FCL_FROM_COMMAND_LINE, 1, (const char *const[][2]){{"radius", "0"}}, FCL_ERR_ARGUMENT);
-    assert_message("radius: \"0\" is not usable"); /* it would be taken for the default, 1 */
+    assert_message("radius: \"0\" is not usable: expected a number above 0"); /* it would be taken for the default, 1 */
+    fcl_options_destroy(&options);
+    options = choose(&values, FCL_FROM_FILE, 2, (const char *const[][2]){{"shape", "star"}, {"corners", "0"}},
+                     FCL_ERR_ARGUMENT);
+    assert_message("corners: \"0\" is not usable: expected a whole number from 1 to 99");
     fcl_options_destroy(&options);
 }
 

@@ -258,7 +258,8 @@ static void the_predictor_gives_it_too(void **state)
             fcl_predictor *predictor;
             assert_ok(
                 fcl_predictor_create(network.prediction, paths[i], NULL, perfect, &network, &predictor));
-            found[4 * i + k] = fcl_output(fcl_predictor_velocity(predictor, graph, &(fcl_velocity_inputs){.x = x, .t = t}));
+            const fcl_velocity_inputs in = {.x = x, .t = t};
+            found[4 * i + k] = fcl_output(fcl_predictor_velocity(predictor, graph, &in));
             fcl_predictor_destroy(&predictor);
         }
     }

@@ -95,8 +95,8 @@ static void print_start(const fcl_train_start *start)
         tell("labels", tool_classes_text(start->data->classes, (const char *const *)start->data->class_name,
                                          start->class_counts));
     const char *activation = start->options->model.activation; /* NULL: the model reads none */
-    fprintf(stderr, "model   %s%s%s: %" PRId64 " parameters\n", model, activation ? ", " : "", activation ? activation : "",
-            start->parameters);
+    fprintf(stderr, "model   %s%s%s: %" PRId64 " parameters\n", model, activation ? ", " : "",
+            activation ? activation : "", start->parameters);
     fcl_free(model);
     if (start->options->out)
         fprintf(stderr, "run     %s\n", tool_plain(start->options->out));

@@ -9,10 +9,10 @@
 static void add_range(const fcl_option *row, const char *from, fcl_text *text)
 {
     char minimum[FCL_NUMBER_TEXT], maximum[FCL_NUMBER_TEXT];
-    fcl_number_text(row->minimum, row->type == FCL_OPTION_FLOAT, minimum);
+    bool not_zero = row->minimum == 0 && (fcl_option_can_be_off(row) || fcl_option_refuses_zero(row));
+    bool above = not_zero && fcl_option_is_real(row);
+    fcl_number_text(not_zero && !above ? 1 : row->minimum, row->type == FCL_OPTION_FLOAT, minimum);
     fcl_number_text(row->maximum, row->type == FCL_OPTION_FLOAT, maximum);
-    bool above = fcl_option_is_real(row) && row->minimum == 0 &&
-                 (fcl_option_can_be_off(row) || fcl_option_refuses_zero(row));
     if (isinf(row->maximum))
         fcl_text_format(text, "%s %s", above ? "above" : "at least", minimum);
     else if (above)

@@ -32,7 +32,7 @@ int fcl_options_add(fcl_options *options, const fcl_option *table, void *values)
         options->bindings =
             fcl_grow(options->bindings, (size_t)(options->count + 1) * sizeof *options->bindings);
         options->bindings[options->count++] =
-            (fcl_option_binding){.table = table, .row = row, .values = values, .group = group, .source = FCL_FROM_DEFAULT};
+            (fcl_option_binding){.table = table, .row = row, .values = values, .group = group};
     }
     return FCL_OK;
 }

@@ -41,7 +41,8 @@ char *fcl_options_to_json(const fcl_options *options)
     for (int i = 0; i < options->count; i++) {
         const fcl_option_binding *binding = &options->bindings[i];
         fcl_option row;
-        if (!fcl_option_in_use(binding->table, binding->row, binding->values, &row) || row.flags & FCL_OPTION_COMMAND_LINE)
+        bool used = fcl_option_in_use(binding->table, binding->row, binding->values, &row);
+        if (!used || row.flags & FCL_OPTION_COMMAND_LINE)
             continue;
         char *text = fcl_option_text(&row, binding->values);
         fcl_text_format(&json, "%s\n  \"%s\": ", separator, row.key);

@@ -198,7 +198,8 @@ static int count_alike(const fcl_checkpoint *checkpoint)
     int alike = 0;
     for (int i = 0; i < fcl_params_count(params) && file->count <= MOST_TENSORS; i++) {
         int k = 0;
-        while (k < file->count && !fcl_shape_equal(file->tensors[k].shape, fcl_param_file_shape(fcl_params_at(params, i))))
+        const fcl_shape shape = fcl_param_file_shape(fcl_params_at(params, i));
+        while (k < file->count && !fcl_shape_equal(file->tensors[k].shape, shape))
             k++;
         alike += k < file->count;
     }

@@ -152,7 +152,7 @@ static void visits_grow_with_the_nodes(void **state)
     for (int i = 0; i < 3; i++) {
         double before = 0;
         int nodes = 0;
-        for (int depth = 8; nodes < 10000; depth *= 2) {
+        for (int depth = 6; nodes < 10000; depth *= 2) {
             fcl_graph *graph = plan(*state, build_unet, &(size){columns[i], depth});
             double visits = (double)graph->plan->visits / graph->count;
             nodes = graph->count;

@@ -100,8 +100,7 @@ static bool reads_in_place(const fcl_step *step, const fcl_tensor *node, const f
 /* Leaves of memory by their buffers and places, so that those that overlap stand together. */
 typedef struct leaves {
     const fcl_tensor **leaf;
-    size_t *reach;  /* the furthest end of this one and those before it in the same buffer */
-    bool *assigned; /* per node */
+    size_t *reach; /* the furthest end of this one and those before it in the same buffer */
     int count;
 } leaves;
 
@@ -122,13 +121,10 @@ static int by_place(const void *a, const void *b)
 static void find_leaves(leaves *l, const fcl_graph *graph)
 {
     *l = (leaves){.leaf = fcl_zalloc((size_t)graph->count * sizeof *l->leaf),
-                  .reach = fcl_zalloc((size_t)graph->count * sizeof *l->reach),
-                  .assigned = fcl_zalloc((size_t)graph->count)};
+                  .reach = fcl_zalloc((size_t)graph->count * sizeof *l->reach)};
     for (int i = 0; i < graph->count; i++)
         if (graph->nodes[i]->bound)
             l->leaf[l->count++] = graph->nodes[i];
-    for (int i = 0; i < graph->assignment_count; i++)
-        l->assigned[graph->assignments[i].target->id] = true;
     qsort(l->leaf, (size_t)l->count, sizeof *l->leaf, by_place);
     for (int i = 0; i < l->count; i++) {
         bool same = i > 0 && l->leaf[i - 1]->bound == l->leaf[i]->bound;
@@ -140,7 +136,6 @@ static void free_leaves(leaves *l)
 {
     free(l->leaf);
     free(l->reach);
-    free(l->assigned);
 }
 
 /* Does a step behind that of `value`, or this one otherwise than in place, read the leaf? */
@@ -174,7 +169,7 @@ static bool may_write_into(const fcl_plan *plan, const leaves *l, const fcl_tens
     }
     for (int i = behind; i-- > 0 && l->leaf[i]->bound == target->bound && l->reach[i] > target->bound_offset;)
         if (l->leaf[i] != target && overlap(l->leaf[i], target) &&
-            (l->assigned[l->leaf[i]->id] || is_read_late(plan, l->leaf[i], target, value)))
+            (l->leaf[i]->assigned || is_read_late(plan, l->leaf[i], target, value)))
             return false;
     return true;
 }

@@ -27,6 +27,7 @@ struct fcl_tensor {
     const float *content; /* of a filled input; in the graph's arena */
     float scalar;         /* a constant, or what fcl_scalar_set said */
     bool kept;            /* fcl_output */
+    bool assigned;        /* fcl_assign has a value for it */
 
     /* set by compile */
     bool needed;

@@ -172,9 +172,9 @@ void fcl_assign(fcl_tensor *target, fcl_tensor *value)
     if (fcl_shape_size(target->shape) != fcl_shape_size(value->shape) || target->type != value->type)
         fcl_mistake(graph, "assign to %s: shape %s, the value has %s", fcl_node_text(target),
                     fcl_shape_text(graph, target->shape), fcl_shape_text(graph, value->shape));
-    for (int i = 0; i < graph->assignment_count; i++)
-        if (graph->assignments[i].target == target)
-            fcl_mistake(graph, "two values assigned to %s", fcl_node_text(target));
+    if (target->assigned)
+        fcl_mistake(graph, "two values assigned to %s", fcl_node_text(target));
+    target->assigned = true;
     graph->assignments = fcl_grow(graph->assignments, (size_t)(graph->assignment_count + 1) * sizeof *graph->assignments);
     graph->assignments[graph->assignment_count].target = target;
     graph->assignments[graph->assignment_count++].value = value;

@@ -36,4 +36,40 @@ static inline float sum_of_16(float16 v)
     return c.x + c.y;
 }
 
+/* --- the largest; a NaN is larger than any number --- */
+
+static inline float larger(float a, float b)
+{
+    return b > a || b != b ? b : a;
+}
+
+static inline float largest_of_4(float4 v)
+{
+    return larger(larger(v.x, v.y), larger(v.z, v.w));
+}
+
+static inline float largest_of_16(float16 v)
+{
+    return larger(larger(largest_of_4(v.lo.lo), largest_of_4(v.lo.hi)), larger(largest_of_4(v.hi.lo), largest_of_4(v.hi.hi)));
+}
+
+/* As group_sum. */
+static inline float group_largest(float value, local float *partial)
+{
+    int id = get_local_id(0);
+    partial[id] = value;
+    barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
+    for (int count = get_local_size(0); count > 1; count = (count + 1) / 2) {
+        if (id < count / 2)
+            partial[id] = larger(partial[id], partial[id + (count + 1) / 2]);
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+    float largest = partial[0];
+    barrier(CLK_LOCAL_MEM_FENCE);
+    return largest;
+}
+
+/* The sum of two, by the same name form as the larger of two. */
+#define ROW_ADD(a, b) ((a) + (b))
+
 #endif

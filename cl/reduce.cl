@@ -161,7 +161,7 @@ static inline float largest_of(const global float *a, int reduced, int inner, in
 }
 
 /* The largest of the work-group's, and the first place where it is, in work-item 0. */
-static inline float group_largest(float value, int *at, local float *values, local int *places)
+static inline float group_largest_at(float value, int *at, local float *values, local int *places)
 {
     int id = get_local_id(0);
     values[id] = value;
@@ -187,7 +187,7 @@ kernel void max_axes(const global float *restrict a, global float *restrict out,
     local int places[GROUP_MAX];
     int part = get_group_id(0), at;
     float mine = largest_of(a + (long)(part / inner) * reduced * inner + part % inner, reduced, inner, &at);
-    float largest = group_largest(mine, &at, values, places);
+    float largest = group_largest_at(mine, &at, values, places);
     if (get_local_id(0) == 0)
         out[part] = largest;
 }
@@ -198,7 +198,7 @@ kernel void arg_max(const global float *restrict a, global int *restrict out, in
     local int places[GROUP_MAX];
     int part = get_group_id(0), at;
     float mine = largest_of(a + (long)(part / inner) * reduced * inner + part % inner, reduced, inner, &at);
-    group_largest(mine, &at, values, places);
+    group_largest_at(mine, &at, values, places);
     if (get_local_id(0) == 0)
         out[part] = at;
 }

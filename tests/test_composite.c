@@ -132,12 +132,11 @@ static void soft_formula(made *m, const void *how)
 static void softmax_is_its_formula(void **state)
 {
     static const lines all[] = {
-        {{2, {5, 7}}, 1, 0},  {{2, {17, 65}}, 1, 0},  {{2, {3, 1000}}, 1, 0},  {{3, {3, 5, 4}}, 1, 0},
-        {{2, {33, 5}}, 0, 0}, {{2, {5, 7}}, 1, 1},    {{2, {17, 65}}, 1, 1},   {{3, {2, 9, 4}}, 1, 1},
-        {{2, {5, 7}}, 1, 2},  {{2, {64, 257}}, 1, 2}, {{3, {2, 9, 35}}, 2, 2}, {{1, {35}}, 0, 0},
+        {{2, {5, 7}}, 1, 0},   {{3, {3, 5, 4}}, 1, 0}, {{2, {17, 65}}, 1, 0},
+        {{2, {17, 65}}, 1, 1}, {{2, {64, 257}}, 1, 2}, {{1, {35}}, 0, 0},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        for (int no_fusion = 0; no_fusion < (i % 3 ? 1 : 2); no_fusion++) {
+        for (int no_fusion = 0; no_fusion < (i % 4 ? 1 : 2); no_fusion++) {
             const lines *l = &all[i];
             made m;
             if (trial_tiny() && fcl_shape_size(l->shape) > 150)
@@ -236,14 +235,12 @@ static void norm_formula(made *m, const void *how)
 static void norms_are_their_formulas(void **state)
 {
     static const norm all[] = {
-        {{2, {5, 7}}, 0, 1, 0, 2},       {{2, {17, 65}}, 0, 1, 0, 2},      {{3, {3, 4, 33}}, 0, 2, 0, 1},
-        {{2, {3, 1000}}, 0, 1, 0, 0},    {{2, {300, 48}}, 0, 1, 0, 2},     {{2, {5, 7}}, 1, 1, 0, 1},
-        {{2, {64, 257}}, 1, 1, 0, 1},    {{3, {2, 6, 5}}, 2, 1, 3, 2},     {{4, {2, 4, 3, 4}}, 2, 1, 2, 2},
-        {{4, {2, 3, 4, 6}}, 2, 3, 3, 2}, {{4, {3, 9, 9, 32}}, 2, 3, 8, 2}, {{4, {3, 32, 9, 9}}, 2, 1, 8, 2},
-        {{2, {5, 12}}, 2, 1, 1, 0},      {{3, {1, 4, 16}}, 2, 1, 4, 1},
+        {{2, {5, 7}}, 0, 1, 0, 2},    {{2, {300, 48}}, 0, 1, 0, 2},   {{3, {3, 4, 33}}, 0, 2, 0, 1},
+        {{2, {64, 257}}, 1, 1, 0, 1}, {{3, {2, 6, 5}}, 2, 1, 3, 2},   {{4, {2, 3, 4, 6}}, 2, 3, 3, 2},
+        {{2, {3, 1000}}, 0, 1, 0, 0}, {{4, {3, 9, 9, 32}}, 2, 3, 8, 2}, {{4, {3, 32, 9, 9}}, 2, 1, 8, 2},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        for (int no_fusion = 0; no_fusion < (i % 3 ? 1 : 2); no_fusion++) {
+        for (int no_fusion = 0; no_fusion < (i % 4 ? 1 : 2); no_fusion++) {
             const norm *n = &all[i];
             fcl_shape c = FCL_SHAPE(n->shape.dim[n->axis]), shapes[] = {n->shape, c, c};
             made m;
@@ -278,7 +275,7 @@ static void error_formula(made *m, const void *how)
 
 static void mean_squared_error_is_its_formula(void **state)
 {
-    static const fcl_shape all[] = {{1, {7}}, {2, {5, 9}}, {2, {17, 65}}, {3, {33, 20, 70}}};
+    static const fcl_shape all[] = {{1, {7}}, {2, {17, 65}}, {3, {33, 20, 70}}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         made m;
         if (trial_tiny() && fcl_shape_size(all[i]) > 150)
@@ -313,7 +310,7 @@ static void cross_entropy_is_its_formula(void **state)
     static const struct {
         fcl_shape shape;
         float smoothing;
-    } all[] = {{{2, {7, 3}}, 0}, {{2, {9, 10}}, 0.125f}, {{2, {65, 33}}, 0.25f}, {{2, {17, 1000}}, 0}};
+    } all[] = {{{2, {9, 10}}, 0.125f}, {{2, {65, 33}}, 0}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         made m;
         if (trial_tiny() && fcl_shape_size(all[i].shape) > 150)
@@ -323,6 +320,60 @@ static void cross_entropy_is_its_formula(void **state)
         m.y = fcl_cross_entropy(m.x[0], m.label, all[i].smoothing);
         made_end(&m, *state, "cross entropy", entropy_formula, &all[i].smoothing, false);
     }
+}
+
+/* --- few kernels, and nothing stored between --- */
+
+typedef struct budget {
+    const char *what;
+    int forward, both; /* launches of the value alone, and of it with its gradients in x and the weights */
+} budget;
+
+static fcl_tensor *build_composite(int i, fcl_tensor *x, fcl_tensor *w, fcl_tensor *b, fcl_tensor *label)
+{
+    switch (i) {
+    case 0:
+        return fcl_softmax(x, 1);
+    case 1:
+        return fcl_log_sum_exp(x, 1);
+    case 2:
+        return fcl_silu(fcl_layer_norm(x, w, b, 1e-5f));
+    case 3:
+        return fcl_rms_norm(x, w, 1e-5f);
+    case 4:
+        return fcl_mean_squared_error(x, fcl_silu(x));
+    case 5:
+        return fcl_cross_entropy(x, label, 0.125f);
+    default:
+        return fcl_group_norm(fcl_reshape(x, FCL_SHAPE(8, 8, 260)), 1, 4, fcl_slice(w, 0, 0, 8), NULL, 1e-5f);
+    }
+}
+
+static void composites_take_few_kernels(void **state)
+{
+    static const budget all[] = {{"softmax", 1, 1},   {"log_sum_exp", 1, 1},        {"layer_norm", 1, 2}, {"rms_norm", 1, 2},
+                                 {"squared error", 2, 2}, {"cross_entropy", 2, 2}, {"group_norm", 2, 0}};
+    for (int i = 0; i < (int)(sizeof all / sizeof *all); i++)
+        for (int both = 0; both < (all[i].both ? 2 : 1); both++) {
+            fcl_graph *graph = fcl_graph_create();
+            fcl_tensor *x[3] = {fcl_input(graph, "x", FCL_F32, FCL_SHAPE(64, 260)),
+                                fcl_input(graph, "w", FCL_F32, FCL_SHAPE(260)), fcl_input(graph, "b", FCL_F32, FCL_SHAPE(260))};
+            fcl_tensor *label = fcl_input(graph, "label", FCL_I32, FCL_SHAPE(64)), *dx[3];
+            fcl_tensor *y = fcl_output(build_composite(i, x[0], x[1], x[2], label));
+            int count = i == 2 ? 3 : i == 3 ? 2 : 1;
+            size_t bytes = 4096 + sizeof(float) * 64 * 260 * (size_t)(both + 1 + (i == 5)); /* and the labels' rows */
+            if (both)
+                fcl_vjp(y, fcl_shape_equal(y->shape, x[0]->shape) ? x[0] : NULL, count, x, dx);
+            for (int k = 0; k < count && both; k++)
+                fcl_output(dx[k]);
+            assert_int_equal(fcl_graph_compile(graph, *state, NULL), FCL_OK);
+            fcl_graph_stats stats = fcl_graph_describe(graph);
+            size_t parts = both ? sizeof(float) * 3 * 260 * 16 * (size_t)fcl_device_traits(*state).units : 0;
+            if (stats.launches > (both ? all[i].both : all[i].forward) || stats.arena_bytes > bytes + parts)
+                fail_msg("%s%s: %d launches, %llu bytes", all[i].what, both ? " with its gradients" : "", stats.launches,
+                         (unsigned long long)stats.arena_bytes);
+            fcl_graph_destroy(&graph);
+        }
 }
 
 /* --- what does not fit --- */
@@ -358,7 +409,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(softmax_is_its_formula),       cmocka_unit_test(logarithms_of_sums_do_not_overflow),
         cmocka_unit_test(norms_are_their_formulas),     cmocka_unit_test(mean_squared_error_is_its_formula),
-        cmocka_unit_test(cross_entropy_is_its_formula), cmocka_unit_test(misfits_are_mistakes),
+        cmocka_unit_test(cross_entropy_is_its_formula), cmocka_unit_test(composites_take_few_kernels), cmocka_unit_test(misfits_are_mistakes),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

@@ -479,6 +479,16 @@ static void build_outputs(trial *t, built *b)
         fcl_output(b->y[i]);
 }
 
+/* In large cases the reference would take long, and they are there for the device's kernels. */
+static bool is_modest(const built *b)
+{
+    enum { MODEST = 5000 };
+    int64_t size = fcl_shape_size(b->y[0]->shape);
+    for (int i = 0; i < b->moving; i++)
+        size += fcl_shape_size(b->mx[i]->shape);
+    return size <= MODEST;
+}
+
 static bool has_rank_left(const built *b)
 {
     for (int i = 0; i < b->moving; i++)
@@ -539,6 +549,8 @@ static void build_derivatives(trial *t, built *b)
     }
     fcl_vjp(b->dot, NULL, b->moving, b->mx, b->ddx);
     fcl_output(b->dy);
+    if (!is_modest(b))
+        return;
     build_gradient_of_tangent(t, b);
     if (has_rank_left(b))
         build_sweeps(t, b);
@@ -625,10 +637,13 @@ static bool rules_hold(trial *t, const built *b)
     trial_evaluate(t, 0, 0, NULL, NULL);
     bool held = sweeps_hold(t, b);
     scaled forward = dot_of(t, 1, &b->u, &b->dy), backward = dot_of(t, b->moving, b->dx, b->v);
-    scaled second = dot_of(t, b->moving, b->ddx, b->v), mixed = dot_of(t, 2 * b->moving, b->gradient, b->way);
+    scaled second = dot_of(t, b->moving, b->ddx, b->v), mixed = {0};
     scaled moved = {0}, moved_slope = {0}, moved_tangent = {0};
+    if (b->forward)
+        mixed = dot_of(t, 2 * b->moving, b->gradient, b->way);
     moved_slope.value = quotient(t, b, b->dot, b->moving, b->mx, b->v, &moved.value);
-    moved_tangent.value = quotient(t, b, b->forward, 2 * b->moving, b->both, b->way, NULL);
+    if (b->forward)
+        moved_tangent.value = quotient(t, b, b->forward, 2 * b->moving, b->both, b->way, NULL);
     held &= close_to(b, "<u, J v> and <J' u, v>", forward, backward, 1e-6);
     held &= close_to(b, "J v and the difference quotient", forward, moved, 1e-5);
     held &= close_to(b, "the second derivative and its difference quotient", second, moved_slope, 1e-5);

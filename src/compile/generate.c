@@ -6,26 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-typedef enum form {
-    WHOLE,    /* x[i] */
-    ROW,      /* x[i / size]: leading dimensions, then ones */
-    COLUMN,   /* x[i % size]: trailing dimensions */
-    SINGLE,   /* x[0] */
-    SCATTERED /* any other broadcast: its index is computed for each element */
-} form;
-
-typedef struct operand {
-    form form;
-    int64_t size;
-} operand;
-
-/* How a tensor of shape `from` is read by elements of `to`. */
-static operand classify(fcl_shape from, fcl_shape to)
+fcl_operand fcl_classify(fcl_shape from, fcl_shape to)
 {
     if (fcl_shape_size(from) == 1)
-        return (operand){SINGLE, 1};
+        return (fcl_operand){FCL_SINGLE, 1, 1};
     int changes = 0, previous = -1, last_same = -1;
-    int64_t trailing = 1, size = 1; /* elements of the trailing run of equal kind */
+    int64_t trailing = 1, size[2] = {1, 1}; /* elements up to the first change, and up to the second */
     for (int d = 0; d < to.rank; d++) {
         int64_t dim = fcl_shape_from_end(to, d);
         if (dim == 1)
@@ -33,22 +19,24 @@ static operand classify(fcl_shape from, fcl_shape to)
         int same = fcl_shape_from_end(from, d) == dim;
         if (previous < 0)
             last_same = same;
-        else if (same != previous)
-            changes++, size = changes == 1 ? trailing : size;
+        else if (same != previous && ++changes <= 2)
+            size[changes - 1] = trailing;
         trailing *= dim;
         previous = same;
     }
     if (changes == 0)
-        return (operand){WHOLE, 1};
-    if (changes > 1)
-        return (operand){SCATTERED, 1};
-    return (operand){last_same ? COLUMN : ROW, size};
+        return (fcl_operand){FCL_WHOLE, 1, 1};
+    if (changes == 1)
+        return (fcl_operand){last_same ? FCL_COLUMN : FCL_ROW_OPERAND, size[0], 1};
+    if (changes == 2 && !last_same)
+        return (fcl_operand){FCL_MIDDLE, size[0], size[1] / size[0]};
+    return (fcl_operand){FCL_SCATTERED, 1, 1};
 }
 
 bool fcl_generate_scattered(const fcl_tensor *node)
 {
     for (int k = 0; k < node->inputs; k++)
-        if (classify(node->input[k]->shape, node->shape).form == SCATTERED)
+        if (fcl_classify(node->input[k]->shape, node->shape).form >= FCL_MIDDLE)
             return true;
     return node->op->element.single;
 }
@@ -107,29 +95,32 @@ typedef struct chain {
     fcl_generated *g;
 } chain;
 
-static void add_memory_operand(fcl_generated *g, const fcl_tensor *node, const fcl_tensor *input, int x)
+void fcl_generate_memory(fcl_generated *g, const fcl_tensor *node, fcl_tensor *input)
 {
-    operand how = classify(input->shape, node->shape);
+    fcl_operand how = fcl_classify(input->shape, node->shape);
+    int x = fcl_generate_slot(g->read, &g->reads, fcl_node_root(input));
     switch (how.form) {
-    case WHOLE:
+    case FCL_WHOLE:
         fcl_text_format(&g->body, "LOAD(x%d, i)", x);
         break;
-    case COLUMN:
+    case FCL_COLUMN:
         fcl_text_format(&g->body, "LOAD(x%d, i %% %lld)", x, (long long)how.size);
         break;
-    case ROW:
+    case FCL_ROW_OPERAND:
         fcl_text_format(&g->body, "(real)(x%d[i / %lld])", x, (long long)how.size);
         break;
-    case SINGLE:
+    case FCL_SINGLE:
         fcl_text_format(&g->body, "(real)(x%d[0])", x);
         break;
-    case SCATTERED:
+    case FCL_MIDDLE:
+        fcl_text_format(&g->body, "(real)(x%d[i / %lld %% %lld])", x, (long long)how.size, (long long)how.period);
+        break;
+    case FCL_SCATTERED:
         fcl_text_format(&g->body, "x%d[", x);
         add_scattered_index(&g->body, input->shape, node->shape);
         fcl_text_add(&g->body, "]");
-        g->run = 1;
     }
-    if ((how.form == ROW || how.form == COLUMN) && how.size < g->run)
+    if (how.form != FCL_WHOLE && how.form != FCL_SINGLE && how.size < g->run)
         g->run = how.size;
 }
 
@@ -146,7 +137,7 @@ static void add_operand(void *context, const fcl_tensor *node, fcl_tensor *input
     else if (root == c->step->product)
         fcl_text_add(&c->g->body, "product");
     else
-        add_memory_operand(c->g, node, input, fcl_generate_slot(c->g->read, &c->g->reads, root));
+        fcl_generate_memory(c->g, node, input);
 }
 
 /* --- for op->element.write --- */

@@ -1,6 +1,7 @@
 /* From steps to prepared launches: the generated kernels, and the rows that lower themselves. */
 #include "compile/block.h"
 #include "base/hash.h"
+#include "compile/rows.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,7 +99,9 @@ static bool is_generated(const fcl_step *step)
 static void kernel_text(fcl_text *text, const fcl_plan *plan, const fcl_step *step, const fcl_generated *g,
                         const char *name)
 {
-    if (step->block) {
+    if (step->width) {
+        fcl_rows_kernel(text, name, step, plan->device, g);
+    } else if (step->block) {
         fcl_block_kernel(text, name, g, plan->table_index >= 0);
     } else if (step->product) {
         fcl_gemm_problem problem = problem_of(step);
@@ -144,7 +147,7 @@ static int kernel_of(fcl_lowering *l, const fcl_step *step, const fcl_generated 
 /* "matmul add silu", at most as long as a profile's column. */
 static void step_label(const fcl_step *step, char *label, size_t size)
 {
-    snprintf(label, size, "%s", step->block ? "block:" : "");
+    snprintf(label, size, "%s", step->width ? "rows:" : step->block ? "block:" : "");
     for (int i = 0; i < fcl_step_nodes(step); i++) {
         size_t length = strlen(label);
         const char *name = fcl_step_node(step, i)->op->name;
@@ -210,6 +213,39 @@ static int lower_block(fcl_lowering *l, fcl_launch *launch, const fcl_step *step
     return g->sums ? lower_block_sums(l, step, g, kernel) : FCL_OK;
 }
 
+static int lower_row_parts(fcl_lowering *l, const fcl_step *step, const char *kernel)
+{
+    char name[40];
+    snprintf(name, sizeof name, "%s_sums", kernel);
+    fcl_action *action = add_action(l);
+    FCL_TRY(fcl_launch_create(l->plan->program, name, "sums of rows", &action->launch));
+    fcl_launch_buffer(action->launch, 0, step->scratch->buffer);
+    int64_t results = 0;
+    fcl_tensor *node;
+    fcl_extents e;
+    for (int i = 0; fcl_rows_parts(step, l->plan->device, i, &node, &e); i++) {
+        fcl_launch_buffer(action->launch, 1 + i, node->buffer);
+        results += e.outer * e.inner;
+    }
+    fcl_launch_range_1d(action->launch, (size_t)results, 64);
+    return FCL_OK;
+}
+
+static int lower_rows(fcl_lowering *l, fcl_launch *launch, const fcl_step *step, const fcl_generated *g,
+                      const char *kernel)
+{
+    const fcl_device *device = l->plan->device;
+    int index = g->reads + g->stores + g->scalars;
+    set_generated_arguments(l, launch, 0, g);
+    fcl_launch_int(launch, index++, (int32_t)(step->rows * fcl_rows_pieces(step, device)));
+    if (g->random)
+        add_binding(l, launch, index, NULL);
+    if (g->parts)
+        fcl_launch_buffer(launch, index + (g->random ? 3 : 0), step->scratch->buffer);
+    fcl_launch_groups(launch, (size_t)fcl_rows_groups(step, device), fcl_device_traits(device).group);
+    return g->parts ? lower_row_parts(l, step, kernel) : FCL_OK;
+}
+
 static int lower_generated(fcl_lowering *l, const fcl_step *step, const fcl_generated *g, int kernel)
 {
     enum { GROUP = 64 };
@@ -219,7 +255,9 @@ static int lower_generated(fcl_lowering *l, const fcl_step *step, const fcl_gene
     fcl_action *action = add_action(l);
     FCL_TRY(fcl_launch_create(l->plan->program, name, label, &action->launch));
     fcl_launch *launch = action->launch;
-    if (step->block) {
+    if (step->width) {
+        return lower_rows(l, launch, step, g, name);
+    } else if (step->block) {
         return lower_block(l, launch, step, g, name);
     } else if (step->product) {
         fcl_gemm_problem problem = problem_of(step);
@@ -287,7 +325,9 @@ static int lower_steps(fcl_lowering *l, const fcl_generated *generated, const in
 
 static void generate(const fcl_plan *plan, const fcl_step *step, fcl_generated *g)
 {
-    if (step->block)
+    if (step->width)
+        fcl_rows_generate(step, plan->device, g);
+    else if (step->block)
         fcl_block_generate(step, g);
     else
         fcl_generate(step, plan->device, g);
@@ -298,7 +338,7 @@ static void generate(const fcl_plan *plan, const fcl_step *step, fcl_generated *
 static bool repeats_in_kernel(const fcl_plan *plan, const fcl_generated *g)
 {
     const fcl_graph *graph = plan->graph;
-    if (!plan->options.repeat || plan->count != 1 || !plan->steps[0].block || (g->own_pace && g->scalars))
+    if (!plan->options.repeat || plan->count != 1 || !plan->steps[0].block || plan->steps[0].width || (g->own_pace && g->scalars))
         return false;
     for (int i = 0; i < graph->assignment_count; i++)
         if (fcl_node_root(graph->assignments[i].value)->storage->instead != graph->assignments[i].target)
@@ -321,9 +361,10 @@ static void add_headers(fcl_lowering *l, const fcl_generated *generated)
     static const char *const of_blocks[] = {"ode.h",     "ode_wide.h",     "philox.h", "noise.h",
                                             "permute.h", "permute_wide.h", "group.h",  NULL};
     static const char *const of_elements[] = {"philox.h", "permute.h", "element.h", NULL};
-    bool blocks = false, elements = false;
+    bool blocks = false, rows = false, elements = false;
     for (int s = 0; s < l->plan->count; s++) {
-        blocks |= l->plan->steps[s].block != NULL;
+        rows |= l->plan->steps[s].width > 0;
+        blocks |= l->plan->steps[s].block && !l->plan->steps[s].width;
         elements |= generated[s].elements;
     }
     fcl_text_add(&l->source, fcl_kernel_text("math.h"));
@@ -331,6 +372,8 @@ static void add_headers(fcl_lowering *l, const fcl_generated *generated)
         fcl_text_add(&l->source, fcl_kernel_text("math_wide.h"));
     for (const char *const *name = blocks ? of_blocks : of_elements; (blocks || elements) && *name; name++)
         fcl_text_add(&l->source, fcl_kernel_text(*name));
+    if (rows)
+        fcl_text_add(&l->source, fcl_kernel_text("group.h"));
     if (!blocks)
         return;
     bool long_vectors = fcl_device_describe(l->plan->device)->vector_width >= 16;

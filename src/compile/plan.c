@@ -1,6 +1,7 @@
 /* Memory of a compiled graph: which values are stored, for how long, and where. */
 #include "compile/block.h"
 #include "compile/places.h"
+#include "compile/rows.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -46,6 +47,8 @@ static void mark_uses(fcl_graph *graph)
 
 static size_t scratch_bytes(const fcl_plan *plan, const fcl_step *step)
 {
+    if (step->width)
+        return fcl_rows_scratch(step, plan->device);
     if (step->block)
         return fcl_block_items(step, plan->device) * (size_t)fcl_block_sums_size(step) * sizeof(float);
     return step->own && step->own->op->scratch ? step->own->op->scratch(step->own, plan->device) : 0;
@@ -81,7 +84,7 @@ static bool overlap(const fcl_tensor *a, const fcl_tensor *b)
 }
 
 /* Does the node of the writing step read the target only where it writes it: element by element, or, in a
- * block, rows that are loaded before any is stored? */
+ * block, rows that are loaded before any is stored? A row program reads a row again after that. */
 static bool reads_in_place(const fcl_step *step, const fcl_tensor *node, const fcl_tensor *target)
 {
     for (int k = 0; k < node->inputs; k++) {
@@ -91,7 +94,7 @@ static bool reads_in_place(const fcl_step *step, const fcl_tensor *node, const f
         bool rows = step->block && input->shape.rank == 2 && input->shape.dim[0] == step->rows &&
                     !fcl_block_reads_all(node, k);
         bool element = node->op->expression && fcl_shape_size(target->shape) == fcl_shape_size(node->shape);
-        if (root != target || !(rows || (!step->block && (element || node->op->in_place))))
+        if (root != target || step->width || !(rows || (!step->block && (element || node->op->in_place))))
             return false;
     }
     return true;

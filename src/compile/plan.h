@@ -13,7 +13,7 @@ enum { FCL_MAX_MEMBERS = 32, FCL_MAX_ARGUMENTS = 128 }; /* of a fused step: boun
  *     chains of one size: a generated kernel;
  *   - a matrix product, with such a chain as its epilogue and a sum of an operand's rows where the provider can;
  *   - a node that lowers itself, or several small sums;
- *   - a block of such steps. */
+ *   - a block of such steps, or a row program of them. */
 typedef struct fcl_step {
     fcl_tensor *product;
     fcl_gemm_choice choice;
@@ -26,9 +26,9 @@ typedef struct fcl_step {
     int arguments;        /* of the members' kernel, at most: what they read of others, and store */
     fcl_shape shape;      /* of the members and the product */
     fcl_storage *scratch; /* of `own`; of a block: its work-items' parts of sums */
-    struct fcl_step *block; /* or: steps joined into one kernel that runs them row by row (block.c) */
-    int blocks;
-    int64_t rows;
+    struct fcl_step *block; /* or: steps joined into one kernel, of as many rows: a row block (block.c) or, where rows */
+    int blocks;             /* have a width, a row program (rows.c) */
+    int64_t rows, width;
 } fcl_step;
 
 /* The nodes that a step computes, each after what it reads. */
@@ -134,6 +134,8 @@ typedef struct fcl_generated {
     int sums;
     int64_t partial; /* floats of a work-item's part of them */
     bool random;        /* the random counters are three arguments behind the number of rows or elements */
+    int reductions;     /* of a row program: along rows, by its groups */
+    bool parts;         /* of a row program: a second kernel adds what its groups leave */
     bool elements;      /* it holds texts of op->element */
 } fcl_generated;
 
@@ -150,6 +152,22 @@ void fcl_generate_literal(fcl_generated *generated, fcl_tensor *root);
 typedef void fcl_operand_writer(void *context, const fcl_tensor *node, fcl_tensor *input);
 void fcl_generate_member(fcl_generated *generated, fcl_tensor *node, int index, fcl_operand_writer *write,
                          void *context);
+/* How elements of a shape read a tensor that is broadcast to it. */
+typedef enum fcl_form {
+    FCL_WHOLE,       /* x[i] */
+    FCL_ROW_OPERAND, /* x[i / size]: leading dimensions, then ones */
+    FCL_COLUMN,      /* x[i % size]: trailing dimensions */
+    FCL_SINGLE,      /* x[0] */
+    FCL_MIDDLE,      /* x[i / size % period]: dimensions between ones */
+    FCL_SCATTERED    /* any other broadcast: its index is computed for each element */
+} fcl_form;
+typedef struct fcl_operand {
+    fcl_form form;
+    int64_t size, period;
+} fcl_operand;
+fcl_operand fcl_classify(fcl_shape from, fcl_shape to);
+/* Writes how element i of the node reads an input from memory; narrows g->run. */
+void fcl_generate_memory(fcl_generated *generated, const fcl_tensor *node, fcl_tensor *input);
 /* Is an input of the node broadcast in a way that vectors and epilogues cannot read, or its text for one number? */
 bool fcl_generate_scattered(const fcl_tensor *node);
 

@@ -1,5 +1,6 @@
 /* Compiling a graph by its passes, and running it. */
 #include "compile/block.h"
+#include "compile/rows.h"
 #include "base/watch.h"
 
 #include <math.h>
@@ -24,6 +25,8 @@ fcl_plan *fcl_plan_create(fcl_graph *graph, fcl_device *device, const fcl_graph_
     fcl_plan_fuse(plan);
     if (!plan->options.no_fusion && fcl_device_traits(device).wide)
         fcl_plan_block(plan);
+    if (!plan->options.no_fusion)
+        fcl_plan_rows(plan);
     if (!plan->options.no_fusion)
         fcl_plan_join_sums(plan);
     fcl_plan_place(plan);

@@ -1,0 +1,38 @@
+/* Row programs: reductions along rows with what leads to them and what follows, in one kernel that has a row in the nearest
+ * cache while it goes over it again. Forming them (rows.c), and the text of their kernels (rows_text.c).
+ *
+ * A program sees tensors as (rows, width), whatever their shapes:
+ *   - full values have an element for each (row, column); they are computed where they are needed, again in each pass;
+ *   - row values have one a row: what reductions give, and what is computed from them;
+ *   - sums over all rows, (width), as of a weight's gradient, are left to a second kernel that adds the groups' parts.
+ * Where there are few rows and nothing goes on after the first reductions, rows are cut into pieces instead, and a second
+ * kernel adds the pieces. */
+#ifndef COMPILE_ROWS_H
+#define COMPILE_ROWS_H
+
+#include "compile/plan.h"
+
+/* After blocks: joins steps into programs; renumbers plan->steps. */
+void fcl_plan_rows(fcl_plan *plan);
+
+typedef enum fcl_row_kind { FCL_ROW_NONE, FCL_ROW_FULL, FCL_ROW_VALUE, FCL_ROW_REDUCED, FCL_ROW_SUMMED } fcl_row_kind;
+
+/* What a node is in programs of this extent; FCL_ROW_NONE: nothing that belongs into one. */
+fcl_row_kind fcl_row_kind_of(const fcl_tensor *node, int64_t rows, int64_t width);
+
+/* Pieces of a row, each a part of its sums; 1: rows are whole. */
+int64_t fcl_rows_pieces(const fcl_step *step, const fcl_device *device);
+/* Bytes of the groups' parts. */
+size_t fcl_rows_scratch(const fcl_step *step, const fcl_device *device);
+
+void fcl_rows_generate(const fcl_step *step, const fcl_device *device, fcl_generated *generated);
+/* Appends the kernel; its arguments: reads, stores, scalars, the number of rows or of pieces; where it draws numbers, the
+ * random counters; where it has parts, these. */
+void fcl_rows_kernel(fcl_text *text, const char *name, const fcl_step *step, const fcl_device *device,
+                     const fcl_generated *generated);
+/* Its work-groups, and the second kernel's sums: node number `index` of those that have parts, as
+ * (outer, reduced, inner); false past the last. */
+int64_t fcl_rows_groups(const fcl_step *step, const fcl_device *device);
+bool fcl_rows_parts(const fcl_step *step, const fcl_device *device, int index, fcl_tensor **node, fcl_extents *extents);
+
+#endif

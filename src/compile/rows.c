@@ -262,5 +262,6 @@ void fcl_plan_rows(fcl_plan *plan)
     free(f.programs);
     free(f.of);
     free(f.asked);
+    plan->visits += fcl_groups_visits(f.groups);
     fcl_groups_destroy(&f.groups);
 }

@@ -109,7 +109,7 @@ static fcl_tensor *random_shape(const pool *p, fcl_tensor *a)
                          1 / (float)(a->shape.rank ? a->shape.dim[0] : 1));
     int axis = trial_int(0, 1);
     int64_t size = a->shape.dim[axis];
-    switch (trial_int(0, 5)) {
+    switch (trial_int(0, 8)) {
     case 0:
         return fcl_permute(a, (int[]){1, 0});
     case 1:
@@ -122,6 +122,12 @@ static fcl_tensor *random_shape(const pool *p, fcl_tensor *a)
         return fcl_reshape(fcl_sin(fcl_reshape(a, FCL_SHAPE(fcl_shape_size(a->shape)))), a->shape);
     case 4:
         return size > 1 ? fcl_pad(fcl_slice(a, axis, 1, size), axis, 0, 1) : a;
+    case 5:
+        return fcl_softmax(a, axis);
+    case 6:
+        return fcl_layer_norm(a, NULL, NULL, 0.5f);
+    case 7:
+        return fcl_sub(a, fcl_scale(fcl_log_sum_exp(a, axis), 0.25f));
     default:
         (void)p;
         return fcl_mul(a, fcl_mean(a));

@@ -1,5 +1,6 @@
 /* The functions of cl/math.h and the operations that stand on them, over the whole range of single precision,
- * against double: the bounds asserted here are those that cl/math.h states. */
+ * against double: the bounds asserted here are those that cl/math.h states. And the driver's own that operations
+ * use, by the bounds of OpenCL's specification (1.2, section 7.4). */
 #include "device.h"
 #include "trial.h"
 
@@ -46,6 +47,10 @@ static const struct function {
     {"silu", fcl_silu, silu, 4, 1, 0, false},
     {"gelu", fcl_gelu, gelu, 2, 0, 2e-7, false},
     {"selu", fcl_selu, selu, 4, 0, 0, false},
+    {"sin", fcl_sin, sin, 4, 0, 0, true},
+    {"cos", fcl_cos, cos, 4, 0, 0, false},
+    {"expm1", fcl_expm1, expm1, 3, 0, 0, true},
+    {"log1p", fcl_log1p, log1p, 2, 0, 0, true},
 };
 enum { FUNCTIONS = sizeof functions / sizeof *functions };
 
@@ -154,11 +159,61 @@ static void functions_keep_their_bounds(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* --- pow --- */
+
+/* Bases over the whole range with exponents that bring the power into it, and exponents of which the power of a negative
+ * base is known. */
+static void draw_power(int i, float *base, float *exponent)
+{
+    *base = (float)exp2(250 * trial_uniform() - 125);
+    if (i % 4 == 0)
+        *base = (float)(0.5 + trial_uniform());
+    double most = 120 / fmax(fabs(log2((double)*base)), 0.05);
+    *exponent = (float)((2 * trial_uniform() - 1) * fmin(most, 1000));
+    if (i % 8 == 1)
+        *exponent = (float)rint(*exponent);
+    if (i % 16 == 1)
+        *base = -*base;
+    if (i % 64 == 2)
+        *exponent = 0;
+}
+
+static void powers_keep_their_bound(void **state)
+{
+    const int count = trial_tiny() ? 997 : 40013;
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *a = fcl_input(graph, "a", FCL_F32, FCL_SHAPE(count)), *b = fcl_input(graph, "b", FCL_F32, FCL_SHAPE(count));
+    fcl_tensor *y = fcl_output(fcl_pow(a, b));
+    float *base = fcl_zalloc((size_t)count * sizeof *base), *exponent = fcl_zalloc((size_t)count * sizeof *exponent);
+    float *found = fcl_zalloc((size_t)count * sizeof *found);
+    int wrong = 0;
+    for (int i = 0; i < count; i++)
+        draw_power(i, &base[i], &exponent[i]);
+    assert_ok(fcl_graph_compile(graph, *state, NULL));
+    assert_ok(fcl_tensor_write(a, base));
+    assert_ok(fcl_tensor_write(b, exponent));
+    assert_ok(fcl_graph_run(graph));
+    assert_ok(fcl_tensor_read(y, found));
+    for (int i = 0; i < count; i++) {
+        double expected = pow(base[i], exponent[i]);
+        bool out = fabs(expected) > FLT_MAX || fabs(expected) < FLT_MIN; /* of range: what it becomes is not looked at */
+        if (out || fabs(found[i] - expected) <= 16 * unit_of(expected) || wrong++ >= 5)
+            continue;
+        printf("pow(%.9g, %.9g) is %.9g, expected %.9g\n", (double)base[i], (double)exponent[i], (double)found[i], expected);
+    }
+    free(base);
+    free(exponent);
+    free(found);
+    fcl_graph_destroy(&graph);
+    assert_int_equal(wrong, 0);
+}
+
 int main(void)
 {
     trial_seed();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(functions_keep_their_bounds),
+        cmocka_unit_test(powers_keep_their_bound),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

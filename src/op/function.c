@@ -104,7 +104,7 @@ static void sin_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
     du[0] = fcl_mul(u, fcl_cos(node->input[0]));
 }
 
-const fcl_op fcl_op_sin = {"sin", .shape = fcl_broadcast_shape, .expression = "sin(a)",
+const fcl_op fcl_op_sin = {"sin", .shape = fcl_broadcast_shape, .expression = "MATH(sin)(a)",
                            .adjoint = sin_adjoint, .tangent = FCL_SYMMETRIC};
 FCL_UNARY(sin)
 
@@ -113,7 +113,7 @@ static void cos_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
     du[0] = fcl_neg(fcl_mul(u, fcl_sin(node->input[0])));
 }
 
-const fcl_op fcl_op_cos = {"cos", .shape = fcl_broadcast_shape, .expression = "cos(a)",
+const fcl_op fcl_op_cos = {"cos", .shape = fcl_broadcast_shape, .expression = "MATH(cos)(a)",
                            .adjoint = cos_adjoint, .tangent = FCL_SYMMETRIC};
 FCL_UNARY(cos)
 

@@ -1,4 +1,4 @@
-/* Assertions on a status, which print the sentence that came with it. */
+/* Assertions on a status, which print the sentence that came with it; and $FCL_TEST_CASE, a pattern of the tests to run. */
 #ifndef STATUS_H
 #define STATUS_H
 
@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -16,6 +17,12 @@
 #define assert_status(expected, call) check_status(expected, call, __FILE__, __LINE__)
 /* The last sentence holds `part`. */
 #define assert_told(part) check_told(part, __FILE__, __LINE__)
+
+__attribute__((constructor)) static inline void choose_cases(void)
+{
+    if (getenv("FCL_TEST_CASE"))
+        cmocka_set_test_filter(getenv("FCL_TEST_CASE"));
+}
 
 static inline void check_status(int expected, int status, const char *file, int line)
 {

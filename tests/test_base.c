@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
+#include "status.h"
 
 #include "../cl/philox.h"
 #include "base/assign.h"

@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
+#include "status.h"
 
 #include <flowcl/data.h>
 #include "base/csv.h"

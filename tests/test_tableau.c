@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <cmocka.h>
+#include "status.h"
 
 /* --- rooted trees up to order 9 --- */
 

@@ -8,7 +8,7 @@
  * In the form of GPUs, where launches cost most, chains also begin with what is computed by elements (op->element), and
  * small chains that need nothing computed are one. */
 #include "compile/groups.h"
-#include "compile/plan.h"
+#include "compile/kind.h"
 
 #include <stdlib.h>
 
@@ -145,11 +145,8 @@ static bool has_room(const fcl_step *step, int members, int arguments)
 
 static bool takes_members(const fcl_step *step, fcl_shape shape, int members, int arguments)
 {
-    if (step->own || !has_room(step, members, arguments) || !fcl_shape_equal(step->shape, shape))
-        return false;
-    if (!step->product)
-        return true;
-    return step->choice.provider == FCL_GEMM_TILE;
+    return fcl_kind_of(step)->takes_members && has_room(step, members, arguments) &&
+           fcl_shape_equal(step->shape, shape);
 }
 
 static void add_member(fcl_step *step, fcl_tensor *node)

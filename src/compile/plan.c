@@ -1,7 +1,7 @@
 /* Memory of a compiled graph: which values are stored, for how long, and where. */
 #include "compile/block.h"
 #include "compile/places.h"
-#include "compile/rows.h"
+#include "compile/kind.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -47,11 +47,8 @@ static void mark_uses(fcl_graph *graph)
 
 static size_t scratch_bytes(const fcl_plan *plan, const fcl_step *step)
 {
-    if (step->width)
-        return fcl_rows_scratch(step, plan->device);
-    if (step->block)
-        return fcl_block_items(step, plan->device) * (size_t)fcl_block_sums_size(step) * sizeof(float);
-    return step->own && step->own->op->scratch ? step->own->op->scratch(step->own, plan->device) : 0;
+    const fcl_kind *kind = fcl_kind_of(step);
+    return kind->scratch ? kind->scratch(plan, step) : 0;
 }
 
 static void make_storages(fcl_plan *plan)

@@ -1,0 +1,249 @@
+#include "compile/kind.h"
+
+#include "compile/block.h"
+#include "compile/rows.h"
+
+#include <stdio.h>
+
+/* --- row programs --- */
+
+static bool is_program(const fcl_step *step)
+{
+    return step->width > 0;
+}
+
+static size_t program_scratch(const fcl_plan *plan, const fcl_step *step)
+{
+    return fcl_rows_scratch(step, plan->device);
+}
+
+static void program_generate(const fcl_plan *plan, const fcl_step *step, fcl_generated *g)
+{
+    fcl_rows_generate(step, plan->device, g);
+}
+
+static void program_text(fcl_text *text, const fcl_plan *plan, const fcl_step *step, const fcl_generated *g,
+                         const char *name)
+{
+    fcl_rows_kernel(text, name, step, plan->device, g);
+}
+
+static int program_sums(fcl_lowering *l, const fcl_step *step, const char *kernel)
+{
+    fcl_launch *launch;
+    int64_t results = 0;
+    fcl_tensor *node;
+    fcl_extents e;
+    FCL_TRY(fcl_lowering_sums(l, kernel, "sums of rows", &launch));
+    fcl_launch_buffer(launch, 0, step->scratch->buffer);
+    for (int i = 0; fcl_rows_parts(step, l->plan->device, i, &node, &e); i++) {
+        fcl_launch_buffer(launch, 1 + i, node->buffer);
+        results += e.outer * e.inner;
+    }
+    fcl_launch_range_1d(launch, (size_t)results, 64);
+    return FCL_OK;
+}
+
+static int program_lower(fcl_lowering *l, const fcl_step *step, const fcl_generated *g, fcl_launch *launch,
+                         const char *kernel)
+{
+    const fcl_device *device = l->plan->device;
+    int index = fcl_lowering_arguments(l, launch, 0, g);
+    fcl_launch_int(launch, index++, (int32_t)(step->rows * fcl_rows_pieces(step, device)));
+    if (g->random)
+        fcl_lowering_bind(l, launch, index, NULL);
+    if (g->parts)
+        fcl_launch_buffer(launch, index + (g->random ? 3 : 0), step->scratch->buffer);
+    fcl_launch_groups(launch, (size_t)fcl_rows_groups(step, device), fcl_device_traits(device).group);
+    return g->parts ? program_sums(l, step, kernel) : FCL_OK;
+}
+
+/* --- row blocks --- */
+
+static bool is_block(const fcl_step *step)
+{
+    return step->block;
+}
+
+static size_t block_scratch(const fcl_plan *plan, const fcl_step *step)
+{
+    return fcl_block_items(step, plan->device) * (size_t)fcl_block_sums_size(step) * sizeof(float);
+}
+
+static void block_prelude(fcl_text *text, const fcl_plan *plan)
+{
+    bool long_vectors = fcl_device_describe(plan->device)->vector_width >= 16;
+    fcl_text_format(text, "#define BLOCK_SUMS %d\n#define BLOCK_ABREAST %d\n", long_vectors ? 16 : 4,
+                    long_vectors ? 2 : 1);
+}
+
+static void block_generate(const fcl_plan *plan, const fcl_step *step, fcl_generated *g)
+{
+    (void)plan;
+    fcl_block_generate(step, g);
+}
+
+static void block_text(fcl_text *text, const fcl_plan *plan, const fcl_step *step, const fcl_generated *g,
+                       const char *name)
+{
+    (void)step;
+    fcl_block_kernel(text, name, g, plan->table_index >= 0);
+}
+
+static int block_sums(fcl_lowering *l, const fcl_step *step, const fcl_generated *g, const char *kernel)
+{
+    fcl_launch *launch;
+    FCL_TRY(fcl_lowering_sums(l, kernel, "sums of block", &launch));
+    fcl_launch_buffer(launch, 0, step->scratch->buffer);
+    fcl_launch_int(launch, 1, (int32_t)fcl_block_items(step, l->plan->device));
+    for (int i = 0; i < g->sums; i++)
+        fcl_launch_buffer(launch, 2 + i, g->sum[i]->buffer);
+    fcl_launch_range_1d(launch, (size_t)g->partial / 16, 64);
+    return FCL_OK;
+}
+
+static int block_lower(fcl_lowering *l, const fcl_step *step, const fcl_generated *g, fcl_launch *launch,
+                       const char *kernel)
+{
+    int index = fcl_lowering_arguments(l, launch, 0, g);
+    if (l->plan->table_index >= 0)
+        fcl_launch_buffer(launch, index++, l->plan->table);
+    fcl_launch_int(launch, index++, (int32_t)step->rows);
+    if (g->random)
+        fcl_lowering_bind(l, launch, index, NULL);
+    if (g->sums)
+        fcl_launch_buffer(launch, index + (g->random ? 3 : 0), step->scratch->buffer);
+    fcl_launch_range_1d(launch, fcl_block_items(step, l->plan->device), 1);
+    return g->sums ? block_sums(l, step, g, kernel) : FCL_OK;
+}
+
+/* --- products: tiles of our own, which take an epilogue, and the provider's --- */
+
+static bool is_tile(const fcl_step *step)
+{
+    return step->product && step->choice.provider == FCL_GEMM_TILE;
+}
+
+static bool is_product(const fcl_step *step)
+{
+    return step->product;
+}
+
+static void plain_generate(const fcl_plan *plan, const fcl_step *step, fcl_generated *g)
+{
+    fcl_generate(step, plan->device, g);
+}
+
+static void tile_text(fcl_text *text, const fcl_plan *plan, const fcl_step *step, const fcl_generated *g,
+                      const char *name)
+{
+    (void)plan;
+    fcl_gemm_problem problem = fcl_matmul_problem(step->product);
+    char row_sums[16] = "";
+    if (g->row_sum >= 0)
+        snprintf(row_sums, sizeof row_sums, "y%d", g->row_sum);
+    fcl_gemm_tile_source(text, name, &problem, &step->choice, g->params.data,
+                         step->members ? g->body.data : "", row_sums);
+}
+
+static int tile_lower(fcl_lowering *l, const fcl_step *step, const fcl_generated *g, fcl_launch *launch,
+                      const char *kernel)
+{
+    (void)kernel;
+    fcl_gemm_problem problem = fcl_matmul_problem(step->product);
+    fcl_gemm_tile_launch(launch, &problem, &step->choice, step->product->input[0]->buffer,
+                         step->product->input[1]->buffer, g->result->buffer);
+    fcl_lowering_arguments(l, launch, FCL_GEMM_TILE_ARGUMENTS, g);
+    return FCL_OK;
+}
+
+static int product_lower(fcl_lowering *l, const fcl_step *step, const fcl_generated *g, fcl_launch *launch,
+                         const char *kernel)
+{
+    (void)g, (void)launch, (void)kernel;
+    const fcl_tensor *product = step->product;
+    fcl_gemm_problem problem = fcl_matmul_problem(product);
+    return fcl_gemm_create(l->plan->device, &problem, &step->choice, 0, product->input[0]->buffer,
+                           product->input[1]->buffer, product->buffer, "matmul",
+                           &fcl_lowering_action(l)->gemm);
+}
+
+/* --- what lowers itself --- */
+
+static bool is_own(const fcl_step *step)
+{
+    return step->own;
+}
+
+static size_t own_scratch(const fcl_plan *plan, const fcl_step *step)
+{
+    return step->own->op->scratch ? step->own->op->scratch(step->own, plan->device) : 0;
+}
+
+static int own_lower(fcl_lowering *l, const fcl_step *step, const fcl_generated *g, fcl_launch *launch,
+                     const char *kernel)
+{
+    (void)g, (void)launch, (void)kernel;
+    int before = l->plan->action_count;
+    FCL_TRY(step->own->op->lower(l, step->own));
+    for (int i = before; i < l->plan->action_count; i++)
+        if (!l->plan->actions[i].launch && !l->plan->actions[i].look)
+            return FCL_ERR_OPENCL; /* fcl_lower_kernel left the message */
+    return FCL_OK;
+}
+
+/* --- chains --- */
+
+static bool is_chain(const fcl_step *step)
+{
+    (void)step;
+    return true;
+}
+
+static void chain_text(fcl_text *text, const fcl_plan *plan, const fcl_step *step, const fcl_generated *g,
+                       const char *name)
+{
+    (void)plan;
+    fcl_generate_kernel(text, name, g, fcl_shape_size(step->shape));
+}
+
+static int chain_lower(fcl_lowering *l, const fcl_step *step, const fcl_generated *g, fcl_launch *launch,
+                       const char *kernel)
+{
+    enum { GROUP = 64 };
+    (void)kernel;
+    int64_t size = fcl_shape_size(step->shape);
+    int index = fcl_lowering_arguments(l, launch, 0, g);
+    fcl_launch_int(launch, index, (int32_t)size);
+    if (g->random)
+        fcl_lowering_bind(l, launch, index + 1, NULL);
+    fcl_launch_range_1d(launch, fcl_generate_items(g, size), GROUP);
+    return FCL_OK;
+}
+
+/* --- the table --- */
+
+static const char *const of_programs[] = {"group.h", NULL};
+static const char *const of_blocks[] = {"ode.h",          "ode_wide.h", "philox.h", "noise.h", "permute.h",
+                                        "permute_wide.h", "group.h",    "block.h",  NULL};
+
+static const fcl_kind kinds[] = {
+    {"rows:", is_program, .headers = of_programs, .scratch = program_scratch, .generate = program_generate,
+     .text = program_text, .lower = program_lower},
+    {"block:", is_block, .prelude = block_prelude, .headers = of_blocks, .scratch = block_scratch,
+     .generate = block_generate, .text = block_text, .lower = block_lower},
+    {"", is_tile, .takes_members = true, .wide = true, .generate = plain_generate, .text = tile_text,
+     .lower = tile_lower},
+    {"", is_product, .lower = product_lower},
+    {"", is_own, .scratch = own_scratch, .lower = own_lower},
+    {"", is_chain, .takes_members = true, .generate = plain_generate, .text = chain_text,
+     .lower = chain_lower},
+};
+
+const fcl_kind *fcl_kind_of(const fcl_step *step)
+{
+    const fcl_kind *kind = kinds;
+    while (!kind->is(step))
+        kind++;
+    return kind;
+}

@@ -351,6 +351,8 @@ void fcl_rows_generate(const fcl_step *step, const fcl_device *device, fcl_gener
     fcl_text_add(&g->params, "");
     bool vectors = g->unaligned || may_align(&w);
     g->vector = vectors && g->run >= traits.vector ? traits.vector : 1;
+    if (g->vector == 1) /* runs are what vectors do not cross */
+        g->run = step->width;
     free(w.entries);
 }
 
@@ -414,11 +416,13 @@ static void add_part_pointers(fcl_text *text, const fcl_step *step, const fcl_de
     long long begin = 0;
     fcl_tensor *node;
     fcl_extents e;
-    writer w = {.step = step, .g = (fcl_generated *)g};
+    bool cleared = false;
+    writer w = {.step = step};
     collect(&w);
     for (int k = 0; fcl_rows_parts(step, device, k, &node, &e); k++) {
         int at = find(&w, node);
         bool summed = w.entries[at].kind == FCL_ROW_SUMMED;
+        cleared |= summed;
         if (summed)
             fcl_text_format(text,
                             "    global float *part%d = parts + %lld + item * %lld;\n"
@@ -428,6 +432,8 @@ static void add_part_pointers(fcl_text *text, const fcl_step *step, const fcl_de
             fcl_text_format(text, "    global float *part%d = parts + %lld;\n", at, begin);
         begin += e.outer * e.reduced * e.inner;
     }
+    if (cleared && !g->unaligned) /* another work-item may be the one that adds to a column */
+        fcl_text_add(text, "    barrier(CLK_GLOBAL_MEM_FENCE);\n");
     free(w.entries);
 }
 

@@ -361,10 +361,9 @@ void fcl_rows_generate(const fcl_step *step, const fcl_device *device, fcl_gener
 static void add_forms(fcl_text *text, const fcl_generated *g)
 {
     fcl_text_format(text,
-                    "#undef ROW_VECTOR\n#undef ROW_RUN\n#undef ROW_REAL\n#undef ROW_LOAD\n#undef "
-                    "ROW_STORE\n#undef ROW_SUM\n"
-                    "#undef ROW_LARGEST\n#undef ROW_SINGLES\n#undef GROUP_SUM\n#undef GROUP_LARGEST\n"
-                    "#define ROW_VECTOR %d\n#define ROW_RUN %lld\n",
+                    "#undef ROW_VECTOR\n#undef ROW_RUN\n#undef ROW_REAL\n#undef ROW_LOAD\n#undef ROW_STORE\n"
+                    "#undef ROW_SUM\n#undef ROW_LARGEST\n#undef ROW_SINGLES\n#undef GROUP_SUM\n"
+                    "#undef GROUP_LARGEST\n#define ROW_VECTOR %d\n#define ROW_RUN %lld\n",
                     g->vector, (long long)g->run);
     if (g->vector == 1)
         fcl_text_add(text, "#define ROW_SINGLES(b, stop) (b)\n");
@@ -374,15 +373,15 @@ static void add_forms(fcl_text *text, const fcl_generated *g)
             "#define ROW_REAL float%d\n#define ROW_SUM sum_of_%d\n#define ROW_LARGEST largest_of_%d\n"
             "#define ROW_SINGLES(b, stop) ((b) + ((stop) - (b)) / %d * %d)\n",
             g->vector, g->vector, g->vector, g->vector, g->vector);
-    if (g->unaligned)
-        fcl_text_add(text, "#define ROW_LOAD(p, i) vload16(0, (p) + (i))\n#define ROW_STORE(p, i, x) "
-                           "vstore16(x, 0, (p) + (i))\n"
-                           "#define GROUP_SUM(x, k) (x)\n#define GROUP_LARGEST(x, k) (x)\n");
-    else
-        fcl_text_add(text, "#define ROW_LOAD(p, i) (*(const global float4 *)((p) + (i)))\n"
-                           "#define ROW_STORE(p, i, x) *(global float4 *)((p) + (i)) = (x)\n"
-                           "#define GROUP_SUM(x, k) group_sum(x, partial + k * GROUP_MAX)\n#define "
-                           "GROUP_LARGEST(x, k) group_largest(x, partial + k * GROUP_MAX)\n");
+    if (g->vector > 1)
+        fcl_text_add(text, g->unaligned ? "#define ROW_LOAD(p, i) vload16(0, (p) + (i))\n"
+                                          "#define ROW_STORE(p, i, x) vstore16(x, 0, (p) + (i))\n"
+                                        : "#define ROW_LOAD(p, i) (*(const global float4 *)((p) + (i)))\n"
+                                          "#define ROW_STORE(p, i, x) *(global float4 *)((p) + (i)) = (x)\n");
+    fcl_text_add(text, g->unaligned
+                           ? "#define GROUP_SUM(x, k) (x)\n#define GROUP_LARGEST(x, k) (x)\n"
+                           : "#define GROUP_SUM(x, k) group_sum(x, partial + k * GROUP_MAX)\n"
+                             "#define GROUP_LARGEST(x, k) group_largest(x, partial + k * GROUP_MAX)\n");
 }
 
 /* The second kernel: an element of a result a work-item, which takes the parts in their order. */

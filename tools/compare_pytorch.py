@@ -232,8 +232,8 @@ def compare_startup(arguments):
 
 def compare_sampling(arguments, folder):
     checkpoint = os.path.join(folder, "moons")
-    run_flowcl([arguments.flowcl, "train", "moons", "--out", checkpoint, "--steps", "2000", "--activation", "selu",
-                "--samples-every", "off"])
+    run_flowcl([arguments.flowcl, "train", "moons", "--out", checkpoint, "--width", "64", "--depth", "3", "--steps", "2000",
+                "--activation", "selu", "--samples-every", "off"])
     (weights,) = map(str, pathlib.Path(checkpoint).glob("*2000.safetensors"))
     for name, solver, points, options in SAMPLING:
         theirs, ours = [], []

@@ -206,10 +206,10 @@ static void add_store(fcl_generated *g, fcl_tensor *node, const char *value)
                         fcl_generate_slot(g->store, &g->stores, node), value);
 }
 
-static void add_params(const fcl_step *step, fcl_generated *g)
+void fcl_generate_params(fcl_generated *g, bool behind_others)
 {
     static const char *const types[] = {[FCL_F32] = "float", [FCL_I32] = "int", [FCL_U8] = "uchar"};
-    const char *first = step->product ? ", " : "";
+    const char *first = behind_others ? ", " : "";
     for (int i = 0; i < g->reads; i++, first = ", ")
         fcl_text_format(&g->params, "%sconst global %s *x%d", first, types[g->read[i]->type], i);
     for (int i = 0; i < g->stores; i++, first = ", ")
@@ -227,10 +227,9 @@ static fcl_tensor *product_result(const fcl_step *step)
     return step->product;
 }
 
-/* Is each vector of four at a multiple of its size? Rows and columns run on over whole vectors, then. */
-static bool may_align(const fcl_step *step, const fcl_generated *g)
+bool fcl_generate_is_aligned(const fcl_generated *g)
 {
-    bool aligned = g->run == fcl_shape_size(step->shape) || g->run % 4 == 0;
+    bool aligned = true;
     for (int i = 0; i < g->reads; i++)
         aligned = aligned && fcl_buffer_is_aligned(g->read[i]->buffer);
     for (int i = 0; i < g->stores; i++)
@@ -260,10 +259,11 @@ void fcl_generate(const fcl_step *step, const fcl_device *device, fcl_generated 
     }
     if (step->product)
         fcl_text_add(&g->body, "}\n");
-    add_params(step, g);
+    fcl_generate_params(g, step->product);
     fcl_traits traits = fcl_device_traits(device);
     g->unaligned = traits.wide;
-    bool whole = g->unaligned || may_align(step, g);
+    bool whole_runs = g->run == fcl_shape_size(step->shape) || g->run % 4 == 0;
+    bool whole = g->unaligned || (whole_runs && fcl_generate_is_aligned(g));
     g->vector = whole && g->run >= traits.vector ? traits.vector : 1;
 }
 

@@ -168,6 +168,10 @@ typedef struct fcl_operand {
 fcl_operand fcl_classify(fcl_shape from, fcl_shape to);
 /* Writes how element i of the node reads an input from memory; narrows g->run. */
 void fcl_generate_memory(fcl_generated *generated, const fcl_tensor *node, fcl_tensor *input);
+/* Writes the parameters: reads, stores, scalars; `behind_others`: a comma stands before. */
+void fcl_generate_params(fcl_generated *generated, bool behind_others);
+/* Does all that it reads and stores begin at a multiple of a float4? */
+bool fcl_generate_is_aligned(const fcl_generated *generated);
 /* Is an input of the node broadcast in a way that vectors and epilogues cannot read, or its text for one number? */
 bool fcl_generate_scattered(const fcl_tensor *node);
 

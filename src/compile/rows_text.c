@@ -315,21 +315,8 @@ static void write_pass(writer *w)
             write_reduced(w, i);
 }
 
-/* Is each vector of four at a multiple of its size? */
-static bool may_align(const writer *w)
-{
-    const fcl_generated *g = w->g;
-    bool aligned = w->step->width % 4 == 0 && g->run % 4 == 0;
-    for (int i = 0; i < g->reads; i++)
-        aligned = aligned && fcl_buffer_is_aligned(g->read[i]->buffer);
-    for (int i = 0; i < g->stores; i++)
-        aligned = aligned && fcl_buffer_is_aligned(g->store[i]->buffer);
-    return aligned;
-}
-
 void fcl_rows_generate(const fcl_step *step, const fcl_device *device, fcl_generated *g)
 {
-    static const char *const types[] = {[FCL_F32] = "float", [FCL_I32] = "int", [FCL_U8] = "uchar"};
     fcl_traits traits = fcl_device_traits(device);
     *g = (fcl_generated){.run = step->width, .unaligned = traits.wide};
     writer w = {.step = step, .g = g, .pieces = fcl_rows_pieces(step, device)};
@@ -342,14 +329,9 @@ void fcl_rows_generate(const fcl_step *step, const fcl_device *device, fcl_gener
     }
     for (int i = 0; i < w.count; i++)
         g->parts |= has_parts(step, w.entries[i].node, w.pieces);
-    for (int i = 0; i < g->reads; i++)
-        fcl_text_format(&g->params, "const global %s *x%d, ", types[g->read[i]->type], i);
-    for (int i = 0; i < g->stores; i++)
-        fcl_text_format(&g->params, "global %s *y%d, ", types[g->store[i]->type], i);
-    for (int i = 0; i < g->scalars; i++)
-        fcl_text_format(&g->params, "const float s%d, ", i);
-    fcl_text_add(&g->params, "");
-    bool vectors = g->unaligned || may_align(&w);
+    fcl_generate_params(g, false);
+    bool whole_runs = step->width % 4 == 0 && g->run % 4 == 0;
+    bool vectors = g->unaligned || (whole_runs && fcl_generate_is_aligned(g));
     g->vector = vectors && g->run >= traits.vector ? traits.vector : 1;
     if (g->vector == 1) /* runs are what vectors do not cross */
         g->run = step->width;
@@ -441,7 +423,8 @@ void fcl_rows_kernel(fcl_text *text, const char *name, const fcl_step *step, con
 {
     int64_t pieces = fcl_rows_pieces(step, device), length = piece_length(step, pieces);
     add_forms(text, g);
-    fcl_text_format(text, "kernel void %s(%sconst int lines%s%s)\n{\n", name, g->params.data,
+    fcl_text_format(text, "kernel void %s(%s%sconst int lines%s%s)\n{\n", name, g->params.data,
+                    g->params.length ? ", " : "",
                     g->random ? ", const ulong seed, const uint step, const ulong first_row" : "",
                     g->parts ? ", global float *parts" : "");
     if (g->unaligned)

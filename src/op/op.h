@@ -10,6 +10,7 @@
 /* --- shape rules --- */
 
 fcl_shape fcl_broadcast_shape(fcl_tensor *node);
+fcl_shape fcl_given_shape(fcl_tensor *node); /* of fcl_shape_attributes */
 /* A mistake unless input number `input` is of this type. */
 void fcl_require_type(fcl_tensor *node, int input, fcl_type type);
 /* The same of input 0, for what moves 4-byte elements of any kind. */

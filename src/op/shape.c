@@ -44,7 +44,7 @@ int64_t fcl_shape_inner(fcl_shape shape, int axis)
     return inner;
 }
 
-static fcl_shape given_shape(const fcl_tensor *node)
+fcl_shape fcl_given_shape(fcl_tensor *node)
 {
     const fcl_shape_attributes *given = node->attributes;
     return given->shape;
@@ -53,7 +53,8 @@ static fcl_shape given_shape(const fcl_tensor *node)
 static void shape_lift(const fcl_tensor *node, fcl_shape lead, void *lifted)
 {
     fcl_shape_attributes *given = lifted;
-    given->shape = fcl_shape_joined(lead, given_shape(node));
+    (void)node;
+    given->shape = fcl_shape_joined(lead, given->shape);
 }
 
 /* --- reshape --- */
@@ -67,7 +68,7 @@ fcl_tensor *fcl_reshape(fcl_tensor *a, fcl_shape shape)
 
 static fcl_shape reshape_shape(fcl_tensor *node)
 {
-    fcl_shape from = node->input[0]->shape, to = given_shape(node);
+    fcl_shape from = node->input[0]->shape, to = fcl_given_shape(node);
     if (fcl_shape_size(from) != fcl_shape_size(to))
         fcl_mistake(node->graph, "reshape of %s: %s to %s, of another size", fcl_node_text(node->input[0]),
                     fcl_shape_text(node->graph, from), fcl_shape_text(node->graph, to));
@@ -98,7 +99,7 @@ fcl_tensor *fcl_expand(fcl_tensor *a, fcl_shape shape)
 
 static fcl_shape expand_shape(fcl_tensor *node)
 {
-    fcl_shape from = node->input[0]->shape, to = given_shape(node);
+    fcl_shape from = node->input[0]->shape, to = fcl_given_shape(node);
     int missing = to.rank - from.rank;
     bool fits = missing >= 0;
     for (int i = 0; fits && i < from.rank; i++)

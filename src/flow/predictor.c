@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 /* What changes the path, at equal steps of the time s between the sampled path's ends. */
-enum { TIME, INVERSE_SCALE, GROWTH, SPEED, COLUMNS }; /* t, 1/k, k'/k, k t' */
+enum { TIME, INVERSE_SCALE, GROWTH, SHARE_SPEED, COLUMNS }; /* t, 1/k, A'/A, share' */
 enum { ROWS = 4097 };
 
 struct fcl_predictor {
@@ -55,17 +55,27 @@ static void fill_row(const fcl_predictor *predictor, double s, float *row)
     double share = fcl_path_share(predictor->sampled, s, &share_dot);
     double t = time_of_share(predictor->trained, share);
     fcl_path_share(predictor->trained, t, &slope);
-    double speed = has_share(predictor->trained, share) ? share_dot / slope : 0;
+    bool moves = has_share(predictor->trained, share) && share_dot / slope > 0;
     fcl_path_point from = fcl_path_unclamped(predictor->trained, t);
-    double weight_data = speed > 0 || t > 0.5, weight_noise = speed > 0 || t < 0.5;
+    double weight_data = moves || t > 0.5, weight_noise = moves || t < 0.5;
     double above = weight_data * to.alpha + weight_noise * to.sigma;
-    double under = weight_data * from.alpha + weight_noise * from.sigma, k = above / under;
-    double above_dot = weight_data * to.alpha_dot + weight_noise * to.sigma_dot;
-    double under_dot = weight_data * from.alpha_dot + weight_noise * from.sigma_dot;
+    double under = weight_data * from.alpha + weight_noise * from.sigma;
     row[TIME] = (float)t;
-    row[INVERSE_SCALE] = (float)(1 / k);
-    row[GROWTH] = (float)(above_dot / above - under_dot * speed / under);
-    row[SPEED] = (float)(k * speed);
+    row[INVERSE_SCALE] = (float)(under / above);
+    row[GROWTH] = (float)((weight_data * to.alpha_dot + weight_noise * to.sigma_dot) / above);
+    row[SHARE_SPEED] = moves ? (float)share_dot : 0;
+}
+
+/* Where the trained path sets out so slowly that t' has no bound (t^2), the network's error would be multiplied
+ * by it: the end's row asks half a row further in. `inwards` is half a row, with its sign. */
+static void settle_end(const fcl_predictor *predictor, double s, double inwards, float *row)
+{
+    double at_end, further, speed;
+    double t = time_of_share(predictor->trained, fcl_path_share(predictor->sampled, s + inwards, &speed));
+    fcl_path_share(predictor->trained, (double)row[TIME], &at_end);
+    fcl_path_share(predictor->trained, t, &further);
+    if (at_end < further / 2)
+        row[TIME] = (float)t;
 }
 
 /* `format` takes the width of the path's tube, a formula. */
@@ -101,9 +111,12 @@ static void fill_table(fcl_predictor *predictor)
 {
     double begin, end;
     table_range(predictor, &begin, &end);
-    predictor->table = fcl_zalloc(sizeof(float) * ROWS * COLUMNS);
+    const double step = (end - begin) / (ROWS - 1);
+    float *table = predictor->table = fcl_zalloc(sizeof(float) * ROWS * COLUMNS);
     for (int i = 0; i < ROWS; i++)
-        fill_row(predictor, begin + (end - begin) * i / (ROWS - 1), predictor->table + i * COLUMNS);
+        fill_row(predictor, begin + step * i, table + i * COLUMNS);
+    settle_end(predictor, begin, step / 2, table);
+    settle_end(predictor, end, -step / 2, table + (ROWS - 1) * COLUMNS);
 }
 
 int fcl_predictor_create(const char *prediction, const fcl_path *trained, const fcl_path *sampled,
@@ -210,6 +223,22 @@ static fcl_tensor *column(fcl_tensor *row, int index)
     return fcl_slice(row, 1, index, index + 1); /* (B, 1) */
 }
 
+/* k'/k and k t' from a row of the table. The slopes of the trained path are those at the time t itself that the
+ * network is asked at, between two rows too: where t' has no bound, v vanishes with its inverse. */
+static void changed_speeds(const fcl_predictor *to, fcl_tensor *row, fcl_tensor *t, fcl_tensor **growth,
+                           fcl_tensor **speed)
+{
+    const float least = 1e-12f;
+    fcl_path_at from = fcl_path_build(to->trained, t);
+    fcl_tensor *under = fcl_add(from.alpha, from.sigma);
+    fcl_tensor *turn = fcl_sub(fcl_mul(from.alpha_dot, from.sigma), fcl_mul(from.sigma_dot, from.alpha));
+    fcl_tensor *slope = fcl_max(fcl_div(turn, fcl_square(under)), fcl_constant(fcl_tensor_graph(t), least));
+    fcl_tensor *t_dot = fcl_div(column(row, SHARE_SPEED), slope);
+    fcl_tensor *under_dot = fcl_add(from.alpha_dot, from.sigma_dot);
+    *growth = fcl_sub(column(row, GROWTH), fcl_mul(fcl_div(under_dot, under), t_dot));
+    *speed = fcl_div(t_dot, column(row, INVERSE_SCALE));
+}
+
 /* v of the path that is sampled along. */
 static fcl_tensor *velocity(fcl_predictor *to, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
@@ -225,10 +254,11 @@ static fcl_tensor *velocity(fcl_predictor *to, fcl_graph *graph, const fcl_veloc
     const double rounding = 2e-7; /* the last time is the last row, not a little before it */
     fcl_tensor *place = fcl_scale(fcl_shift(in->t, (float)-begin), (float)((1 + rounding) / (end - begin)));
     fcl_tensor *row = fcl_interpolate(to->curve, place); /* (B, COLUMNS) */
+    fcl_tensor *growth, *speed;
     of.x = fcl_mul(in->x, column(row, INVERSE_SCALE));
-    of.t = column(row, TIME);
-    fcl_tensor *v = convert(to, of);
-    return fcl_add(fcl_mul(in->x, column(row, GROWTH)), fcl_mul(v, column(row, SPEED)));
+    of.t = fcl_time_clamp(column(row, TIME), to->begin, to->end);
+    changed_speeds(to, row, of.t, &growth, &speed);
+    return fcl_add(fcl_mul(in->x, growth), fcl_mul(convert(to, of), speed));
 }
 
 fcl_tensor *fcl_predictor_velocity(void *predictor, fcl_graph *graph, const fcl_velocity_inputs *in)

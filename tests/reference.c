@@ -1,4 +1,4 @@
-#include "reference.h"
+#include "bound.h"
 
 #include "base/random.h"
 #include "cl/philox.h"
@@ -11,17 +11,8 @@
 struct reference {
     const fcl_graph *graph;
     int count;
-    double **value;
+    double **value, **error;
 };
-
-/* The node under evaluation: its inputs' values and its own. */
-typedef struct evaluation {
-    const reference *r;
-    const fcl_tensor *node;
-    const double *in[64];
-    double *out;
-    int64_t size;
-} evaluation;
 
 /* --- indices --- */
 
@@ -96,49 +87,56 @@ static double f_selu(const double *x)
     return x[0] > 0 ? lambda * x[0] : lambda * alpha * expm1(x[0]);
 }
 
+/* Their units of the last place: a rounding, what OpenCL grants (1.2, section 7.4), or what cl/math.h promises and
+ * tests/test_math.c holds it to. What is not rounded has none. */
 static const struct {
     const char *op;
-    double (*f)(const double *x);
+    bound_function is;
 } elementwise[] = {
-    {"add", f_add},
-    {"sub", f_sub},
-    {"neg", f_neg},
-    {"mul", f_mul},
-    {"div", f_div},
-    {"max", f_max},
-    {"min", f_min},
-    {"abs", f_abs},
-    {"square", f_square},
-    {"greater", f_greater},
-    {"sqrt", f_sqrt},
-    {"where", f_where},
-    {"reciprocal", f_reciprocal},
-    {"exp", f_exp},
-    {"log", f_log},
-    {"expm1", f_expm1},
-    {"log1p", f_log1p},
-    {"pow", f_pow},
-    {"sin", f_sin},
-    {"cos", f_cos},
-    {"tanh", f_tanh},
-    {"erf", f_erf},
-    {"relu", f_relu},
-    {"silu", f_silu},
-    {"gelu", f_gelu},
-    {"selu", f_selu},
-    {"sigmoid", f_sigmoid},
-    {"detach", f_same},
-    {"expand", f_same},
+    {"add", {f_add, 0.5}},
+    {"sub", {f_sub, 0.5}},
+    {"neg", {f_neg}},
+    {"mul", {f_mul, 0.5}},
+    {"div", {f_div, 2.5}},
+    {"max", {f_max}},
+    {"min", {f_min}},
+    {"abs", {f_abs}},
+    {"square", {f_square, 0.5}},
+    {"greater", {f_greater}},
+    {"sqrt", {f_sqrt, 3}},
+    {"where", {f_where}},
+    {"reciprocal", {f_reciprocal, 2.5}},
+    {"exp", {f_exp, 2}},
+    {"log", {f_log, 2}},
+    {"expm1", {f_expm1, 3}},
+    {"log1p", {f_log1p, 2}},
+    {"pow", {f_pow, 16}},
+    {"sin", {f_sin, 4}},
+    {"cos", {f_cos, 4}},
+    {"tanh", {f_tanh, 5}},
+    {"erf", {f_erf, 3}},
+    {"relu", {f_relu}},
+    {"silu", {f_silu, 6}},
+    {"gelu", {f_gelu, 2, 4}},
+    {"selu", {f_selu, 4}},
+    {"sigmoid", {f_sigmoid, 6}},
+    {"detach", {f_same}},
+    {"expand", {f_same}},
     {0},
 };
 
-static void eval_elementwise(const evaluation *e, double (*f)(const double *x))
+static void eval_elementwise(const evaluation *e, const bound_function *is)
 {
     for (int64_t i = 0; i < e->size; i++) {
-        double x[3] = {0};
-        for (int k = 0; k < e->node->inputs; k++)
-            x[k] = e->in[k][broadcast_index(e->node->input[k]->shape, e->node->shape, i)];
-        e->out[i] = f(x);
+        double x[3] = {0}, error[3] = {0};
+        for (int k = 0; k < e->node->inputs; k++) {
+            int64_t at = broadcast_index(e->node->input[k]->shape, e->node->shape, i);
+            x[k] = e->in[k][at];
+            error[k] = e->error ? e->in_error[k][at] : 0;
+        }
+        e->out[i] = is->f(x);
+        if (e->error)
+            e->error[i] = bound_of_function(is, e->node->inputs, x, error);
     }
 }
 
@@ -302,8 +300,14 @@ static void eval_gather(const evaluation *e)
 {
     const fcl_gather_attributes *how = e->node->attributes;
     int64_t count = e->node->input[0]->shape.dim[how->axis];
-    for (int64_t i = 0; i < e->size; i++)
-        e->out[i] = e->in[0][indexed_place(e, i, how->axis, count)] * how->scale + how->shift;
+    double rounded = (how->scale != 1) + (how->shift != 0);
+    for (int64_t i = 0; i < e->size; i++) {
+        int64_t at = indexed_place(e, i, how->axis, count);
+        double scaled = e->in[0][at] * (double)how->scale;
+        e->out[i] = scaled + (double)how->shift;
+        if (e->error)
+            e->error[i] = fabs((double)how->scale) * e->in_error[0][at] + rounded * BOUND_UNIT * (fabs(scaled) + fabs(e->out[i]));
+    }
 }
 
 static void eval_scatter(const evaluation *e)
@@ -346,6 +350,8 @@ static void eval_normal(const evaluation *e)
     uint64_t first = e->r->graph->first_row * (uint64_t)row_size(e->node->shape);
     for (int64_t i = 0; i < e->size; i++)
         e->out[i] = fcl_random_normal(key_of(e), first + (uint64_t)i);
+    for (int64_t i = 0; i < e->size && e->error; i++)
+        e->error[i] = 64 * BOUND_UNIT; /* an angle up to 2 pi, rounded, times a radius up to 5.8; the functions' own */
 }
 
 static void eval_batch_index(const evaluation *e)
@@ -372,7 +378,13 @@ static void eval_interpolate(const evaluation *e)
         double place = fmin(fmax(e->in[1][i / columns], 0), 1) * (double)last;
         int64_t cell = place < (double)last ? (int64_t)place : last - 1;
         const double *at = e->in[0] + cell * columns + i % columns;
-        e->out[i] = at[0] + (place - (double)cell) * (at[columns] - at[0]);
+        double step = at[columns] - at[0];
+        e->out[i] = at[0] + (place - (double)cell) * step;
+        if (e->error) {
+            const double *error = e->in_error[0] + cell * columns + i % columns;
+            e->error[i] = fmax(error[0], error[columns]) + fabs(step) * (double)last * e->in_error[1][i / columns] +
+                          BOUND_UNIT * (fabs(step) * (place + 2) + fabs(e->out[i]));
+        }
     }
 }
 
@@ -384,21 +396,44 @@ static double *part_of(const evaluation *e, int index)
     return part && part->id < e->r->count ? e->r->value[part->id] : NULL;
 }
 
+static double *part_error(const evaluation *e, int index)
+{
+    return e->r->error[e->node->part[index]->id];
+}
+
+/* The error of in[0][i] - in[1][i] */
+static double error_of_difference(const evaluation *e, int64_t i)
+{
+    return e->in_error[0][i] + e->in_error[1][i] + BOUND_UNIT * fabs(e->in[0][i] - e->in[1][i]);
+}
+
 static void eval_cfm_loss(const evaluation *e)
 {
     int64_t d = row_size(e->node->input[0]->shape);
     for (int64_t row = 0; row < e->size; row++) {
+        double error = 0;
         e->out[row] = 0;
-        for (int64_t i = row * d; i < row * d + d; i++)
-            e->out[row] += (e->in[0][i] - e->in[1][i]) * (e->in[0][i] - e->in[1][i]) / (double)d;
+        for (int64_t i = row * d; i < row * d + d; i++) {
+            double difference = e->in[0][i] - e->in[1][i];
+            e->out[row] += difference * difference / (double)d;
+            if (e->error)
+                error += 2 * fabs(difference) * error_of_difference(e, i) / (double)d;
+        }
+        if (e->error)
+            e->error[row] = error + BOUND_UNIT * (2 * sqrt((double)d) + 6) * e->out[row];
     }
 }
 
 static void eval_cfm_loss_grad(const evaluation *e)
 {
     int64_t d = row_size(e->node->shape);
-    for (int64_t i = 0; i < e->size; i++)
-        e->out[i] = e->in[2][i / d] * 2 * (e->in[0][i] - e->in[1][i]) / (double)d;
+    for (int64_t i = 0; i < e->size; i++) {
+        double difference = e->in[0][i] - e->in[1][i], scale = 2 * e->in[2][i / d] / (double)d;
+        e->out[i] = scale * difference;
+        if (e->error)
+            e->error[i] = fabs(scale) * error_of_difference(e, i) + 8 * BOUND_UNIT * fabs(e->out[i]) +
+                          2 / (double)d * e->in_error[2][i / d] * fabs(difference);
+    }
 }
 
 /* --- ODE control, as the header tells it --- */
@@ -437,6 +472,15 @@ static void control_step(double *s, double norm, double order)
     s[FCL_ODE_H] = done || stuck ? 0 : fabs(h) * 1.01 >= fabs(left) ? left : h;
 }
 
+/* Of the norm of d numbers, then its power and the quotients; a step may be what is left of the time. */
+static void error_of_control(const double *s, int64_t d, double *error)
+{
+    for (int k = 0; k < FCL_ODE_STATE; k++) {
+        double size = fabs(s[k]) + (k == FCL_ODE_T || k == FCL_ODE_H ? fabs(s[FCL_ODE_T]) + fabs(s[FCL_ODE_T_END]) : 0);
+        error[k] = s[FCL_ODE_ACTIVE] == 0 && k == FCL_ODE_H ? 0 : BOUND_UNIT * (48 + 2 * sqrt((double)d)) * size;
+    }
+}
+
 static void eval_ode_advance(const evaluation *e)
 {
     const fcl_ode_control *control = e->node->attributes;
@@ -455,6 +499,8 @@ static void eval_ode_advance(const evaluation *e)
             e->out[i] = e->in[accepted ? 1 : 0][i];
             k_out[i] = e->in[accepted ? 4 : 3][i];
         }
+        if (e->error)
+            error_of_control(s, d, part_error(e, 1) + row * FCL_ODE_STATE);
     }
 }
 
@@ -522,6 +568,22 @@ static double new_potential(const evaluation *e, int64_t count, const double *su
     return moved / all;
 }
 
+/* Logarithms of means of exponentials, one on another's in each iteration: the arguments are differences of costs and
+ * potentials, as large as the largest cost. */
+static void error_of_potentials(const evaluation *e, double iterations)
+{
+    double *const errors[] = {e->error, part_error(e, 0), part_error(e, 1)}, *report = part_error(e, 2), largest = 1;
+    fcl_shape cost = e->node->input[0]->shape;
+    const int64_t counts[] = {e->size, cost.dim[1], cost.dim[0]};
+    for (int64_t i = 0; i < fcl_shape_size(cost); i++)
+        largest = fmax(largest, fabs(e->in[0][i]));
+    double error = BOUND_UNIT * 16 * (1 + iterations) * largest;
+    for (int k = 0; k < 3; k++)
+        for (int64_t i = 0; i < counts[k]; i++)
+            errors[k][i] = error;
+    report[FCL_TRANSPORT_CHANGE] = report[FCL_TRANSPORT_MASS] = report[FCL_TRANSPORT_LAMBDA] = error;
+}
+
 /* Ends where the error is small twice in a row, the columns being exact the second time. */
 static void eval_sinkhorn(const evaluation *e)
 {
@@ -549,6 +611,8 @@ static void eval_sinkhorn(const evaluation *e)
     log_means(e, false, g, sum);
     report[FCL_TRANSPORT_CHANGE] = new_potential(e, rows, sum, 0, f, report);
     report[FCL_TRANSPORT_OPEN] = !(report[FCL_TRANSPORT_CHANGE] < tolerance);
+    if (e->error)
+        error_of_potentials(e, report[FCL_TRANSPORT_ITERATIONS]);
     free(turned_sum);
 }
 
@@ -590,34 +654,35 @@ static void eval_nothing(const evaluation *e)
 static const struct {
     const char *op;
     void (*eval)(const evaluation *e);
+    bound_rule rule; /* for its error */
 } others[] = {
-    {"input", eval_nothing},
-    {"leaf", eval_nothing},
-    {"part", eval_nothing},
-    {"constant", eval_constant},
-    {"scalar", eval_scalar},
-    {"sum", eval_sum},
-    {"max_axes", eval_max_axes},
-    {"arg_max", eval_arg_max},
-    {"matmul", eval_matmul},
-    {"reshape", eval_reshape},
-    {"permute", eval_permute},
-    {"slice", eval_slice},
-    {"pad", eval_pad},
-    {"concat", eval_concat},
-    {"gather_rows", eval_gather},
-    {"scatter_rows", eval_scatter},
-    {"one_hot", eval_one_hot},
-    {"normal", eval_normal},
-    {"uniform", eval_uniform},
-    {"batch_index", eval_batch_index},
-    {"row_number", eval_row_number},
-    {"interpolate", eval_interpolate},
-    {"cfm_loss", eval_cfm_loss},
-    {"cfm_loss_grad", eval_cfm_loss_grad},
-    {"sinkhorn", eval_sinkhorn},
-    {"transport_draw", eval_transport_draw},
-    {"ode_advance", eval_ode_advance},
+    {"input", eval_nothing, BOUND_OWN},
+    {"leaf", eval_nothing, BOUND_OWN},
+    {"part", eval_nothing, BOUND_OWN},
+    {"constant", eval_constant, BOUND_EXACT},
+    {"scalar", eval_scalar, BOUND_EXACT},
+    {"sum", eval_sum, BOUND_LINEAR},
+    {"max_axes", eval_max_axes, BOUND_CHOICE},
+    {"arg_max", eval_arg_max, BOUND_EXACT},
+    {"matmul", eval_matmul, BOUND_LINEAR},
+    {"reshape", eval_reshape, BOUND_LINEAR},
+    {"permute", eval_permute, BOUND_LINEAR},
+    {"slice", eval_slice, BOUND_LINEAR},
+    {"pad", eval_pad, BOUND_LINEAR},
+    {"concat", eval_concat, BOUND_LINEAR},
+    {"gather_rows", eval_gather, BOUND_OWN},
+    {"scatter_rows", eval_scatter, BOUND_LINEAR},
+    {"one_hot", eval_one_hot, BOUND_EXACT},
+    {"normal", eval_normal, BOUND_OWN},
+    {"uniform", eval_uniform, BOUND_EXACT},
+    {"batch_index", eval_batch_index, BOUND_EXACT},
+    {"row_number", eval_row_number, BOUND_EXACT},
+    {"interpolate", eval_interpolate, BOUND_OWN},
+    {"cfm_loss", eval_cfm_loss, BOUND_OWN},
+    {"cfm_loss_grad", eval_cfm_loss_grad, BOUND_OWN},
+    {"sinkhorn", eval_sinkhorn, BOUND_OWN},
+    {"transport_draw", eval_transport_draw, BOUND_EXACT},
+    {"ode_advance", eval_ode_advance, BOUND_OWN},
     {0},
 };
 
@@ -627,13 +692,15 @@ static bool evaluate(const char *op, const evaluation *e)
     for (int i = 0; elementwise[i].op; i++)
         if (strcmp(elementwise[i].op, op) == 0) {
             if (e)
-                eval_elementwise(e, elementwise[i].f);
+                eval_elementwise(e, &elementwise[i].is);
             return true;
         }
     for (int i = 0; others[i].op; i++)
         if (strcmp(others[i].op, op) == 0) {
             if (e)
                 others[i].eval(e);
+            if (e && e->error)
+                bound_by_rule(e, others[i].rule, others[i].eval);
             return true;
         }
     return false;
@@ -650,16 +717,22 @@ reference *reference_create(const fcl_graph *graph)
     r->graph = graph;
     r->count = graph->count;
     r->value = fcl_zalloc((size_t)r->count * sizeof *r->value + 1);
-    for (int i = 0; i < r->count; i++)
+    r->error = fcl_zalloc((size_t)r->count * sizeof *r->error + 1);
+    for (int i = 0; i < r->count; i++) {
         r->value[i] = fcl_zalloc((size_t)fcl_shape_size(graph->nodes[i]->shape) * sizeof(double));
+        r->error[i] = fcl_zalloc((size_t)fcl_shape_size(graph->nodes[i]->shape) * sizeof(double));
+    }
     return r;
 }
 
 void reference_destroy(reference **r)
 {
-    for (int i = 0; i < (*r)->count; i++)
+    for (int i = 0; i < (*r)->count; i++) {
         free((*r)->value[i]);
+        free((*r)->error[i]);
+    }
     free((*r)->value);
+    free((*r)->error);
     free(*r);
     *r = NULL;
 }
@@ -669,14 +742,32 @@ double *reference_value(const reference *r, const fcl_tensor *node)
     return r->value[node->id];
 }
 
-void reference_run(reference *r)
+double *reference_error(const reference *r, const fcl_tensor *node)
+{
+    return r->error[node->id];
+}
+
+static void run(reference *r, bool with_errors)
 {
     for (int id = 0; id < r->count; id++) {
         evaluation e = {.r = r, .node = r->graph->nodes[id], .out = r->value[id]};
         e.size = fcl_shape_size(e.node->shape);
-        for (int k = 0; k < e.node->inputs; k++)
+        e.error = with_errors ? r->error[id] : NULL;
+        for (int k = 0; k < e.node->inputs; k++) {
             e.in[k] = r->value[e.node->input[k]->id];
+            e.in_error[k] = r->error[e.node->input[k]->id];
+        }
         if (!evaluate(e.node->op->name, &e))
             abort(); /* the test of the table tells of it first */
     }
+}
+
+void reference_run(reference *r)
+{
+    run(r, false);
+}
+
+void reference_run_with_errors(reference *r)
+{
+    run(r, true);
 }

@@ -16,6 +16,11 @@ double *reference_value(const reference *r, const fcl_tensor *node);
 /* Computes all other nodes. Assignments are left alone. */
 void reference_run(reference *r);
 
+/* How far from a node's value a device may be, as bound.h tells; computed, beside the values, by the second. Those of leaves
+ * are zeros, or the caller's. */
+double *reference_error(const reference *r, const fcl_tensor *node);
+void reference_run_with_errors(reference *r);
+
 /* Is there a definition for the operation? */
 bool reference_knows(const char *op);
 

@@ -29,7 +29,7 @@ static void check(trial *t, fcl_device *device, int count, fcl_tensor *const *ou
     for (int run = 0; run < 2; run++) {
         assert_ok(trial_run(t));
         for (int i = 0; i < count; i++)
-            assert_true(trial_agrees(t, output[i], output[i]->type == FCL_I32 ? 0 : 3e-5, what));
+            assert_true(trial_agrees(t, output[i], what));
     }
 }
 

@@ -362,7 +362,7 @@ static void many_leaves_are_read(void **state)
     assert_ok(fcl_graph_compile(t->graph, *state, NULL));
     assert_ok(trial_run(t));
     for (int i = 0; i < CHAINS; i++)
-        assert_true(trial_agrees(t, sum[i], 1e-5, "joined leaves"));
+        assert_true(trial_agrees(t, sum[i], "joined leaves"));
     trial_destroy(&t);
 }
 

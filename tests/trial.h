@@ -7,7 +7,7 @@
 
 /* What a leaf is filled with. */
 typedef enum domain {
-    SMOOTH,   /* normal, on a grid of its own: no two leaves hold the same number, and none holds 0 */
+    SMOOTH,   /* normal, near a grid of its own: no two leaves hold numbers within 1/4096, and none holds one near 0 */
     POSITIVE, /* at least 1/8 */
     AWAY,     /* at least 1/2 from 0 */
     TIME,     /* inside (0, 1) */
@@ -29,6 +29,7 @@ typedef struct trial_leaf {
 typedef struct trial {
     fcl_graph *graph;
     reference *r;
+    bool bounded; /* r has the errors of the values that it has */
     trial_leaf leaf[TRIAL_LEAVES];
     int leaves;
 } trial;
@@ -57,8 +58,12 @@ void trial_evaluate(trial *t, double shift, int count, fcl_tensor *const *x, fcl
 
 /* Writes the leaves, runs the compiled graph. */
 int trial_run(trial *t);
-/* Holds an output against the reference: |difference| <= tolerance max(1, the largest |value|). A NaN equals
- * a NaN. Prints the first misfit and returns false. */
-bool trial_agrees(trial *t, fcl_tensor *output, double tolerance, const char *what);
+/* Holds each element of an output to the bound that the reference computes for it (bound.h). A NaN equals a NaN. Prints
+ * the first misfit and returns false. */
+bool trial_agrees(trial *t, fcl_tensor *output, const char *what);
+/* The first misfit of content that is given, floats or whole numbers, as the output's type is; -1: none. */
+int64_t trial_misfit(trial *t, const fcl_tensor *output, const void *found);
+/* The bounds of a node's elements. */
+double *trial_error(trial *t, const fcl_tensor *node);
 
 #endif

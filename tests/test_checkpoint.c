@@ -1,6 +1,5 @@
 /* Checkpoints: what is written comes back bit for bit, and nothing damaged is taken for sound. */
-#include "scratch.h"
-#include "status.h"
+#include "rig.h"
 
 #include "train/checkpoint.h"
 
@@ -8,7 +7,6 @@
 
 #include <stdlib.h>
 
-static fcl_device *device;
 static uint8_t *good; /* the bytes of a small, sound checkpoint */
 static size_t good_size;
 
@@ -46,8 +44,8 @@ static void read_file(const char *path, uint8_t **bytes, size_t *size)
 
 static int setup(void **state)
 {
-    if (fcl_device_open(NULL, NULL, &device) != FCL_OK || scratch_setup(state) != 0)
-        return print_error("%s\n", fcl_error()), -1;
+    if (rig_up(state) != 0)
+        return -1;
     train(scratch_path("good.safetensors"));
     read_file(scratch_path("good.safetensors"), &good, &good_size);
     return 0;
@@ -56,8 +54,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     free(good);
-    fcl_device_close(&device);
-    return scratch_teardown(state);
+    return rig_down(state);
 }
 
 /* --- what comes back --- */

@@ -1,11 +1,10 @@
 /* Couplings: the pairs themselves, and that training takes them. */
+#include "rig.h"
+
 #include "flow/coupling.h"
 
 #include "base/assign.h"
 #include "base/random.h"
-#include "scratch.h"
-#include "status.h"
-#include "trial.h"
 
 #include "../cl/philox.h"
 #include "../cl/permute.h"
@@ -16,23 +15,6 @@
 #include <stdlib.h>
 
 enum { BATCH = 37, SIZE = 2 };
-
-static fcl_device *device;
-
-static int setup(void **state)
-{
-    trial_seed();
-    if (fcl_device_open(NULL, NULL, &device) == FCL_OK)
-        return scratch_setup(state);
-    print_error("%s\n", fcl_error());
-    return -1;
-}
-
-static int teardown(void **state)
-{
-    fcl_device_close(&device);
-    return scratch_teardown(state);
-}
 
 /* --- the exact coupling --- */
 
@@ -736,6 +718,6 @@ int main(void)
         cmocka_unit_test(test_misuse_is_refused),
         cmocka_unit_test(test_objective_refuses_to_pair),
     };
-    return trial_tiny() ? cmocka_run_group_tests(few, setup, teardown)
-                        : cmocka_run_group_tests(tests, setup, teardown);
+    return trial_tiny() ? cmocka_run_group_tests(few, rig_up, rig_down)
+                        : cmocka_run_group_tests(tests, rig_up, rig_down);
 }

@@ -1,26 +1,10 @@
 /* Path energy and straightness of flows whose velocity is known, and of trained models. */
-#include "scratch.h"
-#include "status.h"
+#include "rig.h"
 
 #include <flowcl/flowcl.h>
 
 #include <math.h>
 #include <stdlib.h>
-
-static fcl_device *device;
-
-static int setup(void **state)
-{
-    if (fcl_device_open(NULL, NULL, &device) != FCL_OK || scratch_setup(state) != 0)
-        return print_error("%s\n", fcl_error()), -1;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fcl_device_close(&device);
-    return scratch_teardown(state);
-}
 
 static void assert_near(double value, double expected, double tolerance)
 {
@@ -156,5 +140,5 @@ int main(void)
         cmocka_unit_test(energy_of_a_gaussian_flow),
         cmocka_unit_test(energy_of_a_model),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, rig_up, rig_down);
 }

@@ -945,8 +945,9 @@ static void a_product_sums_the_rows_it_reads(void **state)
     assert_ok(fcl_graph_compile(t->graph, *state, NULL));
     fcl_gemm_problem p = fcl_matmul_problem(outputs[1]);
     fcl_gemm_choice choice = fcl_gemm_choose(*state, &p);
+    bool copied = choice.provider == FCL_GEMM_TILE && choice.panels >= 5; /* y's rows, as cl/gemm.cl tells: it can add them */
     if (fcl_device_traits(*state).wide)
-        assert_int_equal(fcl_graph_describe(t->graph).launches, 4 + !fcl_gemm_tile_sums_rows(&p, &choice));
+        assert_int_equal(fcl_graph_describe(t->graph).launches, copied ? 4 : 5);
     assert_ok(trial_run(t));
     for (int i = 0; i < 3; i++)
         assert_true(trial_agrees(t, outputs[i], "a product that sums"));

@@ -1,7 +1,7 @@
 /* Where the steps of solvers end: grids, lists of times, and the samples at given times. */
+#include "rig.h"
+
 #include "flow/solver.h"
-#include "scratch.h"
-#include "status.h"
 
 #include <flowcl/flowcl.h>
 
@@ -16,21 +16,6 @@ static void check_near(double value, double expected, double bound, const char *
         print_error("%.9g is further than %g from %.9g\n", value, bound, expected);
         _fail(file, line);
     }
-}
-
-static fcl_device *device;
-
-static int setup(void **state)
-{
-    if (fcl_device_open(NULL, NULL, &device) != FCL_OK)
-        return print_error("%s\n", fcl_error()), -1;
-    return scratch_setup(state);
-}
-
-static int teardown(void **state)
-{
-    fcl_device_close(&device);
-    return scratch_teardown(state);
 }
 
 /* --- grids --- */
@@ -292,5 +277,5 @@ int main(void)
         cmocka_unit_test(times_off_the_way_are_refused),
         cmocka_unit_test(the_rest_of_the_way_is_told_after_too_many_steps),
     };
-    return cmocka_run_group_tests_name("grid", tests, setup, teardown);
+    return cmocka_run_group_tests_name("grid", tests, rig_up, rig_down);
 }

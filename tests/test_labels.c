@@ -1,8 +1,6 @@
 /* Classes of data and of samples: their shares, those without samples, and checkpoints that do not know them.
  */
-#include "scratch.h"
-#include "status.h"
-#include "trial.h"
+#include "rig.h"
 
 #include "train/checkpoint.h"
 
@@ -10,23 +8,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-
-static fcl_device *device;
-
-static int setup(void **state)
-{
-    trial_seed();
-    if (fcl_device_open(NULL, NULL, &device) == FCL_OK)
-        return scratch_setup(state);
-    print_error("%s\n", fcl_error());
-    return -1;
-}
-
-static int teardown(void **state)
-{
-    fcl_device_close(&device);
-    return scratch_teardown(state);
-}
 
 /* --- how many of each --- */
 
@@ -255,5 +236,5 @@ int main(void)
         cmocka_unit_test(test_checkpoint_without_shares),
         cmocka_unit_test(test_labels_outside),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, rig_up, rig_down);
 }

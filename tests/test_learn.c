@@ -1,31 +1,13 @@
 /* Learners: their step against double precision, their files byte by byte, several of them beside one another. */
+#include "rig.h"
+
 #include "learn/learner.h"
-#include "scratch.h"
-#include "status.h"
-#include "trial.h"
 
 #include <flowcl/flowcl.h>
 
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
-
-static fcl_device *device;
-
-static int setup(void **state)
-{
-    trial_seed();
-    if (fcl_device_open(NULL, NULL, &device) == FCL_OK)
-        return scratch_setup(state);
-    print_error("%s\n", fcl_error());
-    return -1;
-}
-
-static int teardown(void **state)
-{
-    fcl_device_close(&device);
-    return scratch_teardown(state);
-}
 
 /* --- a net whose loss is linear in each slice: the factors are its gradient --- */
 
@@ -716,5 +698,5 @@ int main(void)
         cmocka_unit_test(test_begins_with),
         cmocka_unit_test(test_options),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, rig_up, rig_down);
 }

@@ -1,32 +1,14 @@
 /* Models of the caller's: trained, resumed, sampled as those of the table are, and known by their names in checkpoints.
  */
+#include "rig.h"
+
 #include "learn/learner.h"
-#include "scratch.h"
-#include "status.h"
 #include "train/checkpoint.h"
-#include "trial.h"
 
 #include <flowcl/flowcl.h>
 
 #include <math.h>
 #include <stdlib.h>
-
-static fcl_device *device;
-
-static int setup(void **state)
-{
-    trial_seed();
-    if (fcl_device_open(NULL, NULL, &device) == FCL_OK)
-        return scratch_setup(state);
-    print_error("%s\n", fcl_error());
-    return -1;
-}
-
-static int teardown(void **state)
-{
-    fcl_device_close(&device);
-    return scratch_teardown(state);
-}
 
 /* --- the table's mlp, of two hidden layers and without features of time, once more by public functions alone --- */
 
@@ -442,5 +424,5 @@ int main(void)
         cmocka_unit_test(test_refused),           cmocka_unit_test(test_opens_with_its_model),
         cmocka_unit_test(test_foreign_weights),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, rig_up, rig_down);
 }

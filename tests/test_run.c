@@ -1,7 +1,6 @@
 /* Runs that a person leaves alone: who may write into a folder, what a training survives, what it knows
  * again. */
-#include "scratch.h"
-#include "status.h"
+#include "rig.h"
 
 #include "base/memory.h"
 #include "train/checkpoint.h"
@@ -17,22 +16,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-static fcl_device *device;
-
-static int setup(void **state)
-{
-    if (fcl_device_open(NULL, NULL, &device) == FCL_OK)
-        return scratch_setup(state);
-    print_error("%s\n", fcl_error());
-    return -1;
-}
-
-static int teardown(void **state)
-{
-    fcl_device_close(&device);
-    return scratch_teardown(state);
-}
 
 /* A path that stays for the test. */
 static const char *kept_path(const char *name)
@@ -630,5 +613,5 @@ int main(void)
         cmocka_unit_test(test_source_and_condition_are_known_by_content),
         cmocka_unit_test(test_checkpoint_that_does_not_tell),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, rig_up, rig_down);
 }

@@ -1,7 +1,5 @@
 /* Trained models against closed forms, and sampling from their checkpoints. */
-#include "scratch.h"
-#include "status.h"
-#include "trial.h"
+#include "rig.h"
 
 #include "base/random.h"
 #include "train/checkpoint.h"
@@ -14,8 +12,6 @@
 
 enum { COUNT = 20000, POINTS = 500 };
 static const double mean[2] = {1.5, -1}, spread = 0.5;
-
-static fcl_device *device;
 
 /* N(mean, spread^2 I) in the plane, by Box-Muller. */
 static void write_gaussian(const char *path)
@@ -34,8 +30,8 @@ static void write_gaussian(const char *path)
 
 static int setup(void **state)
 {
-    if (fcl_device_open(NULL, NULL, &device) != FCL_OK || scratch_setup(state) != 0)
-        return print_error("%s\n", fcl_error()), -1;
+    if (rig_up(state) != 0)
+        return -1;
     write_gaussian(scratch_path("gaussian.npy"));
     char data[600];
     snprintf(data, sizeof data, "%s", scratch_path("gaussian.npy"));
@@ -56,12 +52,6 @@ static int setup(void **state)
                                  .steps = trial_tiny() ? 10 : 600};
     assert_ok(fcl_train(&labeled, NULL));
     return 0;
-}
-
-static int teardown(void **state)
-{
-    fcl_device_close(&device);
-    return scratch_teardown(state);
 }
 
 /* A simulator's tiny models have learned nothing. */
@@ -514,5 +504,5 @@ int main(void)
         cmocka_unit_test(test_labels),
         cmocka_unit_test(test_refuses),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, rig_down);
 }

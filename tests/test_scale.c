@@ -1,7 +1,5 @@
 /* Data of any scale through training and sampling: what comes out is in the data's units. */
-#include "scratch.h"
-#include "status.h"
-#include "trial.h"
+#include "rig.h"
 
 #include "train/checkpoint.h"
 
@@ -12,24 +10,14 @@
 
 enum { COUNT = 500, N = 60 };
 
-static fcl_device *device;
 static float plain[2 * COUNT]; /* two blobs of unit scale */
 
 static int setup(void **state)
 {
-    trial_seed();
+    int status = rig_up(state);
     for (int i = 0; i < 2 * COUNT; i++)
         plain[i] = (float)((i / 2 % 2 ? 1 : -1) + 0.4 * trial_normal());
-    if (fcl_device_open(NULL, NULL, &device) == FCL_OK)
-        return scratch_setup(state);
-    print_error("%s\n", fcl_error());
-    return -1;
-}
-
-static int teardown(void **state)
-{
-    fcl_device_close(&device);
-    return scratch_teardown(state);
+    return status;
 }
 
 /* factor x + offset of each column */
@@ -407,5 +395,5 @@ int main(void)
         cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_resumed),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, rig_down);
 }

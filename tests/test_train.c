@@ -1,8 +1,6 @@
 /* Training as a whole: parts of a batch, where the data lies, resuming, stopping, failing. */
 #include "opencl_calls.h"
-#include "scratch.h"
-#include "status.h"
-#include "trial.h"
+#include "rig.h"
 
 #include <flowcl/flowcl.h>
 
@@ -11,22 +9,6 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-
-static fcl_device *device;
-
-static int setup(void **state)
-{
-    if (fcl_device_open(NULL, NULL, &device) == FCL_OK)
-        return scratch_setup(state);
-    print_error("%s\n", fcl_error());
-    return -1;
-}
-
-static int teardown(void **state)
-{
-    fcl_device_close(&device);
-    return scratch_teardown(state);
-}
 
 /* A small run, for a simulator a tiny one: a fresh folder for each name. */
 static fcl_train_options small(const char *folder)
@@ -441,5 +423,5 @@ int main(void)
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_bad_folder),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, rig_up, rig_down);
 }

@@ -747,9 +747,9 @@ double *reference_error(const reference *r, const fcl_tensor *node)
     return r->error[node->id];
 }
 
-static void run(reference *r, bool with_errors)
+static void run(reference *r, int first, int end, bool with_errors)
 {
-    for (int id = 0; id < r->count; id++) {
+    for (int id = first; id < end; id++) {
         evaluation e = {.r = r, .node = r->graph->nodes[id], .out = r->value[id]};
         e.size = fcl_shape_size(e.node->shape);
         e.error = with_errors ? r->error[id] : NULL;
@@ -764,10 +764,15 @@ static void run(reference *r, bool with_errors)
 
 void reference_run(reference *r)
 {
-    run(r, false);
+    run(r, 0, r->count, false);
+}
+
+void reference_run_part(reference *r, int first, int end)
+{
+    run(r, first, end, false);
 }
 
 void reference_run_with_errors(reference *r)
 {
-    run(r, true);
+    run(r, 0, r->count, true);
 }

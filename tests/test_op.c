@@ -446,6 +446,7 @@ static const int sweeps[SWEEPS] = {1, TANGENTS}; /* tangents in one */
 typedef struct built {
     const row_case *row;
     const setting *s;
+    trial_part part; /* its nodes */
     int inputs, outputs, moving; /* moving: inputs that have a derivative */
     fcl_tensor *x[MAX_INPUTS], *y[MAX_OUTPUTS];
     fcl_tensor *mx[MAX_INPUTS], *v[MAX_INPUTS], *u; /* the moving inputs, their direction; y's seed */
@@ -623,17 +624,17 @@ static double quotient(trial *t, const built *b, const fcl_tensor *value, int co
 {
     double moved = 0;
     for (int sign = 1; sign >= -1; sign -= 2) {
-        trial_evaluate(t, sign / (2.0 * STEP), count, x, direction);
+        trial_move(t, b->part, sign / (2.0 * STEP), count, x, direction);
         moved += sign * reference_value(t->r, value)[0] * STEP;
         if (of_y)
             *of_y += sign * dot_of(t, 1, &b->u, b->y).value * STEP;
     }
+    trial_move(t, b->part, 0, count, x, direction);
     return moved;
 }
 
 static bool rules_hold(trial *t, const built *b)
 {
-    trial_evaluate(t, 0, 0, NULL, NULL);
     bool held = sweeps_hold(t, b);
     scaled forward = dot_of(t, 1, &b->u, &b->dy), backward = dot_of(t, b->moving, b->dx, b->v);
     scaled second = dot_of(t, b->moving, b->ddx, b->v), mixed = {0};
@@ -687,17 +688,19 @@ static bool run_row(fcl_device *device, const fcl_op *op, const row_case *row, b
         built *b = &all[count++];
         b->row = row;
         b->s = &row->settings[i];
+        b->part.first = t->graph->count;
         build_outputs(t, b);
         if (op->adjoint)
             build_derivatives(t, b);
+        b->part.end = t->graph->count;
     }
     trial_fill(t);
     for (int i = 0; i < count && row->prepare; i++)
         row->prepare(t, all[i].x, all[i].s);
     fcl_graph_random(t->graph, 0x123456789ABCDEFu, 3, 1000003);
+    trial_evaluate(t, 0, 0, NULL, NULL);
     for (int i = 0; i < count && op->adjoint && !no_fusion; i++)
         right &= rules_hold(t, &all[i]);
-    trial_evaluate(t, 0, 0, NULL, NULL);
     if (fcl_graph_compile(t->graph, device, &(fcl_graph_options){.no_fusion = no_fusion}) != FCL_OK ||
         trial_run(t) != FCL_OK) {
         printf("%s: %s\n", row->op, fcl_error());

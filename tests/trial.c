@@ -132,17 +132,36 @@ void trial_fill(trial *t)
             t->leaf[i].value[k] = draw(&t->leaf[i], i);
 }
 
-void trial_evaluate(trial *t, double shift, int count, fcl_tensor *const *x, fcl_tensor *const *direction)
+static void fill_leaf(trial *t, const trial_leaf *leaf)
+{
+    memcpy(reference_value(t->r, leaf->tensor), leaf->value, (size_t)fcl_shape_size(leaf->tensor->shape) * sizeof(double));
+}
+
+/* `factor` times the value of leaf direction[i] is added to leaf x[i]. */
+static void shift(trial *t, double factor, int count, fcl_tensor *const *x, fcl_tensor *const *direction)
+{
+    for (int i = 0; i < count; i++)
+        for (int64_t k = 0; k < fcl_shape_size(x[i]->shape); k++)
+            reference_value(t->r, x[i])[k] += factor * trial_leaf_of(t, direction[i])->value[k];
+}
+
+void trial_evaluate(trial *t, double factor, int count, fcl_tensor *const *x, fcl_tensor *const *direction)
 {
     if (!t->r)
         t->r = reference_create(t->graph);
     for (int i = 0; i < t->leaves; i++)
-        memcpy(reference_value(t->r, t->leaf[i].tensor), t->leaf[i].value,
-               (size_t)fcl_shape_size(t->leaf[i].tensor->shape) * sizeof(double));
-    for (int i = 0; i < count; i++)
-        for (int64_t k = 0; k < fcl_shape_size(x[i]->shape); k++)
-            reference_value(t->r, x[i])[k] += shift * trial_leaf_of(t, direction[i])->value[k];
+        fill_leaf(t, &t->leaf[i]);
+    shift(t, factor, count, x, direction);
     reference_run(t->r);
+    t->bounded = false;
+}
+
+void trial_move(trial *t, trial_part part, double factor, int count, fcl_tensor *const *x, fcl_tensor *const *direction)
+{
+    for (int i = 0; i < count; i++)
+        fill_leaf(t, trial_leaf_of(t, x[i]));
+    shift(t, factor, count, x, direction);
+    reference_run_part(t->r, part.first, part.end);
     t->bounded = false;
 }
 

@@ -56,6 +56,14 @@ void trial_fill(trial *t);
  * x[i]. After the graph's last node is built. */
 void trial_evaluate(trial *t, double shift, int count, fcl_tensor *const *x, fcl_tensor *const *direction);
 
+/* Where only the nodes of a part can have changed: the same of these alone, after trial_evaluate; the leaves x are filled
+ * anew. A part is what a graph grew by meanwhile. */
+typedef struct trial_part {
+    int first, end; /* numbers of nodes */
+} trial_part;
+
+void trial_move(trial *t, trial_part part, double shift, int count, fcl_tensor *const *x, fcl_tensor *const *direction);
+
 /* Writes the leaves, runs the compiled graph. */
 int trial_run(trial *t);
 /* Holds each element of an output to the bound that the reference computes for it (bound.h). A NaN equals a NaN. Prints

@@ -42,29 +42,6 @@
 #define UNROLL __attribute__((opencl_unroll_hint))
 #define ROLLED __attribute__((opencl_unroll_hint(1)))
 
-/* Asks for a line, into the first cache or the second. PoCL's prefetch() does nothing. */
-#if defined(__x86_64__) || defined(__aarch64__)
-#define FETCH(p) __builtin_prefetch((const void *)(uintptr_t)(p))
-#define FETCH_FAR(p) __builtin_prefetch((const void *)(uintptr_t)(p), 0, 2)
-#define FETCH_TO_WRITE(p) __builtin_prefetch((const void *)(uintptr_t)(p), 1)
-#else
-#define FETCH(p) prefetch(p, 1)
-#define FETCH_FAR(p) prefetch(p, 1)
-#endif
-
-/* Not ordered behind other stores, until the driver's thread takes or leaves a lock: before anyone may read it. */
-#if defined(__x86_64__) || defined(__aarch64__)
-static void gemm_store_past(global float *p, float16 x)
-{
-    if (((uintptr_t)p & 63) == 0)
-        __builtin_nontemporal_store(x, (global float16 *)p);
-    else
-        vstore16(x, 0, p);
-}
-#else
-#define gemm_store_past(p, x) vstore16(x, 0, p)
-#endif
-
 /* Asks for rows of a matrix, `stride` apart. */
 static void gemm_fetch(const global float *x, int stride, int rows, int columns)
 {
@@ -339,7 +316,7 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
 #define real float16
 #define LOAD(p, i) vload16(0, (p) + (i))
 #if GEMM_PAST
-#define STORE(p, i, x) gemm_store_past((p) + (i), x)
+#define STORE(p, i, x) store16_past((p) + (i), x)
 #else
 #define STORE(p, i, x) vstore16(x, 0, (p) + (i))
 #endif

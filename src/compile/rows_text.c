@@ -98,6 +98,7 @@ typedef struct writer {
     entry *entries; /* in the order of the graph's nodes */
     int count, passes, pass;
     int64_t pieces;
+    bool by_rows[FCL_MAX_ARGUMENTS]; /* of the reads: those of which the row is read */
 } writer;
 
 static int by_id(const void *a, const void *b)
@@ -175,6 +176,8 @@ static void write_memory(writer *w, const fcl_tensor *node, fcl_tensor *input, b
     fcl_operand how = fcl_classify(input->shape, node->shape);
     bool whole_rows = full && w->pieces == 1 && how.size == w->step->width;
     int x = fcl_generate_slot(g->read, &g->reads, fcl_node_root(input));
+    if (node->op->reduction || (full && how.form == FCL_WHOLE))
+        w->by_rows[x] = true;
     if (node->op->reduction)
         fcl_text_format(&g->body, "LOAD(x%d, i)", x);
     else if (whole_rows && how.form == FCL_ROW_OPERAND)
@@ -212,6 +215,12 @@ static void add_line(writer *w, const char *format, int a, int b)
     fcl_text_format(&w->g->body, format, a, b);
 }
 
+/* Is the row left behind? Earlier passes leave what they store to later ones. */
+static bool is_last(const writer *w)
+{
+    return w->pass == w->passes - 1;
+}
+
 /* What a pass does with element i, or with a vector of them from there on; `sum` begins the names of what it
  * adds to. */
 static void write_elements(writer *w, const char *sum)
@@ -223,8 +232,8 @@ static void write_elements(writer *w, const char *sum)
         if (e->kind == FCL_ROW_FULL && !is_stored_before(w, e)) {
             fcl_generate_member(w->g, e->node, i, write_operand, w);
             if (e->node->storage && e->pass == w->pass)
-                add_line(w, "        STORE(y%d, i, v%d);\n",
-                         fcl_generate_slot(w->g->store, &w->g->stores, e->node), i);
+                fcl_text_format(&w->g->body, "        %s(y%d, i, v%d);\n", is_last(w) ? "STORE_PAST" : "STORE",
+                                fcl_generate_slot(w->g->store, &w->g->stores, e->node), i);
         } else if (e->kind == FCL_ROW_REDUCED || e->kind == FCL_ROW_SUMMED) {
             fcl_text_add(&w->g->body, "        { const real a = ");
             write_operand(w, e->node, e->node->input[0]);
@@ -286,6 +295,14 @@ static void write_reduced(writer *w, int i)
         add_line(w, "        if (leads) y%d[row] = v%d;\n", fcl_generate_slot(g->store, &g->stores, node), i);
 }
 
+/* The last pass asks for the next row, which would be waited for: a row is too short for caches to see it coming. */
+static void fetch_next_row(writer *w)
+{
+    for (int x = 0; x < w->g->reads && w->passes > 1 && is_last(w); x++)
+        if (w->by_rows[x])
+            add_line(w, "        ROW_FETCH(x%d + i + %d);\n", x, (int)w->step->width);
+}
+
 /* Vectors as far as they go, in each run of elements of which operands can be read in vectors; then single
  * elements. */
 static void write_pass(writer *w)
@@ -300,16 +317,18 @@ static void write_pass(writer *w)
     fcl_text_add(
         text, "        for (int b = begin; b < end; b += ROW_RUN) {\n"
               "        const int stop = min(b + ROW_RUN, end);\n"
-              "#if ROW_VECTOR > 1\n#define real ROW_REAL\n#define LOAD ROW_LOAD\n#define STORE ROW_STORE\n"
+              "#if ROW_VECTOR > 1\n#define real ROW_REAL\n#define LOAD ROW_LOAD\n#define STORE ROW_STORE\n#define STORE_PAST ROW_PAST\n"
               "        for (int c = b + ROW_VECTOR * id; c + ROW_VECTOR <= stop; c += ROW_VECTOR * size) {\n"
               "        const int i = base + c;\n");
     write_elements(w, "w");
-    fcl_text_add(text, "        }\n#undef real\n#undef LOAD\n#undef STORE\n#endif\n"
+    fetch_next_row(w);
+    fcl_text_add(text, "        }\n#undef real\n#undef LOAD\n#undef STORE\n#undef STORE_PAST\n#endif\n"
                        "#define real float\n#define LOAD(p, i) (p)[i]\n#define STORE(p, i, x) (p)[i] = (x)\n"
+                       "#define STORE_PAST STORE\n"
                        "        for (int c = ROW_SINGLES(b, stop) + id; c < stop; c += size) {\n"
                        "        const int i = base + c;\n");
     write_elements(w, "v");
-    fcl_text_add(text, "        }\n#undef real\n#undef LOAD\n#undef STORE\n        }\n");
+    fcl_text_add(text, "        }\n#undef real\n#undef LOAD\n#undef STORE\n#undef STORE_PAST\n        }\n");
     for (int i = 0; i < w->count; i++)
         if (is_reduced_now(w, i))
             write_reduced(w, i);
@@ -340,11 +359,25 @@ void fcl_rows_generate(const fcl_step *step, const fcl_device *device, fcl_gener
 
 /* --- kernels --- */
 
-static void add_forms(fcl_text *text, const fcl_generated *g)
+static void add_memory_forms(fcl_text *text, const fcl_step *step, const fcl_generated *g)
+{
+    if (!g->unaligned)
+        fcl_text_add(text, "#define ROW_LOAD(p, i) (*(const global float4 *)((p) + (i)))\n"
+                           "#define ROW_STORE(p, i, x) *(global float4 *)((p) + (i)) = (x)\n"
+                           "#define ROW_PAST ROW_STORE\n#define ROW_FETCH(p)\n");
+    else
+        fcl_text_format(text,
+                        "#define ROW_LOAD(p, i) LOAD16((p) + (i))\n#define ROW_STORE(p, i, x) STORE16((p) + (i), x)\n"
+                        "#define ROW_PAST(p, i, x) %s((p) + (i), x)\n#define ROW_FETCH(p) FETCH(p)\n",
+                        (size_t)step->rows * (size_t)step->width >= FCL_PAST_CACHES / sizeof(float) ? "store16_past"
+                                                                                                  : "STORE16");
+}
+
+static void add_forms(fcl_text *text, const fcl_step *step, const fcl_generated *g)
 {
     fcl_text_format(text,
                     "#undef ROW_VECTOR\n#undef ROW_RUN\n#undef ROW_REAL\n#undef ROW_LOAD\n#undef ROW_STORE\n"
-                    "#undef ROW_SUM\n#undef ROW_LARGEST\n#undef ROW_SINGLES\n#undef GROUP_SUM\n"
+                    "#undef ROW_PAST\n#undef ROW_FETCH\n#undef ROW_SUM\n#undef ROW_LARGEST\n#undef ROW_SINGLES\n#undef GROUP_SUM\n"
                     "#undef GROUP_LARGEST\n#define ROW_VECTOR %d\n#define ROW_RUN %lld\n",
                     g->vector, (long long)g->run);
     if (g->vector == 1)
@@ -356,10 +389,7 @@ static void add_forms(fcl_text *text, const fcl_generated *g)
             "#define ROW_SINGLES(b, stop) ((b) + ((stop) - (b)) / %d * %d)\n",
             g->vector, g->vector, g->vector, g->vector, g->vector);
     if (g->vector > 1)
-        fcl_text_add(text, g->unaligned ? "#define ROW_LOAD(p, i) vload16(0, (p) + (i))\n"
-                                          "#define ROW_STORE(p, i, x) vstore16(x, 0, (p) + (i))\n"
-                                        : "#define ROW_LOAD(p, i) (*(const global float4 *)((p) + (i)))\n"
-                                          "#define ROW_STORE(p, i, x) *(global float4 *)((p) + (i)) = (x)\n");
+        add_memory_forms(text, step, g);
     fcl_text_add(text, g->unaligned
                            ? "#define GROUP_SUM(x, k) (x)\n#define GROUP_LARGEST(x, k) (x)\n"
                            : "#define GROUP_SUM(x, k) group_sum(x, partial + k * GROUP_MAX)\n"
@@ -422,7 +452,7 @@ void fcl_rows_kernel(fcl_text *text, const char *name, const fcl_step *step, con
                      const fcl_generated *g)
 {
     int64_t pieces = fcl_rows_pieces(step, device), length = piece_length(step, pieces);
-    add_forms(text, g);
+    add_forms(text, step, g);
     fcl_text_format(text, "kernel void %s(%s%sconst int lines%s%s)\n{\n", name, g->params.data,
                     g->params.length ? ", " : "",
                     g->random ? ", const ulong seed, const uint step, const ulong first_row" : "",

@@ -52,9 +52,6 @@ void fcl_gemm_tile_source(fcl_text *text, const char *name, const fcl_gemm_probl
                           const fcl_gemm_choice *choice, const char *params, const char *epilogue,
                           const char *row_sums)
 {
-    enum {
-        LARGE = 4 << 20 /* bytes: more than a second cache, and of a third one more than a step's share */
-    };
     const int depth = panel_depth(problem, choice);
     const double bytes = sizeof(float) * (double)problem->m * problem->n * problem->batch;
     const struct {
@@ -68,7 +65,7 @@ void fcl_gemm_tile_source(fcl_text *text, const char *name, const fcl_gemm_probl
         {"GEMM_DEPTH", depth},
         {"GEMM_PARTS", problem->k > depth},
         {"GEMM_LONG", problem->k > 512},
-        {"GEMM_PAST", bytes >= LARGE},
+        {"GEMM_PAST", bytes >= FCL_PAST_CACHES},
         {"GEMM_TRANSPOSE_A", problem->transpose_a},
         {"GEMM_TRANSPOSE_B", problem->transpose_b},
         {"GEMM_SHARE_A", problem->share_a},

@@ -18,6 +18,10 @@ typedef struct fcl_traits {
     int units; /* compute units; at least 1 */
 } fcl_traits;
 
+/* Bytes of a result from which on CPUs write it past their caches: more than a second cache, and of a third one more than a
+ * step's share. */
+enum { FCL_PAST_CACHES = 4 << 20 };
+
 fcl_traits fcl_device_traits(const fcl_device *device);
 
 #endif

@@ -1,5 +1,6 @@
 /* Softmax, norms and losses, which are made of other operations, against their formulas in plain C and double
  * precision: the value, and the gradient of <u, y> in each input by the formula of its own backward pass. */
+#include "compile/kind.h"
 #include "device.h"
 #include "trial.h"
 
@@ -358,12 +359,49 @@ static void composites_take_few_kernels(void **state)
                 fcl_output(dx[k]);
             assert_int_equal(fcl_graph_compile(graph, *state, NULL), FCL_OK);
             fcl_graph_stats stats = fcl_graph_describe(graph);
-            size_t parts = both ? sizeof(float) * 3 * 260 * 16 * (size_t)fcl_device_traits(*state).units : 0;
+            size_t parts = sizeof(float) * 260 * (both ? 4 : 1) * 16 * (size_t)fcl_device_traits(*state).units;
             if (stats.launches > (both ? all[i].both : all[i].forward) || stats.arena_bytes > bytes + parts)
                 fail_msg("%s%s: %d launches, %llu bytes", all[i].what, both ? " with its gradients" : "", stats.launches,
                          (unsigned long long)stats.arena_bytes);
             fcl_graph_destroy(&graph);
         }
+}
+
+/* Functions in the text of the graph's row programs, which has each pass in two forms, vectors and single elements. */
+static int functions_of(const fcl_graph *graph)
+{
+    int count = 0;
+    for (int s = 0; s < graph->plan->count; s++) {
+        const fcl_step *step = &graph->plan->steps[s];
+        fcl_generated g;
+        if (!step->width)
+            continue;
+        fcl_kind_of(step)->generate(graph->plan, step, &g);
+        for (const char *at = g.body.data; (at = strstr(at, "MATH(")) != NULL; at++)
+            count++;
+        fcl_generated_free(&g);
+    }
+    return count / 2;
+}
+
+/* CPUs keep what a function has given for the passes that follow. */
+static void functions_are_computed_once(void **state)
+{
+    static const int functions[] = {1, 1, 2}; /* exp; exp; SiLU, and the sigmoid of its derivative */
+    if (!fcl_device_traits(*state).wide)
+        skip();
+    for (int i = 0; i < 3; i++) {
+        fcl_graph *graph = fcl_graph_create();
+        fcl_tensor *x[3] = {fcl_input(graph, "x", FCL_F32, FCL_SHAPE(64, 260)), fcl_input(graph, "w", FCL_F32, FCL_SHAPE(260)),
+                            fcl_input(graph, "b", FCL_F32, FCL_SHAPE(260))};
+        fcl_tensor *y = fcl_output(build_composite(i, x[0], x[1], x[2], NULL)), *dx[3];
+        fcl_vjp(y, i == 1 ? NULL : x[0], i == 2 ? 3 : 1, x, dx);
+        for (int k = 0; k < (i == 2 ? 3 : 1); k++)
+            fcl_output(dx[k]);
+        assert_int_equal(fcl_graph_compile(graph, *state, NULL), FCL_OK);
+        assert_int_equal(functions_of(graph), functions[i]);
+        fcl_graph_destroy(&graph);
+    }
 }
 
 /* --- what does not fit --- */
@@ -399,7 +437,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(softmax_is_its_formula),       cmocka_unit_test(logarithms_of_sums_do_not_overflow),
         cmocka_unit_test(norms_are_their_formulas),     cmocka_unit_test(mean_squared_error_is_its_formula),
-        cmocka_unit_test(cross_entropy_is_its_formula), cmocka_unit_test(composites_take_few_kernels), cmocka_unit_test(misfits_are_mistakes),
+        cmocka_unit_test(cross_entropy_is_its_formula), cmocka_unit_test(composites_take_few_kernels),
+        cmocka_unit_test(functions_are_computed_once), cmocka_unit_test(misfits_are_mistakes),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

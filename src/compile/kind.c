@@ -52,7 +52,7 @@ static int program_lower(fcl_lowering *l, const fcl_step *step, const fcl_genera
     fcl_launch_int(launch, index++, (int32_t)(step->rows * fcl_rows_pieces(step, device)));
     if (g->random)
         fcl_lowering_bind(l, launch, index, NULL);
-    if (g->parts)
+    if (g->scratch)
         fcl_launch_buffer(launch, index + (g->random ? 3 : 0), step->scratch->buffer);
     fcl_launch_groups(launch, (size_t)fcl_rows_groups(step, device), fcl_device_traits(device).group);
     return g->parts ? program_sums(l, step, kernel) : FCL_OK;

@@ -25,7 +25,7 @@ typedef struct fcl_step {
     int members;
     int arguments;        /* of the members' kernel, at most: what they read of others, and store */
     fcl_shape shape;      /* of the members and the product */
-    fcl_storage *scratch; /* of `own`; of a block: its work-items' parts of sums */
+    fcl_storage *scratch; /* of `own`; of a block or row program: its work-items' parts of sums, rows that they keep */
     struct fcl_step *block; /* or: steps joined into one kernel, of as many rows: a row block (block.c) or, where rows */
     int blocks;             /* have a width, a row program (rows.c) */
     int64_t rows, width;
@@ -136,6 +136,7 @@ typedef struct fcl_generated {
     bool random;        /* the random counters are three arguments behind the number of rows or elements */
     int reductions;     /* of a row program: along rows, by its groups */
     bool parts;         /* of a row program: a second kernel adds what its groups leave */
+    bool scratch;       /* of a row program: its groups have memory, for these or for rows that they keep */
     bool elements;      /* it holds texts of op->element */
 } fcl_generated;
 

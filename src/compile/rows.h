@@ -2,7 +2,8 @@
  * cache while it goes over it again. Forming them (rows.c), and the text of their kernels (rows_text.c).
  *
  * A program sees tensors as (rows, width), whatever their shapes:
- *   - full values have an element for each (row, column); they are computed where they are needed, again in each pass;
+ *   - full values have an element for each (row, column); they are computed where they are needed, again in each pass, but
+ *     for functions on CPUs: of these a group keeps the row's values for the passes that follow;
  *   - row values have one a row: what reductions give, and what is computed from them;
  *   - sums over all rows, (width), as of a weight's gradient, are left to a second kernel that adds the groups' parts.
  * Where there are few rows and nothing goes on after the first reductions, rows are cut into pieces instead, and a second
@@ -22,12 +23,12 @@ fcl_row_kind fcl_row_kind_of(const fcl_tensor *node, int64_t rows, int64_t width
 
 /* Pieces of a row, each a part of its sums; 1: rows are whole. */
 int64_t fcl_rows_pieces(const fcl_step *step, const fcl_device *device);
-/* Bytes of the groups' parts. */
+/* Bytes of the groups' parts, and of the rows that they keep. */
 size_t fcl_rows_scratch(const fcl_step *step, const fcl_device *device);
 
 void fcl_rows_generate(const fcl_step *step, const fcl_device *device, fcl_generated *generated);
 /* Appends the kernel; its arguments: reads, stores, scalars, the number of rows or of pieces; where it draws numbers, the
- * random counters; where it has parts, these. */
+ * random counters; where it has parts or keeps values, their memory. */
 void fcl_rows_kernel(fcl_text *text, const char *name, const fcl_step *step, const fcl_device *device,
                      const fcl_generated *generated);
 /* Its work-groups, and the second kernel's sums: node number `index` of those that have parts, as

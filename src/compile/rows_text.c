@@ -1,5 +1,5 @@
 /* The text of row programs. */
-#include "compile/rows.h"
+#include "compile/rows_writer.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -78,98 +78,16 @@ size_t fcl_rows_scratch(const fcl_step *step, const fcl_device *device)
     fcl_extents e;
     for (int i = 0; fcl_rows_parts(step, device, i, &node, &e); i++)
         floats += (size_t)(e.outer * e.reduced * e.inner);
+    fcl_rows_writer w = fcl_rows_begin(step, device);
+    for (int i = 0; i < w.count; i++)
+        floats += w.entries[i].kept ? (size_t)(fcl_rows_groups(step, device) * step->width) : 0;
+    free(w.entries);
     return floats * sizeof(float);
-}
-
-/* --- what is computed when --- */
-
-/* A pass goes over a row once. Reductions of a pass are known behind it, and so are the values made of them.
- */
-typedef struct entry {
-    fcl_tensor *node;
-    fcl_row_kind kind;
-    int pass;    /* full, reduced, summed: the first in which it can be; values: before which they are */
-    bool wanted; /* in the pass that is being written */
-} entry;
-
-typedef struct writer {
-    const fcl_step *step;
-    fcl_generated *g;
-    entry *entries; /* in the order of the graph's nodes */
-    int count, passes, pass;
-    int64_t pieces;
-    bool by_rows[FCL_MAX_ARGUMENTS]; /* of the reads: those of which the row is read */
-} writer;
-
-static int by_id(const void *a, const void *b)
-{
-    const entry *x = a, *y = b;
-    return x->node->id - y->node->id;
-}
-
-static int find(const writer *w, const fcl_tensor *root)
-{
-    int low = 0, high = w->count - 1;
-    while (low <= high) {
-        int middle = (low + high) / 2, id = w->entries[middle].node->id;
-        if (id == root->id)
-            return middle;
-        if (id < root->id)
-            low = middle + 1;
-        else
-            high = middle - 1;
-    }
-    return -1;
-}
-
-static void collect(writer *w)
-{
-    w->count = fcl_step_nodes(w->step);
-    w->entries = fcl_zalloc((size_t)w->count * sizeof *w->entries);
-    for (int i = 0; i < w->count; i++) {
-        fcl_tensor *node = fcl_step_node(w->step, i);
-        w->entries[i] = (entry){.node = node, .kind = fcl_row_kind_of(node, w->step->rows, w->step->width)};
-    }
-    qsort(w->entries, (size_t)w->count, sizeof *w->entries, by_id);
-    for (int i = 0; i < w->count; i++) {
-        entry *e = &w->entries[i];
-        for (int k = 0; k < e->node->inputs; k++) {
-            int from = find(w, fcl_node_root(e->node->input[k]));
-            if (from < 0)
-                continue;
-            int pass = w->entries[from].pass + (w->entries[from].kind == FCL_ROW_REDUCED);
-            e->pass = pass > e->pass ? pass : e->pass;
-        }
-        if (e->kind != FCL_ROW_VALUE && e->pass >= w->passes)
-            w->passes = e->pass + 1;
-    }
-}
-
-/* A full value that an earlier pass has stored is read again; others are computed again. */
-static bool is_stored_before(const writer *w, const entry *e)
-{
-    return e->kind == FCL_ROW_FULL && e->node->storage && e->pass < w->pass;
-}
-
-static void want_full_values(writer *w)
-{
-    for (int i = w->count - 1; i >= 0; i--) {
-        entry *e = &w->entries[i];
-        bool ends_here = e->pass == w->pass && (e->kind == FCL_ROW_REDUCED || e->kind == FCL_ROW_SUMMED ||
-                                                (e->kind == FCL_ROW_FULL && e->node->storage));
-        e->wanted = ends_here;
-        for (int j = i + 1; j < w->count && e->kind == FCL_ROW_FULL && !e->wanted && e->pass <= w->pass; j++)
-            for (int k = 0; k < w->entries[j].node->inputs && w->entries[j].wanted; k++)
-                if (w->entries[j].kind != FCL_ROW_VALUE &&
-                    fcl_node_root(w->entries[j].node->input[k]) == e->node &&
-                    !is_stored_before(w, &w->entries[j]))
-                    e->wanted = true;
-    }
 }
 
 /* --- operands --- */
 
-static void write_memory(writer *w, const fcl_tensor *node, fcl_tensor *input, bool full)
+static void write_memory(fcl_rows_writer *w, const fcl_tensor *node, fcl_tensor *input, bool full)
 {
     fcl_generated *g = w->g;
     int64_t run = g->run;
@@ -192,15 +110,17 @@ static void write_memory(writer *w, const fcl_tensor *node, fcl_tensor *input, b
 
 static void write_operand(void *context, const fcl_tensor *node, fcl_tensor *input)
 {
-    writer *w = context;
+    fcl_rows_writer *w = context;
     fcl_tensor *root = fcl_node_root(input);
-    int at = find(w, root);
+    int at = fcl_rows_find(w, root);
     bool full = fcl_row_kind_of(node, w->step->rows, w->step->width) != FCL_ROW_VALUE;
     if (root->op->leaf > FCL_LEAF_MEMORY)
         fcl_generate_literal(w->g, root);
     else if (at < 0)
         write_memory(w, node, input, full);
-    else if (is_stored_before(w, &w->entries[at]))
+    else if (fcl_rows_saved(w, &w->entries[at]) && w->entries[at].kept)
+        fcl_text_format(&w->g->body, "LOAD(kept%d, c)", at);
+    else if (fcl_rows_saved(w, &w->entries[at]))
         fcl_text_format(&w->g->body, "LOAD(y%d, i)", fcl_generate_slot(w->g->store, &w->g->stores, root));
     else if (w->entries[at].kind == FCL_ROW_FULL || !full)
         fcl_text_format(&w->g->body, "v%d", at);
@@ -210,27 +130,29 @@ static void write_operand(void *context, const fcl_tensor *node, fcl_tensor *inp
 
 /* --- lines --- */
 
-static void add_line(writer *w, const char *format, int a, int b)
+static void add_line(fcl_rows_writer *w, const char *format, int a, int b)
 {
     fcl_text_format(&w->g->body, format, a, b);
 }
 
 /* Is the row left behind? Earlier passes leave what they store to later ones. */
-static bool is_last(const writer *w)
+static bool is_last(const fcl_rows_writer *w)
 {
     return w->pass == w->passes - 1;
 }
 
 /* What a pass does with element i, or with a vector of them from there on; `sum` begins the names of what it
  * adds to. */
-static void write_elements(writer *w, const char *sum)
+static void write_elements(fcl_rows_writer *w, const char *sum)
 {
     for (int i = 0; i < w->count; i++) {
-        const entry *e = &w->entries[i];
+        const fcl_row_entry *e = &w->entries[i];
         if (!e->wanted)
             continue;
-        if (e->kind == FCL_ROW_FULL && !is_stored_before(w, e)) {
+        if (e->kind == FCL_ROW_FULL && !fcl_rows_saved(w, e)) {
             fcl_generate_member(w->g, e->node, i, write_operand, w);
+            if (e->kept)
+                add_line(w, "        STORE(kept%d, c, v%d);\n", i, i);
             if (e->node->storage && e->pass == w->pass)
                 fcl_text_format(&w->g->body, "        %s(y%d, i, v%d);\n", is_last(w) ? "STORE_PAST" : "STORE",
                                 fcl_generate_slot(w->g->store, &w->g->stores, e->node), i);
@@ -248,13 +170,13 @@ static void write_elements(writer *w, const char *sum)
     }
 }
 
-static bool is_reduced_now(const writer *w, int i)
+static bool is_reduced_now(const fcl_rows_writer *w, int i)
 {
     return w->entries[i].kind == FCL_ROW_REDUCED && w->entries[i].pass == w->pass;
 }
 
 /* The values that are known before a pass: a number each. */
-static void write_values(writer *w)
+static void write_values(fcl_rows_writer *w)
 {
     bool any = false;
     for (int i = 0; i < w->count; i++)
@@ -263,7 +185,7 @@ static void write_values(writer *w)
         return;
     fcl_text_add(&w->g->body, "#define real float\n#define LOAD(p, i) (p)[i]\n");
     for (int i = 0; i < w->count; i++) {
-        const entry *e = &w->entries[i];
+        const fcl_row_entry *e = &w->entries[i];
         if (e->kind != FCL_ROW_VALUE || e->pass != w->pass)
             continue;
         fcl_generate_member(w->g, e->node, i, write_operand, w);
@@ -274,13 +196,13 @@ static void write_values(writer *w)
     fcl_text_add(&w->g->body, "#undef real\n#undef LOAD\n");
 }
 
-static const char *start_of(const entry *e)
+static const char *start_of(const fcl_row_entry *e)
 {
     return e->node->op->reduction == FCL_MAX ? "-INFINITY" : "0";
 }
 
 /* Behind the loops: the sums of a vector's lanes, then of the group's work-items. */
-static void write_reduced(writer *w, int i)
+static void write_reduced(fcl_rows_writer *w, int i)
 {
     fcl_generated *g = w->g;
     fcl_tensor *node = w->entries[i].node;
@@ -296,7 +218,7 @@ static void write_reduced(writer *w, int i)
 }
 
 /* The last pass asks for the next row, which would be waited for: a row is too short for caches to see it coming. */
-static void fetch_next_row(writer *w)
+static void fetch_next_row(fcl_rows_writer *w)
 {
     for (int x = 0; x < w->g->reads && w->passes > 1 && is_last(w); x++)
         if (w->by_rows[x])
@@ -305,7 +227,7 @@ static void fetch_next_row(writer *w)
 
 /* Vectors as far as they go, in each run of elements of which operands can be read in vectors; then single
  * elements. */
-static void write_pass(writer *w)
+static void write_pass(fcl_rows_writer *w)
 {
     fcl_text *text = &w->g->body;
     for (int i = 0; i < w->count; i++)
@@ -313,7 +235,7 @@ static void write_pass(writer *w)
             fcl_text_format(
                 text, "        float v%d = %s;\n#if ROW_VECTOR > 1\n        ROW_REAL w%d = %s;\n#endif\n", i,
                 start_of(&w->entries[i]), i, start_of(&w->entries[i]));
-    want_full_values(w);
+    fcl_rows_want(w);
     fcl_text_add(
         text, "        for (int b = begin; b < end; b += ROW_RUN) {\n"
               "        const int stop = min(b + ROW_RUN, end);\n"
@@ -338,16 +260,18 @@ void fcl_rows_generate(const fcl_step *step, const fcl_device *device, fcl_gener
 {
     fcl_traits traits = fcl_device_traits(device);
     *g = (fcl_generated){.run = step->width, .unaligned = traits.wide};
-    writer w = {.step = step, .g = g, .pieces = fcl_rows_pieces(step, device)};
-    collect(&w);
+    fcl_rows_writer w = fcl_rows_begin(step, device);
+    w.g = g;
     fcl_text_add(&g->body, "");
     for (w.pass = 0; w.pass <= w.passes; w.pass++) {
         write_values(&w);
         if (w.pass < w.passes)
             write_pass(&w);
     }
-    for (int i = 0; i < w.count; i++)
+    for (int i = 0; i < w.count; i++) {
         g->parts |= has_parts(step, w.entries[i].node, w.pieces);
+        g->scratch |= g->parts || w.entries[i].kept;
+    }
     fcl_generate_params(g, false);
     bool whole_runs = step->width % 4 == 0 && g->run % 4 == 0;
     bool vectors = g->unaligned || (whole_runs && fcl_generate_is_aligned(g));
@@ -421,27 +345,33 @@ static void add_sums_kernel(fcl_text *text, const char *name, const fcl_step *st
     fcl_text_add(text, "}\n\n");
 }
 
-static void add_part_pointers(fcl_text *text, const fcl_step *step, const fcl_device *device,
+static void add_scratch_pointers(fcl_text *text, const fcl_step *step, const fcl_device *device,
                               const fcl_generated *g)
 {
     long long begin = 0;
     fcl_tensor *node;
     fcl_extents e;
     bool cleared = false;
-    writer w = {.step = step};
-    collect(&w);
+    fcl_rows_writer w = fcl_rows_begin(step, device);
     for (int k = 0; fcl_rows_parts(step, device, k, &node, &e); k++) {
-        int at = find(&w, node);
+        int at = fcl_rows_find(&w, node);
         bool summed = w.entries[at].kind == FCL_ROW_SUMMED;
         cleared |= summed;
         if (summed)
             fcl_text_format(text,
-                            "    global float *part%d = parts + %lld + item * %lld;\n"
+                            "    global float *part%d = scratch + %lld + item * %lld;\n"
                             "    for (int c = id; c < %lld; c += size)\n        part%d[c] = 0;\n",
                             at, begin, (long long)e.inner, (long long)e.inner, at);
         else
-            fcl_text_format(text, "    global float *part%d = parts + %lld;\n", at, begin);
+            fcl_text_format(text, "    global float *part%d = scratch + %lld;\n", at, begin);
         begin += e.outer * e.reduced * e.inner;
+    }
+    for (int i = 0; i < w.count; i++) {
+        if (!w.entries[i].kept)
+            continue;
+        fcl_text_format(text, "    global float *kept%d = scratch + %lld + item * %lld;\n", i, begin,
+                        (long long)step->width);
+        begin += fcl_rows_groups(step, device) * step->width;
     }
     if (cleared && !g->unaligned) /* another work-item may be the one that adds to a column */
         fcl_text_add(text, "    barrier(CLK_GLOBAL_MEM_FENCE);\n");
@@ -456,7 +386,7 @@ void fcl_rows_kernel(fcl_text *text, const char *name, const fcl_step *step, con
     fcl_text_format(text, "kernel void %s(%s%sconst int lines%s%s)\n{\n", name, g->params.data,
                     g->params.length ? ", " : "",
                     g->random ? ", const ulong seed, const uint step, const ulong first_row" : "",
-                    g->parts ? ", global float *parts" : "");
+                    g->scratch ? ", global float *scratch" : "");
     if (g->unaligned)
         fcl_text_add(text, "    const int id = 0, size = 1;\n");
     else /* PoCL 3.1 reads a group's sum again where it is needed: each has memory of its own */
@@ -466,7 +396,7 @@ void fcl_rows_kernel(fcl_text *text, const char *name, const fcl_step *step, con
                         g->reductions ? g->reductions : 1);
     fcl_text_add(text, "    const int item = (int)get_group_id(0), items = (int)get_num_groups(0);\n    "
                        "const bool leads = id == 0;\n");
-    add_part_pointers(text, step, device, g);
+    add_scratch_pointers(text, step, device, g);
     fcl_text_format(
         text,
         "    const int last = (int)((item + 1) * (long)lines / items);\n"

@@ -220,6 +220,64 @@ static void eval_matmul(const evaluation *e)
     }
 }
 
+/* --- convolutions --- */
+
+/* Calls `add` for each term of F = sum of conv(x, w) y, with its places in x, w and y. */
+static void each_term(const evaluation *e, void (*add)(const evaluation *e, const int64_t *at))
+{
+    const fcl_conv_problem p = fcl_conv_problem_of(e->node);
+    for (int64_t pixel = 0; pixel < (int64_t)p.batch * p.images * p.out_height * p.out_width; pixel++)
+        for (int64_t tap = 0; tap < p.side * p.side; tap++) {
+            int64_t image = pixel / p.out_width / p.out_height, item = image / p.images, n = image % p.images;
+            int64_t i = pixel / p.out_width % p.out_height * p.stride - p.padding + tap / p.side;
+            int64_t j = pixel % p.out_width * p.stride - p.padding + tap % p.side;
+            if (i < 0 || i >= p.height * p.upsample || j < 0 || j >= p.width * p.upsample)
+                continue;
+            int64_t x = (((p.share[0] ? 0 : item * p.images) + n) * p.height + i / p.upsample) * p.width + j / p.upsample;
+            int64_t w = (p.share[1] ? 0 : item * p.side * p.side) + tap;
+            int64_t y = p.share[2] ? pixel - item * p.images * p.out_height * p.out_width : pixel;
+            for (int64_t c = 0; c < p.channels; c++)
+                for (int64_t o = 0; o < p.outputs; o++)
+                    add(e, (int64_t[]){x * p.channels + c, (w * p.channels + c) * p.outputs + o, y * p.outputs + o});
+        }
+}
+
+static void add_to_y(const evaluation *e, const int64_t *at)
+{
+    e->out[at[2]] += e->in[0][at[0]] * e->in[1][at[1]];
+}
+
+static void add_to_x(const evaluation *e, const int64_t *at)
+{
+    e->out[at[0]] += e->in[0][at[2]] * e->in[1][at[1]];
+}
+
+static void add_to_w(const evaluation *e, const int64_t *at)
+{
+    e->out[at[1]] += e->in[0][at[0]] * e->in[1][at[2]];
+}
+
+static void eval_convolution(const evaluation *e, void (*add)(const evaluation *e, const int64_t *at))
+{
+    memset(e->out, 0, (size_t)e->size * sizeof *e->out);
+    each_term(e, add);
+}
+
+static void eval_conv2d(const evaluation *e)
+{
+    eval_convolution(e, add_to_y);
+}
+
+static void eval_conv2d_input(const evaluation *e)
+{
+    eval_convolution(e, add_to_x);
+}
+
+static void eval_conv2d_weight(const evaluation *e)
+{
+    eval_convolution(e, add_to_w);
+}
+
 /* --- shape --- */
 
 static void eval_reshape(const evaluation *e)
@@ -665,6 +723,9 @@ static const struct {
     {"max_axes", eval_max_axes, BOUND_CHOICE},
     {"arg_max", eval_arg_max, BOUND_EXACT},
     {"matmul", eval_matmul, BOUND_LINEAR},
+    {"conv2d", eval_conv2d, BOUND_LINEAR},
+    {"conv2d_input", eval_conv2d_input, BOUND_LINEAR},
+    {"conv2d_weight", eval_conv2d_weight, BOUND_LINEAR},
     {"reshape", eval_reshape, BOUND_LINEAR},
     {"permute", eval_permute, BOUND_LINEAR},
     {"slice", eval_slice, BOUND_LINEAR},

@@ -129,6 +129,60 @@ static int build_matmul(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_
     return 1;
 }
 
+/* p: stride, padding, upsampling; weights with leading dimensions are a batch */
+static const setting convolutions[] = {
+    {{S(1, 3, 3, 1), S(3, 3, 1, 2)}, {1, 1, 0}},    {{S(1, 5, 3, 2), S(3, 3, 2, 1)}, {2, 1, 0}},
+    {{S(1, 2, 2, 2), S(3, 3, 2, 3)}, {1, 1, 1}},    {{S(1, 3, 2, 3), S(2, 1, 1, 3, 2)}, {1, 0, 0}},
+    {{S(2, 1, 3, 3, 2), S(2, 3, 3, 2, 1)}, {2, 2, 0}}, {{S(2, 2, 3, 1, 3), S(1, 1, 3, 3)}, {2, 0, 1}},
+    {{S(2, 5, 7, 3), S(5, 5, 3, 2)}, {1, 4, 0}},    {{S(2, 7, 5, 2), S(5, 5, 2, 17)}, {2, 0, 0}},
+    {{S(1, 3, 5, 17), S(3, 3, 17, 3)}, {2, 1, 1}},
+    {{S(3, 7, 5, 17), S(3, 3, 17, 32)}, {1, 1, 0}}, {{S(2, 28, 28, 3), S(5, 5, 3, 33)}, {2, 2, 0}},
+    {{S(2, 7, 9, 32), S(3, 3, 32, 17)}, {1, 2, 1}}, {{S(2, 3, 7, 5, 6), S(2, 3, 3, 6, 20)}, {2, 1, 0}},
+};
+
+static int build_conv2d(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    (void)graph;
+    y[0] = fcl_conv2d(x[0], x[1], &(fcl_conv2d_options){.stride = s->p[0], .padding = s->p[1], .upsample = s->p[2]});
+    return 1;
+}
+
+/* The gradient of the convolution in x (p[3] 0) or in the weights; shape[2] is the other one's, to which it belongs. */
+static int build_conv2d_gradient(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    fcl_tensor *dx;
+    fcl_tensor *of = fcl_input(graph, "of", FCL_F32, s->shape[2]);
+    fcl_tensor *c = fcl_conv2d(s->p[3] ? x[0] : of, s->p[3] ? of : x[1],
+                               &(fcl_conv2d_options){.stride = s->p[0], .padding = s->p[1], .upsample = s->p[2]});
+    fcl_vjp(c, x[s->p[3]], 1, &of, &dx);
+    y[0] = dx;
+    return 1;
+}
+
+/* shape: y's gradient, weights, x */
+static const setting input_gradients[] = {
+    {{S(1, 3, 3, 2), S(3, 3, 1, 2), S(1, 3, 3, 1)}, {1, 1, 0, 0}},
+    {{S(1, 3, 2, 1), S(3, 3, 2, 1), S(1, 5, 3, 2)}, {2, 1, 0, 0}},
+    {{S(1, 4, 4, 2), S(3, 3, 1, 2), S(1, 2, 2, 1)}, {1, 1, 1, 0}},
+    {{S(2, 1, 2, 3, 1), S(2, 1, 1, 3, 1), S(2, 1, 4, 5, 3)}, {2, 0, 0, 0}},
+    {{S(2, 5, 7, 2), S(5, 5, 3, 2), S(2, 5, 7, 3)}, {1, 2, 0, 0}},
+    {{S(3, 7, 5, 32), S(3, 3, 17, 32), S(3, 7, 5, 17)}, {1, 1, 0, 0}},
+    {{S(2, 14, 14, 33), S(5, 5, 3, 33), S(2, 28, 28, 3)}, {2, 2, 0, 0}},
+    {{S(2, 14, 18, 17), S(3, 3, 32, 17), S(2, 7, 9, 32)}, {1, 1, 1, 0}},
+};
+
+/* shape: x, y's gradient, weights */
+static const setting weight_gradients[] = {
+    {{S(1, 3, 3, 1), S(1, 3, 3, 2), S(3, 3, 1, 2)}, {1, 1, 0, 1}},
+    {{S(1, 5, 3, 2), S(1, 3, 2, 1), S(3, 3, 2, 1)}, {2, 1, 0, 1}},
+    {{S(1, 2, 2, 2), S(1, 4, 4, 1), S(3, 3, 2, 1)}, {1, 1, 1, 1}},
+    {{S(2, 1, 4, 5, 3), S(2, 1, 2, 3, 1), S(2, 1, 1, 3, 1)}, {2, 0, 0, 1}},
+    {{S(2, 5, 7, 3), S(2, 7, 9, 2), S(5, 5, 3, 2)}, {1, 3, 0, 1}},
+    {{S(3, 7, 5, 17), S(3, 7, 5, 32), S(3, 3, 17, 32)}, {1, 1, 0, 1}},
+    {{S(2, 28, 28, 3), S(2, 14, 14, 33), S(5, 5, 3, 33)}, {2, 2, 0, 1}},
+    {{S(2, 7, 9, 32), S(2, 14, 18, 17), S(3, 3, 32, 17)}, {1, 1, 1, 1}},
+};
+
 /* shape[1] is the result's; it is no input */
 static const setting reshapes[] = {
     {{S(2, 3), S(6)}}, {{S(1), {0}}}, {{S(5, 7, 3), S(7, 15)}}, {{S(65, 17), S(17, 65)}}};
@@ -410,6 +464,9 @@ static const row_case cases[] = {
     {"max_axes", 1, {SMOOTH}, .build = build_max_axes, .prepare = prepare_max_axes, SETTINGS(maxima)},
     {"arg_max", 1, {SMOOTH}, .build = build_arg_max, SETTINGS(arg_maxima)},
     {"matmul", 2, {SMOOTH, SMOOTH}, .build = build_matmul, SETTINGS(products)},
+    {"conv2d", 2, {SMOOTH, SMOOTH}, .build = build_conv2d, SETTINGS(convolutions)},
+    {"conv2d_input", 2, {SMOOTH, SMOOTH}, .build = build_conv2d_gradient, SETTINGS(input_gradients)},
+    {"conv2d_weight", 2, {SMOOTH, SMOOTH}, .build = build_conv2d_gradient, SETTINGS(weight_gradients)},
     {"reshape", 1, {SMOOTH}, .build = build_reshape, SETTINGS(reshapes)},
     {"expand", 1, {SMOOTH}, .build = build_expand, SETTINGS(expands)},
     {"permute", 1, {SMOOTH}, .build = build_permute, SETTINGS(permutes)},

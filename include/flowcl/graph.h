@@ -146,6 +146,21 @@ FCL_API fcl_tensor *fcl_matmul(fcl_tensor *a, fcl_tensor *b, bool transpose_a, b
 /* x weight' + bias as PyTorch's nn.Linear: x (..., I), weight (O, I), bias (O) or NULL -> (..., O) */
 FCL_API fcl_tensor *fcl_linear(fcl_tensor *x, fcl_tensor *weight, fcl_tensor *bias);
 
+/* --- convolution, channels last --- */
+
+/* Zero is the default. */
+typedef struct fcl_conv2d_options {
+    int stride;    /* 1 or 2; 0: 1 */
+    int padding;   /* zeros on each side, 0 to k - 1; k / 2 keeps an image's size at stride 1 */
+    bool upsample; /* each pixel is read as if it stood for 2 x 2 of them: nothing larger is written */
+} fcl_conv2d_options;
+
+/* x (..., N, H, W, C), weight (k, k, C, O), k odd -> (..., N, H', W', O), H' = (H + 2 padding - k) / stride + 1 rounded
+ * down, with 2 H in place of H where it upsamples (nn.Conv2d, without its bias, which is an fcl_add; nn.Upsample). A weight
+ * with leading dimensions of its own is one for each of these of x, or for all of an x without.
+ * `options` may be NULL. */
+FCL_API fcl_tensor *fcl_conv2d(fcl_tensor *x, fcl_tensor *weight, const fcl_conv2d_options *options);
+
 /* --- shape --- */
 
 FCL_API fcl_tensor *fcl_reshape(fcl_tensor *a, fcl_shape shape); /* a view: costs nothing */

@@ -2,6 +2,7 @@
 #ifndef OP_OP_H
 #define OP_OP_H
 
+#include "device/conv.h"
 #include "device/gemm.h"
 #include "op/lower.h"
 #include "op/ops.h"
@@ -22,6 +23,9 @@ fcl_tensor *fcl_typed_node(const fcl_op *op, fcl_tensor *a, const void *attribut
 fcl_tensor *fcl_reduce(const fcl_op *op, fcl_tensor *a, unsigned axes);
 fcl_shape fcl_reduced_shape(fcl_tensor *node);
 void fcl_reduction_lift(const fcl_tensor *node, fcl_shape lead, void *lifted);
+
+/* Launches the sum of (outer, parts, the rest of the node) over its parts, into the node. */
+void fcl_sum_parts(fcl_lowering *lowering, const fcl_tensor *node, int outer, int parts, fcl_buffer *from);
 
 /* Elements of a tensor's row: of all dimensions behind the first. */
 int64_t fcl_row_size(const fcl_tensor *node);
@@ -48,6 +52,8 @@ fcl_tensor *fcl_elementwise(const fcl_op *op, int inputs, fcl_tensor *const *inp
 
 /* The problem that a matrix product's node hands to the providers (matmul.c). */
 fcl_gemm_problem fcl_matmul_problem(const fcl_tensor *node);
+/* The problem of a convolution's node, or of one of its gradients (conv.c). */
+fcl_conv_problem fcl_conv_problem_of(const fcl_tensor *node);
 /* The axes over which a reduction's node goes, a bit each (reduce.c). */
 unsigned fcl_reduced_axes(const fcl_tensor *node);
 /* Its input as (outer, reduced, inner): the axes are neighbours. */

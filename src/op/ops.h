@@ -15,6 +15,7 @@
     ROW(sigmoid) ROW(relu) ROW(silu) ROW(gelu) ROW(selu) ROW(detach) \
     /* reductions and products */ \
     ROW(sum) ROW(max_axes) ROW(arg_max) ROW(matmul) \
+    ROW(conv2d) ROW(conv2d_input) ROW(conv2d_weight) \
     /* shape */ \
     ROW(reshape) ROW(expand) ROW(permute) ROW(slice) ROW(pad) ROW(concat) \
     /* rows by index */ \
@@ -46,6 +47,11 @@ typedef struct fcl_reduction_attributes { /* sum, max_axes, arg_max */
 typedef struct fcl_matmul_attributes {
     bool transpose_a, transpose_b;
 } fcl_matmul_attributes;
+
+typedef struct fcl_conv_attributes { /* conv2d, conv2d_input, conv2d_weight: as in device/conv.h */
+    int side, stride, padding, upsample;
+    int height, width; /* of x */
+} fcl_conv_attributes;
 
 typedef struct fcl_permute_attributes {
     int order[FCL_MAX_RANK];

@@ -184,6 +184,14 @@ static void lower_stage(fcl_lowering *lowering, const fcl_tensor *node, const su
     }
 }
 
+void fcl_sum_parts(fcl_lowering *lowering, const fcl_tensor *node, int outer, int parts, fcl_buffer *from)
+{
+    int inner = (int)(fcl_shape_size(node->shape) / outer);
+    bool wide = fcl_device_traits(fcl_lower_device(lowering)).wide && inner >= 16;
+    sum_plan plan = {outer, parts, inner, wide ? COLUMNS16 : COLUMNS, parts, 1};
+    lower_stage(lowering, node, &plan, from, node->buffer);
+}
+
 bool fcl_sum_is_small(const fcl_tensor *node, const fcl_device *device)
 {
     enum { SMALL = 1 << 18 /* elements: larger ones would take memory until the last sum */ };

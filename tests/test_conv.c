@@ -1,0 +1,291 @@
+/* Convolutions against their formula in plain C and double precision: the value, with what follows it as a layer has it,
+ * and the gradients by the formula of its own backward pass. */
+#include "device.h"
+#include "trial.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct shape_case {
+    int n, height, width, channels, outputs, side, stride, padding, upsample;
+} shape_case;
+
+/* Heights and widths are of x. */
+static const shape_case tiny_cases[] = {
+    {1, 3, 4, 1, 2, 3, 1, 1, 0}, {2, 3, 2, 3, 1, 1, 1, 0, 0}, {1, 4, 3, 2, 2, 3, 2, 1, 0},
+    {1, 2, 2, 2, 3, 3, 1, 1, 1}, {1, 5, 5, 1, 1, 5, 2, 2, 0},  {1, 3, 3, 2, 2, 1, 2, 0, 1},
+};
+static const shape_case cases[] = {
+    {2, 5, 7, 1, 17, 3, 1, 1, 0},   {3, 7, 5, 3, 32, 3, 2, 1, 0},  {1, 28, 28, 32, 32, 3, 1, 1, 0},
+    {2, 28, 28, 17, 3, 5, 1, 2, 0},  {2, 7, 7, 32, 17, 5, 2, 2, 0},  {2, 14, 28, 32, 33, 3, 2, 1, 0},
+    {2, 5, 7, 17, 32, 3, 1, 1, 1},   {1, 7, 5, 32, 1, 3, 2, 1, 1},   {2, 28, 7, 17, 17, 1, 1, 0, 0},
+    {3, 7, 28, 32, 32, 1, 2, 0, 0},  {2, 5, 5, 3, 17, 3, 1, 2, 0},   {2, 7, 5, 3, 3, 5, 2, 4, 0},
+    {1, 9, 5, 128, 100, 3, 1, 1, 0}, {1, 3, 130, 6, 64, 3, 1, 0, 0}, {2, 6, 5, 8, 48, 7, 1, 3, 1},
+    {5, 1, 1, 40, 20, 3, 1, 1, 0},   {1, 40, 33, 48, 30, 3, 2, 0, 0}, {1, 16, 16, 65, 16, 5, 1, 2, 1},
+    {9, 6, 6, 70, 40, 3, 1, 1, 0},   {1, 2, 3, 300, 24, 5, 1, 2, 0},
+};
+
+static int out_size(const shape_case *s, int size)
+{
+    return ((s->upsample ? 2 : 1) * size + 2 * s->padding - s->side) / s->stride + 1;
+}
+
+/* What the sizes of fixed cases do not hold. */
+static shape_case random_case(void)
+{
+    shape_case s = {.side = 2 * trial_int(0, 2) + 1, .stride = trial_int(1, 2), .upsample = trial_int(0, 1)};
+    s.n = trial_int(1, 4);
+    s.height = trial_int(s.side, 14);
+    s.width = trial_int(s.side, 14);
+    s.channels = trial_int(1, 40);
+    s.outputs = trial_int(1, 40);
+    s.padding = trial_int(0, s.side - 1);
+    return s;
+}
+
+/* --- the formula --- */
+
+typedef struct expected {
+    double *y, *dx, *dw; /* of u, which belongs to y */
+} expected;
+
+static double *numbers(int64_t count)
+{
+    return fcl_zalloc((size_t)count * sizeof(double));
+}
+
+static int64_t y_size(const shape_case *s)
+{
+    return (int64_t)s->n * out_size(s, s->height) * out_size(s, s->width) * s->outputs;
+}
+
+static int64_t x_size(const shape_case *s)
+{
+    return (int64_t)s->n * s->height * s->width * s->channels;
+}
+
+static int64_t w_size(const shape_case *s)
+{
+    return (int64_t)s->side * s->side * s->channels * s->outputs;
+}
+
+/* One pixel of x and one of y that the tap connects. */
+static void add_pair(const shape_case *s, const double *x, const double *w, const double *u, int64_t from, int64_t tap,
+                     int64_t to, expected *e)
+{
+    for (int64_t c = 0; c < s->channels; c++)
+        for (int64_t o = 0; o < s->outputs; o++) {
+            int64_t ix = from * s->channels + c, iw = (tap * s->channels + c) * s->outputs + o, iy = to * s->outputs + o;
+            e->y[iy] += x[ix] * w[iw];
+            e->dx[ix] += u[iy] * w[iw];
+            e->dw[iw] += u[iy] * x[ix];
+        }
+}
+
+static void convolve(const shape_case *s, const double *x, const double *w, const double *u, expected *e)
+{
+    int rows = out_size(s, s->height), columns = out_size(s, s->width), scale = s->upsample ? 2 : 1;
+    *e = (expected){numbers(y_size(s)), numbers(x_size(s)), numbers(w_size(s))};
+    for (int64_t to = 0; to < (int64_t)s->n * rows * columns; to++)
+        for (int tap = 0; tap < s->side * s->side; tap++) {
+            int64_t i = to / columns % rows * s->stride + tap / s->side - s->padding;
+            int64_t j = to % columns * s->stride + tap % s->side - s->padding;
+            if (i < 0 || j < 0 || i >= scale * s->height || j >= scale * s->width)
+                continue;
+            int64_t from = (to / columns / rows * s->height + i / scale) * s->width + j / scale;
+            add_pair(s, x, w, u, from, tap, to, e);
+        }
+}
+
+static void free_expected(expected *e)
+{
+    free(e->y);
+    free(e->dx);
+    free(e->dw);
+}
+
+/* --- on a device --- */
+
+static void describe(const shape_case *s, char *text, size_t size)
+{
+    snprintf(text, size, "(%d, %d, %d, %d) by %d x %d to %d, stride %d, padding %d%s", s->n, s->height, s->width,
+             s->channels, s->side, s->side, s->outputs, s->stride, s->padding, s->upsample ? ", upsampled" : "");
+}
+
+/* Each element to the bound that the reference knows for it. */
+static void check(const shape_case *s, trial *t, const char *what, fcl_tensor *tensor, const double *wanted)
+{
+    int64_t size = fcl_shape_size(fcl_tensor_shape(tensor));
+    float *found = fcl_zalloc((size_t)size * sizeof *found);
+    const double *bound = trial_error(t, tensor);
+    char text[160];
+    assert_ok(fcl_tensor_read(tensor, found));
+    describe(s, text, sizeof text);
+    for (int64_t i = 0; i < size; i++)
+        if (!(fabs(found[i] - wanted[i]) <= bound[i]))
+            fail_msg("%s of %s: element %lld is %.9g, not %.9g to %.2g", what, text, (long long)i, (double)found[i], wanted[i],
+                     bound[i]);
+    free(found);
+}
+
+typedef struct layer {
+    trial *t;
+    fcl_tensor *x, *w, *u, *y;
+} layer;
+
+static layer make_layer(const shape_case *s)
+{
+    layer l = {.t = trial_create()};
+    l.x = trial_input(l.t, FCL_SHAPE(s->n, s->height, s->width, s->channels), SMOOTH, 0);
+    l.w = trial_input(l.t, FCL_SHAPE(s->side, s->side, s->channels, s->outputs), SMOOTH, 0);
+    l.u = trial_input(l.t, FCL_SHAPE(s->n, out_size(s, s->height), out_size(s, s->width), s->outputs), SMOOTH, 0);
+    l.y = fcl_conv2d(l.x, l.w, &(fcl_conv2d_options){.stride = s->stride, .padding = s->padding, .upsample = s->upsample});
+    return l;
+}
+
+static const double *of(const layer *l, const fcl_tensor *leaf)
+{
+    return trial_leaf_of(l->t, leaf)->value;
+}
+
+static void run(const layer *l, fcl_device *device)
+{
+    trial_evaluate(l->t, 0, 0, NULL, NULL);
+    assert_ok(fcl_graph_compile(l->t->graph, device, NULL));
+    assert_ok(trial_run(l->t));
+}
+
+/* The value and both gradients; twice, to see that a run repeats bit for bit. */
+static void check_plain(const shape_case *s, fcl_device *device)
+{
+    layer l = make_layer(s);
+    fcl_tensor *in[2] = {l.x, l.w}, *gradient[2];
+    fcl_vjp(fcl_output(l.y), l.u, 2, in, gradient);
+    fcl_output(gradient[0]);
+    fcl_output(gradient[1]);
+    trial_fill(l.t);
+    run(&l, device);
+    expected e;
+    convolve(s, of(&l, l.x), of(&l, l.w), of(&l, l.u), &e);
+    check(s, l.t, "conv2d", l.y, e.y);
+    check(s, l.t, "the input's gradient", gradient[0], e.dx);
+    check(s, l.t, "the weights' gradient", gradient[1], e.dw);
+    size_t bytes = (size_t)w_size(s) * sizeof(float);
+    float *first = fcl_zalloc(bytes), *second = fcl_zalloc(bytes);
+    assert_ok(fcl_tensor_read(gradient[1], first));
+    assert_ok(fcl_graph_run(l.t->graph));
+    assert_ok(fcl_tensor_read(gradient[1], second));
+    assert_memory_equal(first, second, bytes);
+    free(first);
+    free(second);
+    free_expected(&e);
+    trial_destroy(&l.t);
+}
+
+static void each_case(fcl_device *device, void (*check_case)(const shape_case *s, fcl_device *device))
+{
+    for (size_t i = 0; i < sizeof tiny_cases / sizeof *tiny_cases; i++)
+        check_case(&tiny_cases[i], device);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases && !trial_tiny(); i++)
+        check_case(&cases[i], device);
+    for (int i = 0; i < 4 && !trial_tiny(); i++) {
+        shape_case s = random_case();
+        check_case(&s, device);
+    }
+}
+
+static void convolutions_are_their_formula(void **state)
+{
+    each_case(*state, check_plain);
+}
+
+/* silu(conv(x) / root of its terms + bias + shift of the sample) + u: the value, and the gradient of u that goes back
+ * through the activation into x and into the bias. */
+static void check_layer(const shape_case *s, fcl_device *device)
+{
+    layer l = make_layer(s);
+    fcl_tensor *bias = trial_input(l.t, FCL_SHAPE(s->outputs), SMOOTH, 0);
+    fcl_tensor *shift = trial_input(l.t, FCL_SHAPE(s->n, 1, 1, s->outputs), SMOOTH, 0);
+    const float scale = (float)(1 / sqrt(s->side * s->side * s->channels));
+    fcl_tensor *before = fcl_add(fcl_add(fcl_scale(l.y, scale), bias), shift);
+    fcl_tensor *y = fcl_output(fcl_add(fcl_silu(before), l.u)), *in[2] = {l.x, bias}, *gradient[2];
+    fcl_vjp(y, l.u, 2, in, gradient);
+    fcl_output(gradient[0]);
+    fcl_output(gradient[1]);
+    trial_fill(l.t);
+    run(&l, device);
+    expected e, back;
+    convolve(s, of(&l, l.x), of(&l, l.w), of(&l, l.u), &e);
+    double *slope = numbers(y_size(s)), *sums = numbers(s->outputs);
+    for (int64_t i = 0; i < y_size(s); i++) {
+        int64_t sample = i / (y_size(s) / s->n);
+        double z = (double)scale * e.y[i] + of(&l, bias)[i % s->outputs] + of(&l, shift)[sample * s->outputs + i % s->outputs];
+        double sigmoid = 1 / (1 + exp(-z));
+        slope[i] = of(&l, l.u)[i] * sigmoid * (1 + z * (1 - sigmoid));
+        sums[i % s->outputs] += slope[i];
+        e.y[i] = z * sigmoid + of(&l, l.u)[i];
+        slope[i] *= (double)scale;
+    }
+    convolve(s, of(&l, l.x), of(&l, l.w), slope, &back);
+    check(s, l.t, "a layer", y, e.y);
+    check(s, l.t, "a layer's input's gradient", gradient[0], back.dx);
+    check(s, l.t, "a layer's bias's gradient", gradient[1], sums);
+    free(slope);
+    free(sums);
+    free_expected(&e);
+    free_expected(&back);
+    trial_destroy(&l.t);
+}
+
+static void layers_are_their_formula(void **state)
+{
+    each_case(*state, check_layer);
+}
+
+/* --- what fits nowhere --- */
+
+static void refused(fcl_device *device, fcl_shape x, fcl_shape w, fcl_conv2d_options options, const char *sentence)
+{
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *image = fcl_input(graph, "image", FCL_F32, x), *weight = fcl_input(graph, "kernel", FCL_F32, w), *dx;
+    fcl_tensor *y = fcl_conv2d(image, weight, &options);
+    fcl_vjp(fcl_sum(fcl_silu(y)), NULL, 1, &image, &dx);
+    fcl_output(dx);
+    assert_status(FCL_ERR_SHAPE, fcl_graph_compile(graph, device, NULL));
+    if (!strstr(fcl_error(), sentence))
+        fail_msg("\"%s\" does not tell that %s", fcl_error(), sentence);
+    fcl_graph_destroy(&graph);
+}
+
+static void misfits_are_told(void **state)
+{
+    const fcl_shape x = FCL_SHAPE(2, 4, 6, 3), w = FCL_SHAPE(3, 3, 3, 8);
+    const fcl_conv2d_options standard = {0};
+    refused(*state, x, FCL_SHAPE(3, 3, 4, 8), standard, "the images have 3 channels, the weights take 4");
+    refused(*state, x, FCL_SHAPE(2, 2, 3, 8), standard, "kernels are square, of odd sides, not 2 x 2");
+    refused(*state, x, FCL_SHAPE(3, 5, 3, 8), standard, "kernels are square, of odd sides, not 3 x 5");
+    refused(*state, x, FCL_SHAPE(5, 5, 3, 8), standard,
+            "images of 4 x 6 with a padding of 0 are smaller than a kernel of 5 x 5");
+    refused(*state, FCL_SHAPE(2, 6, 1, 3), FCL_SHAPE(5, 5, 3, 8), (fcl_conv2d_options){.padding = 1, .upsample = true},
+            "images of 12 x 2 with a padding of 1 are smaller than a kernel of 5 x 5");
+    refused(*state, x, w, (fcl_conv2d_options){.stride = 3}, "the stride is 1 or 2, not 3");
+    refused(*state, x, w, (fcl_conv2d_options){.stride = -1}, "the stride is 1 or 2, not -1");
+    refused(*state, x, w, (fcl_conv2d_options){.padding = -1}, "the padding of a kernel of 3 x 3 is 0 to 2, not -1");
+    refused(*state, x, w, (fcl_conv2d_options){.padding = 3}, "the padding of a kernel of 3 x 3 is 0 to 2, not 3");
+    refused(*state, FCL_SHAPE(4, 6), w, standard, "images are (N, H, W, C), weights (k, k, C, O)");
+    refused(*state, x, FCL_SHAPE(3, 8), standard, "images are (N, H, W, C), weights (k, k, C, O)");
+    refused(*state, FCL_SHAPE(5, 2, 4, 6, 3), FCL_SHAPE(4, 3, 3, 3, 8), standard, "(5, 2, 4, 6, 3)");
+}
+
+int main(void)
+{
+    trial_seed();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(convolutions_are_their_formula),
+        cmocka_unit_test(layers_are_their_formula),
+        cmocka_unit_test(misfits_are_told),
+    };
+    return cmocka_run_group_tests(tests, open_device, close_device);
+}

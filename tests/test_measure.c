@@ -125,7 +125,7 @@ static void products_equal_the_reference(void **state)
         assert_ok(fcl_measure_run(measure, 2, &seconds));
         assert_true(error_of(measure) < 1e-6);
         float c[19 * 33];
-        assert_ok(fcl_buffer_read(measure->buffer[2], 0, sizeof *c * (size_t)(p->m * p->n), c));
+        assert_ok(fcl_buffer_read(measure->copy[0].c, 0, sizeof *c * (size_t)(p->m * p->n), c));
         for (int at = 0; at < p->m * p->n; at++) {
             double sum = 0;
             for (int j = 0; j < p->k; j++) {
@@ -137,15 +137,59 @@ static void products_equal_the_reference(void **state)
         }
         assert_true(wrong < 1e-4);
         c[p->m * p->n - 1] += 5;
-        assert_ok(fcl_buffer_write(measure->buffer[2], 0, sizeof *c * (size_t)(p->m * p->n), c));
+        assert_ok(fcl_buffer_write(measure->copy[0].c, 0, sizeof *c * (size_t)(p->m * p->n), c));
         assert_true(p->m * p->n > 509 || error_of(measure) > 1e-2);
         fcl_measure_destroy(&measure);
     }
 }
 
+/* c = a b + 2 r in every copy, and stored beside it: by a tile, and by a provider that needs a pass behind it. */
+static void check_followed(fcl_device *device, const fcl_gemm_choice *choice)
+{
+    enum { ROWS = 19, COLUMNS = 33, DEPTH = 21 };
+    const fcl_product p = {.m = ROWS, .n = COLUMNS, .k = DEPTH, .reads = 2, .stores = 1, .cold = true};
+    fcl_measure *measure;
+    double seconds;
+    float c[ROWS * COLUMNS], stored[ROWS * COLUMNS];
+    assert_ok(fcl_measure_choice(device, &p, choice, 5, &measure));
+    assert_true(measure->copies > 1 || fcl_device_describe(device)->cache == 0);
+    assert_true(fcl_measure_describe(measure)->work == 2.0 * ROWS * COLUMNS * DEPTH);
+    assert_ok(fcl_measure_run(measure, measure->copies, &seconds));
+    assert_true(error_of(measure) < 1e-6);
+    for (int copy = 0; copy < measure->copies; copy++) {
+        assert_ok(fcl_buffer_read(measure->copy[copy].c, 0, sizeof c, c));
+        assert_ok(fcl_buffer_read(measure->copy[copy].store[0], 0, sizeof stored, stored));
+        assert_memory_equal(c, stored, sizeof c);
+        for (int at = 0; at < ROWS * COLUMNS; at++) {
+            double sum = 2 * (double)measure->read[at];
+            for (int i = 0; i < DEPTH; i++)
+                sum += (double)measure->a[at / COLUMNS * DEPTH + i] * (double)measure->b[i * COLUMNS + at % COLUMNS];
+            assert_true(fabs(sum - (double)c[at]) < 1e-4);
+        }
+    }
+    for (int at = 0; at < ROWS * COLUMNS; at++)
+        stored[at] += 5;
+    assert_ok(fcl_buffer_write(measure->copy[0].store[0], 0, sizeof stored, stored));
+    assert_true(error_of(measure) > 1e-2);
+    fcl_measure_destroy(&measure);
+}
+
+static void what_follows_is_measured_too(void **state)
+{
+    fcl_device *device = *state;
+    const fcl_gemm_choice tile = {FCL_GEMM_TILE, .rows = 4, .vectors = 1, .block = 2, .panels = 2},
+                          clblast = {.provider = FCL_GEMM_CLBLAST};
+    if (fcl_gemm_has_tiles(fcl_device_describe(device)->type))
+        check_followed(device, &tile);
+    check_followed(device, &clblast);
+}
+
 static void mistakes_are_told(void **state)
 {
     fcl_measure *measure;
+    assert_status(FCL_ERR_ARGUMENT,
+                  fcl_measure_product(*state, &(fcl_product){.m = 3, .n = 2, .k = 1, .stores = 5}, &measure));
+    assert_non_null(strstr(fcl_error(), "0 to 4 matrices"));
     assert_status(FCL_ERR_ARGUMENT,
                   fcl_measure_product(*state, &(fcl_product){.m = 3, .n = 0, .k = 1}, &measure));
     assert_null(measure);
@@ -205,7 +249,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_computes_what_it_says), cmocka_unit_test(work_is_counted),
         cmocka_unit_test(wrong_results_are_seen),           cmocka_unit_test(time_grows_with_work),
-        cmocka_unit_test(products_equal_the_reference),     cmocka_unit_test(mistakes_are_told),
+        cmocka_unit_test(products_equal_the_reference),     cmocka_unit_test(what_follows_is_measured_too),
+            cmocka_unit_test(mistakes_are_told),
         cmocka_unit_test(the_peak_is_of_the_devices_type), cmocka_unit_test(bandwidth_is_not_the_caches),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);

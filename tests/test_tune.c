@@ -1,4 +1,5 @@
 /* The table of tuned products: what it says of a shape, when it is read, that a run multiplies by it. */
+#include "compile/plan.h"
 #include "device/opencl.h"
 #include "scratch.h"
 #include "status.h"
@@ -253,7 +254,9 @@ static void every_candidate_is_right(void **state)
     fcl_device *device = open_device();
     fcl_product batched = {.m = 37, .n = 50, .k = 19, .batch = 2, .share_b = true};
     fcl_product long_narrow = {.m = 40, .n = 3, .k = 600, .batch = 1, .transpose_a = true}; /* one panel, k in parts */
+    fcl_product followed = {.m = 37, .n = 50, .k = 19, .batch = 2, .reads = 1, .stores = 2, .cold = true};
     int count = check_candidates(device, &batched);
+    check_candidates(device, &followed);
     check_candidates(device, &long_narrow);
     fcl_measure *none;
     assert_status(FCL_ERR_ARGUMENT, fcl_tune_candidate(device, &batched, count, 3, &none));
@@ -459,8 +462,88 @@ static void a_graph_tells_its_products(void **state)
     assert_true(!products[0].transpose_a && products[0].transpose_b && products[0].batch == 1);
     assert_true(products[1].m == 150 && products[1].n == 200 && products[1].k == 30 &&
                 products[1].transpose_a);
+    for (int i = 0; i < count; i++)
+        assert_true(products[i].reads == 0 && products[i].stores == 0 && !products[i].cold);
     fcl_free(products);
     fcl_graph_destroy(&graph);
+    fcl_device_close(&device);
+}
+
+/* --- what follows a product --- */
+
+enum { M = 30, N = 150, K = 200 /* more than a row block takes */ };
+
+/* x w', and behind it the square of its sum with a second matrix; with `more`, the sum is kept as well. */
+static fcl_graph *followed(fcl_device *device, bool follows, bool more)
+{
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *x = fcl_input(graph, "x", FCL_F32, FCL_SHAPE(M, K)), *w = fcl_input(graph, "w", FCL_F32, FCL_SHAPE(N, K));
+    fcl_tensor *y = fcl_linear(x, w, NULL);
+    if (follows) {
+        fcl_tensor *sum = fcl_add(y, fcl_input(graph, "z", FCL_F32, FCL_SHAPE(M, N)));
+        y = fcl_square(sum);
+        if (more)
+            fcl_output(sum);
+    }
+    fcl_output(y);
+    assert_ok(fcl_graph_compile(graph, device, NULL));
+    return graph;
+}
+
+/* Who multiplies, and in how many steps all is done. */
+static void expect_steps(fcl_device *device, bool follows, bool more, fcl_gemm_provider provider, int steps)
+{
+    fcl_graph *graph = followed(device, follows, more);
+    const fcl_step *step = NULL;
+    for (int i = 0; i < graph->plan->count; i++)
+        step = graph->plan->steps[i].product ? &graph->plan->steps[i] : step;
+    assert_non_null(step);
+    assert_int_equal(step->choice.provider, provider);
+    assert_int_equal(graph->plan->count, steps);
+    fcl_graph_destroy(&graph);
+}
+
+static void put(fcl_device *device, int reads, int stores, fcl_gemm_provider provider)
+{
+    fcl_tuned row = {.problem = {.m = M, .n = N, .k = K, .batch = 1, .transpose_b = true, .reads = reads, .stores = stores},
+                     .choice = {provider, .rows = 4, .vectors = 1, .block = 2, .panels = 1}};
+    fcl_tuned_put(&device->tuned, &row);
+}
+
+/* It is tuned with what follows it, whoever does that. */
+static void expect_product(fcl_device *device, int reads, int stores)
+{
+    fcl_graph *graph = followed(device, true, true);
+    fcl_product *list;
+    int count;
+    assert_ok(fcl_graph_products(graph, &list, &count));
+    assert_true(count == 1 && list[0].reads == reads && list[0].stores == stores);
+    fcl_free(list);
+    fcl_graph_destroy(&graph);
+}
+
+/* The table may say of the same matrices another provider where something follows them: it is chosen by the
+ * epilogue, and what one without epilogues leaves is a step of its own. */
+static void a_provider_is_chosen_by_what_follows(void **state)
+{
+    (void)state;
+    fcl_device *device = open_device();
+    if (!fcl_gemm_has_tiles(fcl_device_describe(device)->type)) {
+        fcl_device_close(&device);
+        skip();
+    }
+    fcl_tuned_free(&device->tuned);
+    expect_steps(device, true, false, FCL_GEMM_TILE, 1);
+    put(device, 0, 0, FCL_GEMM_CLBLAST);
+    put(device, 1, 0, FCL_GEMM_TILE);
+    expect_steps(device, false, false, FCL_GEMM_CLBLAST, 1);
+    expect_steps(device, true, false, FCL_GEMM_TILE, 1);
+    put(device, 1, 1, FCL_GEMM_CLBLAST);
+    expect_steps(device, true, false, FCL_GEMM_TILE, 1);
+    expect_steps(device, true, true, FCL_GEMM_CLBLAST, 2);
+    put(device, 0, 0, FCL_GEMM_TILE); /* a bare one is not chosen again */
+    expect_steps(device, true, true, FCL_GEMM_CLBLAST, 2);
+    expect_product(device, 1, 1);
     fcl_device_close(&device);
 }
 
@@ -477,6 +560,7 @@ int main(void)
     setenv("FLOWCL_DEVICE", "cpu", 0);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nearest_row_counts),
+        cmocka_unit_test(a_provider_is_chosen_by_what_follows),
         cmocka_unit_test(a_run_multiplies_by_the_table),
         cmocka_unit_test(the_table_can_be_switched_off),
         cmocka_unit_test(large_tables_keep_one_row_a_problem),

@@ -81,7 +81,9 @@ static void product_text(const fcl_product *p, char text[64])
     int length = snprintf(text, 64, "%dx%dx%d %c%c", p->m, p->n, p->k, p->transpose_a ? 'T' : 'N',
                           p->transpose_b ? 'T' : 'N');
     if (p->batch > 1)
-        snprintf(text + length, 64 - (size_t)length, " batch %d", p->batch);
+        length += snprintf(text + length, 64 - (size_t)length, " batch %d", p->batch);
+    if (p->reads + p->stores)
+        snprintf(text + length, 64 - (size_t)length, " r%d s%d", p->reads, p->stores);
 }
 
 static void show_trial(void *data, const tune_trial *trial)
@@ -214,9 +216,9 @@ static json_t *result_json(const tuned *r)
     json_t *failed = json_object();
     for (int i = 0; i < r->failures; i++)
         json_object_set_new(failed, r->failed[i].how, json_string(r->failed[i].failure));
-    return json_pack("{s:i, s:i, s:i, s:i, s:b, s:b, s:s, s:f, s:s, s:f, s:o, s:o, s:o, s:i, s:o}", "m", p->m, "n",
-                     p->n, "k", p->k, "batch", p->batch, "transpose_a", p->transpose_a, "transpose_b",
-                     p->transpose_b, "best", r->best.how, "gflops", gigaflops(p, &r->best), "rule",
+    return json_pack("{s:i, s:i, s:i, s:i, s:b, s:b, s:i, s:i, s:b, s:s, s:f, s:s, s:f, s:o, s:o, s:o, s:i, s:o}", "m",
+                     p->m, "n", p->n, "k", p->k, "batch", p->batch, "transpose_a", p->transpose_a, "transpose_b",
+                     p->transpose_b, "reads", p->reads, "stores", p->stores, "cold", p->cold, "best", r->best.how, "gflops", gigaflops(p, &r->best), "rule",
                      r->rule.how, "rule_gflops", gigaflops(p, &r->rule), "gain", tool_real_json(r->gain),
                      "seconds", rounds_json(&r->best), "rule_seconds", rounds_json(&r->rule), "candidates",
                      r->candidates, "failed", failed);
@@ -344,6 +346,9 @@ const subcommand tune_command = {
     .about = "Measures the products of a training step and of sampling. Each candidate is\n"
              "checked against double precision; any but the rule's has a process of its own,\n"
              "so that one over which a driver crashes or hangs is only told of.\n"
+             "A product runs with what follows it in the model: of \"4096x512x512 NT r1 s2\" one\n"
+             "more matrix is read, and two are stored; where a step's values are more than\n"
+             "the last cache holds, its matrices come from memory.\n"
              "Where CLBlast multiplies (GPUs), the sets of parameters of its two kernels, for\n"
              "large products and small ones, are measured first, each on the largest product\n"
              "that its kernel can have, then from which size on (256, 512 or 1024 cubed) the\n"

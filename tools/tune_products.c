@@ -42,7 +42,8 @@ static bool is_listed(const fcl_product *list, int count, const fcl_product *p)
         const fcl_product *q = &list[i];
         if (q->m == p->m && q->n == p->n && q->k == p->k && q->batch == p->batch &&
             q->transpose_a == p->transpose_a && q->transpose_b == p->transpose_b &&
-            q->share_a == p->share_a && q->share_b == p->share_b)
+            q->share_a == p->share_a && q->share_b == p->share_b && q->reads == p->reads &&
+            q->stores == p->stores && q->cold == p->cold)
             return true;
     }
     return false;

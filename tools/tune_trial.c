@@ -67,8 +67,8 @@ static bool start(fcl_device *device, const fcl_product *p, tune_trial *trial)
     const fcl_device_info *info = fcl_device_describe(device);
     char selector[32], product[160], from[16];
     snprintf(selector, sizeof selector, "%d:%d", info->platform, info->index);
-    snprintf(product, sizeof product, "%d %d %d %d %d %d %d %d %d", p->m, p->n, p->k, p->transpose_a,
-             p->transpose_b, p->batch, p->share_a, p->share_b, trial->candidate);
+    snprintf(product, sizeof product, "%d %d %d %d %d %d %d %d %d %d %d %d", p->m, p->n, p->k, p->transpose_a,
+             p->transpose_b, p->batch, p->share_a, p->share_b, p->reads, p->stores, p->cold, trial->candidate);
     snprintf(from, sizeof from, "%d", fcl_tune_indirect_kept(device));
     char *arguments[] = {"flowcl", "tune-candidate", selector, product, (char *)fcl_tune_set_used(device),
                          (char *)fcl_tune_set_direct_used(device), from, NULL};
@@ -154,14 +154,15 @@ static int run(const tool_call *call)
 {
     fcl_product p = {0};
     tune_trial trial = {0};
-    int ta, tb, sa, sb;
-    if (sscanf(call->positional[1], "%d %d %d %d %d %d %d %d %d", &p.m, &p.n, &p.k, &ta, &tb, &p.batch, &sa,
-               &sb, &trial.candidate) != 9)
+    int ta, tb, sa, sb, cold;
+    if (sscanf(call->positional[1], "%d %d %d %d %d %d %d %d %d %d %d %d", &p.m, &p.n, &p.k, &ta, &tb, &p.batch, &sa,
+               &sb, &p.reads, &p.stores, &cold, &trial.candidate) != 12)
         return tool_fail("\"%s\" is no product and candidate", call->positional[1]);
     p.transpose_a = ta;
     p.transpose_b = tb;
     p.share_a = sa;
     p.share_b = sb;
+    p.cold = cold;
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody else would end it if it hung */
     fcl_device *device;
     fcl_device_options options = {.skip_selftest = true};

@@ -132,12 +132,16 @@ FCL_API void fcl_device_profile_reset(fcl_device *device);
 
 /* A matrix product C = op(A) op(B), row-major: op(A) is m x k, stored k x m where transpose_a; op(B) is k x n,
  * stored n x k where transpose_b. A batch of them lies one after the other; share_a or share_b: one A or B
- * for the whole batch. */
+ * for the whole batch. What follows it on the elements of C, as a layer's activation, may read other matrices as large
+ * as C, and store some beside it: each at most FCL_PRODUCT_MATRICES. */
+enum { FCL_PRODUCT_MATRICES = 4 };
 typedef struct fcl_product {
     int m, n, k;
     bool transpose_a, transpose_b;
     int batch; /* 0: 1 */
     bool share_a, share_b;
+    int reads, stores; /* matrices; where more follow, the most */
+    bool cold;         /* what it reads comes from memory: between two of its runs others have filled the caches */
 } fcl_product;
 
 /* Memory on the device, zero-filled. FCL_ERR_MEMORY names the size and what the device allows. */

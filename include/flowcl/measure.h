@@ -50,7 +50,9 @@ typedef struct fcl_measure_info {
 FCL_API int fcl_measure_create(fcl_device *device, fcl_measure_kind kind, const fcl_measure_options *options,
                                fcl_measure **measure);
 
-/* By the provider that a run of a model would take, without an epilogue. Random values. */
+/* By the provider that a run of a model would take, with what follows it: C becomes the sum of the product and all that
+ * is read, and is stored as often as is said, in the product's own kernel where the provider can, else in a pass behind
+ * it. What is cold is measured on several copies of the matrices in turn, more than the last cache holds. Random values. */
 FCL_API int fcl_measure_product(fcl_device *device, const fcl_product *product, fcl_measure **measure);
 
 FCL_API void fcl_measure_destroy(fcl_measure **measure);

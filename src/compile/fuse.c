@@ -1,9 +1,12 @@
 /* Prune and fuse: from nodes to steps.
  *
  * Every needed elementwise node joins, if it can, the step that computes one of its inputs: a chain of the
- * same shape, or a matrix product whose provider takes an epilogue. It can when nothing outside the step
- * stands between: no other input may depend on the step. Two chains that meet in a node become one under the
- * same condition. What remains is a graph of steps without cycles, which is then put in order.
+ * same shape, or a matrix product, as its epilogue. It can when nothing outside the step stands between: no other
+ * input may depend on the step. Two chains that meet in a node become one under the same condition. What remains is
+ * a graph of steps without cycles, which is then put in order.
+ *
+ * Then each product's provider is chosen, by what follows it. Where one takes no epilogue the product stays bare, and
+ * all is fused once more: what followed it may have another place.
  *
  * In the form of GPUs, where launches cost most, chains also begin with what is computed by elements (op->element), and
  * small chains that need nothing computed are one. */
@@ -11,6 +14,13 @@
 #include "compile/kind.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+/* A provider's choice, and the problem that it was chosen by. */
+typedef struct chosen {
+    fcl_gemm_problem problem;
+    fcl_gemm_choice choice;
+} chosen;
 
 typedef struct fuser {
     fcl_plan *plan;
@@ -18,6 +28,7 @@ typedef struct fuser {
     int count;
     fcl_groups *groups; /* of the steps' nodes, by the same numbers */
     bool elements; /* join chains */
+    chosen *chosen; /* by the number of the product's node */
 } fuser;
 
 /* --- prune --- */
@@ -29,7 +40,8 @@ static void prune(fcl_graph *graph)
         graph->assignments[i].value->needed = true;
     for (int i = graph->count; i-- > 0;) {
         fcl_tensor *node = graph->nodes[i];
-        node->step = node->last_step = -1;
+        node->last_step = -1;
+        node->bare = false;
         node->needed |= node->kept;
         for (int k = 0; k < node->inputs && node->needed; k++)
             node->input[k]->needed = true;
@@ -124,9 +136,7 @@ static int new_step(fuser *f, fcl_tensor *node)
     fcl_groups_add(f->groups, node);
     step->shape = node->shape;
     if (node->op->product) {
-        fcl_gemm_problem problem = fcl_matmul_problem(node);
         step->product = node;
-        step->choice = fcl_gemm_choose(f->plan->device, &problem);
     } else if (node->op->expression || is_literal(node) || fuses(f, node)) {
         step->member = fcl_arena_alloc(&node->graph->arena, FCL_MAX_MEMBERS * sizeof *step->member);
         step->member[step->members++] = node;
@@ -143,10 +153,11 @@ static bool has_room(const fcl_step *step, int members, int arguments)
     return step->members + members <= FCL_MAX_MEMBERS && step->arguments + arguments + OTHERS <= FCL_MAX_ARGUMENTS;
 }
 
+/* A product's provider is not chosen yet: it may. */
 static bool takes_members(const fcl_step *step, fcl_shape shape, int members, int arguments)
 {
-    return fcl_kind_of(step)->takes_members && has_room(step, members, arguments) &&
-           fcl_shape_equal(step->shape, shape);
+    return (step->product ? !step->product->bare : fcl_kind_of(step)->takes_members) &&
+           has_room(step, members, arguments) && fcl_shape_equal(step->shape, shape);
 }
 
 static void add_member(fcl_step *step, fcl_tensor *node)
@@ -316,24 +327,107 @@ static void part_elements(fuser *f)
     }
 }
 
+static void fuse(fuser *f)
+{
+    fcl_graph *graph = f->plan->graph;
+    memset(f->steps, 0, (size_t)f->count * sizeof *f->steps);
+    f->count = 0;
+    f->groups = fcl_groups_create(graph);
+    for (int i = 0; i < graph->count; i++)
+        graph->nodes[i]->step = -1;
+    for (int i = 0; i < graph->count; i++)
+        place(f, graph->nodes[i]);
+    if (f->elements)
+        merge_sources(f);
+    part_elements(f);
+    f->plan->visits += fcl_groups_visits(f->groups);
+    fcl_groups_destroy(&f->groups);
+}
+
+/* --- what multiplies --- */
+
+/* Does anything but the step itself need the node's value? */
+static bool is_stored(const fcl_tensor *node, int step)
+{
+    bool stored = node->in_memory;
+    for (int i = 0; i < node->readers; i++)
+        stored |= !node->reader[i]->op->view && node->reader[i]->step != step;
+    return stored;
+}
+
+static bool is_among(fcl_tensor *const *list, int count, const fcl_tensor *tensor)
+{
+    for (int i = 0; i < count; i++)
+        if (list[i] == tensor)
+            return true;
+    return false;
+}
+
+static int at_most(int value, int most)
+{
+    return value < most ? value : most;
+}
+
+/* Of what it stores C is one. */
+static fcl_gemm_problem problem_of(const fcl_step *step)
+{
+    fcl_gemm_problem problem = fcl_matmul_problem(step->product);
+    fcl_tensor *read[FCL_MAX_ARGUMENTS];
+    int self = step->product->step, stores = is_stored(step->product, self);
+    for (int i = 0; i < step->members; i++) {
+        const fcl_tensor *member = step->member[i];
+        stores += is_stored(member, self);
+        for (int k = 0; k < member->inputs; k++) {
+            fcl_tensor *root = fcl_node_root(member->input[k]);
+            if (root->step != self && !is_literal(root) && fcl_shape_equal(member->input[k]->shape, step->shape) &&
+                !is_among(read, problem.reads, root))
+                read[problem.reads++] = root;
+        }
+    }
+    problem.reads = at_most(problem.reads, FCL_PRODUCT_MATRICES);
+    problem.stores = at_most(stores > 1 ? stores - 1 : 0, FCL_PRODUCT_MATRICES);
+    return problem;
+}
+
+/* False where some provider takes no epilogue, though there is one: the product is bare then, and keeps it. */
+static bool choose_providers(fuser *f)
+{
+    bool settled = true;
+    for (int s = 0; s < f->count; s++) {
+        fcl_step *step = &f->steps[s];
+        if (!step->product)
+            continue;
+        chosen *of = &f->chosen[step->product->id];
+        if (!step->product->bare) {
+            of->problem = problem_of(step);
+            of->choice = fcl_gemm_choose(f->plan->device, &of->problem);
+        }
+        step->problem = of->problem;
+        step->choice = of->choice;
+        if (!step->members || fcl_kind_of(step)->takes_members)
+            continue;
+        step->product->bare = true;
+        settled = false;
+    }
+    return settled;
+}
+
 void fcl_plan_fuse(fcl_plan *plan)
 {
     fcl_graph *graph = plan->graph;
-    size_t room = (size_t)graph->count + 1;
     prune(graph);
     find_readers(graph);
     mark_in_memory(graph);
-    fuser f = {.plan = plan, .steps = fcl_zalloc(room * sizeof *f.steps), .groups = fcl_groups_create(graph)};
+    fuser f = {.plan = plan,
+               .steps = fcl_zalloc(((size_t)graph->count + 1) * sizeof *f.steps),
+               .chosen = fcl_zalloc(((size_t)graph->count + 1) * sizeof *f.chosen)};
     f.elements = !plan->options.no_fusion && !fcl_device_traits(plan->device).wide;
-    for (int i = 0; i < graph->count; i++)
-        place(&f, graph->nodes[i]);
-    if (f.elements)
-        merge_sources(&f);
-    part_elements(&f);
+    do
+        fuse(&f);
+    while (!choose_providers(&f));
     fcl_plan_order(plan, f.steps, f.count);
     free(f.steps);
-    plan->visits += fcl_groups_visits(f.groups);
-    fcl_groups_destroy(&f.groups);
+    free(f.chosen);
 }
 
 /* --- sums of rows --- */

@@ -16,7 +16,8 @@ enum { FCL_MAX_MEMBERS = 32, FCL_MAX_ARGUMENTS = 128 }; /* of a fused step: boun
  *   - a block of such steps, or a row program of them. */
 typedef struct fcl_step {
     fcl_tensor *product;
-    fcl_gemm_choice choice;
+    fcl_gemm_problem problem; /* with what follows it, */
+    fcl_gemm_choice choice;   /* by which this was chosen: where it takes no epilogue, another step does that */
     fcl_tensor *row_sum; /* of a product a' b: the sum of a's rows, as a bias's gradient is beside a weight's */
     fcl_tensor *own;
     fcl_tensor *beside[FCL_MAX_SUMS - 1]; /* `own` and these are sums, in one launch */

@@ -6,9 +6,16 @@ static bool is_listed(const fcl_product *list, int count, const fcl_product *p)
     for (int i = 0; i < count; i++)
         if (list[i].m == p->m && list[i].n == p->n && list[i].k == p->k && list[i].batch == p->batch &&
             list[i].transpose_a == p->transpose_a && list[i].transpose_b == p->transpose_b &&
-            list[i].share_a == p->share_a && list[i].share_b == p->share_b)
+            list[i].share_a == p->share_a && list[i].share_b == p->share_b && list[i].reads == p->reads &&
+            list[i].stores == p->stores && list[i].cold == p->cold)
             return true;
     return false;
+}
+
+/* Does a run move more than the last cache keeps until it is read again? */
+static bool leaves_caches(const fcl_plan *plan)
+{
+    return plan->arena_bytes > fcl_device_describe(plan->device)->cache;
 }
 
 int fcl_graph_products(const fcl_graph *graph, fcl_product **products, int *count)
@@ -18,10 +25,10 @@ int fcl_graph_products(const fcl_graph *graph, fcl_product **products, int *coun
     if (!graph->plan)
         return fcl_fail(FCL_ERR_ARGUMENT, "a graph must be compiled before its products are known");
     for (int i = 0; i < graph->plan->count; i++) {
-        const fcl_tensor *node = graph->plan->steps[i].product;
-        if (!node)
+        const fcl_step *step = &graph->plan->steps[i];
+        if (!step->product)
             continue;
-        fcl_gemm_problem p = fcl_matmul_problem(node);
+        const fcl_gemm_problem p = step->problem;
         fcl_product product = {.m = p.m,
                                .n = p.n,
                                .k = p.k,
@@ -29,7 +36,10 @@ int fcl_graph_products(const fcl_graph *graph, fcl_product **products, int *coun
                                .transpose_b = p.transpose_b,
                                .batch = p.batch,
                                .share_a = p.share_a,
-                               .share_b = p.share_b};
+                               .share_b = p.share_b,
+                               .reads = p.reads,
+                               .stores = p.stores,
+                               .cold = leaves_caches(graph->plan)};
         if (is_listed(*products, *count, &product))
             continue;
         *products = fcl_grow(*products, (size_t)(*count + 1) * sizeof product);

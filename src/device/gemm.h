@@ -13,6 +13,7 @@ typedef struct fcl_gemm_problem {
     int m, n, k, batch;
     bool transpose_a, transpose_b;
     bool share_a, share_b; /* one A (or B) for the whole batch, not one each */
+    int reads, stores; /* of what follows it on C's elements: matrices as large as C that it reads, and stores beside C */
 } fcl_gemm_problem;
 
 enum { FCL_GEMM_MOST_BLOCK = 256, FCL_GEMM_MOST_PANELS = 16 };

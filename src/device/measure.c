@@ -218,13 +218,11 @@ void fcl_measure_destroy(fcl_measure **measure)
     fcl_measure *dying = *measure;
     if (!dying)
         return;
-    fcl_gemm_destroy(&dying->gemm);
+    fcl_measure_product_free(dying);
     fcl_launch_destroy(&dying->launch);
     fcl_program_destroy(&dying->program);
     for (int i = 0; i < FCL_MEASURE_BUFFERS; i++)
         fcl_buffer_destroy(&dying->buffer[i]);
-    free(dying->a);
-    free(dying->b);
     free(dying);
     *measure = NULL;
 }
@@ -238,7 +236,7 @@ int fcl_measure_run(fcl_measure *measure, int64_t rounds, double *seconds)
 {
     double began = fcl_clock_seconds();
     for (int64_t i = 0; i < rounds; i++) {
-        FCL_TRY(measure->gemm ? fcl_gemm_enqueue(measure->gemm) : fcl_launch_enqueue(measure->launch));
+        FCL_TRY(measure->copies ? fcl_measure_product_run(measure, measure->rounds + i) : fcl_launch_enqueue(measure->launch));
         if (measure->kind == FCL_MEASURE_WAITED)
             FCL_TRY(fcl_device_finish(measure->device));
     }

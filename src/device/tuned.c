@@ -32,6 +32,12 @@ static double distance(int a, int b)
     return ratio <= 1 ? ratio : INFINITY;
 }
 
+/* What follows a product says less of it than its size. */
+static double behind(const fcl_gemm_problem *a, const fcl_gemm_problem *b)
+{
+    return 0.25 * (abs(a->reads - b->reads) + abs(a->stores - b->stores));
+}
+
 const fcl_gemm_choice *fcl_tuned_find(const fcl_tuned_table *table, const fcl_gemm_problem *problem)
 {
     const fcl_gemm_choice *nearest = NULL;
@@ -40,8 +46,8 @@ const fcl_gemm_choice *fcl_tuned_find(const fcl_tuned_table *table, const fcl_ge
         const fcl_gemm_problem *known = &table->rows[i].problem;
         if (!same_kind(known, problem))
             continue;
-        double away =
-            distance(known->m, problem->m) + distance(known->n, problem->n) + distance(known->k, problem->k);
+        double away = distance(known->m, problem->m) + distance(known->n, problem->n) +
+                      distance(known->k, problem->k) + behind(known, problem);
         if (away < least) {
             least = away;
             nearest = &table->rows[i].choice;
@@ -52,15 +58,16 @@ const fcl_gemm_choice *fcl_tuned_find(const fcl_tuned_table *table, const fcl_ge
 
 static bool same_problem(const fcl_gemm_problem *a, const fcl_gemm_problem *b)
 {
-    return same_kind(a, b) && a->m == b->m && a->n == b->n && a->k == b->k;
+    return same_kind(a, b) && a->m == b->m && a->n == b->n && a->k == b->k && a->reads == b->reads &&
+           a->stores == b->stores;
 }
 
 static uint64_t hash_problem(const fcl_gemm_problem *p)
 {
     const int flags = p->transpose_a + 2 * p->transpose_b + 4 * p->share_a + 8 * p->share_b;
-    const int part[] = {p->m, p->n, p->k, p->batch, flags};
+    const int part[] = {p->m, p->n, p->k, p->batch, flags, p->reads, p->stores};
     uint64_t hash = 0;
-    for (int i = 0; i < 5; i++)
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++)
         hash = ((hash ^ (uint64_t)part[i]) * 0x9e3779b97f4a7c15u) ^ (hash >> 29);
     return hash ^ (hash >> 32);
 }
@@ -148,9 +155,17 @@ static bool read_bool(const json_t *row, const char *key, bool *value)
     return json_is_boolean(flag);
 }
 
+/* Older tables say nothing of what follows. */
+static bool read_matrices(const json_t *row, const char *key, int *value)
+{
+    *value = 0;
+    return !json_object_get(row, key) || read_int(row, key, 0, FCL_PRODUCT_MATRICES, value);
+}
+
 static bool read_problem(const json_t *row, fcl_gemm_problem *p)
 {
-    return read_int(row, "m", 1, INT32_MAX, &p->m) && read_int(row, "n", 1, INT32_MAX, &p->n) &&
+    return read_matrices(row, "reads", &p->reads) && read_matrices(row, "stores", &p->stores) &&
+           read_int(row, "m", 1, INT32_MAX, &p->m) && read_int(row, "n", 1, INT32_MAX, &p->n) &&
            read_int(row, "k", 1, INT32_MAX, &p->k) && read_int(row, "batch", 1, INT32_MAX, &p->batch) &&
            read_bool(row, "transpose_a", &p->transpose_a) && read_bool(row, "transpose_b", &p->transpose_b) &&
            read_bool(row, "share_a", &p->share_a) && read_bool(row, "share_b", &p->share_b);
@@ -271,9 +286,10 @@ static json_t *row_json(const fcl_tuned *row)
 {
     const fcl_gemm_problem *p = &row->problem;
     const fcl_gemm_choice *choice = &row->choice;
-    return json_pack("{s:i, s:i, s:i, s:i, s:b, s:b, s:b, s:b, s:s, s:i, s:i, s:i, s:i, s:f, s:f}", "m", p->m,
-                     "n", p->n, "k", p->k, "batch", p->batch, "transpose_a", p->transpose_a, "transpose_b",
-                     p->transpose_b, "share_a", p->share_a, "share_b", p->share_b, "provider",
+    return json_pack("{s:i, s:i, s:i, s:i, s:b, s:b, s:b, s:b, s:i, s:i, s:s, s:i, s:i, s:i, s:i, s:f, s:f}", "m",
+                     p->m, "n", p->n, "k", p->k, "batch", p->batch, "transpose_a", p->transpose_a, "transpose_b",
+                     p->transpose_b, "share_a", p->share_a, "share_b", p->share_b, "reads", p->reads, "stores",
+                     p->stores, "provider",
                      provider_names[choice->provider], "rows", choice->rows, "vectors", choice->vectors,
                      "block", choice->block, "panels", choice->panels, "seconds", row->seconds,
                      "rule_seconds", row->rule_seconds);

@@ -20,8 +20,8 @@ typedef struct fcl_tuned_table {
 } fcl_tuned_table;
 
 /* The choice for a problem: the row nearest to it of those with the same transposes, sharing and batch. The
- * distance is the sum over m, n and k of |log2| of the ratios, none of which may pass two; of equal ones the
- * first row counts. NULL: no row is near. */
+ * distance is the sum over m, n and k of |log2| of the ratios, none of which may pass two, and a quarter for each
+ * matrix that what follows it reads or stores more or less; of equal ones the first row counts. NULL: no row is near. */
 const fcl_gemm_choice *fcl_tuned_find(const fcl_tuned_table *table, const fcl_gemm_problem *problem);
 
 /* Adds a row, or puts it in the place of the one with the same problem. */

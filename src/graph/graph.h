@@ -34,6 +34,7 @@ struct fcl_tensor {
     fcl_tensor **reader; /* the needed nodes that read it, views, and what reads it through them */
     int readers;
     bool in_memory; /* a constant or scalar that some launch reads from memory */
+    bool bare;      /* a product whose provider takes nothing of what follows it */
     int step;       /* the step that computes it, -1: none */
     int last_step;  /* the last one that reads it */
     fcl_storage *storage; /* NULL: never stored (fused away, or nobody reads it) */

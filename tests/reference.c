@@ -77,6 +77,7 @@ static double f_sigmoid(const double *x) { return 1 / (1 + exp(-x[0])); }
 static double f_relu(const double *x) { return x[0] > 0 ? x[0] : 0; }
 static double f_silu(const double *x) { return x[0] / (1 + exp(-x[0])); }
 static double f_gelu(const double *x) { return x[0] * 0.5 * erfc(-x[0] / sqrt(2)); }
+static double f_softplus(const double *x) { return fmax(x[0], 0) + log1p(exp(-fabs(x[0]))); }
 static double f_same(const double *x) { return x[0]; }
 /* clang-format on */
 
@@ -85,6 +86,13 @@ static double f_selu(const double *x)
 {
     const double lambda = 1.0507009873554805, alpha = 1.6732632423543772;
     return x[0] > 0 ? lambda * x[0] : lambda * alpha * expm1(x[0]);
+}
+
+/* Hendrycks, Gimpel 2016, (2) */
+static double f_gelu_tanh(const double *x)
+{
+    const double a = x[0];
+    return 0.5 * a * (1 + tanh(sqrt(2 / acos(-1)) * (a + 0.044715 * a * a * a)));
 }
 
 /* Their units of the last place: a rounding, what OpenCL grants (1.2, section 7.4), or what cl/math.h promises and
@@ -119,6 +127,8 @@ static const struct {
     {"silu", {f_silu, 6}},
     {"gelu", {f_gelu, 2, 4}},
     {"selu", {f_selu, 4}},
+    {"gelu_tanh", {f_gelu_tanh, 6, 4}},
+    {"softplus", {f_softplus, 4}},
     {"sigmoid", {f_sigmoid, 6}},
     {"detach", {f_same}},
     {"expand", {f_same}},

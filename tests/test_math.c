@@ -30,6 +30,26 @@ static double selu(double x)
     return x > 0 ? 1.0507009873554805 * x : 1.7580993408473766 * expm1(x);
 }
 
+static double gelu_tanh(double x)
+{
+    return 0.5 * x * (1 + tanh(sqrt(2 / acos(-1)) * (x + 0.044715 * x * x * x)));
+}
+
+static double softplus(double x)
+{
+    return fmax(x, 0) + log1p(exp(-fabs(x)));
+}
+
+static fcl_tensor *build_clamp(fcl_tensor *x)
+{
+    return fcl_clamp(x, -0.25f, 3);
+}
+
+static double clamp(double x)
+{
+    return x < -0.25 ? -0.25 : x > 3 ? 3 : x;
+}
+
 static const struct function {
     const char *name;
     fcl_tensor *(*build)(fcl_tensor *x);
@@ -47,6 +67,9 @@ static const struct function {
     {"silu", fcl_silu, silu, 4, 1, 0, false},
     {"gelu", fcl_gelu, gelu, 2, 0, 2e-7, false},
     {"selu", fcl_selu, selu, 4, 0, 0, false},
+    {"gelu_tanh", fcl_gelu_tanh, gelu_tanh, 4, 1, 2e-7, false},
+    {"softplus", fcl_softplus, softplus, 3, 0, 0, false},
+    {"clamp", build_clamp, clamp, 0, 0, 0, false},
     {"sin", fcl_sin, sin, 4, 0, 0, true},
     {"cos", fcl_cos, cos, 4, 0, 0, false},
     {"expm1", fcl_expm1, expm1, 3, 0, 0, true},

@@ -459,6 +459,8 @@ static const row_case cases[] = {
     UNARY(silu, SMOOTH),
     UNARY(gelu, SMOOTH),
     UNARY(selu, SMOOTH),
+    UNARY(gelu_tanh, SMOOTH),
+    UNARY(softplus, SMOOTH),
     UNARY(detach, SMOOTH),
     {"sum", 1, {SMOOTH}, .build = build_sum, SETTINGS(sums)},
     {"max_axes", 1, {SMOOTH}, .build = build_max_axes, .prepare = prepare_max_axes, SETTINGS(maxima)},

@@ -96,7 +96,11 @@ FCL_API fcl_tensor *fcl_sigmoid(fcl_tensor *a);
 FCL_API fcl_tensor *fcl_relu(fcl_tensor *a);
 FCL_API fcl_tensor *fcl_silu(fcl_tensor *a); /* a sigmoid(a) */
 FCL_API fcl_tensor *fcl_gelu(fcl_tensor *a); /* a Phi(a), exact: Phi by erf */
+FCL_API fcl_tensor *fcl_gelu_tanh(fcl_tensor *a); /* a (1 + tanh(sqrt(2/pi) (a + 0.044715 a^3))) / 2, as transformers have */
 FCL_API fcl_tensor *fcl_selu(fcl_tensor *a); /* Klambauer et al. 2017 */
+FCL_API fcl_tensor *fcl_softplus(fcl_tensor *a); /* log(1 + exp(a)), for any a */
+/* a within low <= high; where it is cut off no derivative goes through. */
+FCL_API fcl_tensor *fcl_clamp(fcl_tensor *a, float low, float high);
 
 /* The same value, with no derivative through it. */
 FCL_API fcl_tensor *fcl_detach(fcl_tensor *a);

@@ -64,3 +64,29 @@ const fcl_op fcl_op_selu = {"selu", .shape = fcl_broadcast_shape,
                                 "> (real)(0.0f))), (real)(1.05070099f) * a, a > (real)(0.0f))",
                             .adjoint = selu_adjoint, .tangent = FCL_SYMMETRIC};
 FCL_UNARY(selu)
+
+/* (a s)' = s + a s (1 - s) 2 u', with s = sigmoid(2 u) = (1 + tanh u) / 2 and u = sqrt(2 / pi) (a + 0.044715 a^3) */
+static void gelu_tanh_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
+{
+    fcl_tensor *a = node->input[0], *a2 = fcl_square(a);
+    fcl_tensor *s = fcl_sigmoid(fcl_mul(a, fcl_shift(fcl_scale(a2, 0.0713548163f), 1.59576912f)));
+    fcl_tensor *slope = fcl_shift(fcl_scale(a2, 0.214064449f), 1.59576912f);
+    fcl_tensor *rest = fcl_mul(fcl_mul(node, fcl_sub(fcl_constant(node->graph, 1), s)), slope);
+    du[0] = fcl_mul(u, fcl_add(s, rest));
+}
+
+const fcl_op fcl_op_gelu_tanh = {
+    "gelu_tanh", .shape = fcl_broadcast_shape,
+    .expression = "a / ((real)(1.0f) + MATH(exp)(-a * ((real)(1.59576912f) + (real)(0.0713548163f) * a * a)))",
+    .adjoint = gelu_tanh_adjoint, .tangent = FCL_SYMMETRIC};
+FCL_UNARY(gelu_tanh)
+
+static void softplus_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
+{
+    du[0] = fcl_mul(u, fcl_sigmoid(node->input[0]));
+}
+
+const fcl_op fcl_op_softplus = {"softplus", .shape = fcl_broadcast_shape,
+                                .expression = "fmax(a, (real)(0.0f)) + log1p(MATH(exp)(-fabs(a)))",
+                                .adjoint = softplus_adjoint, .tangent = FCL_SYMMETRIC};
+FCL_UNARY(softplus)

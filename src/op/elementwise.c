@@ -210,6 +210,13 @@ const fcl_op fcl_op_min = {"min",
                            .own_tangent = min_tangent};
 FCL_BINARY(min)
 
+fcl_tensor *fcl_clamp(fcl_tensor *a, float low, float high)
+{
+    if (!(low <= high))
+        fcl_mistake(a->graph, "clamp of %s: within %g and %g nothing lies", fcl_node_text(a), (double)low, (double)high);
+    return fcl_min(fcl_max(a, fcl_constant(a->graph, low)), fcl_constant(a->graph, high));
+}
+
 static void abs_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
 {
     fcl_tensor *a = node->input[0], *zero = fcl_constant(node->graph, 0);

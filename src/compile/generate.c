@@ -95,6 +95,15 @@ typedef struct chain {
     fcl_generated *g;
 } chain;
 
+void fcl_generate_run(fcl_generated *g, int64_t size)
+{
+    while (size) {
+        int64_t rest = g->run % size;
+        g->run = size;
+        size = rest;
+    }
+}
+
 void fcl_generate_memory(fcl_generated *g, const fcl_tensor *node, fcl_tensor *input)
 {
     fcl_operand how = fcl_classify(input->shape, node->shape);
@@ -120,8 +129,8 @@ void fcl_generate_memory(fcl_generated *g, const fcl_tensor *node, fcl_tensor *i
         add_scattered_index(&g->body, input->shape, node->shape);
         fcl_text_add(&g->body, "]");
     }
-    if (how.form != FCL_WHOLE && how.form != FCL_SINGLE && how.size < g->run)
-        g->run = how.size;
+    if (how.form != FCL_WHOLE && how.form != FCL_SINGLE)
+        fcl_generate_run(g, how.size);
 }
 
 /* The value of `input` as member `node` sees it. */

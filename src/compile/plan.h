@@ -168,6 +168,8 @@ typedef struct fcl_operand {
     int64_t size, period;
 } fcl_operand;
 fcl_operand fcl_classify(fcl_shape from, fcl_shape to);
+/* Makes g->run end where runs of `size` elements do, too. */
+void fcl_generate_run(fcl_generated *generated, int64_t size);
 /* Writes how element i of the node reads an input from memory; narrows g->run. */
 void fcl_generate_memory(fcl_generated *generated, const fcl_tensor *node, fcl_tensor *input);
 /* Writes the parameters: reads, stores, scalars; `behind_others`: a comma stands before. */

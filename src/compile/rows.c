@@ -36,16 +36,24 @@ typedef struct former {
 
 /* --- what fits --- */
 
+static fcl_row_kind kind_of_reduction(const fcl_tensor *node, int64_t rows, int64_t width)
+{
+    enum { SHORTEST_PART = 32 /* shorter ones leave vectors little */ };
+    fcl_extents e = fcl_reduced_extents(node);
+    if (e.outer == rows && e.reduced == width && e.inner == 1)
+        return FCL_ROW_REDUCED;
+    if (node->op->reduction != FCL_SUM)
+        return FCL_ROW_NONE;
+    if (e.outer == 1 && e.reduced == rows && e.inner == width)
+        return FCL_ROW_SUMMED;
+    bool parts = e.inner == 1 && e.outer * e.reduced == rows * width && width % e.reduced == 0;
+    return parts && e.reduced >= SHORTEST_PART ? FCL_ROW_PARTS : FCL_ROW_NONE;
+}
+
 fcl_row_kind fcl_row_kind_of(const fcl_tensor *node, int64_t rows, int64_t width)
 {
-    if (node->op->reduction && node->type == FCL_F32) {
-        fcl_extents e = fcl_reduced_extents(node);
-        if (e.outer == rows && e.reduced == width && e.inner == 1)
-            return FCL_ROW_REDUCED;
-        bool columns =
-            node->op->reduction == FCL_SUM && e.outer == 1 && e.reduced == rows && e.inner == width;
-        return columns ? FCL_ROW_SUMMED : FCL_ROW_NONE;
-    }
+    if (node->op->reduction && node->type == FCL_F32)
+        return kind_of_reduction(node, rows, width);
     if (!node->op->expression && !node->op->element.write)
         return FCL_ROW_NONE;
     int64_t size = fcl_shape_size(node->shape);
@@ -58,9 +66,9 @@ static bool may_read(const program *p, const fcl_tensor *node, const fcl_tensor 
     const fcl_tensor *root = fcl_node_root((fcl_tensor *)input);
     fcl_row_kind to = fcl_row_kind_of(node, p->rows, p->width),
                  from = fcl_row_kind_of(root, p->rows, p->width);
-    if (to == FCL_ROW_REDUCED || to == FCL_ROW_SUMMED)
+    if (to >= FCL_ROW_REDUCED)
         return from == FCL_ROW_FULL;
-    if (from == FCL_ROW_SUMMED || node->op->element.anywhere)
+    if (from >= FCL_ROW_PARTS || node->op->element.anywhere)
         return false;
     bool value = from == FCL_ROW_VALUE || from == FCL_ROW_REDUCED;
     if (value && p->one_pass)
@@ -136,7 +144,7 @@ static void put_beside(former *f, int number, const fcl_tensor *node)
     p->beside[p->besides++] = s;
 }
 
-/* What a step's nodes read, what reads them, and what sums over all rows what they read. */
+/* What a step's nodes read, what reads them, and what sums over all rows, or parts of them, what they read. */
 static void look_around(former *f, int number, int s)
 {
     const program *p = &f->programs[number];
@@ -149,7 +157,7 @@ static void look_around(former *f, int number, int s)
             const fcl_tensor *root = fcl_node_root(node->input[k]);
             put_beside(f, number, root);
             for (int r = 0; r < root->readers; r++)
-                if (fcl_row_kind_of(root->reader[r], p->rows, p->width) == FCL_ROW_SUMMED)
+                if (fcl_row_kind_of(root->reader[r], p->rows, p->width) >= FCL_ROW_PARTS)
                     put_beside(f, number, root->reader[r]);
         }
     }

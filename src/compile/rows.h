@@ -5,6 +5,7 @@
  *   - full values have an element for each (row, column); they are computed where they are needed, again in each pass, but
  *     for functions on CPUs: of these a group keeps the row's values for the passes that follow;
  *   - row values have one a row: what reductions give, and what is computed from them;
+ *   - sums of a row's parts of one length, as over the pixels of each of a group's channels, leave the program;
  *   - sums over all rows, (width), as of a weight's gradient, are left to a second kernel that adds the groups' parts.
  * Where there are few rows and nothing goes on after the first reductions, rows are cut into pieces instead, and a second
  * kernel adds the pieces. */
@@ -16,7 +17,7 @@
 /* After blocks: joins steps into programs; renumbers plan->steps. */
 void fcl_plan_rows(fcl_plan *plan);
 
-typedef enum fcl_row_kind { FCL_ROW_NONE, FCL_ROW_FULL, FCL_ROW_VALUE, FCL_ROW_REDUCED, FCL_ROW_SUMMED } fcl_row_kind;
+typedef enum fcl_row_kind { FCL_ROW_NONE, FCL_ROW_FULL, FCL_ROW_VALUE, FCL_ROW_REDUCED, FCL_ROW_PARTS, FCL_ROW_SUMMED } fcl_row_kind;
 
 /* What a node is in programs of this extent; FCL_ROW_NONE: nothing that belongs into one. */
 fcl_row_kind fcl_row_kind_of(const fcl_tensor *node, int64_t rows, int64_t width);

@@ -108,7 +108,7 @@ void fcl_rows_want(fcl_rows_writer *w)
 {
     for (int i = w->count - 1; i >= 0; i--) {
         fcl_row_entry *e = &w->entries[i];
-        e->wanted = e->pass == w->pass && (e->kind == FCL_ROW_REDUCED || e->kind == FCL_ROW_SUMMED || is_saved(e));
+        e->wanted = e->pass == w->pass && (e->kind >= FCL_ROW_REDUCED || is_saved(e));
         for (int j = i + 1; j < w->count && e->kind == FCL_ROW_FULL && !e->wanted && e->pass <= w->pass; j++)
             for (int k = 0; k < w->entries[j].node->inputs && w->entries[j].wanted; k++)
                 if (w->entries[j].kind != FCL_ROW_VALUE &&

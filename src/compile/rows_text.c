@@ -156,7 +156,7 @@ static void write_elements(fcl_rows_writer *w, const char *sum)
             if (e->node->storage && e->pass == w->pass)
                 fcl_text_format(&w->g->body, "        %s(y%d, i, v%d);\n", is_last(w) ? "STORE_PAST" : "STORE",
                                 fcl_generate_slot(w->g->store, &w->g->stores, e->node), i);
-        } else if (e->kind == FCL_ROW_REDUCED || e->kind == FCL_ROW_SUMMED) {
+        } else if (e->kind >= FCL_ROW_REDUCED) {
             fcl_text_add(&w->g->body, "        { const real a = ");
             write_operand(w, e->node, e->node->input[0]);
             if (e->kind == FCL_ROW_SUMMED)
@@ -170,9 +170,9 @@ static void write_elements(fcl_rows_writer *w, const char *sum)
     }
 }
 
-static bool is_reduced_now(const fcl_rows_writer *w, int i)
+static bool is_now(const fcl_rows_writer *w, int i, fcl_row_kind kind)
 {
-    return w->entries[i].kind == FCL_ROW_REDUCED && w->entries[i].pass == w->pass;
+    return w->entries[i].kind == kind && w->entries[i].pass == w->pass;
 }
 
 /* The values that are known before a pass: a number each. */
@@ -201,16 +201,35 @@ static const char *start_of(const fcl_row_entry *e)
     return e->node->op->reduction == FCL_MAX ? "-INFINITY" : "0";
 }
 
-/* Behind the loops: the sums of a vector's lanes, then of the group's work-items. */
+/* The sums of a vector's lanes, then of the group's work-items. */
+static void write_lanes(fcl_rows_writer *w, int i)
+{
+    bool max = w->entries[i].node->op->reduction == FCL_MAX;
+    fcl_text_format(&w->g->body,
+                    "#if ROW_VECTOR > 1\n        v%d = %s(v%d, %s(w%d));\n#endif\n        v%d = %s(v%d, %d);\n", i,
+                    max ? "larger" : "ROW_ADD", i, max ? "ROW_LARGEST" : "ROW_SUM", i, i,
+                    max ? "GROUP_LARGEST" : "GROUP_SUM", i, w->g->reductions++);
+}
+
+/* Behind a run that ends a part: its sum leaves, the next one begins. */
+static void write_part(fcl_rows_writer *w, int i)
+{
+    fcl_tensor *node = w->entries[i].node;
+    int part = (int)fcl_reduced_extents(node).reduced;
+    add_line(w, "        if (stop %% %d == 0) {\n", part, 0);
+    write_lanes(w, i);
+    fcl_text_format(&w->g->body,
+                    "        if (leads) y%d[(base + b) / %d] = v%d;\n        v%d = 0;\n#if ROW_VECTOR > 1\n        w%d = "
+                    "0;\n#endif\n        }\n",
+                    fcl_generate_slot(w->g->store, &w->g->stores, node), part, i, i, i);
+}
+
+/* Behind the loops. */
 static void write_reduced(fcl_rows_writer *w, int i)
 {
     fcl_generated *g = w->g;
     fcl_tensor *node = w->entries[i].node;
-    bool max = node->op->reduction == FCL_MAX;
-    fcl_text_format(
-        &g->body, "#if ROW_VECTOR > 1\n        v%d = %s(v%d, %s(w%d));\n#endif\n        v%d = %s(v%d, %d);\n",
-        i, max ? "larger" : "ROW_ADD", i, max ? "ROW_LARGEST" : "ROW_SUM", i, i,
-        max ? "GROUP_LARGEST" : "GROUP_SUM", i, g->reductions++);
+    write_lanes(w, i);
     if (w->pieces > 1)
         add_line(w, "        if (leads) part%d[line] = v%d;\n", i, i);
     else if (node->storage)
@@ -231,7 +250,7 @@ static void write_pass(fcl_rows_writer *w)
 {
     fcl_text *text = &w->g->body;
     for (int i = 0; i < w->count; i++)
-        if (is_reduced_now(w, i))
+        if (is_now(w, i, FCL_ROW_REDUCED) || is_now(w, i, FCL_ROW_PARTS))
             fcl_text_format(
                 text, "        float v%d = %s;\n#if ROW_VECTOR > 1\n        ROW_REAL w%d = %s;\n#endif\n", i,
                 start_of(&w->entries[i]), i, start_of(&w->entries[i]));
@@ -250,10 +269,21 @@ static void write_pass(fcl_rows_writer *w)
                        "        for (int c = ROW_SINGLES(b, stop) + id; c < stop; c += size) {\n"
                        "        const int i = base + c;\n");
     write_elements(w, "v");
-    fcl_text_add(text, "        }\n#undef real\n#undef LOAD\n#undef STORE\n#undef STORE_PAST\n        }\n");
+    fcl_text_add(text, "        }\n#undef real\n#undef LOAD\n#undef STORE\n#undef STORE_PAST\n");
     for (int i = 0; i < w->count; i++)
-        if (is_reduced_now(w, i))
+        if (is_now(w, i, FCL_ROW_PARTS))
+            write_part(w, i);
+    fcl_text_add(text, "        }\n");
+    for (int i = 0; i < w->count; i++)
+        if (is_now(w, i, FCL_ROW_REDUCED))
             write_reduced(w, i);
+}
+
+static void end_runs_with_parts(fcl_rows_writer *w)
+{
+    for (int i = 0; i < w->count; i++)
+        if (w->entries[i].kind == FCL_ROW_PARTS)
+            fcl_generate_run(w->g, fcl_reduced_extents(w->entries[i].node).reduced);
 }
 
 void fcl_rows_generate(const fcl_step *step, const fcl_device *device, fcl_generated *g)
@@ -273,11 +303,14 @@ void fcl_rows_generate(const fcl_step *step, const fcl_device *device, fcl_gener
         g->scratch |= g->parts || w.entries[i].kept;
     }
     fcl_generate_params(g, false);
+    end_runs_with_parts(&w);
     bool whole_runs = step->width % 4 == 0 && g->run % 4 == 0;
     bool vectors = g->unaligned || (whole_runs && fcl_generate_is_aligned(g));
     g->vector = vectors && g->run >= traits.vector ? traits.vector : 1;
-    if (g->vector == 1) /* runs are what vectors do not cross */
+    if (g->vector == 1) { /* runs are what vectors do not cross, nor parts */
         g->run = step->width;
+        end_runs_with_parts(&w);
+    }
     free(w.entries);
 }
 

@@ -16,13 +16,31 @@ static unsigned first_run(fcl_shape shape, unsigned axes)
     return run;
 }
 
+static int64_t elements_of(fcl_shape shape, unsigned axes)
+{
+    int64_t count = 1;
+    for (int i = 0; i < shape.rank; i++)
+        count *= axes >> i & 1 ? shape.dim[i] : 1;
+    return count;
+}
+
+/* The run that leaves the others least; of equal ones the last, whose elements are neighbours. */
+static unsigned longest_run(fcl_shape shape, unsigned axes)
+{
+    unsigned longest = 0, run;
+    for (unsigned rest = axes; (run = first_run(shape, rest)) != 0; rest &= ~run)
+        if (elements_of(shape, run) >= elements_of(shape, longest))
+            longest = run;
+    return longest;
+}
+
 fcl_tensor *fcl_reduce(const fcl_op *op, fcl_tensor *a, unsigned axes)
 {
     if (axes >> a->shape.rank)
         fcl_mistake(a->graph, "%s of %s: axes 0x%x of shape %s", op->name, fcl_node_text(a), axes,
                     fcl_shape_text(a->graph, a->shape));
     unsigned run;
-    while ((run = first_run(a->shape, axes)) != 0)
+    while ((run = longest_run(a->shape, axes)) != 0)
         a = fcl_node(a->graph, op, 1, &a, &(fcl_reduction_attributes){.axes = run});
     return a;
 }

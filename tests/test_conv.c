@@ -1,6 +1,7 @@
 /* Convolutions against their formula in plain C and double precision: the value, with what follows it as a layer has it,
  * and the gradients by the formula of its own backward pass. */
 #include "device.h"
+#include "device/traits.h"
 #include "trial.h"
 
 #include <math.h>
@@ -184,13 +185,14 @@ static void check_plain(const shape_case *s, fcl_device *device)
     trial_destroy(&l.t);
 }
 
-static void each_case(fcl_device *device, void (*check_case)(const shape_case *s, fcl_device *device))
+/* Every so many of the cases: drivers compile kernels for each. */
+static void each_case(fcl_device *device, size_t every, void (*check_case)(const shape_case *s, fcl_device *device))
 {
-    for (size_t i = 0; i < sizeof tiny_cases / sizeof *tiny_cases; i++)
+    for (size_t i = 0; i < sizeof tiny_cases / sizeof *tiny_cases; i += every)
         check_case(&tiny_cases[i], device);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases && !trial_tiny(); i++)
+    for (size_t i = 0; i < sizeof cases / sizeof *cases && !trial_tiny(); i += every)
         check_case(&cases[i], device);
-    for (int i = 0; i < 4 && !trial_tiny(); i++) {
+    for (size_t i = 0; i < 4 && !trial_tiny(); i += every) {
         shape_case s = random_case();
         check_case(&s, device);
     }
@@ -198,7 +200,7 @@ static void each_case(fcl_device *device, void (*check_case)(const shape_case *s
 
 static void convolutions_are_their_formula(void **state)
 {
-    each_case(*state, check_plain);
+    each_case(*state, 1, check_plain);
 }
 
 /* silu(conv(x) / root of its terms + bias + shift of the sample) + u: the value, and the gradient of u that goes back
@@ -241,7 +243,65 @@ static void check_layer(const shape_case *s, fcl_device *device)
 
 static void layers_are_their_formula(void **state)
 {
-    each_case(*state, check_layer);
+    each_case(*state, 3, check_layer);
+}
+
+/* On CPUs all of a layer is one kernel. */
+static void what_follows_is_an_epilogue(void **state)
+{
+    const shape_case s = {2, 5, 4, 3, 17, 3, 1, 1, 0};
+    if (!fcl_device_traits(*state).wide)
+        skip();
+    layer l = make_layer(&s);
+    fcl_tensor *bias = trial_input(l.t, FCL_SHAPE(s.outputs), SMOOTH, 0);
+    fcl_tensor *shift = trial_input(l.t, FCL_SHAPE(s.n, 1, 1, s.outputs), SMOOTH, 0);
+    fcl_output(fcl_add(fcl_silu(fcl_add(fcl_add(l.y, bias), shift)), l.u));
+    assert_ok(fcl_graph_compile(l.t->graph, *state, NULL));
+    assert_int_equal(fcl_graph_describe(l.t->graph).launches, 1);
+    trial_destroy(&l.t);
+}
+
+/* --- pooling --- */
+
+/* The mean of each 2 x 2 pixels, and the gradient of u: a quarter of it to each of them. */
+static void check_pool(fcl_device *device, int n, int height, int width, int channels)
+{
+    trial *t = trial_create();
+    fcl_tensor *x = trial_input(t, FCL_SHAPE(n, height, width, channels), SMOOTH, 0), *dx;
+    fcl_tensor *u = trial_input(t, FCL_SHAPE(n, height / 2, width / 2, channels), SMOOTH, 0);
+    fcl_tensor *y = fcl_output(fcl_avg_pool2d(x));
+    fcl_vjp(y, u, 1, &x, &dx);
+    fcl_output(dx);
+    trial_fill(t);
+    assert_ok(fcl_graph_compile(t->graph, device, NULL));
+    assert_ok(trial_run(t));
+    int64_t size = fcl_shape_size(fcl_tensor_shape(x));
+    float *mean = fcl_zalloc((size_t)size * sizeof *mean), *slope = fcl_zalloc((size_t)size * sizeof *slope);
+    double *wanted = numbers(size / 4);
+    assert_ok(fcl_tensor_read(y, mean));
+    assert_ok(fcl_tensor_read(dx, slope));
+    for (int64_t i = 0; i < size; i++) {
+        int64_t pixel = i / channels, line = pixel / width;
+        int64_t at = ((line / 2) * (width / 2) + pixel % width / 2) * channels + i % channels;
+        wanted[at] += trial_leaf_of(t, x)->value[i] / 4;
+        assert_true(fabs(slope[i] - trial_leaf_of(t, u)->value[at] / 4) < 1e-6);
+    }
+    for (int64_t i = 0; i < size / 4; i++)
+        assert_true(fabs(mean[i] - wanted[i]) < 4e-6);
+    free(mean);
+    free(slope);
+    free(wanted);
+    trial_destroy(&t);
+}
+
+static void pools_are_means(void **state)
+{
+    check_pool(*state, 1, 2, 4, 3);
+    check_pool(*state, 2, 4, 2, 1);
+    if (trial_tiny())
+        return;
+    check_pool(*state, 3, 28, 14, 32);
+    check_pool(*state, 2, 6, 10, 17);
 }
 
 /* --- what fits nowhere --- */
@@ -279,13 +339,25 @@ static void misfits_are_told(void **state)
     refused(*state, FCL_SHAPE(5, 2, 4, 6, 3), FCL_SHAPE(4, 3, 3, 3, 8), standard, "(5, 2, 4, 6, 3)");
 }
 
+static void images_of_odd_sides_are_not_halved(void **state)
+{
+    fcl_graph *graph = fcl_graph_create();
+    fcl_output(fcl_avg_pool2d(fcl_input(graph, "image", FCL_F32, FCL_SHAPE(2, 4, 5, 3))));
+    assert_status(FCL_ERR_SHAPE, fcl_graph_compile(graph, *state, NULL));
+    assert_non_null(strstr(fcl_error(), "(2, 4, 5, 3): images are (..., H, W, C), H and W even"));
+    fcl_graph_destroy(&graph);
+}
+
 int main(void)
 {
     trial_seed();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(convolutions_are_their_formula),
         cmocka_unit_test(layers_are_their_formula),
+        cmocka_unit_test(what_follows_is_an_epilogue),
+        cmocka_unit_test(pools_are_means),
         cmocka_unit_test(misfits_are_told),
+        cmocka_unit_test(images_of_odd_sides_are_not_halved),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

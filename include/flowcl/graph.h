@@ -164,6 +164,8 @@ typedef struct fcl_conv2d_options {
  * with leading dimensions of its own is one for each of these of x, or for all of an x without.
  * `options` may be NULL. */
 FCL_API fcl_tensor *fcl_conv2d(fcl_tensor *x, fcl_tensor *weight, const fcl_conv2d_options *options);
+/* x (..., H, W, C), H and W even -> (..., H / 2, W / 2, C): the mean of each 2 x 2 pixels (nn.AvgPool2d(2)). */
+FCL_API fcl_tensor *fcl_avg_pool2d(fcl_tensor *x);
 
 /* --- shape --- */
 

@@ -31,7 +31,7 @@ static bool narrow(fcl_shape shape)
 static int64_t product_rows(const fcl_tensor *product)
 {
     const fcl_tensor *a = product->input[0], *b = product->input[1];
-    bool fits = !fcl_matmul_problem(product).transpose_a && a->shape.rank == 2 && b->shape.rank == 2 &&
+    bool fits = product->op->product && !fcl_matmul_problem(product).transpose_a && a->shape.rank == 2 && b->shape.rank == 2 &&
                 narrow(a->shape) && narrow(product->shape);
     return fits ? product->shape.dim[0] : 0;
 }

@@ -135,7 +135,7 @@ static int new_step(fuser *f, fcl_tensor *node)
     fcl_step *step = &f->steps[f->count];
     fcl_groups_add(f->groups, node);
     step->shape = node->shape;
-    if (node->op->product) {
+    if (node->op->product || fcl_has_conv_tiles(f->plan, node)) {
         step->product = node;
     } else if (node->op->expression || is_literal(node) || fuses(f, node)) {
         step->member = fcl_arena_alloc(&node->graph->arena, FCL_MAX_MEMBERS * sizeof *step->member);
@@ -153,10 +153,15 @@ static bool has_room(const fcl_step *step, int members, int arguments)
     return step->members + members <= FCL_MAX_MEMBERS && step->arguments + arguments + OTHERS <= FCL_MAX_ARGUMENTS;
 }
 
+static bool is_product(const fcl_step *step)
+{
+    return step->product && step->product->op->product;
+}
+
 /* A product's provider is not chosen yet: it may. */
 static bool takes_members(const fcl_step *step, fcl_shape shape, int members, int arguments)
 {
-    return (step->product ? !step->product->bare : fcl_kind_of(step)->takes_members) &&
+    return (is_product(step) ? !step->product->bare : fcl_kind_of(step)->takes_members) &&
            has_room(step, members, arguments) && fcl_shape_equal(step->shape, shape);
 }
 
@@ -395,7 +400,7 @@ static bool choose_providers(fuser *f)
     bool settled = true;
     for (int s = 0; s < f->count; s++) {
         fcl_step *step = &f->steps[s];
-        if (!step->product)
+        if (!is_product(step))
             continue;
         chosen *of = &f->chosen[step->product->id];
         if (!step->product->bare) {
@@ -435,7 +440,7 @@ void fcl_plan_fuse(fcl_plan *plan)
 static bool may_take_sum(fcl_groups *groups, const fcl_step *step, const fcl_tensor *sum)
 {
     const fcl_tensor *product = step->product;
-    if (!product || step->row_sum || product->shape.rank != 2 || product->input[0] != sum->input[0])
+    if (!is_product(step) || step->row_sum || product->shape.rank != 2 || product->input[0] != sum->input[0])
         return false;
     fcl_gemm_problem problem = fcl_matmul_problem(product);
     return fcl_gemm_tile_sums_rows(&problem, &step->choice) &&

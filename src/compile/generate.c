@@ -28,7 +28,9 @@ fcl_operand fcl_classify(fcl_shape from, fcl_shape to)
         return (fcl_operand){FCL_WHOLE, 1, 1};
     if (changes == 1)
         return (fcl_operand){last_same ? FCL_COLUMN : FCL_ROW_OPERAND, size[0], 1};
-    if (changes == 2 && !last_same)
+    if (changes == 2 && last_same)
+        return (fcl_operand){FCL_SAMPLE_COLUMN, size[0], size[1]};
+    if (changes == 2)
         return (fcl_operand){FCL_MIDDLE, size[0], size[1] / size[0]};
     return (fcl_operand){FCL_SCATTERED, 1, 1};
 }
@@ -120,6 +122,10 @@ void fcl_generate_memory(fcl_generated *g, const fcl_tensor *node, fcl_tensor *i
         break;
     case FCL_SINGLE:
         fcl_text_format(&g->body, "(real)(x%d[0])", x);
+        break;
+    case FCL_SAMPLE_COLUMN:
+        fcl_text_format(&g->body, "LOAD(x%d, i / %lld * %lld + i %% %lld)", x, (long long)how.period, (long long)how.size,
+                        (long long)how.size);
         break;
     case FCL_MIDDLE:
         fcl_text_format(&g->body, "(real)(x%d[i / %lld %% %lld])", x, (long long)how.size, (long long)how.period);

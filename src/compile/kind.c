@@ -168,6 +168,80 @@ static int product_lower(fcl_lowering *l, const fcl_step *step, const fcl_genera
                            &fcl_lowering_action(l)->gemm);
 }
 
+/* --- convolutions by tiles of our own --- */
+
+bool fcl_has_conv_tiles(const fcl_plan *plan, const fcl_tensor *node)
+{
+    fcl_conv_tile tile;
+    fcl_conv_weight_tile weight_tile;
+    if (!node->op->convolution)
+        return false;
+    fcl_conv_problem problem = fcl_conv_problem_of(node);
+    return problem.result == FCL_CONV_W ? fcl_conv_weight_choose(plan->device, &problem, &weight_tile)
+                                        : fcl_conv_tile_choose(plan->device, &problem, &tile);
+}
+
+static bool is_conv_weight(const fcl_step *step)
+{
+    return step->product && step->product->op->convolution && fcl_conv_problem_of(step->product).result == FCL_CONV_W;
+}
+
+static size_t weight_scratch(const fcl_plan *plan, const fcl_step *step)
+{
+    fcl_conv_problem problem = fcl_conv_problem_of(step->product);
+    fcl_conv_weight_tile tile;
+    fcl_conv_weight_choose(plan->device, &problem, &tile);
+    return tile.parts > 1 ? fcl_tensor_bytes(step->product) * (size_t)tile.parts : 0;
+}
+
+static void weight_text(fcl_text *text, const fcl_plan *plan, const fcl_step *step, const fcl_generated *g, const char *name)
+{
+    fcl_conv_problem problem = fcl_conv_problem_of(step->product);
+    fcl_conv_weight_tile tile;
+    (void)g;
+    fcl_conv_weight_choose(plan->device, &problem, &tile);
+    fcl_conv_weight_source(text, name, &problem, &tile);
+}
+
+static int weight_lower(fcl_lowering *l, const fcl_step *step, const fcl_generated *g, fcl_launch *launch, const char *kernel)
+{
+    fcl_tensor *node = step->product;
+    fcl_conv_problem problem = fcl_conv_problem_of(node);
+    fcl_conv_weight_tile tile;
+    (void)g, (void)kernel;
+    fcl_conv_weight_choose(l->plan->device, &problem, &tile);
+    fcl_buffer *result = tile.parts > 1 ? step->scratch->buffer : node->buffer;
+    fcl_conv_weight_launch(launch, &problem, &tile, node->input[0]->buffer, node->input[1]->buffer, result);
+    if (tile.parts > 1)
+        fcl_sum_parts(l, node, problem.batch, tile.parts, result);
+    return FCL_OK;
+}
+
+static bool is_conv(const fcl_step *step)
+{
+    return step->product && step->product->op->convolution;
+}
+
+static void conv_text(fcl_text *text, const fcl_plan *plan, const fcl_step *step, const fcl_generated *g, const char *name)
+{
+    fcl_conv_problem problem = fcl_conv_problem_of(step->product);
+    fcl_conv_tile tile;
+    fcl_conv_tile_choose(plan->device, &problem, &tile);
+    fcl_conv_tile_source(text, name, &problem, &tile, g->params.data, step->members ? g->body.data : "");
+}
+
+static int conv_lower(fcl_lowering *l, const fcl_step *step, const fcl_generated *g, fcl_launch *launch, const char *kernel)
+{
+    fcl_conv_problem problem = fcl_conv_problem_of(step->product);
+    fcl_conv_tile tile;
+    (void)kernel;
+    fcl_conv_tile_choose(l->plan->device, &problem, &tile);
+    fcl_conv_tile_launch(launch, &problem, &tile, step->product->input[0]->buffer, step->product->input[1]->buffer,
+                         g->result->buffer);
+    fcl_lowering_arguments(l, launch, FCL_CONV_TILE_ARGUMENTS, g);
+    return FCL_OK;
+}
+
 /* --- what lowers itself --- */
 
 static bool is_own(const fcl_step *step)
@@ -232,6 +306,10 @@ static const fcl_kind kinds[] = {
      .text = program_text, .lower = program_lower},
     {"block:", is_block, .prelude = block_prelude, .headers = of_blocks, .scratch = block_scratch,
      .generate = block_generate, .text = block_text, .lower = block_lower},
+    {"", is_conv_weight, .wide = true, .scratch = weight_scratch, .generate = plain_generate, .text = weight_text,
+     .lower = weight_lower},
+    {"", is_conv, .takes_members = true, .wide = true, .generate = plain_generate, .text = conv_text,
+     .lower = conv_lower},
     {"", is_tile, .takes_members = true, .wide = true, .generate = plain_generate, .text = tile_text,
      .lower = tile_lower},
     {"", is_product, .lower = product_lower},

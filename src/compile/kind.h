@@ -21,6 +21,9 @@ typedef struct fcl_kind {
                  const char *kernel);
 } fcl_kind;
 
+/* Is the node, a convolution or not, one that the tiles of device/conv.h compute? */
+bool fcl_has_conv_tiles(const fcl_plan *plan, const fcl_tensor *node);
+
 const fcl_kind *fcl_kind_of(const fcl_step *step);
 
 #endif

@@ -11,11 +11,12 @@ enum { FCL_MAX_MEMBERS = 32, FCL_MAX_ARGUMENTS = 128 }; /* of a fused step: boun
 /* What is computed at once, one of
  *   - a chain of elementwise nodes of one shape, and on GPUs of what is computed by elements (op->element), or of such
  *     chains of one size: a generated kernel;
- *   - a matrix product, with such a chain as its epilogue and a sum of an operand's rows where the provider can;
+ *   - a matrix product, with such a chain as its epilogue and a sum of an operand's rows where the provider can; or a
+ *     convolution by tiles, with such a chain;
  *   - a node that lowers itself, or several small sums;
  *   - a block of such steps, or a row program of them. */
 typedef struct fcl_step {
-    fcl_tensor *product;
+    fcl_tensor *product; /* or a convolution */
     fcl_gemm_problem problem; /* with what follows it, */
     fcl_gemm_choice choice;   /* by which this was chosen: where it takes no epilogue, another step does that */
     fcl_tensor *row_sum; /* of a product a' b: the sum of a's rows, as a bias's gradient is beside a weight's */
@@ -160,6 +161,7 @@ typedef enum fcl_form {
     FCL_ROW_OPERAND, /* x[i / size]: leading dimensions, then ones */
     FCL_COLUMN,      /* x[i % size]: trailing dimensions */
     FCL_SINGLE,      /* x[0] */
+    FCL_SAMPLE_COLUMN, /* x[i / period * size + i % size]: all but dimensions in the middle */
     FCL_MIDDLE,      /* x[i / size % period]: dimensions between ones */
     FCL_SCATTERED    /* any other broadcast: its index is computed for each element */
 } fcl_form;

@@ -26,7 +26,7 @@ int fcl_graph_products(const fcl_graph *graph, fcl_product **products, int *coun
         return fcl_fail(FCL_ERR_ARGUMENT, "a graph must be compiled before its products are known");
     for (int i = 0; i < graph->plan->count; i++) {
         const fcl_step *step = &graph->plan->steps[i];
-        if (!step->product)
+        if (!step->product || !step->product->op->product)
             continue;
         const fcl_gemm_problem p = step->problem;
         fcl_product product = {.m = p.m,

@@ -8,7 +8,8 @@
 #ifndef DEVICE_CONV_H
 #define DEVICE_CONV_H
 
-#include <stdbool.h>
+#include "base/memory.h"
+#include "device/launch.h"
 
 typedef enum fcl_conv_factor { FCL_CONV_X, FCL_CONV_W, FCL_CONV_Y } fcl_conv_factor;
 
@@ -20,5 +21,38 @@ typedef struct fcl_conv_problem {
     int out_height, out_width, outputs;
     int side, stride, padding, upsample; /* upsample 2: x is read as if each pixel stood for 2 x 2 */
 } fcl_conv_problem;
+
+/* --- tile kernels of cl/conv_tile.cl: of the convolution and of its gradient in x, on CPUs --- */
+
+typedef struct fcl_conv_tile {
+    int rows, vectors; /* of a register tile, as of products */
+    int lines, panels; /* that a work-item computes: lines of pixels, panels of channels */
+    int part;          /* rows of the kernel whose panel stands at once */
+} fcl_conv_tile;
+
+/* The tiles for a problem. False: the device has none, or their private memory would be too much. */
+bool fcl_conv_tile_choose(const fcl_device *device, const fcl_conv_problem *problem, fcl_conv_tile *tile);
+/* As fcl_gemm_tile_source: a kernel `name`(in, w, result, images, extra...), whose epilogue sees v, at, LOAD and STORE. */
+void fcl_conv_tile_source(fcl_text *text, const char *name, const fcl_conv_problem *problem, const fcl_conv_tile *tile,
+                          const char *params, const char *epilogue);
+#define FCL_CONV_TILE_ARGUMENTS 4
+void fcl_conv_tile_launch(fcl_launch *launch, const fcl_conv_problem *problem, const fcl_conv_tile *tile, fcl_buffer *in,
+                          fcl_buffer *w, fcl_buffer *result);
+
+/* --- tile kernels of cl/conv_weight_tile.cl: of the gradient in the weights, on CPUs --- */
+
+typedef struct fcl_conv_weight_tile {
+    int rows, vectors;    /* of a register tile, as of products */
+    int channels, panels; /* that a work-item takes: channels of x, panels of y's */
+    int lines;            /* of pixels that it reads at once */
+    int parts;            /* of the images; the results of several are to be added */
+} fcl_conv_weight_tile;
+
+bool fcl_conv_weight_choose(const fcl_device *device, const fcl_conv_problem *problem, fcl_conv_weight_tile *tile);
+/* A kernel `name`(x, y, result (batch, parts, side, side, channels, outputs), images, parts). */
+void fcl_conv_weight_source(fcl_text *text, const char *name, const fcl_conv_problem *problem,
+                            const fcl_conv_weight_tile *tile);
+void fcl_conv_weight_launch(fcl_launch *launch, const fcl_conv_problem *problem, const fcl_conv_weight_tile *tile,
+                            fcl_buffer *x, fcl_buffer *y, fcl_buffer *result);
 
 #endif

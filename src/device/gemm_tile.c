@@ -1,20 +1,9 @@
 /* The tile kernels of cl/gemm.cl: their text and their launch. */
 #include "device/gemm.h"
 
-#include <assert.h>
-#include <string.h>
+#include "device/tile.h"
 
-/* A macro's value is one logical line. */
-static void add_macro(fcl_text *text, const char *name, const char *value)
-{
-    fcl_text_format(text, "#define %s ", name);
-    for (const char *line = value; *line;) {
-        int length = (int)strcspn(line, "\n");
-        fcl_text_format(text, "%.*s%s", length, line, line[length] ? " \\\n" : "");
-        line += length + (line[length] == '\n');
-    }
-    fcl_text_add(text, "\n");
-}
+#include <assert.h>
 
 /* Rows of a panel at most: it streams well from the second cache, where strips of an A stored k x m must fit
  * as well, beside sums. */
@@ -54,10 +43,7 @@ void fcl_gemm_tile_source(fcl_text *text, const char *name, const fcl_gemm_probl
 {
     const int depth = panel_depth(problem, choice);
     const double bytes = sizeof(float) * (double)problem->m * problem->n * problem->batch;
-    const struct {
-        const char *name;
-        int value;
-    } numbers[] = {
+    const fcl_tile_number numbers[] = {
         {"GEMM_ROWS", choice->rows},
         {"GEMM_VECTORS", choice->vectors},
         {"GEMM_BLOCK", choice->block},
@@ -72,15 +58,16 @@ void fcl_gemm_tile_source(fcl_text *text, const char *name, const fcl_gemm_probl
         {"GEMM_SHARE_B", problem->share_b},
         {"GEMM_STRIPS", copies_strips(problem, choice)},
         {"GEMM_ROW_SUMS", row_sums && row_sums[0]},
+        {0},
     };
     assert(choice->provider == FCL_GEMM_TILE && choice->rows > 0 && choice->vectors > 0 && choice->block > 0);
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        fcl_text_format(text, "#define %s %d\n", numbers[i].name, numbers[i].value);
-    add_macro(text, "GEMM_NAME", name);
-    add_macro(text, "GEMM_PARAMS", params ? params : "");
-    add_macro(text, "GEMM_EPILOGUE", epilogue ? epilogue : "");
-    add_macro(text, "GEMM_TO_ROW_SUMS", row_sums ? row_sums : "");
-    fcl_text_format(text, "#line 1 \"cl/gemm.cl\"\n%s", fcl_kernel_text("gemm.cl"));
+    fcl_tile_define(text, numbers);
+    fcl_tile_macro(text, "GEMM_NAME", name);
+    fcl_tile_macro(text, "GEMM_PARAMS", params);
+    fcl_tile_macro(text, "GEMM_EPILOGUE", epilogue);
+    fcl_tile_macro(text, "GEMM_TO_ROW_SUMS", row_sums);
+    fcl_tile_paste(text, "tile.h");
+    fcl_tile_paste(text, "gemm.cl");
 }
 
 void fcl_gemm_tile_launch(fcl_launch *launch, const fcl_gemm_problem *problem, const fcl_gemm_choice *choice,

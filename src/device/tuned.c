@@ -116,7 +116,8 @@ void fcl_tuned_free(fcl_tuned_table *table)
 static void list_facts(const fcl_device *device, char kernels[17], const char *facts[][2])
 {
     const fcl_device_info *info = &device->info;
-    snprintf(kernels, 17, "%016llx", (unsigned long long)fcl_hash(fcl_kernel_text("gemm.cl")));
+    snprintf(kernels, 17, "%016llx",
+             (unsigned long long)(31 * fcl_hash(fcl_kernel_text("tile.h")) + fcl_hash(fcl_kernel_text("gemm.cl"))));
     const char *list[][2] = {
         {"platform", info->platform_name},  {"device", info->name},     {"version", info->device_version},
         {"driver", info->driver},           {"library", fcl_version()}, {"kernels", kernels},

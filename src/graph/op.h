@@ -61,6 +61,7 @@ typedef struct fcl_op {
     bool view;    /* shares its input's memory: reshape */
     bool part;    /* a further result of its input's launch */
     bool product; /* goes to the providers of device/gemm.h, as fcl_matmul_problem says */
+    bool convolution; /* is computed by the tiles of device/conv.h where these have its problem, else by `lower` */
     enum { FCL_NO_REDUCTION, FCL_SUM, FCL_MAX } reduction; /* over axes, as fcl_reduced_axes says */
     /* The kernel reads an element of each input for the last time before it writes that element of a result,
      * and no other work-item reads it: a result may stand in an input's memory. */

@@ -142,3 +142,28 @@ fcl_tensor *fcl_cross_entropy(fcl_tensor *logits, fcl_tensor *label, float smoot
     target = fcl_shift(target, smoothing / (float)shape.dim[1]);
     return fcl_sub(log_sum_exp(logits, 1u << 1), fcl_sum_axes(fcl_mul(target, logits), 1u << 1));
 }
+
+/* --- pooling --- */
+
+/* The sum of neighbours in dimension `from_end`, which is halved. */
+static fcl_tensor *sum_of_pairs(fcl_tensor *x, int from_end)
+{
+    fcl_shape shape = x->shape;
+    int64_t inner = 1;
+    for (int i = 0; i < from_end; i++)
+        inner *= fcl_shape_from_end(shape, i);
+    shape.dim[shape.rank - 1 - from_end] /= 2;
+    fcl_shape pairs = FCL_SHAPE(fcl_shape_size(shape) / inner, 2, inner);
+    return fcl_reshape(fcl_sum_axes(fcl_reshape(x, pairs), 1u << 1), shape);
+}
+
+fcl_tensor *fcl_avg_pool2d(fcl_tensor *x)
+{
+    fcl_shape shape = x->shape;
+    if (shape.rank < 3 || fcl_shape_from_end(shape, 1) % 2 || fcl_shape_from_end(shape, 2) % 2) {
+        fcl_mistake(x->graph, "avg_pool2d of %s %s: images are (..., H, W, C), H and W even", fcl_node_text(x),
+                    fcl_shape_text(x->graph, shape));
+        return x;
+    }
+    return fcl_scale(sum_of_pairs(sum_of_pairs(x, 2), 1), 0.25f);
+}

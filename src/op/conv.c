@@ -317,7 +317,8 @@ const fcl_op fcl_op_conv2d = {"conv2d",
                               .lower = conv_lower,
                               .adjoint = conv_adjoint,
                               .tangent = FCL_OWN_TANGENT,
-                              .own_tangent = conv_tangent};
+                              .own_tangent = conv_tangent,
+                              .convolution = true};
 
 const fcl_op fcl_op_conv2d_input = {"conv2d_input",
                                     sizeof(fcl_conv_attributes),
@@ -325,7 +326,8 @@ const fcl_op fcl_op_conv2d_input = {"conv2d_input",
                                     .lower = conv_lower,
                                     .adjoint = conv_adjoint,
                                     .tangent = FCL_OWN_TANGENT,
-                                    .own_tangent = conv_tangent};
+                                    .own_tangent = conv_tangent,
+                                    .convolution = true};
 
 const fcl_op fcl_op_conv2d_weight = {"conv2d_weight",
                                      sizeof(fcl_conv_attributes),
@@ -334,4 +336,5 @@ const fcl_op fcl_op_conv2d_weight = {"conv2d_weight",
                                      .scratch = conv_scratch,
                                      .adjoint = conv_adjoint,
                                      .tangent = FCL_OWN_TANGENT,
-                                     .own_tangent = conv_tangent};
+                                     .own_tangent = conv_tangent,
+                                     .convolution = true};

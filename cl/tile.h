@@ -1,0 +1,73 @@
+/* What the tile kernels for CPUs have in common: asking for rows of a matrix, panels of sixteen columns. */
+#ifndef TILE_H
+#define TILE_H
+
+#define UNROLL __attribute__((opencl_unroll_hint))
+#define ROLLED __attribute__((opencl_unroll_hint(1)))
+
+/* Asks for rows of a matrix, `stride` apart. */
+static void gemm_fetch(const global float *x, int stride, int rows, int columns)
+{
+    for (int r = 0; r < rows; r++)
+        for (int i = 0; i < columns; i += 16)
+            FETCH(x + (size_t)r * stride + i);
+}
+
+/* Each pass turns the eight bits of (row, column) left by one place: after four, rows are columns. One
+ * pass is 16 shuffles; unrolled, the four take the compiler half a second. */
+static void gemm_transpose(float16 *x)
+{
+    ROLLED for (int pass = 0; pass < 4; pass++) {
+        float16 y[16];
+        UNROLL for (int i = 0; i < 8; i++) {
+            y[2 * i].even = x[i].lo;
+            y[2 * i].odd = x[i + 8].lo;
+            y[2 * i + 1].even = x[i].hi;
+            y[2 * i + 1].odd = x[i + 8].hi;
+        }
+        UNROLL for (int i = 0; i < 16; i++)
+            x[i] = y[i];
+    }
+}
+
+/* panel[i * vectors + w] = columns col + 16 w .. col + 16 w + 15 of row i of b, which is stored (depth, n) from here
+ * on; zeros beyond its last column. */
+static void gemm_copy_panel(float16 *panel, int vectors, const global float *b, int depth, int n, int col)
+{
+    if (col + 16 * vectors <= n) {
+        for (int i = 0; i < depth; i++) {
+            UNROLL for (int w = 0; w < vectors; w++)
+                panel[i * vectors + w] = vload16(w, b + (size_t)i * n + col);
+        }
+        return;
+    }
+    for (int i = 0; i < depth; i++) {
+        float *row = (float *)&panel[i * vectors];
+        for (int w = 0; w < vectors; w++)
+            panel[i * vectors + w] = 0;
+        for (int j = 0; j < n - col; j++)
+            row[j] = b[(size_t)i * n + col + j];
+    }
+}
+
+/* panel[i * stride] = columns col .. col + 15 of row i of a b that is stored (n, k). */
+static void gemm_turn_panel(float16 *panel, int stride, const global float *b, int depth, int n, int k,
+                            int col)
+{
+    int i = 0;
+    for (; i + 16 <= depth; i += 16) {
+        float16 square[16];
+        UNROLL for (int j = 0; j < 16; j++) square[j] = vload16(0, b + (size_t)min(col + j, n - 1)
+            * k + i);
+        gemm_transpose(square);
+        UNROLL for (int j = 0; j < 16; j++) panel[(i + j)
+            * stride] = square[j];
+    }
+    for (; i < depth; i++) {
+        float *row = (float *)&panel[i * stride];
+        for (int j = 0; j < 16; j++)
+            row[j] = b[(size_t)min(col + j, n - 1) * k + i];
+    }
+}
+
+#endif

@@ -1,0 +1,120 @@
+/* The tile kernels of cl/conv_weight_tile.cl: which tiles, their text and their launch. */
+#include "device/conv.h"
+
+#include "device/gemm.h"
+#include "device/tile.h"
+
+static int ceil_divide(int a, int b)
+{
+    return (a + b - 1) / b;
+}
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Floats of x that `lines` lines of pixels read, for one row of the kernel. */
+static int64_t line_floats(const fcl_conv_problem *p, const fcl_conv_weight_tile *tile, int lines)
+{
+    return (int64_t)lines * ((p->out_width - 1) * p->stride + p->side) * tile->channels;
+}
+
+static int64_t sum_vectors(const fcl_conv_problem *p, const fcl_conv_weight_tile *tile)
+{
+    int tiles = ceil_divide(p->side * tile->channels, tile->rows);
+    return (int64_t)p->side * tile->panels * tiles * tile->rows * tile->vectors;
+}
+
+static int64_t private_vectors(const fcl_conv_problem *p, const fcl_conv_weight_tile *tile)
+{
+    int lines = (tile->lines - 1) * p->stride + p->side;
+    return line_floats(p, tile, lines) / 16 + (int64_t)tile->panels * tile->lines * p->out_width * tile->vectors +
+           sum_vectors(p, tile);
+}
+
+/* Channels in equal blocks, and so many panels that the sums do not crowd the second cache. */
+static void choose_block(const fcl_conv_problem *p, fcl_conv_weight_tile *tile)
+{
+    enum { CHANNELS = 32, SUMS = 4096 /* vectors: 256 KiB */ };
+    int all = ceil_divide(p->outputs, 16 * tile->vectors);
+    tile->channels = ceil_divide(p->channels, ceil_divide(p->channels, CHANNELS));
+    tile->panels = all;
+    while (tile->panels > 1 && sum_vectors(p, tile) > SUMS)
+        tile->panels--;
+    tile->panels = ceil_divide(all, ceil_divide(all, tile->panels));
+}
+
+/* Pixels that the first cache holds, of x and of one panel. */
+static void choose_lines(const fcl_conv_problem *p, fcl_conv_weight_tile *tile)
+{
+    enum { FIRST = 6656 /* floats: 26 KiB */ };
+    tile->lines = 1;
+    while (tile->lines < p->out_height &&
+           line_floats(p, tile, tile->lines + 1) + (int64_t)(tile->lines + 1) * p->out_width * 16 * tile->vectors <= FIRST)
+        tile->lines++;
+    tile->lines = ceil_divide(p->out_height, ceil_divide(p->out_height, tile->lines));
+}
+
+static int items_of(const fcl_conv_problem *p, const fcl_conv_weight_tile *tile)
+{
+    return ceil_divide(p->channels, tile->channels) * ceil_divide(ceil_divide(p->outputs, 16 * tile->vectors), tile->panels);
+}
+
+bool fcl_conv_weight_choose(const fcl_device *device, const fcl_conv_problem *p, fcl_conv_weight_tile *tile)
+{
+    enum { MOST = 12288 /* vectors of private memory: 768 KiB */, ITEMS = 4 /* of a core */, PARTS = 64 };
+    fcl_traits traits = fcl_device_traits(device);
+    const fcl_device_info *info = fcl_device_describe(device);
+    *tile = (fcl_conv_weight_tile){.rows = info->vector_width >= 16 ? 8 : 6, .vectors = info->vector_width >= 16 ? 2 : 1};
+    while (tile->vectors > 1 && 8 * tile->vectors >= p->outputs)
+        tile->vectors /= 2;
+    choose_block(p, tile);
+    choose_lines(p, tile);
+    int64_t units = (int64_t)p->images * ceil_divide(p->out_height, tile->lines);
+    int64_t wanted = ceil_divide(ITEMS * traits.units, items_of(p, tile) * p->batch);
+    tile->parts = (int)smaller(smaller(wanted, PARTS), units);
+    return p->result == FCL_CONV_W && traits.wide && fcl_gemm_has_tiles(info->type) && private_vectors(p, tile) <= MOST;
+}
+
+void fcl_conv_weight_source(fcl_text *text, const char *name, const fcl_conv_problem *p, const fcl_conv_weight_tile *tile)
+{
+    const fcl_tile_number numbers[] = {
+        {"CONV_ROWS", tile->rows},
+        {"CONV_VECTORS", tile->vectors},
+        {"CONV_PANELS", tile->panels},
+        {"CONV_BLOCK", tile->channels},
+        {"CONV_LINES", tile->lines},
+        {"CONV_BLOCKS", ceil_divide(p->out_height, tile->lines)},
+        {"CONV_X_HEIGHT", p->height},
+        {"CONV_X_WIDTH", p->width},
+        {"CONV_X_CHANNELS", p->channels},
+        {"CONV_UP", p->upsample},
+        {"CONV_Y_HEIGHT", p->out_height},
+        {"CONV_Y_WIDTH", p->out_width},
+        {"CONV_Y_CHANNELS", p->outputs},
+        {"CONV_SIDE", p->side},
+        {"CONV_STRIDE", p->stride},
+        {"CONV_PADDING", p->padding},
+        {"CONV_SHARE_X", p->share[FCL_CONV_X]},
+        {"CONV_SHARE_Y", p->share[FCL_CONV_Y]},
+        {0},
+    };
+    fcl_tile_define(text, numbers);
+    fcl_tile_macro(text, "CONV_NAME", name);
+    fcl_tile_paste(text, "tile.h");
+    fcl_tile_paste(text, "conv_weight_tile.cl");
+    fcl_tile_undefine(text, numbers);
+}
+
+void fcl_conv_weight_launch(fcl_launch *launch, const fcl_conv_problem *p, const fcl_conv_weight_tile *tile, fcl_buffer *x,
+                            fcl_buffer *y, fcl_buffer *w)
+{
+    const size_t global[3] = {(size_t)items_of(p, tile), (size_t)tile->parts, (size_t)p->batch};
+    fcl_launch_buffer(launch, 0, x);
+    fcl_launch_buffer(launch, 1, y);
+    fcl_launch_buffer(launch, 2, w);
+    fcl_launch_int(launch, 3, p->images);
+    fcl_launch_int(launch, 4, tile->parts);
+    fcl_launch_range(launch, 3, global, (size_t[3]){1, 1, 1});
+}

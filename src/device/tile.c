@@ -1,0 +1,33 @@
+#include "device/tile.h"
+
+#include "device/launch.h"
+
+#include <string.h>
+
+void fcl_tile_define(fcl_text *text, const fcl_tile_number *numbers)
+{
+    for (; numbers->name; numbers++)
+        fcl_text_format(text, "#define %s %d\n", numbers->name, numbers->value);
+}
+
+void fcl_tile_undefine(fcl_text *text, const fcl_tile_number *numbers)
+{
+    for (; numbers->name; numbers++)
+        fcl_text_format(text, "#undef %s\n", numbers->name);
+}
+
+void fcl_tile_macro(fcl_text *text, const char *name, const char *value)
+{
+    fcl_text_format(text, "#define %s ", name);
+    for (const char *line = value ? value : ""; *line;) {
+        int length = (int)strcspn(line, "\n");
+        fcl_text_format(text, "%.*s%s", length, line, line[length] ? " \\\n" : "");
+        line += length + (line[length] == '\n');
+    }
+    fcl_text_add(text, "\n");
+}
+
+void fcl_tile_paste(fcl_text *text, const char *file)
+{
+    fcl_text_format(text, "#line 1 \"cl/%s\"\n%s", file, fcl_kernel_text(file));
+}

@@ -27,7 +27,12 @@
 
 /* --- what is measured (bench_items.c) --- */
 
-/* A row of the ladder. */
+/* A convolution of 3 x 3, whose images keep their size. */
+typedef struct bench_image {
+    int images, size, channels, outputs;
+} bench_image;
+
+/* A row of the ladder: a model, or a convolution alone. */
 typedef struct bench_model {
     const char *name;
     const char *data; /* a built-in set; NULL: random numbers of shape `sample` */
@@ -36,6 +41,7 @@ typedef struct bench_model {
     fcl_model_options options;
     const char *solver; /* of sampling, which takes `samples` at once */
     int steps, quick_steps, samples;
+    bench_image image; /* of a convolution */
 } bench_model;
 
 extern const bench_model bench_models[]; /* ends with a NULL name */
@@ -50,12 +56,13 @@ typedef struct bench_work {
 
 int bench_model_work(const bench_model *model, bench_work *work);
 
-typedef enum bench_kind { BENCH_MACHINE, BENCH_PRODUCT, BENCH_TRAINING, BENCH_SAMPLING } bench_kind;
+typedef enum bench_kind { BENCH_MACHINE, BENCH_PRODUCT, BENCH_TRAINING, BENCH_SAMPLING, BENCH_CONVOLUTION } bench_kind;
 
 typedef struct bench_item {
     bench_kind kind;
     fcl_measure_kind measure; /* of the machine */
     fcl_product product;
+    int form; /* of a convolution: of bench_conv_names */
     const bench_model *model; /* NULL for the machine */
     char what[40];            /* "triad", "forward 256x64x64", "training" */
     const char *unit;
@@ -87,6 +94,21 @@ int bench_task_repeat(bench_task *task, json_t *figures);
 int bench_task_finish(bench_task *task, json_t *facts);
 /* Compiles and steps once the first model of the ladder, for the start-up's costs. */
 int bench_first_step(fcl_device *device, double *compile, double *step);
+
+/* Numbers in (-1, 1) that look random and are the same everywhere; freed by free. Ends the program without memory. */
+float *bench_numbers(size_t count);
+
+/* --- convolutions (bench_conv.c) --- */
+
+typedef struct bench_conv bench_conv;
+extern const char *const bench_conv_names[]; /* "forward", "dX", "dW", then NULL */
+double bench_conv_work(const bench_image *image);
+/* Of a form by its number; *conv is to be destroyed after a failure, too. */
+int bench_conv_create(fcl_device *device, const bench_image *image, int form, bench_conv **conv);
+void bench_conv_destroy(bench_conv **conv);
+int bench_conv_run(bench_conv *conv);
+/* The largest error of some elements, relative to the sum of their terms' magnitudes. */
+int bench_conv_error(const bench_conv *conv, double *error);
 
 /* --- records (bench_record.c) --- */
 

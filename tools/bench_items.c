@@ -11,6 +11,8 @@ const bench_model bench_models[] = {
      .solver = "rk4", .steps = 5, .quick_steps = 1, .samples = 4096},
     {"mlp-784-1024", .sample = FCL_SHAPE(784), .batch = 256, .options = {.width = 1024, .depth = 3},
      .solver = "rk4", .steps = 10, .quick_steps = 1, .samples = 256},
+    {"conv-28-32", .batch = 64, .image = {64, 28, 32, 32}},
+    {"conv-32-128", .batch = 16, .image = {16, 32, 128, 128}},
     {0},
 };
 
@@ -113,6 +115,16 @@ static int add_products(bench_item *items, int *count, const bench_model *row)
     return FCL_OK;
 }
 
+static void add_convolutions(bench_item *items, int *count, const bench_model *row)
+{
+    for (int form = 0; bench_conv_names[form] && *count < BENCH_ITEMS_MOST; form++) {
+        bench_item item = {BENCH_CONVOLUTION, .model = row, .form = form, .unit = "GFLOP/s", .scale = 1e-9};
+        snprintf(item.what, sizeof item.what, "%s %dx%dx%dx%d to %d", bench_conv_names[form], row->image.images,
+                 row->image.size, row->image.size, row->image.channels, row->image.outputs);
+        items[(*count)++] = item;
+    }
+}
+
 /* --- all of it --- */
 
 static void add(bench_item *items, int *count, bench_item item, const char *what)
@@ -131,6 +143,10 @@ int bench_items(bench_item items[BENCH_ITEMS_MOST])
                          .scale = machine[kind].scale, .less_is_better = machine[kind].less_is_better},
             machine[kind].what);
     for (const bench_model *row = bench_models; row->name; row++) {
+        if (row->image.size) {
+            add_convolutions(items, &count, row);
+            continue;
+        }
         if (add_products(items, &count, row) != FCL_OK)
             return -1;
         add(items, &count, (bench_item){BENCH_TRAINING, .model = row, .unit = "samples/s", .scale = 1},

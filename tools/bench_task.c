@@ -15,6 +15,7 @@ struct bench_task {
     int64_t rounds; /* of a repeat */
     double work;    /* of a round */
     fcl_measure *measure;
+    bench_conv *conv;
     fcl_dataset *opened, made; /* the training's data is one of them */
     fcl_trainer *trainer;
     double loss;       /* mean of the first steps */
@@ -26,6 +27,29 @@ struct bench_task {
     fcl_solver *solver;
     float *x; /* noise, and after it the samples */
 };
+
+/* --- numbers --- */
+
+/* Numbers in (-1, 1) that look random and are the same everywhere. */
+static void fill(float *values, size_t count)
+{
+    uint32_t state = SEED;
+    for (size_t i = 0; i < count; i++) {
+        state = state * 1664525u + 1013904223u;
+        values[i] = (float)(state >> 8) / 8388608.0f - 1.0f;
+    }
+}
+
+float *bench_numbers(size_t count)
+{
+    float *values = calloc(count, sizeof *values);
+    if (!values) {
+        fputs("flowcl: no memory for the benchmark's data\n", stderr);
+        exit(EXIT_FAILED);
+    }
+    fill(values, count);
+    return values;
+}
 
 /* --- the machine and products --- */
 
@@ -48,29 +72,52 @@ static int run_measure(bench_task *task, int64_t rounds)
     return fcl_measure_run(task->measure, rounds, &seconds);
 }
 
+static void tell_error(double error, json_t *facts)
+{
+    json_object_set_new(facts, "error", error < 1e300 ? json_real(error) : json_null());
+    json_object_set_new(facts, "right", json_boolean(error < 1e-5));
+}
+
 static int tell_measure(bench_task *task, json_t *facts)
 {
     double error;
     int status = fcl_measure_error(task->measure, &error);
     if (status != FCL_OK)
         return status;
-    json_object_set_new(facts, "error", error < 1e300 ? json_real(error) : json_null());
-    json_object_set_new(facts, "right", json_boolean(error < 1e-5));
+    tell_error(error, facts);
     json_object_set_new(facts, "how", json_string(fcl_measure_describe(task->measure)->how));
     return FCL_OK;
 }
 
-/* --- training --- */
+/* --- convolutions --- */
 
-/* Numbers in (-1, 1) that look random and are the same everywhere. */
-static void fill(float *values, size_t count)
+static int prepare_conv(bench_task *task)
 {
-    uint32_t state = SEED;
-    for (size_t i = 0; i < count; i++) {
-        state = state * 1664525u + 1013904223u;
-        values[i] = (float)(state >> 8) / 8388608.0f - 1.0f;
-    }
+    const bench_image *image = &task->item->model->image;
+    task->work = bench_conv_work(image);
+    return bench_conv_create(task->device, image, task->item->form, &task->conv);
 }
+
+static int run_conv(bench_task *task, int64_t rounds)
+{
+    int status = FCL_OK;
+    for (int64_t i = 0; status == FCL_OK && i < rounds; i++)
+        status = bench_conv_run(task->conv);
+    return status == FCL_OK ? fcl_device_finish(task->device) : status;
+}
+
+static int tell_conv(bench_task *task, json_t *facts)
+{
+    double error;
+    int status = bench_conv_error(task->conv, &error);
+    if (status != FCL_OK)
+        return status;
+    tell_error(error, facts);
+    json_object_set_new(facts, "how", json_string("channels last"));
+    return FCL_OK;
+}
+
+/* --- training --- */
 
 static int open_data(const bench_model *row, fcl_dataset **opened, fcl_dataset *made)
 {
@@ -78,12 +125,7 @@ static int open_data(const bench_model *row, fcl_dataset **opened, fcl_dataset *
         return fcl_dataset_open(row->data, &(fcl_dataset_options){.count = ROWS}, opened);
     size_t count = (size_t)(ROWS * fcl_shape_size(row->sample));
     *made = (fcl_dataset){.name = "random numbers", .count = ROWS, .shape = row->sample};
-    made->values = calloc(count, sizeof(float));
-    if (!made->values) {
-        fputs("flowcl: no memory for the benchmark's data\n", stderr);
-        exit(EXIT_FAILED);
-    }
-    fill(made->values, count);
+    made->values = bench_numbers(count);
     return FCL_OK;
 }
 
@@ -311,6 +353,7 @@ static const struct {
     [BENCH_PRODUCT] = {prepare_measure, run_measure, tell_measure},
     [BENCH_TRAINING] = {prepare_training, run_training, tell_training},
     [BENCH_SAMPLING] = {prepare_sampling, run_sampling, tell_sampling},
+    [BENCH_CONVOLUTION] = {prepare_conv, run_conv, tell_conv},
 };
 
 static int run_timed(bench_task *task, int64_t rounds, double *seconds)
@@ -361,6 +404,7 @@ void bench_task_destroy(bench_task **task)
     if (!dying)
         return;
     fcl_measure_destroy(&dying->measure);
+    bench_conv_destroy(&dying->conv);
     fcl_trainer_destroy(&dying->trainer);
     fcl_solver_destroy(&dying->solver);
     fcl_buffer_destroy(&dying->weights);

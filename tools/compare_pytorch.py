@@ -12,7 +12,8 @@ average of the weights (EMA), eager and by torch.compile; the better one counts.
 train`; its figure is the median row of metrics.jsonl. The start is timed from the start of the process to the end of
 its first step: for PyTorch its import and a step on random numbers; flowcl reads Fashion-MNIST too, and its step is
 done when metrics.jsonl has a row. Sampling is the solving alone, without building kernels, of the same weights, which
-flowcl has trained; the means of evaluations a sample are printed beside. Peak memory is the whole process's. Each
+flowcl has trained; the means of evaluations a sample are printed beside. A convolution's forms are its value and its gradients
+in the images (dX) and in the weights (dW): PyTorch's in the faster of its two memory layouts, flowcl's by `flowcl bench`. Peak memory is the whole process's. Each
 pair is run in turn, --repeats times; medians and the median of the pairs' ratios are printed. Numbers of different
 machines or runs are not comparable.
 """
@@ -36,6 +37,13 @@ SAMPLING = [  # name, solver, points, options
     ("rk4, 100 steps, 100 000 points", "rk4", 100_000, ["--steps", "100"]),
     ("dopri5 1e-5, 10 000 points", "dopri5", 10_000, ["--rtol", "1e-5", "--atol", "1e-5"]),
 ]
+
+
+CONVOLUTIONS = [  # 3 x 3: name, the row of flowcl bench, images, their size, channels, output channels
+    ("conv (64, 28, 28, 32) to 32", "conv-28-32", 64, 28, 32, 32),
+    ("conv (16, 32, 32, 128) to 128", "conv-32-128", 16, 32, 128, 128),
+]
+FORMS = ["forward", "dX", "dW"]
 
 
 # --- PyTorch, in a process of its own: prints one JSON object ---
@@ -122,12 +130,38 @@ def torch_sample(solver, points, checkpoint):
     return {"seconds": time.perf_counter() - began, "evaluations": evaluations}
 
 
+def torch_convolve(images, size, channels, outputs, seconds):
+    """The seconds of each form in the memory layout that is faster."""
+    import torch
+
+    def measure(form, layout):
+        x = torch.randn(images, channels, size, size).to(memory_format=layout)
+        w = torch.randn(outputs, channels, 3, 3).to(memory_format=layout)
+        u = torch.randn(images, outputs, size, size).to(memory_format=layout)
+        mask = [form == "dX", form == "dW", False]
+        run = (lambda: torch.conv2d(x, w, padding=1)) if form == "forward" else (
+            lambda: torch.ops.aten.convolution_backward(u, x, w, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1, mask))
+        run()
+        times, began = [], time.perf_counter()
+        while len(times) < 5 or time.perf_counter() - began < seconds:
+            before = time.perf_counter()
+            run()
+            times.append(time.perf_counter() - before)
+        return statistics.median(times)
+
+    with torch.no_grad():
+        return {form: min(measure(form, layout) for layout in (torch.contiguous_format, torch.channels_last))
+                for form in FORMS}
+
+
 def child(arguments):
     import torch
 
     torch.set_num_threads(arguments.threads)
     work = json.loads(arguments.child)
-    result = torch_train(**work["train"]) if "train" in work else torch_sample(**work["sample"])
+    kinds = {"train": torch_train, "sample": torch_sample, "convolve": torch_convolve}
+    ((kind, of),) = work.items()
+    result = kinds[kind](**of)
     result["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(result))
 
@@ -181,6 +215,15 @@ def flowcl_sample(arguments, checkpoint, solver, points, options, folder):
     return result | json.loads(result["output"])
 
 
+def flowcl_convolve(arguments, row):
+    """The seconds of each form, the medians of flowcl bench."""
+    _, model, images, size, channels, outputs = row
+    result = run_flowcl([arguments.flowcl, "bench", "--model", model, "--json"])
+    records = [json.loads(line) for line in result["output"].splitlines()]
+    work = 2e-9 * images * size * size * 9 * channels * outputs
+    return {r["what"].split()[0]: work / r["median"] for r in records if r.get("group") == "convolutions"}
+
+
 # --- the comparison ---
 
 def median(values):
@@ -189,7 +232,7 @@ def median(values):
 
 def print_row(name, torch_seconds, flowcl_seconds, unit=1e3):
     ratios = [a / b for a, b in zip(torch_seconds, flowcl_seconds)]
-    print(f"{name:34} {median(torch_seconds) * unit:11.3f} {median(flowcl_seconds) * unit:11.3f} {median(ratios):9.2f}",
+    print(f"{name:38} {median(torch_seconds) * unit:11.3f} {median(flowcl_seconds) * unit:11.3f} {median(ratios):9.2f}",
           flush=True)
 
 
@@ -215,6 +258,17 @@ def compare_training(arguments, row):
     best = min((v for v in times.values() if v), key=median)
     print_row(f"train {name}, ms", best, ours)
     print_row("  peak memory, MiB", memory, our_memory, 1)
+
+
+def compare_convolution(arguments, row):
+    name, _, images, size, channels, outputs = row
+    work = {"images": images, "size": size, "channels": channels, "outputs": outputs, "seconds": 0.3}
+    theirs, ours = [], []
+    for _ in range(arguments.repeats):
+        theirs.append(run_torch(arguments, {"convolve": work}))
+        ours.append(flowcl_convolve(arguments, row))
+    for form in FORMS:
+        print_row(f"{name}, {form}, ms", [t[form] for t in theirs], [o[form] for o in ours])
 
 
 def compare_startup(arguments):
@@ -245,7 +299,7 @@ def compare_sampling(arguments, folder):
             mine = flowcl_sample(arguments, checkpoint, solver, points, options, folder)
             ours.append(mine["seconds"])
         print_row(f"{name}, s", theirs, ours, 1)
-        print(f"  {'evaluations a sample':32} {result['evaluations']:11.1f} {mine['nfe']:11.1f}", flush=True)
+        print(f"  {'evaluations a sample':36} {result['evaluations']:11.1f} {mine['nfe']:11.1f}", flush=True)
 
 
 def main():
@@ -253,7 +307,7 @@ def main():
     parser.add_argument("--flowcl", default="build/tools/flowcl", help="the program (default %(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of PyTorch (default: the cores)")
     parser.add_argument("--repeats", type=int, default=5, help="measurements of each (default %(default)s)")
-    parser.add_argument("--part", choices=("all", "training", "start", "sampling"), default="all",
+    parser.add_argument("--part", choices=("all", "training", "convolution", "start", "sampling"), default="all",
                         help="what to compare (default %(default)s)")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -263,9 +317,11 @@ def main():
     # Not imported here: Linux counts the memory of the process that starts a program into that program's peak.
     version = subprocess.check_output([sys.executable, "-c", "import torch; print(torch.__version__)"], text=True)
     print(f"PyTorch {version.strip()}, {arguments.threads} threads; medians of {arguments.repeats}\n")
-    print(f"{'':34} {'PyTorch':>11} {'flowcl':>11} {'ratio':>9}")
+    print(f"{'':38} {'PyTorch':>11} {'flowcl':>11} {'ratio':>9}")
     for row in LADDER if arguments.part in ("all", "training") else []:
         compare_training(arguments, row)
+    for row in CONVOLUTIONS if arguments.part in ("all", "convolution") else []:
+        compare_convolution(arguments, row)
     if arguments.part in ("all", "start"):
         compare_startup(arguments)
     if arguments.part in ("all", "sampling"):

@@ -101,7 +101,7 @@ static void choose_block(const reading *r, int64_t images, int units, fcl_conv_t
 
 bool fcl_conv_tile_choose(const fcl_device *device, const fcl_conv_problem *p, fcl_conv_tile *tile)
 {
-    enum { PANEL = 2048, MOST = 12288 /* vectors of private memory: 768 KiB */ };
+    enum { PANEL = 2048, MOST = 24576 /* vectors of private memory: 1.5 MiB, for wide images */ };
     fcl_traits traits = fcl_device_traits(device);
     const fcl_device_info *info = fcl_device_describe(device);
     reading r = reading_of(p);

@@ -63,7 +63,7 @@ static int items_of(const fcl_conv_problem *p, const fcl_conv_weight_tile *tile)
 
 bool fcl_conv_weight_choose(const fcl_device *device, const fcl_conv_problem *p, fcl_conv_weight_tile *tile)
 {
-    enum { MOST = 12288 /* vectors of private memory: 768 KiB */, ITEMS = 4 /* of a core */, PARTS = 64 };
+    enum { MOST = 24576 /* vectors of private memory: 1.5 MiB, for wide images */, ITEMS = 4 /* of a core */, PARTS = 64 };
     fcl_traits traits = fcl_device_traits(device);
     const fcl_device_info *info = fcl_device_describe(device);
     *tile = (fcl_conv_weight_tile){.rows = info->vector_width >= 16 ? 8 : 6, .vectors = info->vector_width >= 16 ? 2 : 1};

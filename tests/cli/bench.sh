@@ -82,6 +82,16 @@ EOP
 python3 check.py || fail "the step's record is not right"
 [ "$(head -c 4 chart.png | tail -c 3)" = PNG ] || fail "chart.png is no picture"
 
+# Convolutions are rows beside the models.
+mv lines models
+expect 0 bench --quick --json --model conv-28-32
+mv out lines
+records '{what.split()[0] for group, what in m if group == "convolutions"} == {"forward", "dX", "dW"}'
+records 'all(x["right"] and x["error"] < 1e-5 and x["share_of_peak"] > 0 and x["model"] == "conv-28-32" and
+    x["unit"] == "GFLOP/s" for x in m.values() if x["group"] == "convolutions")'
+records '{x["group"] for x in m.values()} == {"start-up", "machine", "convolutions"}'
+mv models lines
+
 # A baseline twice as fast at everything: the ratios are those of the medians.
 python3 - <<'EOP'
 import json

@@ -394,7 +394,8 @@ static fcl_gemm_problem problem_of(const fcl_step *step)
     return problem;
 }
 
-/* False where some provider takes no epilogue, though there is one: the product is bare then, and keeps it. */
+/* A product whose provider takes no epilogue stays bare, and keeps it, whatever might follow it another time: so what
+ * has to be fused again becomes less. False where there is such: something followed it. */
 static bool choose_providers(fuser *f)
 {
     bool settled = true;
@@ -409,10 +410,8 @@ static bool choose_providers(fuser *f)
         }
         step->problem = of->problem;
         step->choice = of->choice;
-        if (!step->members || fcl_kind_of(step)->takes_members)
-            continue;
-        step->product->bare = true;
-        settled = false;
+        step->product->bare = !fcl_kind_of(step)->takes_members;
+        settled &= !step->product->bare || !step->members;
     }
     return settled;
 }

@@ -223,7 +223,8 @@ static bool is_a(const kind *of, const char *coupling)
 static void open_kind(found *d, const kind *of)
 {
     fcl_cfm_options options = {
-        .coupling = of->coupling, .reg = of->reg, .relaxation = of->rho, .mass = of->mass};
+        .coupling = of->coupling, .reg = of->reg, .relaxation = of->rho, .mass = of->mass,
+        .coupling_iterations = 1000 /* some draws take more than a hundred */};
     if (is_a(of, "bridge")) {
         options.reg = 0;
         options.path = "bridge";

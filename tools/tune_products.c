@@ -36,19 +36,6 @@ static void build_sampling(fcl_graph *graph, const tune_model *row, parts *to)
     fcl_output(velocity(to, graph, &(fcl_velocity_inputs){.x = x, .t = fcl_scalar(graph, "t")}));
 }
 
-static bool is_listed(const fcl_product *list, int count, const fcl_product *p)
-{
-    for (int i = 0; i < count; i++) {
-        const fcl_product *q = &list[i];
-        if (q->m == p->m && q->n == p->n && q->k == p->k && q->batch == p->batch &&
-            q->transpose_a == p->transpose_a && q->transpose_b == p->transpose_b &&
-            q->share_a == p->share_a && q->share_b == p->share_b && q->reads == p->reads &&
-            q->stores == p->stores && q->cold == p->cold)
-            return true;
-    }
-    return false;
-}
-
 static int add_graph(fcl_graph *graph, fcl_device *device, fcl_product **list, int *count)
 {
     fcl_product *found = NULL;
@@ -56,7 +43,7 @@ static int add_graph(fcl_graph *graph, fcl_device *device, fcl_product **list, i
     if (status == FCL_OK)
         status = fcl_graph_products(graph, &found, &many);
     for (int i = 0; i < many; i++) {
-        fcl_product *longer = is_listed(*list, *count, &found[i])
+        fcl_product *longer = fcl_product_listed(*list, *count, &found[i])
                                   ? NULL
                                   : realloc(*list, (size_t)(*count + 1) * sizeof *longer);
         if (longer) {

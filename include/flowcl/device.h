@@ -143,6 +143,8 @@ typedef struct fcl_product {
     int reads, stores; /* matrices; where more follow, the most */
     bool cold;         /* what it reads comes from memory: between two of its runs others have filled the caches */
 } fcl_product;
+/* Is a product in the list, all of it alike? */
+FCL_API bool fcl_product_listed(const fcl_product *list, int count, const fcl_product *product);
 
 /* Memory on the device, zero-filled. FCL_ERR_MEMORY names the size and what the device allows. */
 FCL_API int fcl_buffer_create(fcl_device *device, size_t bytes, fcl_buffer **buffer);

@@ -351,21 +351,18 @@ static void fuse(fuser *f)
 
 /* --- what multiplies --- */
 
-/* Does anything but the step itself need the node's value? */
-static bool is_stored(const fcl_tensor *node, int step)
+/* By another step than that. */
+static bool is_read(const fcl_tensor *node, int step)
 {
-    bool stored = node->in_memory;
     for (int i = 0; i < node->readers; i++)
-        stored |= !node->reader[i]->op->view && node->reader[i]->step != step;
-    return stored;
-}
-
-static bool is_among(fcl_tensor *const *list, int count, const fcl_tensor *tensor)
-{
-    for (int i = 0; i < count; i++)
-        if (list[i] == tensor)
+        if (!node->reader[i]->op->view && node->reader[i]->step != step)
             return true;
     return false;
+}
+
+static bool is_stored(const fcl_tensor *node)
+{
+    return node->in_memory || is_read(node, node->step);
 }
 
 static int at_most(int value, int most)
@@ -378,15 +375,14 @@ static fcl_gemm_problem problem_of(const fcl_step *step)
 {
     fcl_gemm_problem problem = fcl_matmul_problem(step->product);
     fcl_tensor *read[FCL_MAX_ARGUMENTS];
-    int self = step->product->step, stores = is_stored(step->product, self);
+    int self = step->product->step, stores = is_stored(step->product);
     for (int i = 0; i < step->members; i++) {
         const fcl_tensor *member = step->member[i];
-        stores += is_stored(member, self);
+        stores += is_stored(member);
         for (int k = 0; k < member->inputs; k++) {
             fcl_tensor *root = fcl_node_root(member->input[k]);
-            if (root->step != self && !is_literal(root) && fcl_shape_equal(member->input[k]->shape, step->shape) &&
-                !is_among(read, problem.reads, root))
-                read[problem.reads++] = root;
+            if (root->step != self && !is_literal(root) && fcl_shape_equal(member->input[k]->shape, step->shape))
+                fcl_generate_slot(read, &problem.reads, root);
         }
     }
     problem.reads = at_most(problem.reads, FCL_PRODUCT_MATRICES);
@@ -482,21 +478,13 @@ static void sums_into_products(fcl_plan *plan)
     fcl_groups_destroy(&groups);
 }
 
-static bool is_read(const fcl_tensor *node)
-{
-    for (int i = 0; i < node->readers; i++)
-        if (!node->reader[i]->op->view)
-            return true;
-    return false;
-}
-
 /* Those that nothing in the graph reads wait for each other. */
 static void sums_together(fcl_plan *plan)
 {
     int first = -1; /* the step that takes them */
     for (int s = 0; s < plan->count; s++) {
         fcl_tensor *sum = plan->steps[s].own;
-        if (!sum || !fcl_sum_is_small(sum, plan->device) || is_read(sum))
+        if (!sum || !fcl_sum_is_small(sum, plan->device) || is_read(sum, -1))
             continue;
         if (first < 0 || plan->steps[first].besides == FCL_MAX_SUMS - 1) {
             first = s;

@@ -1,17 +1,6 @@
 /* What a compiled graph gives to the providers of matrix products. */
 #include "compile/plan.h"
 
-static bool is_listed(const fcl_product *list, int count, const fcl_product *p)
-{
-    for (int i = 0; i < count; i++)
-        if (list[i].m == p->m && list[i].n == p->n && list[i].k == p->k && list[i].batch == p->batch &&
-            list[i].transpose_a == p->transpose_a && list[i].transpose_b == p->transpose_b &&
-            list[i].share_a == p->share_a && list[i].share_b == p->share_b && list[i].reads == p->reads &&
-            list[i].stores == p->stores && list[i].cold == p->cold)
-            return true;
-    return false;
-}
-
 /* Does a run move more than the last cache keeps until it is read again? */
 static bool leaves_caches(const fcl_plan *plan)
 {
@@ -40,7 +29,7 @@ int fcl_graph_products(const fcl_graph *graph, fcl_product **products, int *coun
                                .reads = p.reads,
                                .stores = p.stores,
                                .cold = leaves_caches(graph->plan)};
-        if (is_listed(*products, *count, &product))
+        if (fcl_product_listed(*products, *count, &product))
             continue;
         *products = fcl_grow(*products, (size_t)(*count + 1) * sizeof product);
         (*products)[(*count)++] = product;

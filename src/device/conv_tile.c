@@ -59,16 +59,11 @@ static reading reading_of(const fcl_conv_problem *p)
     return r;
 }
 
-static int ceil_divide(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-
 /* --- the choice --- */
 
 static int64_t strip_floats(const reading *r, int lines)
 {
-    int64_t columns = (int64_t)(ceil_divide(r->out_width, r->step) - 1) * r->read + r->taps;
+    int64_t columns = (int64_t)(fcl_tile_count(r->out_width, r->step) - 1) * r->read + r->taps;
     return ((int64_t)(lines - 1) * r->read + r->taps) * columns * r->channels;
 }
 
@@ -79,23 +74,23 @@ static int64_t panel_vectors(const reading *r, const fcl_conv_tile *tile)
 
 static int panels_of(const reading *r, const fcl_conv_tile *tile)
 {
-    return ceil_divide(r->outputs, 16 * tile->vectors);
+    return fcl_tile_count(r->outputs, 16 * tile->vectors);
 }
 
 /* As many lines as the second cache keeps beside a panel; fewer where cores would idle, and then fewer panels. */
 static void choose_block(const reading *r, int64_t images, int units, fcl_conv_tile *tile)
 {
     enum { STRIP = 80 << 10 /* floats */, ITEMS = 4 /* of a core */ };
-    int height = ceil_divide(r->out_height, r->step), all = panels_of(r, tile);
+    int height = fcl_tile_count(r->out_height, r->step), all = panels_of(r, tile);
     tile->lines = 1;
     while (tile->lines < height && strip_floats(r, tile->lines + 1) <= STRIP)
         tile->lines++;
     images *= r->step * r->step;
-    while (tile->lines > 4 && images * ceil_divide(height, tile->lines) < (int64_t)ITEMS * units)
+    while (tile->lines > 4 && images * fcl_tile_count(height, tile->lines) < (int64_t)ITEMS * units)
         tile->lines--;
-    tile->lines = ceil_divide(height, ceil_divide(height, tile->lines));
+    tile->lines = fcl_tile_count(height, fcl_tile_count(height, tile->lines));
     tile->panels = all;
-    while (tile->panels > 1 && images * ceil_divide(height, tile->lines) * ceil_divide(all, tile->panels) < (int64_t)ITEMS * units)
+    while (tile->panels > 1 && images * fcl_tile_count(height, tile->lines) * fcl_tile_count(all, tile->panels) < (int64_t)ITEMS * units)
         tile->panels--;
 }
 
@@ -105,10 +100,8 @@ bool fcl_conv_tile_choose(const fcl_device *device, const fcl_conv_problem *p, f
     fcl_traits traits = fcl_device_traits(device);
     const fcl_device_info *info = fcl_device_describe(device);
     reading r = reading_of(p);
-    *tile = (fcl_conv_tile){.rows = info->vector_width >= 16 ? 8 : 6, .vectors = info->vector_width >= 16 ? 2 : 1};
-    while (tile->vectors > 1 && 8 * tile->vectors >= r.outputs)
-        tile->vectors /= 2;
-    tile->part = r.taps;
+    *tile = (fcl_conv_tile){.part = r.taps};
+    fcl_tile_registers(info, r.outputs, &tile->rows, &tile->vectors);
     while (tile->part > 1 && panel_vectors(&r, tile) > PANEL)
         tile->part--;
     choose_block(&r, (int64_t)p->batch * p->images, traits.units, tile);
@@ -142,7 +135,6 @@ static void add_classes(fcl_text *text, const fcl_conv_problem *p, const reading
 void fcl_conv_tile_source(fcl_text *text, const char *name, const fcl_conv_problem *p, const fcl_conv_tile *tile,
                           const char *params, const char *epilogue)
 {
-    enum { LARGE = 4 << 20 /* bytes, as of products */ };
     const reading r = reading_of(p);
     const double bytes = sizeof(float) * (double)p->batch * p->images * r.out_height * r.out_width * r.outputs;
     const fcl_tile_number numbers[] = {
@@ -150,7 +142,7 @@ void fcl_conv_tile_source(fcl_text *text, const char *name, const fcl_conv_probl
         {"CONV_VECTORS", tile->vectors},
         {"CONV_PANELS", tile->panels},
         {"CONV_LINES", tile->lines},
-        {"CONV_BLOCKS", ceil_divide(ceil_divide(r.out_height, r.step), tile->lines)},
+        {"CONV_BLOCKS", fcl_tile_count(fcl_tile_count(r.out_height, r.step), tile->lines)},
         {"CONV_PART", tile->part},
         {"CONV_TAPS", r.taps},
         {"CONV_IN_HEIGHT", r.height},
@@ -166,7 +158,7 @@ void fcl_conv_tile_source(fcl_text *text, const char *name, const fcl_conv_probl
         {"CONV_SHARE_IN", p->share[p->result == FCL_CONV_X ? FCL_CONV_Y : FCL_CONV_X]},
         {"CONV_SHARE_W", p->share[FCL_CONV_W]},
         {"CONV_SIDE", p->side},
-        {"CONV_PAST", bytes >= LARGE},
+        {"CONV_PAST", bytes >= FCL_PAST_CACHES},
         {0},
     };
     fcl_tile_define(text, numbers);
@@ -184,8 +176,8 @@ void fcl_conv_tile_launch(fcl_launch *launch, const fcl_conv_problem *p, const f
                           fcl_buffer *w, fcl_buffer *out)
 {
     const reading r = reading_of(p);
-    int blocks = ceil_divide(ceil_divide(r.out_height, r.step), tile->lines);
-    const size_t global[3] = {(size_t)ceil_divide(panels_of(&r, tile), tile->panels), (size_t)p->images * (size_t)blocks,
+    int blocks = fcl_tile_count(fcl_tile_count(r.out_height, r.step), tile->lines);
+    const size_t global[3] = {(size_t)fcl_tile_count(panels_of(&r, tile), tile->panels), (size_t)p->images * (size_t)blocks,
                               (size_t)p->batch * (size_t)(r.step * r.step)};
     fcl_launch_buffer(launch, 0, in);
     fcl_launch_buffer(launch, 1, w);

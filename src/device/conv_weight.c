@@ -4,11 +4,6 @@
 #include "device/gemm.h"
 #include "device/tile.h"
 
-static int ceil_divide(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-
 static int64_t smaller(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -22,7 +17,7 @@ static int64_t line_floats(const fcl_conv_problem *p, const fcl_conv_weight_tile
 
 static int64_t sum_vectors(const fcl_conv_problem *p, const fcl_conv_weight_tile *tile)
 {
-    int tiles = ceil_divide(p->side * tile->channels, tile->rows);
+    int tiles = fcl_tile_count(p->side * tile->channels, tile->rows);
     return (int64_t)p->side * tile->panels * tiles * tile->rows * tile->vectors;
 }
 
@@ -37,12 +32,12 @@ static int64_t private_vectors(const fcl_conv_problem *p, const fcl_conv_weight_
 static void choose_block(const fcl_conv_problem *p, fcl_conv_weight_tile *tile)
 {
     enum { CHANNELS = 32, SUMS = 4096 /* vectors: 256 KiB */ };
-    int all = ceil_divide(p->outputs, 16 * tile->vectors);
-    tile->channels = ceil_divide(p->channels, ceil_divide(p->channels, CHANNELS));
+    int all = fcl_tile_count(p->outputs, 16 * tile->vectors);
+    tile->channels = fcl_tile_count(p->channels, fcl_tile_count(p->channels, CHANNELS));
     tile->panels = all;
     while (tile->panels > 1 && sum_vectors(p, tile) > SUMS)
         tile->panels--;
-    tile->panels = ceil_divide(all, ceil_divide(all, tile->panels));
+    tile->panels = fcl_tile_count(all, fcl_tile_count(all, tile->panels));
 }
 
 /* Pixels that the first cache holds, of x and of one panel. */
@@ -53,12 +48,12 @@ static void choose_lines(const fcl_conv_problem *p, fcl_conv_weight_tile *tile)
     while (tile->lines < p->out_height &&
            line_floats(p, tile, tile->lines + 1) + (int64_t)(tile->lines + 1) * p->out_width * 16 * tile->vectors <= FIRST)
         tile->lines++;
-    tile->lines = ceil_divide(p->out_height, ceil_divide(p->out_height, tile->lines));
+    tile->lines = fcl_tile_count(p->out_height, fcl_tile_count(p->out_height, tile->lines));
 }
 
 static int items_of(const fcl_conv_problem *p, const fcl_conv_weight_tile *tile)
 {
-    return ceil_divide(p->channels, tile->channels) * ceil_divide(ceil_divide(p->outputs, 16 * tile->vectors), tile->panels);
+    return fcl_tile_count(p->channels, tile->channels) * fcl_tile_count(fcl_tile_count(p->outputs, 16 * tile->vectors), tile->panels);
 }
 
 bool fcl_conv_weight_choose(const fcl_device *device, const fcl_conv_problem *p, fcl_conv_weight_tile *tile)
@@ -66,13 +61,12 @@ bool fcl_conv_weight_choose(const fcl_device *device, const fcl_conv_problem *p,
     enum { MOST = 24576 /* vectors of private memory: 1.5 MiB, for wide images */, ITEMS = 4 /* of a core */, PARTS = 64 };
     fcl_traits traits = fcl_device_traits(device);
     const fcl_device_info *info = fcl_device_describe(device);
-    *tile = (fcl_conv_weight_tile){.rows = info->vector_width >= 16 ? 8 : 6, .vectors = info->vector_width >= 16 ? 2 : 1};
-    while (tile->vectors > 1 && 8 * tile->vectors >= p->outputs)
-        tile->vectors /= 2;
+    *tile = (fcl_conv_weight_tile){0};
+    fcl_tile_registers(info, p->outputs, &tile->rows, &tile->vectors);
     choose_block(p, tile);
     choose_lines(p, tile);
-    int64_t units = (int64_t)p->images * ceil_divide(p->out_height, tile->lines);
-    int64_t wanted = ceil_divide(ITEMS * traits.units, items_of(p, tile) * p->batch);
+    int64_t units = (int64_t)p->images * fcl_tile_count(p->out_height, tile->lines);
+    int64_t wanted = fcl_tile_count(ITEMS * traits.units, items_of(p, tile) * p->batch);
     tile->parts = (int)smaller(smaller(wanted, PARTS), units);
     return p->result == FCL_CONV_W && traits.wide && fcl_gemm_has_tiles(info->type) && private_vectors(p, tile) <= MOST;
 }
@@ -85,7 +79,7 @@ void fcl_conv_weight_source(fcl_text *text, const char *name, const fcl_conv_pro
         {"CONV_PANELS", tile->panels},
         {"CONV_BLOCK", tile->channels},
         {"CONV_LINES", tile->lines},
-        {"CONV_BLOCKS", ceil_divide(p->out_height, tile->lines)},
+        {"CONV_BLOCKS", fcl_tile_count(p->out_height, tile->lines)},
         {"CONV_X_HEIGHT", p->height},
         {"CONV_X_WIDTH", p->width},
         {"CONV_X_CHANNELS", p->channels},

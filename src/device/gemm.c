@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "device/environment.h"
+#include "device/tile.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -36,11 +37,6 @@ int fcl_gemm_check_environment(const fcl_device_info *info)
                     info->platform, info->index, info->name);
 }
 
-static int ceil_divide(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-
 /* The register tile that a processor's vector registers hold: 32 of sixteen floats hold 8 x 2, 16 of eight
  * hold 6 x 1. Where the driver vectorises over work-items instead, or not at all, a small one keeps its
  * compiler short. Few rows: a lower tile, and a wider one, since a core's multiplier needs some eight sums in
@@ -66,7 +62,7 @@ static double block_cost(const fcl_gemm_choice *choice, const fcl_gemm_problem *
 {
     double rows = problem->transpose_a ? 0.8 : 0.15, late = 1100.0 / problem->k;
     double items =
-        (double)ceil_divide(tiles, choice->block) * ceil_divide(columns, choice->panels) * problem->batch;
+        (double)fcl_tile_count(tiles, choice->block) * fcl_tile_count(columns, choice->panels) * problem->batch;
     double tile = 1 + 1.0 / choice->block + rows / choice->panels;
     double cost = ceil(items / cores) * choice->block * choice->panels * tile;
     return items < 2.0 * cores ? 1.02 * cost + late : cost;
@@ -75,13 +71,13 @@ static double block_cost(const fcl_gemm_choice *choice, const fcl_gemm_problem *
 /* The largest of the blocks, or panels, that cut `count` into as many equal parts. */
 static bool cuts_equally(int size, int count)
 {
-    return size == ceil_divide(count, ceil_divide(count, size));
+    return size == fcl_tile_count(count, fcl_tile_count(count, size));
 }
 
 static void choose_block(fcl_gemm_choice *choice, const fcl_gemm_problem *problem, int cores)
 {
-    int columns = ceil_divide(problem->n, 16 * choice->vectors);
-    int tiles = ceil_divide(problem->m, choice->rows);
+    int columns = fcl_tile_count(problem->n, 16 * choice->vectors);
+    int tiles = fcl_tile_count(problem->m, choice->rows);
     fcl_gemm_choice best = *choice;
     double least = INFINITY;
     for (choice->panels = 1; choice->panels <= FCL_GEMM_MOST_PANELS && choice->panels <= columns;

@@ -28,6 +28,18 @@ static void name_provider(const fcl_gemm_choice *choice, fcl_measure_info *info)
                  choice->block, choice->panels);
 }
 
+bool fcl_product_listed(const fcl_product *list, int count, const fcl_product *p)
+{
+    for (int i = 0; i < count; i++) {
+        const fcl_product *q = &list[i];
+        if (q->m == p->m && q->n == p->n && q->k == p->k && q->batch == p->batch &&
+            q->transpose_a == p->transpose_a && q->transpose_b == p->transpose_b && q->share_a == p->share_a &&
+            q->share_b == p->share_b && q->reads == p->reads && q->stores == p->stores && q->cold == p->cold)
+            return true;
+    }
+    return false;
+}
+
 fcl_gemm_problem fcl_product_problem(const fcl_product *p)
 {
     return (fcl_gemm_problem){.m = p->m,
@@ -82,8 +94,6 @@ static int build(fcl_measure *measure, const fcl_gemm_choice *choice)
     fcl_text text = {0}, params = {0}, body = {0};
     if (!tile && p->reads + p->stores == 0)
         return FCL_OK;
-    fcl_text_add(&params, "");
-    fcl_text_add(&body, "");
     epilogue_text(p, &params, &body);
     if (tile)
         fcl_gemm_tile_source(&text, "follow", &problem, choice, params.data, body.data, NULL);

@@ -4,6 +4,17 @@
 
 #include <string.h>
 
+int fcl_tile_count(int whole, int size)
+{
+    return (whole + size - 1) / size;
+}
+
+void fcl_tile_registers(const fcl_device_info *info, int columns, int *rows, int *vectors)
+{
+    *rows = info->vector_width >= 16 ? 8 : 6;
+    *vectors = info->vector_width >= 16 && columns > 16 ? 2 : 1;
+}
+
 void fcl_tile_define(fcl_text *text, const fcl_tile_number *numbers)
 {
     for (; numbers->name; numbers++)

@@ -1,8 +1,15 @@
-/* What the tile kernels for CPUs have in common in their text: macros before a template of cl/. */
+/* What the tile kernels for CPUs have in common: counts, registers, and in their text the macros before a template of cl/. */
 #ifndef DEVICE_TILE_H
 #define DEVICE_TILE_H
 
 #include "base/memory.h"
+
+#include <flowcl/device.h>
+
+/* Tiles of that size which cover `whole`. */
+int fcl_tile_count(int whole, int size);
+/* Rows and float16 vectors of a convolution's register tile that the device's registers hold, for so many columns. */
+void fcl_tile_registers(const fcl_device_info *info, int columns, int *rows, int *vectors);
 
 typedef struct fcl_tile_number {
     const char *name;

@@ -205,11 +205,10 @@ void fcl_predictor_cross(fcl_predictor *predictor, fcl_tensor *of_v, fcl_tensor 
 
 /* --- in a graph --- */
 
-/* v of the trained path. */
+/* v of the trained path, at a time that the network is asked at. */
 static fcl_tensor *convert(const fcl_predictor *predictor, fcl_velocity_inputs in)
 {
     const fcl_prediction *prediction = predictor->prediction;
-    in.t = fcl_time_clamp(in.t, predictor->begin, predictor->end);
     fcl_tensor *predicted = fcl_velocity_build(predictor->network, predictor->data, &in);
     if (prediction == fcl_prediction_find(NULL))
         return predicted;
@@ -244,8 +243,10 @@ static fcl_tensor *velocity(fcl_predictor *to, fcl_graph *graph, const fcl_veloc
 {
     double begin, end;
     fcl_velocity_inputs of = *in;
-    if (!to->sampled)
+    if (!to->sampled) {
+        of.t = fcl_time_clamp(in->t, to->begin, to->end);
         return convert(to, of);
+    }
     if (to->graph != graph) { /* a solver asks once a stage */
         to->graph = graph;
         to->curve = fcl_input_filled(graph, "path", FCL_SHAPE(ROWS, COLUMNS), to->table);

@@ -10,6 +10,7 @@
 #include <flowcl/device.h>
 #include <flowcl/flow.h>
 #include <flowcl/graph.h>
+#include <flowcl/layers.h>
 #include <flowcl/learn.h>
 #include <flowcl/measure.h>
 #include <flowcl/nn.h>

@@ -1,4 +1,4 @@
-/* flowcl/nn.h: parameters, layers, models.
+/* flowcl/nn.h: parameters and models; layers.h has the layers that they are made of.
  *
  * A model is a velocity v(x, t, label). It declares its parameters once, as named slices of one flat buffer,
  * and builds its velocity as often as asked, in any graph and from any buffer of that layout: the weights, or
@@ -21,6 +21,7 @@
 #define FLOWCL_NN_H
 
 #include <flowcl/graph.h>
+#include <flowcl/layers.h>
 #include <flowcl/options.h>
 #include <flowcl/velocity.h>
 
@@ -47,7 +48,10 @@ typedef enum fcl_init {
     FCL_INIT_ONES,
     FCL_INIT_UNIFORM, /* within +-scale; PyTorch's nn.Linear has 1/sqrt(fan in), for weight and bias */
     FCL_INIT_NORMAL,  /* scale times N(0, 1) */
-    FCL_INIT_OCTAVES  /* pi, ..., pi scale: a geometric row of angular frequencies */
+    FCL_INIT_OCTAVES, /* pi, ..., pi scale: a geometric row of angular frequencies */
+    /* Within +-scale sqrt(6 / (fan in + fan out)), scale the gain, 1 for linear layers (Glorot, Bengio 2010; PyTorch's
+     * xavier_uniform_): fan out is the file's dimension 0, fan in its dimension 1, times what follows. */
+    FCL_INIT_XAVIER
 } fcl_init;
 
 typedef struct fcl_param {
@@ -102,31 +106,6 @@ FCL_API int fcl_params_initialise(const fcl_params *params, uint64_t seed, uint3
  * fcl_free, the leaves belong to the graph. */
 FCL_API fcl_tensor **fcl_params_bind(const fcl_params *params, fcl_graph *graph, fcl_buffer *buffer,
                                      const char *prefix);
-
-/* --- layers: a struct holds slice numbers, `declare` fills it, `build` makes the nodes --- */
-
-typedef struct fcl_layer_linear {
-    int weight, bias;
-} fcl_layer_linear;
-
-/* "NAME.weight" (out, in) and "NAME.bias" (out), initialised as PyTorch does. */
-FCL_API fcl_layer_linear fcl_linear_declare(fcl_params *params, int64_t in, int64_t out, const char *name);
-FCL_API fcl_tensor *fcl_linear_build(fcl_layer_linear layer, fcl_tensor *const *weights, fcl_tensor *x);
-
-/* "NAME.weight" (count, width), N(0, 1), as nn.Embedding; label (B) of FCL_I32 -> (B, width). */
-FCL_API int fcl_embedding_declare(fcl_params *params, int64_t count, int64_t width, const char *name);
-FCL_API fcl_tensor *fcl_embedding_build(int layer, fcl_tensor *const *weights, fcl_tensor *label);
-
-/* Fourier features of time: t (B, 1) -> (B, 2 count): sin(w_k t), cos(w_k t) with angular frequencies w_k
- * from pi to pi * highest in a geometric row, kept as the frozen slice "NAME.frequency" (count). */
-FCL_API int fcl_fourier_declare(fcl_params *params, int64_t count, float highest, const char *name);
-FCL_API fcl_tensor *fcl_fourier_build(int layer, fcl_tensor *const *weights, fcl_tensor *t);
-
-/* Activations by name: the index-th name, NULL past the last; and the builder, NULL where there is no such.
- */
-typedef fcl_tensor *fcl_activation(fcl_tensor *a);
-FCL_API const char *fcl_activation_name(int index);
-FCL_API fcl_activation *fcl_activation_find(const char *name);
 
 /* --- models ---
  *

@@ -1,20 +1,60 @@
-#include <flowcl/nn.h>
+#include "nn/layers.h"
+
 #include <math.h>
 #include <string.h>
+
+fcl_param fcl_first_weight(const fcl_layer_options *options, int64_t fan_in)
+{
+    if (options && options->zeros)
+        return (fcl_param){.init = FCL_INIT_ZEROS};
+    if (options && options->xavier != 0)
+        return (fcl_param){.init = FCL_INIT_XAVIER, .scale = options->xavier};
+    return (fcl_param){.init = FCL_INIT_UNIFORM, .scale = (float)(1 / sqrt((double)fan_in))};
+}
+
+int fcl_declare_bias(fcl_params *params, const fcl_layer_options *options, int64_t fan_in, int64_t out, const char *name)
+{
+    fcl_param slice = fcl_first_weight(options, fan_in);
+    if (options && options->no_bias)
+        return -1;
+    if (slice.init == FCL_INIT_XAVIER)
+        slice.init = FCL_INIT_ZEROS;
+    slice.shape = FCL_SHAPE(out);
+    slice.undecayed = true;
+    return fcl_params_add(params, &slice, "%s.bias", name);
+}
+
+/* --- linear --- */
+
+static int declare_weight(fcl_params *params, const fcl_layer_options *options, int64_t in, int64_t out, const char *name)
+{
+    fcl_param slice = fcl_first_weight(options, in);
+    slice.shape = FCL_SHAPE(out, in);
+    return fcl_params_add(params, &slice, "%s.weight", name);
+}
 
 fcl_layer_linear fcl_linear_declare(fcl_params *params, int64_t in, int64_t out, const char *name)
 {
     float bound = (float)(1 / sqrt((double)in));
-    fcl_layer_linear layer;
-    layer.weight = fcl_params_declare(params, FCL_SHAPE(out, in), FCL_INIT_UNIFORM, bound, "%s.weight", name);
+    fcl_layer_linear layer = {.weight = declare_weight(params, NULL, in, out, name)};
     layer.bias = fcl_params_declare(params, FCL_SHAPE(out), FCL_INIT_UNIFORM, bound, "%s.bias", name);
+    return layer;
+}
+
+fcl_layer_linear fcl_linear_declare_with(fcl_params *params, int64_t in, int64_t out, const fcl_layer_options *options,
+                                         const char *name)
+{
+    fcl_layer_linear layer = {.weight = declare_weight(params, options, in, out, name)};
+    layer.bias = fcl_declare_bias(params, options, in, out, name);
     return layer;
 }
 
 fcl_tensor *fcl_linear_build(fcl_layer_linear layer, fcl_tensor *const *weights, fcl_tensor *x)
 {
-    return fcl_linear(x, weights[layer.weight], weights[layer.bias]);
+    return fcl_linear(x, weights[layer.weight], fcl_part(weights, layer.bias));
 }
+
+/* --- embeddings, and features of time --- */
 
 int fcl_embedding_declare(fcl_params *params, int64_t count, int64_t width, const char *name)
 {
@@ -36,6 +76,8 @@ fcl_tensor *fcl_fourier_build(int layer, fcl_tensor *const *weights, fcl_tensor 
     fcl_tensor *angle = fcl_mul(t, weights[layer]); /* (B, 1) by (count) -> (B, count) */
     return fcl_concat(2, (fcl_tensor *[]){fcl_sin(angle), fcl_cos(angle)}, 1);
 }
+
+/* --- activations --- */
 
 static const struct {
     const char *name;

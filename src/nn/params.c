@@ -67,7 +67,7 @@ static void place(fcl_params *params, fcl_param *slice)
 }
 
 /* The first mistake stays; what was declared wrongly is there as if it took no more than a number. */
-__attribute__((format(printf, 2, 3))) static void mistake(fcl_params *params, const char *format, ...)
+void fcl_params_mistake(fcl_params *params, const char *format, ...)
 {
     char text[512];
     va_list args;
@@ -93,7 +93,8 @@ static void set_order(fcl_params *params, fcl_param *slice)
         none &= slice->order[i] == 0;
     bool usable = none || is_permutation(slice->shape.rank, slice->order);
     if (!usable)
-        mistake(params, "the order of %s is none of its %d dimensions, each once", slice->name, slice->shape.rank);
+        fcl_params_mistake(params, "the order of %s is none of its %d dimensions, each once", slice->name,
+                           slice->shape.rank);
     for (int i = 0; i < FCL_MAX_RANK && (none || !usable); i++)
         slice->order[i] = i;
 }
@@ -105,17 +106,20 @@ static void check_slice(fcl_params *params, fcl_param *slice)
     if (slice->shape.rank < 0 || slice->shape.rank > FCL_MAX_RANK ||
         !fcl_shape_bytes(slice->shape, sizeof(float), &bytes) || bytes == 0) {
         bool many = slice->shape.rank < 0 || slice->shape.rank > FCL_MAX_RANK;
-        mistake(params, "%s cannot have the shape %s", slice->name,
-                many ? "of so many dimensions" : fcl_shape_format(slice->shape, shape));
+        fcl_params_mistake(params, "%s cannot have the shape %s", slice->name,
+                           many ? "of so many dimensions" : fcl_shape_format(slice->shape, shape));
         slice->shape = FCL_SCALAR;
     }
+    if (slice->init == FCL_INIT_XAVIER && slice->shape.rank < 2)
+        fcl_params_mistake(params, "%s of shape %s has no fan in and fan out, which Xavier's first values are by",
+                           slice->name, fcl_shape_format(slice->shape, shape));
     if (!*slice->name)
-        mistake(params, "slice %d has no name", params->count);
+        fcl_params_mistake(params, "slice %d has no name", params->count);
     if (fcl_params_find(params, slice->name) >= 0)
-        mistake(params, "there are two slices of the name %s", slice->name);
+        fcl_params_mistake(params, "there are two slices of the name %s", slice->name);
     if (!slice->frozen && params->trained != params->count)
-        mistake(params, "%s is trained, and follows the frozen slice %s: these stand behind all trained ones",
-                slice->name, params->slices[params->count - 1].name);
+        fcl_params_mistake(params, "%s is trained, and follows the frozen slice %s: these stand behind all trained ones",
+                           slice->name, params->slices[params->count - 1].name);
 }
 
 static int add(fcl_params *params, fcl_param slice, const char *format, va_list args)
@@ -254,9 +258,19 @@ static void init_octaves(const fcl_param *slice, fcl_random key, int64_t first, 
         four[i] = M_PI * pow(slice->scale, count > 1 ? (double)(first + i) / (double)(count - 1) : 0);
 }
 
+static void init_xavier(const fcl_param *slice, fcl_random key, int64_t first, double four[4])
+{
+    fcl_shape file = fcl_param_file_shape(slice);
+    double each = (double)fcl_shape_size(file) / ((double)file.dim[0] * (double)file.dim[1]);
+    double bound = sqrt(6 / (each * (double)(file.dim[0] + file.dim[1])));
+    init_uniform(slice, key, first, four);
+    for (int i = 0; i < 4; i++)
+        four[i] *= bound;
+}
+
 static void (*const inits[])(const fcl_param *slice, fcl_random key, int64_t first, double four[4]) = {
     [FCL_INIT_ZEROS] = init_zeros,   [FCL_INIT_ONES] = init_ones,       [FCL_INIT_UNIFORM] = init_uniform,
-    [FCL_INIT_NORMAL] = init_normal, [FCL_INIT_OCTAVES] = init_octaves,
+    [FCL_INIT_NORMAL] = init_normal, [FCL_INIT_OCTAVES] = init_octaves, [FCL_INIT_XAVIER] = init_xavier,
 };
 
 static int initialise(const fcl_param *slice, fcl_random key, fcl_buffer *buffer)

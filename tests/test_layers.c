@@ -1,7 +1,7 @@
 /* Layers against plain C in double precision, what they declare and begin with, and what they refuse. */
 #include "rig.h"
 
-#include <flowcl/nn.h>
+#include <flowcl/learn.h>
 
 #include <math.h>
 #include <stdlib.h>
@@ -60,8 +60,8 @@ static void first_values_have_their_laws(void **state)
     fcl_linear_declare_with(params, 200, 100, &(fcl_layer_options){.xavier = 2}, "xavier");
     fcl_linear_declare_with(params, 20, 10, &(fcl_layer_options){.zeros = true}, "zeros");
     fcl_linear_declare_with(params, 20, 10, &(fcl_layer_options){.no_bias = true}, "alone");
-    fcl_params_add(params, &(fcl_param){.shape = FCL_SHAPE(3, 3, 32, 64), .order = {2, 3, 1, 0}, .init = FCL_INIT_XAVIER, .scale = 1},
-                   "turned"); /* (64, 32, 3, 3) in its file */
+    fcl_params_add(params, &(fcl_param){.shape = FCL_SHAPE(3, 3, 32, 64), .order = {2, 3, 1, 0}, /* (64, 32, 3, 3) in its file */
+                                        .init = FCL_INIT_XAVIER, .scale = 1}, "turned");
     assert_ok(fcl_params_check(params));
     float *flat = draw(params);
     check_uniform(params, flat, "plain.weight", 1 / sqrt(200));
@@ -87,11 +87,587 @@ static void xavier_needs_two_dimensions(void **state)
     fcl_params_destroy(&params);
 }
 
+/* --- values and gradients against a layer's formula --- */
+
+enum { MOST_LEAVES = 24 };
+
+/* A layer under test: its inputs, then its slices in the order that they are declared in, in graphs' order of dimensions. */
+typedef struct subject subject;
+typedef void formula(const subject *s, const double *const *in, double *y);
+struct subject {
+    trial *t;
+    fcl_params *params;
+    const char *what;
+    const void *how;
+    int inputs, leaves;
+    fcl_tensor *leaf[MOST_LEAVES], *u, *y, *gradient[MOST_LEAVES];
+    formula *plain;
+};
+
+static subject begin(const char *what, const void *how, formula *plain)
+{
+    return (subject){.t = trial_create(), .params = fcl_params_create(), .what = what, .how = how, .plain = plain};
+}
+
+static fcl_tensor *add_input(subject *s, fcl_shape shape)
+{
+    s->inputs++;
+    return s->leaf[s->leaves++] = trial_input(s->t, shape, SMOOTH, 0);
+}
+
+/* After all inputs and declarations: a leaf a slice. */
+static fcl_tensor *const *bind(subject *s)
+{
+    assert_ok(fcl_params_check(s->params));
+    for (int i = 0; i < fcl_params_count(s->params); i++)
+        s->leaf[s->leaves++] = trial_input(s->t, fcl_params_at(s->params, i)->shape, SMOOTH, 0);
+    return s->leaf + s->inputs;
+}
+
+static int64_t size_of(const fcl_tensor *tensor)
+{
+    return fcl_shape_size(fcl_tensor_shape(tensor));
+}
+
+static const double *number_of(const subject *s, const double *const *in, const char *slice)
+{
+    int index = fcl_params_find(s->params, slice);
+    return index < 0 ? NULL : in[s->inputs + index];
+}
+
+/* Each element within twice its bound, as the graph's own constants are rounded as well, and `more`. */
+static void check(const subject *s, const char *part, fcl_tensor *tensor, const double *expected, double more)
+{
+    float *found = fcl_zalloc((size_t)size_of(tensor) * sizeof *found);
+    const double *bound = trial_error(s->t, tensor);
+    assert_ok(fcl_tensor_read(tensor, found));
+    for (int64_t i = 0; i < size_of(tensor); i++)
+        if (!(fabs((double)found[i] - expected[i]) <= 2 * bound[i] + more))
+            fail_msg("%s, %s: element %lld is %.9g, not %.9g to %.2g", s->what, part, (long long)i, (double)found[i],
+                     expected[i], 2 * bound[i] + more);
+    free(found);
+}
+
+/* <u, y> where element i of a leaf is moved. */
+static double moved(const subject *s, const double *const *in, double *y, double *value, double by)
+{
+    const double *u = trial_leaf_of(s->t, s->u)->value, kept = *value;
+    double sum = 0;
+    *value += by;
+    s->plain(s, in, y);
+    for (int64_t i = 0; i < size_of(s->y); i++)
+        sum += u[i] * y[i];
+    *value = kept;
+    return sum;
+}
+
+/* By differences of fourth order: to some 1e-10. */
+static void check_gradients(const subject *s, const double *const *in, double *y)
+{
+    const double h = 1e-3;
+    for (int k = 0; k < s->leaves; k++) {
+        double *value = trial_leaf_of(s->t, s->leaf[k])->value;
+        double *expected = fcl_zalloc((size_t)size_of(s->leaf[k]) * sizeof *expected);
+        for (int64_t i = 0; i < size_of(s->leaf[k]); i++)
+            expected[i] = (8 * (moved(s, in, y, &value[i], h) - moved(s, in, y, &value[i], -h)) -
+                           (moved(s, in, y, &value[i], 2 * h) - moved(s, in, y, &value[i], -2 * h))) / (12 * h);
+        char part[32];
+        snprintf(part, sizeof part, "gradient of leaf %d", k);
+        check(s, part, s->gradient[k], expected, 1e-7);
+        free(expected);
+    }
+}
+
+static void end(subject *s)
+{
+    const double *in[MOST_LEAVES];
+    fcl_output(s->y);
+    s->u = trial_input(s->t, fcl_tensor_shape(s->y), SMOOTH, 0);
+    fcl_vjp(s->y, s->u, s->leaves, s->leaf, s->gradient);
+    for (int k = 0; k < s->leaves; k++)
+        fcl_output(s->gradient[k]);
+    trial_fill(s->t);
+    for (int k = 0; k < s->leaves; k++)
+        in[k] = trial_leaf_of(s->t, s->leaf[k])->value;
+    assert_ok(fcl_graph_compile(s->t->graph, device, NULL));
+    assert_ok(trial_run(s->t));
+    trial_evaluate(s->t, 0, 0, NULL, NULL);
+    double *y = fcl_zalloc((size_t)size_of(s->y) * sizeof *y);
+    s->plain(s, in, y);
+    check(s, "value", s->y, y, 0);
+    check_gradients(s, in, y);
+    free(y);
+    fcl_params_destroy(&s->params);
+    trial_destroy(&s->t);
+}
+
+/* --- convolution --- */
+
+/* An image, (n, height, width, channels). */
+typedef struct image {
+    int n, height, width, channels;
+} image;
+
+static int64_t pixels_of(image i)
+{
+    return (int64_t)i.n * i.height * i.width;
+}
+
+/* The image that comes out; weight (side, side, in, out), bias may be NULL. */
+static image convolve(image from, const double *x, const double *weight, const double *bias, int out, int side,
+                      const fcl_conv2d_options *how, double *y)
+{
+    int scale = how->upsample ? 2 : 1, stride = how->stride ? how->stride : 1;
+    image to = {from.n, (scale * from.height + 2 * how->padding - side) / stride + 1,
+                (scale * from.width + 2 * how->padding - side) / stride + 1, out};
+    for (int64_t p = 0; p < pixels_of(to); p++)
+        for (int o = 0; o < out; o++) {
+            double sum = bias ? bias[o] : 0;
+            for (int tap = 0; tap < side * side; tap++) {
+                int64_t i = p / to.width % to.height * stride + tap / side - how->padding;
+                int64_t j = p % to.width * stride + tap % side - how->padding;
+                if (i < 0 || j < 0 || i >= scale * from.height || j >= scale * from.width)
+                    continue;
+                int64_t at = ((p / to.width / to.height * from.height + i / scale) * from.width + j / scale) * from.channels;
+                for (int c = 0; c < from.channels; c++)
+                    sum += x[at + c] * weight[(tap * from.channels + c) * out + o];
+            }
+            y[p * out + o] = sum;
+        }
+    return to;
+}
+
+typedef struct conv_case {
+    image x;
+    int out, side;
+    fcl_conv2d_options how;
+    bool no_bias;
+} conv_case;
+
+static void plain_conv(const subject *s, const double *const *in, double *y)
+{
+    const conv_case *c = s->how;
+    convolve(c->x, in[0], number_of(s, in, "c.weight"), number_of(s, in, "c.bias"), c->out, c->side, &c->how, y);
+}
+
+static void convolutions_are_their_formula(void **state)
+{
+    static const conv_case all[] = {
+        {{1, 3, 4, 2}, 3, 3, {.stride = 2, .padding = 1}},
+        {{2, 3, 2, 3}, 2, 3, {.padding = 1, .upsample = true}, true},
+    };
+    (void)state;
+    for (int i = 0; i < (trial_tiny() ? 1 : 2); i++) {
+        const conv_case *c = &all[i];
+        subject s = begin("convolution", c, plain_conv);
+        fcl_tensor *x = add_input(&s, FCL_SHAPE(c->x.n, c->x.height, c->x.width, c->x.channels));
+        fcl_layer_conv2d layer = fcl_conv2d_declare(s.params, c->x.channels, c->out, c->side, &c->how,
+                                                    &(fcl_layer_options){.no_bias = c->no_bias}, "c");
+        s.y = fcl_conv2d_build(layer, bind(&s), x);
+        end(&s);
+    }
+}
+
+/* --- features of time --- */
+
+static void plain_sinusoidal(const subject *s, const double *const *in, double *y)
+{
+    const fcl_layer_sinusoidal *layer = s->how;
+    int64_t rows = size_of(s->leaf[0]), half = layer->width / 2;
+    double scale = layer->how.scale != 0 ? (double)layer->how.scale : 1;
+    double period = layer->how.period != 0 ? (double)layer->how.period : 10000;
+    for (int64_t i = 0; i < rows * layer->width; i++) {
+        int64_t k = i % layer->width;
+        double last = (double)(layer->how.ddpm ? half - 1 : half);
+        double angle = scale * in[0][i / layer->width] * pow(period, -(double)(k % half) / last);
+        y[i] = k == 2 * half ? 0 : (k < half) == layer->how.ddpm ? sin(angle) : cos(angle);
+    }
+}
+
+static void features_of_time_are_their_formula(void **state)
+{
+    static const fcl_layer_sinusoidal all[] = {{6, {0}}, {9, {.ddpm = true, .scale = 8, .period = 100}}, {5, {.scale = 3}}};
+    (void)state;
+    for (int i = 0; i < (trial_tiny() ? 2 : 3); i++) {
+        subject s = begin("features of time", &all[i], plain_sinusoidal);
+        fcl_tensor *t = add_input(&s, FCL_SHAPE(5, 1));
+        s.y = fcl_sinusoidal_build(fcl_sinusoidal_declare(s.params, all[i].width, i ? &all[i].how : NULL, "t"), t);
+        assert_int_equal(fcl_params_count(s.params), 0);
+        end(&s);
+    }
+}
+
+/* --- modulation --- */
+
+static double silu(double x)
+{
+    return x / (1 + exp(-x));
+}
+
+/* y (rows, out) of x (rows, in). */
+static void linear(int rows, int in, int out, const double *x, const double *weight, const double *bias, double *y)
+{
+    for (int i = 0; i < rows * out; i++) {
+        y[i] = bias ? bias[i % out] : 0;
+        for (int k = 0; k < in; k++)
+            y[i] += x[i / out * in + k] * weight[i % out * in + k];
+    }
+}
+
+/* x (2, 3, 4), condition (2, 5), three parts of it: (x (1 + scale) + shift) gate */
+static void plain_modulation(const subject *s, const double *const *in, double *y)
+{
+    double active[10], part[24];
+    for (int i = 0; i < 10; i++)
+        active[i] = silu(in[1][i]);
+    linear(2, 5, 12, active, number_of(s, in, "adaLN_modulation.1.weight"), number_of(s, in, "adaLN_modulation.1.bias"), part);
+    for (int i = 0; i < 24; i++) {
+        const double *own = part + i / 12 * 12 + i % 4;
+        y[i] = (in[0][i] * (1 + own[4]) + own[0]) * own[8];
+    }
+}
+
+static void modulation_is_its_formula(void **state)
+{
+    (void)state;
+    fcl_tensor *part[3];
+    subject s = begin("modulation", NULL, plain_modulation);
+    fcl_tensor *x = add_input(&s, FCL_SHAPE(2, 3, 4)), *condition = add_input(&s, FCL_SHAPE(2, 5));
+    fcl_layer_modulation layer = fcl_modulation_declare(s.params, 5, 4, 3, "adaLN_modulation.1");
+    float *flat = draw(s.params);
+    check_all(s.params, flat, "adaLN_modulation.1.weight", 0);
+    check_all(s.params, flat, "adaLN_modulation.1.bias", 0);
+    free(flat);
+    fcl_modulation_build(layer, bind(&s), condition, part);
+    s.y = fcl_gate(fcl_modulate(x, part[0], part[1]), part[2]);
+    end(&s);
+}
+
+/* --- the residual block --- */
+
+typedef struct block {
+    image x;
+    fcl_residual_options how;
+} block;
+
+static int out_channels(const block *b)
+{
+    return b->how.out ? (int)b->how.out : b->x.channels;
+}
+
+static void group_norm(image of, int groups, const double *weight, const double *bias, const double *x, double *y)
+{
+    int width = of.channels / groups, pixels = of.height * of.width;
+    for (int set = 0; set < of.n * groups; set++) {
+        int64_t first = (int64_t)(set / groups) * pixels * of.channels + set % groups * width;
+        double mean = 0, square = 0, count = (double)pixels * width;
+        for (int i = 0; i < pixels * width; i++)
+            mean += x[first + i / width * of.channels + i % width] / count;
+        for (int i = 0; i < pixels * width; i++)
+            square += pow(x[first + i / width * of.channels + i % width] - mean, 2) / count;
+        for (int i = 0; i < pixels * width; i++) {
+            int64_t at = first + i / width * of.channels + i % width, c = at % of.channels;
+            y[at] = (x[at] - mean) / sqrt(square + (double)1e-5f) * weight[c] + bias[c];
+        }
+    }
+}
+
+/* An image in half of its size, or in twice of it. */
+static image resample(image from, fcl_resample how, const double *x, double *y)
+{
+    image to = from;
+    if (how == FCL_RESAMPLE_DOWN)
+        to.height /= 2, to.width /= 2;
+    if (how == FCL_RESAMPLE_UP)
+        to.height *= 2, to.width *= 2;
+    for (int64_t i = 0; i < pixels_of(to) * to.channels; i++) {
+        int64_t c = i % to.channels, p = i / to.channels, column = p % to.width, row = p / to.width % to.height;
+        const double *of = x + p / to.width / to.height * from.height * from.width * from.channels + c;
+        int64_t step = from.channels, line = (int64_t)from.width * step;
+        if (how == FCL_RESAMPLE_DOWN) {
+            of += 2 * row * line + 2 * column * step;
+            y[i] = (of[0] + of[step] + of[line] + of[line + step]) / 4;
+        } else {
+            y[i] = how == FCL_RESAMPLE_UP ? of[row / 2 * line + column / 2 * step] : of[row * line + column * step];
+        }
+    }
+    return to;
+}
+
+enum { MOST_NUMBERS = 2048 };
+
+/* h with what the embedding says, and normalised. */
+static void plain_middle(const subject *s, const double *const *in, image of, double *h)
+{
+    const block *b = s->how;
+    double active[64], e[128], normal[MOST_NUMBERS];
+    int n = of.n, width = (int)b->how.embedding, out = of.channels, parts = b->how.scale_shift ? 2 : 1;
+    for (int i = 0; i < n * width; i++)
+        active[i] = silu(in[1][i]);
+    if (width)
+        linear(n, width, parts * out, active, number_of(s, in, "b.emb_layers.1.weight"),
+               number_of(s, in, "b.emb_layers.1.bias"), e);
+    int64_t size = pixels_of(of) * out, each = size / n;
+    for (int64_t i = 0; i < size && width && parts == 1; i++)
+        h[i] += e[i / each * out + i % out];
+    group_norm(of, b->how.groups, number_of(s, in, "b.out_layers.0.weight"), number_of(s, in, "b.out_layers.0.bias"), h, normal);
+    for (int64_t i = 0; i < size; i++) {
+        const double *own = e + i / each * 2 * out + i % out;
+        h[i] = parts == 2 ? normal[i] * (1 + own[0]) + own[out] : normal[i];
+    }
+}
+
+static void plain_block(const subject *s, const double *const *in, double *y)
+{
+    const block *b = s->how;
+    const fcl_conv2d_options same = {.padding = 1}, one = {0};
+    double h[MOST_NUMBERS], g[MOST_NUMBERS];
+    int out = out_channels(b);
+    group_norm(b->x, b->how.groups, number_of(s, in, "b.in_layers.0.weight"), number_of(s, in, "b.in_layers.0.bias"), in[0], h);
+    for (int64_t i = 0; i < pixels_of(b->x) * b->x.channels; i++)
+        h[i] = silu(h[i]);
+    image of = resample(b->x, b->how.resample, h, g);
+    of = convolve(of, g, number_of(s, in, "b.in_layers.2.weight"), number_of(s, in, "b.in_layers.2.bias"), out, 3, &same, h);
+    plain_middle(s, in, of, h);
+    for (int64_t i = 0; i < pixels_of(of) * out; i++)
+        h[i] = silu(h[i]);
+    convolve(of, h, number_of(s, in, "b.out_layers.3.weight"), number_of(s, in, "b.out_layers.3.bias"), out, 3, &same, y);
+    of = resample(b->x, b->how.resample, in[0], g);
+    const double *skip = number_of(s, in, "b.skip_connection.weight");
+    if (skip)
+        convolve(of, g, skip, number_of(s, in, "b.skip_connection.bias"), out, 1, &one, h);
+    for (int64_t i = 0; i < pixels_of(of) * out; i++)
+        y[i] += skip ? h[i] : g[i];
+}
+
+static void residual_blocks_are_their_formula(void **state)
+{
+    static const block all[] = {
+        {{2, 2, 3, 2}, {.out = 4, .embedding = 3, .groups = 2}},
+        {{1, 3, 2, 4}, {.embedding = 3, .groups = 2, .scale_shift = true, .resample = FCL_RESAMPLE_UP}},
+        {{2, 4, 2, 3}, {.out = 6, .groups = 3, .resample = FCL_RESAMPLE_DOWN, .dropout = 0.5f}},
+    };
+    (void)state;
+    for (int i = 0; i < (trial_tiny() ? 1 : 3); i++) {
+        const block *b = &all[i];
+        subject s = begin("residual block", b, plain_block);
+        fcl_tensor *x = add_input(&s, FCL_SHAPE(b->x.n, b->x.height, b->x.width, b->x.channels));
+        fcl_tensor *embedding = b->how.embedding ? add_input(&s, FCL_SHAPE(b->x.n, b->how.embedding)) : NULL;
+        fcl_layer_residual layer = fcl_residual_declare(s.params, b->x.channels, &b->how, "b");
+        s.y = fcl_residual_build(layer, bind(&s), x, embedding, false); /* it does not train: nothing is dropped */
+        end(&s);
+    }
+}
+
+/* With its first values a block is what goes round it. */
+static void a_block_begins_as_the_identity(void **state)
+{
+    (void)state;
+    enum { SIZE = 2 * 3 * 3 * 4 };
+    float x[SIZE], y[SIZE];
+    fcl_buffer *weights = NULL;
+    fcl_params *params = fcl_params_create();
+    fcl_layer_residual layer = fcl_residual_declare(params, 4, &(fcl_residual_options){.groups = 2, .embedding = 3}, "b");
+    assert_ok(fcl_buffer_create(device, fcl_params_bytes(params), &weights));
+    assert_ok(fcl_params_initialise(params, (uint64_t)trial_int(1, 1000), 1, weights));
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *in = fcl_input(graph, "x", FCL_F32, FCL_SHAPE(2, 3, 3, 4));
+    fcl_tensor **w = fcl_params_bind(params, graph, weights, "");
+    fcl_tensor *out = fcl_output(fcl_residual_build(layer, w, in, fcl_input(graph, "e", FCL_F32, FCL_SHAPE(2, 3)), true));
+    for (int i = 0; i < SIZE; i++)
+        x[i] = (float)trial_normal();
+    assert_ok(fcl_graph_compile(graph, device, NULL));
+    assert_ok(fcl_tensor_write(in, x));
+    assert_ok(fcl_graph_run(graph));
+    assert_ok(fcl_tensor_read(out, y));
+    for (int i = 0; i < SIZE; i++)
+        assert_true(x[i] == y[i]);
+    fcl_free(w);
+    fcl_graph_destroy(&graph);
+    fcl_buffer_destroy(&weights);
+    fcl_params_destroy(&params);
+}
+
+/* --- names, shapes and orders in files --- */
+
+static void check_file_slice(const fcl_params *params, const char *name, fcl_shape shape)
+{
+    fcl_shape found = fcl_param_file_shape(slice_of(params, name));
+    assert_int_equal(found.rank, shape.rank);
+    for (int i = 0; i < shape.rank; i++)
+        assert_int_equal(found.dim[i], shape.dim[i]);
+}
+
+static void slices_are_as_in_pytorch(void **state)
+{
+    (void)state;
+    fcl_params *params = fcl_params_create();
+    fcl_residual_declare(params, 4, &(fcl_residual_options){.groups = 2, .embedding = 3, .out = 6, .scale_shift = true},
+                         "input_blocks.1.0");
+    check_file_slice(params, "input_blocks.1.0.in_layers.0.weight", FCL_SHAPE(4));
+    check_file_slice(params, "input_blocks.1.0.in_layers.2.weight", FCL_SHAPE(6, 4, 3, 3));
+    check_file_slice(params, "input_blocks.1.0.in_layers.2.bias", FCL_SHAPE(6));
+    check_file_slice(params, "input_blocks.1.0.emb_layers.1.weight", FCL_SHAPE(12, 3));
+    check_file_slice(params, "input_blocks.1.0.out_layers.0.bias", FCL_SHAPE(6));
+    check_file_slice(params, "input_blocks.1.0.out_layers.3.weight", FCL_SHAPE(6, 6, 3, 3));
+    check_file_slice(params, "input_blocks.1.0.skip_connection.weight", FCL_SHAPE(6, 4, 1, 1));
+    assert_int_equal(fcl_params_count(params), 12);
+    float *flat = draw(params);
+    check_all(params, flat, "input_blocks.1.0.out_layers.3.weight", 0);
+    check_all(params, flat, "input_blocks.1.0.out_layers.3.bias", 0);
+    free(flat);
+    fcl_params_destroy(&params);
+}
+
+/* Number (o, c, i, j) of PyTorch's weight is number (i, j, c, o) of the graph's. */
+static void a_file_has_pytorchs_order(void **state)
+{
+    (void)state;
+    enum { IN = 3, OUT = 2, SIDE = 3, COUNT = OUT * IN * SIDE * SIDE };
+    fcl_params *params = fcl_params_create();
+    fcl_learner *learner = NULL;
+    float kept[COUNT], filed[COUNT];
+    long begin_at = 0, end_at = 0;
+    uint64_t header_bytes;
+    fcl_conv2d_declare(params, IN, OUT, SIDE, NULL, NULL, "first");
+    assert_ok(fcl_learner_create(device, params, NULL, &learner));
+    assert_ok(fcl_learner_save(learner, scratch_path("net.safetensors")));
+    size_t offset = slice_of(params, "first.weight")->offset;
+    assert_ok(fcl_buffer_read(fcl_learner_weights(learner), offset, sizeof kept, kept));
+    FILE *stream = fopen(scratch_path("net.safetensors"), "rb");
+    assert_non_null(stream);
+    assert_int_equal(fread(&header_bytes, 1, 8, stream), 8);
+    char *header = fcl_zalloc((size_t)header_bytes + 1);
+    assert_int_equal(fread(header, 1, (size_t)header_bytes, stream), header_bytes);
+    char *entry = strstr(header, "\"first.weight\""), *range = entry ? strstr(entry, "\"data_offsets\"") : NULL;
+    assert_true(range && strstr(entry, "[2,3,3,3]") && strstr(entry, "[2,3,3,3]") < entry + 80);
+    assert_int_equal(sscanf(strchr(range, '['), "[%ld,%ld]", &begin_at, &end_at), 2);
+    assert_int_equal(end_at - begin_at, sizeof filed);
+    assert_int_equal(fseek(stream, 8 + (long)header_bytes + begin_at, SEEK_SET), 0);
+    assert_int_equal(fread(filed, 1, sizeof filed, stream), sizeof filed);
+    for (int at = 0; at < COUNT; at++) {
+        int j = at % SIDE, i = at / SIDE % SIDE, c = at / SIDE / SIDE % IN, o = at / SIDE / SIDE / IN;
+        assert_true(filed[at] == kept[((i * SIDE + j) * IN + c) * OUT + o]);
+    }
+    fclose(stream);
+    free(header);
+    fcl_learner_destroy(&learner);
+    fcl_params_destroy(&params);
+}
+
+/* --- what does not fit --- */
+
+static void declare_badly(fcl_params *params, int which)
+{
+    switch (which) {
+    case 0:
+        fcl_conv2d_declare(params, 3, 8, 4, NULL, NULL, "conv");
+        break;
+    case 1:
+        fcl_conv2d_declare(params, 3, 8, 3, &(fcl_conv2d_options){.stride = 3}, NULL, "conv");
+        break;
+    case 2:
+        fcl_conv2d_declare(params, 3, 8, 3, &(fcl_conv2d_options){.padding = 3}, NULL, "conv");
+        break;
+    case 3:
+        fcl_conv2d_declare(params, 0, 8, 3, NULL, NULL, "conv");
+        break;
+    case 4:
+        fcl_dropout_declare(params, 1, "drop");
+        break;
+    case 5:
+        fcl_dropout_declare(params, -0.1f, "drop");
+        break;
+    case 6:
+        fcl_residual_declare(params, 48, NULL, "block");
+        break;
+    case 7:
+        fcl_residual_declare(params, 32, &(fcl_residual_options){.dropout = NAN}, "block");
+        break;
+    case 8:
+        fcl_residual_declare(params, 32, &(fcl_residual_options){.scale_shift = true}, "block");
+        break;
+    case 9:
+        fcl_sinusoidal_declare(params, 3, &(fcl_sinusoidal_options){.ddpm = true}, "time");
+        break;
+    default:
+        fcl_modulation_declare(params, 4, 4, 0, "ada");
+    }
+}
+
+static void bad_sizes_are_told(void **state)
+{
+    static const char *const says[] = {"conv: a kernel of 4 x 4; its side is odd",
+                                       "conv: a stride of 3; it is 1 or 2",
+                                       "conv: a padding of 3 for a kernel of 3 x 3; it is 0 to 2",
+                                       "conv.weight cannot have the shape (3, 3, 0, 8)",
+                                       "drop: a dropout of 1; it is at least 0 and less than 1",
+                                       "drop: a dropout of -0.1",
+                                       "block.in_layers.0: 32 groups of 48 channels",
+                                       "block: a dropout of nan",
+                                       "block: scale_shift is about an embedding",
+                                       "time: 3 features of time; there are at least 4",
+                                       "ada: a modulation of 0 parts"};
+    (void)state;
+    for (int i = 0; i < (int)(sizeof says / sizeof *says); i++) {
+        fcl_params *params = fcl_params_create();
+        declare_badly(params, i);
+        assert_status(FCL_ERR_ARGUMENT, fcl_params_check(params));
+        assert_told(says[i]);
+        fcl_params_destroy(&params);
+    }
+}
+
+static fcl_tensor *build_badly(fcl_params *params, fcl_graph *graph, int which)
+{
+    fcl_tensor *x = fcl_input(graph, "x", FCL_F32, FCL_SHAPE(2, 2, 2, 4)), *e = fcl_input(graph, "e", FCL_F32, FCL_SHAPE(3, 4));
+    fcl_layer_conv2d conv = {.bias = -1};
+    fcl_layer_residual residual;
+    if (which < 2)
+        conv = fcl_conv2d_declare(params, which ? 4 : 3, 5, which ? 5 : 3, NULL, &(fcl_layer_options){.no_bias = true}, "c");
+    else
+        residual = fcl_residual_declare(params, 4, &(fcl_residual_options){.groups = 1, .embedding = which == 2 ? 4 : 0}, "b");
+    fcl_tensor *w[MOST_LEAVES];
+    for (int i = 0; i < fcl_params_count(params); i++)
+        w[i] = fcl_input(graph, fcl_params_at(params, i)->name, FCL_F32, fcl_params_at(params, i)->shape);
+    return which < 2    ? fcl_conv2d_build(conv, w, x)
+           : which == 4 ? fcl_modulate(x, e, e)
+                        : fcl_residual_build(residual, w, x, which == 2 ? NULL : e, false);
+}
+
+static void bad_graphs_are_told(void **state)
+{
+    static const char *const says[] = {"the images have 4 channels, the weights take 3",
+                                       "images of 2 x 2 with a padding of 0 are smaller than a kernel of 5 x 5",
+                                       "is given no embedding, and is declared with one",
+                                       "is given an embedding, and is declared without one",
+                                       "of shape (2, 2, 2, 4) is modulated by input 'e' of shape (3, 4)"};
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        fcl_params *params = fcl_params_create();
+        fcl_graph *graph = fcl_graph_create();
+        fcl_output(build_badly(params, graph, i));
+        assert_status(FCL_ERR_SHAPE, fcl_graph_compile(graph, device, NULL));
+        assert_told(says[i]);
+        fcl_graph_destroy(&graph);
+        fcl_params_destroy(&params);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_values_have_their_laws),
         cmocka_unit_test(xavier_needs_two_dimensions),
+        cmocka_unit_test(convolutions_are_their_formula),
+        cmocka_unit_test(features_of_time_are_their_formula),
+        cmocka_unit_test(modulation_is_its_formula),
+        cmocka_unit_test(residual_blocks_are_their_formula),
+        cmocka_unit_test(a_block_begins_as_the_identity),
+        cmocka_unit_test(slices_are_as_in_pytorch),
+        cmocka_unit_test(a_file_has_pytorchs_order),
+        cmocka_unit_test(bad_sizes_are_told),
+        cmocka_unit_test(bad_graphs_are_told),
     };
     return cmocka_run_group_tests(tests, rig_up, rig_down);
 }

@@ -145,10 +145,21 @@ static void shift(trial *t, double factor, int count, fcl_tensor *const *x, fcl_
             reference_value(t->r, x[i])[k] += factor * trial_leaf_of(t, direction[i])->value[k];
 }
 
+/* Of inputs that a layer has filled by itself. */
+static void fill_contents(trial *t)
+{
+    for (int i = 0; i < t->graph->count; i++) {
+        const fcl_tensor *node = t->graph->nodes[i];
+        for (int64_t k = 0; node->content && k < fcl_shape_size(node->shape); k++)
+            reference_value(t->r, node)[k] = (double)node->content[k];
+    }
+}
+
 void trial_evaluate(trial *t, double factor, int count, fcl_tensor *const *x, fcl_tensor *const *direction)
 {
     if (!t->r)
         t->r = reference_create(t->graph);
+    fill_contents(t);
     for (int i = 0; i < t->leaves; i++)
         fill_leaf(t, &t->leaf[i]);
     shift(t, factor, count, x, direction);

@@ -166,6 +166,9 @@ typedef struct fcl_conv2d_options {
 FCL_API fcl_tensor *fcl_conv2d(fcl_tensor *x, fcl_tensor *weight, const fcl_conv2d_options *options);
 /* x (..., H, W, C), H and W even -> (..., H / 2, W / 2, C): the mean of each 2 x 2 pixels (nn.AvgPool2d(2)). */
 FCL_API fcl_tensor *fcl_avg_pool2d(fcl_tensor *x);
+/* x (..., H, W, C) -> (..., 2 H, 2 W, C): each pixel four times (nn.Upsample(scale_factor=2)). What a convolution reads is
+ * better upsampled by its own option. */
+FCL_API fcl_tensor *fcl_upsample2d(fcl_tensor *x);
 
 /* --- shape --- */
 

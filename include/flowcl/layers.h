@@ -44,6 +44,21 @@ FCL_API fcl_layer_linear fcl_linear_declare_with(fcl_params *params, int64_t in,
 /* x (..., in) -> (..., out) */
 FCL_API fcl_tensor *fcl_linear_build(fcl_layer_linear layer, fcl_tensor *const *weights, fcl_tensor *x);
 
+/* --- convolution: nn.Conv2d, channels last --- */
+
+typedef struct fcl_layer_conv2d {
+    int weight, bias; /* bias -1: none */
+    fcl_conv2d_options how;
+} fcl_layer_conv2d;
+
+/* "NAME.weight", in its file (out, in, side, side), in graphs (side, side, in, out), and "NAME.bias" (out), within
+ * +-1 / sqrt(in side^2). The side is odd. `how`, NULL: stride 1, no padding (graph.h); options may be NULL. */
+FCL_API fcl_layer_conv2d fcl_conv2d_declare(fcl_params *params, int64_t in, int64_t out, int side,
+                                            const fcl_conv2d_options *how, const fcl_layer_options *options,
+                                            const char *name);
+/* x (N, H, W, in) -> (N, H', W', out) */
+FCL_API fcl_tensor *fcl_conv2d_build(fcl_layer_conv2d layer, fcl_tensor *const *weights, fcl_tensor *x);
+
 /* --- norms --- */
 
 /* Zero is the default: with weight and bias. */
@@ -99,6 +114,108 @@ FCL_API fcl_tensor *fcl_embedding_build(int layer, fcl_tensor *const *weights, f
  * from pi to pi * highest in a geometric row, kept as the frozen slice "NAME.frequency" (count), the layer. */
 FCL_API int fcl_fourier_declare(fcl_params *params, int64_t count, float highest, const char *name);
 FCL_API fcl_tensor *fcl_fourier_build(int layer, fcl_tensor *const *weights, fcl_tensor *t);
+
+/* Sinusoidal features of time: t (B, 1) -> (B, width), by half = width / 2 frequencies that fall to 1 / period,
+ *
+ *     cos(w_i s t), sin(w_i s t),  w_i = period^(-i / half)          as ADM and DiT have them (timestep_embedding)
+ *     sin(w_i s t), cos(w_i s t),  w_i = period^(-i / (half - 1))    with `ddpm` (Ho, Jain, Abbeel 2020)
+ *
+ * for i = 0 .. half - 1, and a zero behind where width is odd. SiT tells its network t from 0 to 1 as it is, what was
+ * made for DDPM's steps expects a scale s of 1000. No slice: the frequencies are not in PyTorch's files either. */
+typedef struct fcl_sinusoidal_options {
+    bool ddpm;
+    float scale;  /* s; 0: 1 */
+    float period; /* 0: 10000 */
+} fcl_sinusoidal_options;
+
+typedef struct fcl_layer_sinusoidal {
+    int64_t width;
+    fcl_sinusoidal_options how;
+} fcl_layer_sinusoidal;
+
+/* options may be NULL. width is at least 2, with ddpm 4. `name` is for messages. */
+FCL_API fcl_layer_sinusoidal fcl_sinusoidal_declare(fcl_params *params, int64_t width,
+                                                    const fcl_sinusoidal_options *options, const char *name);
+FCL_API fcl_tensor *fcl_sinusoidal_build(fcl_layer_sinusoidal layer, fcl_tensor *t);
+
+/* --- dropout: nn.Dropout --- */
+
+/* Random numbers (see fcl_normal): the dropout that is declared first draws from this stream, each other one from the
+ * next. */
+enum { FCL_STREAM_DROPOUT = 65536 };
+
+typedef struct fcl_layer_dropout {
+    float rate;
+    uint32_t stream;
+} fcl_layer_dropout;
+
+/* 0 <= rate < 1; 0: nothing is dropped. `name` is for messages: there is no slice. */
+FCL_API fcl_layer_dropout fcl_dropout_declare(fcl_params *params, float rate, const char *name);
+/* x (B, ...): each number is 0 with the probability `rate`, else x / (1 - rate), where it trains
+ * (fcl_velocity_inputs.training); x itself where it does not. What is dropped follows from seed, step and the number of the
+ * row alone (fcl_graph_random): a training that is taken up again drops the same, and so do several builds on x of
+ * the same shape in one step. */
+FCL_API fcl_tensor *fcl_dropout_build(fcl_layer_dropout layer, fcl_tensor *x, bool training);
+
+/* --- adaLN: a condition scales, shifts and gates what norms give (Peebles, Xie 2023) --- */
+
+typedef struct fcl_layer_modulation {
+    fcl_layer_linear linear;
+    int parts;
+} fcl_layer_modulation;
+
+/* "NAME.weight" (parts width, in) and "NAME.bias" (parts width), which begin with zeros: 1 + scale is 1, and each gate is
+ * shut (adaLN-Zero). DiT's blocks call it "adaLN_modulation.1" and have 6 parts: shift, scale and gate of the attention,
+ * then of the perceptron; its last layer has 2, shift and scale. */
+FCL_API fcl_layer_modulation fcl_modulation_declare(fcl_params *params, int64_t in, int64_t width, int parts,
+                                                    const char *name);
+/* condition (B, in) -> part[0] .. part[parts - 1], (B, width) each, of linear(silu(condition)). */
+FCL_API void fcl_modulation_build(fcl_layer_modulation layer, fcl_tensor *const *weights, fcl_tensor *condition,
+                                  fcl_tensor **part);
+/* x (B, ..., width) by parts (B, width): x (1 + scale) + shift, and x gate. */
+FCL_API fcl_tensor *fcl_modulate(fcl_tensor *x, fcl_tensor *shift, fcl_tensor *scale);
+FCL_API fcl_tensor *fcl_gate(fcl_tensor *x, fcl_tensor *gate);
+
+/* --- the residual block of U-Nets: ADM's ResBlock (Dhariwal, Nichol 2021), channels last ---
+ *
+ *     h = in_layers.2 resample(silu(in_layers.0 x))                      x (N, H, W, in); norm, convolution of 3 x 3
+ *     e = emb_layers.1 silu(embedding)                                   embedding (N, E): linear, (N, out)
+ *     h = out_layers.0 (h + e)                                           norm
+ *     y = skip_connection resample(x) + out_layers.3 dropout(silu(h))    (N, H', W', out); convolution of 3 x 3
+ *
+ * out_layers.3 begins with zeros: the block begins as what goes round it. skip_connection, a convolution of 1 x 1, is there
+ * where in and out differ. With scale_shift e is (N, 2 out), (scale, shift): h = out_layers.0(h) (1 + scale) + shift. */
+typedef enum fcl_resample {
+    FCL_RESAMPLE_NONE,
+    FCL_RESAMPLE_DOWN, /* to half of both sides, which are even: fcl_avg_pool2d */
+    FCL_RESAMPLE_UP    /* to twice both sides: fcl_upsample2d */
+} fcl_resample;
+
+/* Zero is the default. */
+typedef struct fcl_residual_options {
+    int64_t out;       /* channels; 0: as many as there are in x */
+    int64_t embedding; /* E; 0: none */
+    bool scale_shift;
+    int groups;    /* of the norms, a divisor of both numbers of channels; 0: 32 */
+    float dropout; /* its rate */
+    fcl_resample resample;
+} fcl_residual_options;
+
+typedef struct fcl_layer_residual {
+    fcl_layer_group_norm norm[2];
+    fcl_layer_conv2d conv[2], skip;
+    fcl_layer_linear embedding;
+    fcl_layer_dropout dropout;
+    bool has_skip;
+    fcl_residual_options how;
+} fcl_layer_residual;
+
+/* The slices of its parts under "NAME.in_layers.0" and so on; options may be NULL. */
+FCL_API fcl_layer_residual fcl_residual_declare(fcl_params *params, int64_t in, const fcl_residual_options *options,
+                                                const char *name);
+/* embedding: NULL where there is none. */
+FCL_API fcl_tensor *fcl_residual_build(fcl_layer_residual layer, fcl_tensor *const *weights, fcl_tensor *x,
+                                       fcl_tensor *embedding, bool training);
 
 /* --- activations by name: the index-th name, NULL past the last; and the builder, NULL where there is no such --- */
 

@@ -7,7 +7,8 @@
 
 static int declare_part(fcl_params *params, int64_t size, fcl_init init, const char *name, const char *part)
 {
-    return fcl_params_add(params, &(fcl_param){.shape = FCL_SHAPE(size), .init = init, .undecayed = true}, "%s.%s", name, part);
+    const fcl_param slice = {.shape = FCL_SHAPE(size), .init = init, .undecayed = true};
+    return fcl_params_add(params, &slice, "%s.%s", name, part);
 }
 
 static int declare_weight(fcl_params *params, int64_t size, const fcl_norm_options *options, const char *name)

@@ -21,6 +21,7 @@ struct fcl_params {
     fcl_param *slices;
     int count, capacity, trained;
     size_t bytes[PARTS];
+    uint32_t draws;
     const char *mistake; /* the first one; NULL while there is none */
 };
 
@@ -162,6 +163,11 @@ int fcl_params_freeze(fcl_params *params, fcl_shape shape, fcl_init init, float 
     int index = add(params, (fcl_param){.shape = shape, .init = init, .scale = scale, .frozen = true}, name, args);
     va_end(args);
     return index;
+}
+
+uint32_t fcl_params_next_draw(fcl_params *params)
+{
+    return params->draws++;
 }
 
 int fcl_params_check(const fcl_params *params)

@@ -143,7 +143,7 @@ fcl_tensor *fcl_cross_entropy(fcl_tensor *logits, fcl_tensor *label, float smoot
     return fcl_sub(log_sum_exp(logits, 1u << 1), fcl_sum_axes(fcl_mul(target, logits), 1u << 1));
 }
 
-/* --- pooling --- */
+/* --- images of other sizes --- */
 
 /* The sum of neighbours in dimension `from_end`, which is halved. */
 static fcl_tensor *sum_of_pairs(fcl_tensor *x, int from_end)
@@ -166,4 +166,19 @@ fcl_tensor *fcl_avg_pool2d(fcl_tensor *x)
         return x;
     }
     return fcl_scale(sum_of_pairs(sum_of_pairs(x, 2), 1), 0.25f);
+}
+
+fcl_tensor *fcl_upsample2d(fcl_tensor *x)
+{
+    fcl_shape shape = x->shape;
+    if (shape.rank < 3) {
+        fcl_mistake(x->graph, "upsample2d of %s %s: images are (..., H, W, C)", fcl_node_text(x),
+                    fcl_shape_text(x->graph, shape));
+        return x;
+    }
+    int64_t *size = &shape.dim[shape.rank - 3], height = size[0], width = size[1], channels = size[2];
+    int64_t count = fcl_shape_size(shape) / (height * width * channels);
+    size[0] *= 2, size[1] *= 2;
+    fcl_tensor *pixels = fcl_reshape(x, FCL_SHAPE(count, height, 1, width, 1, channels));
+    return fcl_reshape(fcl_expand(pixels, FCL_SHAPE(count, height, 2, width, 2, channels)), shape);
 }

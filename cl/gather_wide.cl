@@ -3,10 +3,11 @@
 /* Work-item (v, part) owns the 16 columns from 16 v on, or the fewer that are left. */
 kernel void scatter_rows16(const global float *restrict in, const global int *restrict index,
                            global float *restrict out, int width, int rows, int count, int outer,
-                           int parts)
+                           int indices, int parts)
 {
     int x = 16 * get_global_id(0), part = get_global_id(1) % parts, table = get_global_id(1) / parts;
     in += table * rows * width;
+    index += table * rows % indices;
     out += table * count * width;
     bool whole = x + 16 <= width;
     for (int n = part; n < count; n += parts) {

@@ -354,14 +354,16 @@ static int64_t row_of(double index, int64_t count)
     return index < 0 ? 0 : index > (double)(count - 1) ? count - 1 : (int64_t)index;
 }
 
-/* Place i of (outer, rows, width) is row `row_of its index` of (outer, count, width). */
+/* Place i of (outer, rows, width) is row `row_of its index` of (outer, count, width); an index has rows for each of the last of
+ * the outer places, or for all. */
 static int64_t indexed_place(const evaluation *e, int64_t i, int axis, int64_t count)
 {
     fcl_shape shape = e->node->shape;
-    int64_t rows = e->node->input[1]->shape.dim[0], width = 1;
+    fcl_shape index = e->node->input[1]->shape;
+    int64_t rows = index.dim[index.rank - 1], width = 1;
     for (int d = axis + 1; d < shape.rank; d++)
         width *= shape.dim[d];
-    return (i / width / rows * count + row_of(e->in[1][i / width % rows], count)) * width + i % width;
+    return (i / width / rows * count + row_of(e->in[1][i / width % fcl_shape_size(index)], count)) * width + i % width;
 }
 
 static void eval_gather(const evaluation *e)

@@ -493,6 +493,16 @@ static void wrong_index(fcl_graph *graph, fcl_tensor *x)
     fcl_gather_rows(x, input(graph, "label", FCL_SHAPE(3)), 1, 0);
 }
 
+static void wrong_gather(fcl_graph *graph, fcl_tensor *x)
+{
+    fcl_gather(x, fcl_input(graph, "label", FCL_I32, FCL_SHAPE(6, 3)));
+}
+
+static void wrong_scatter(fcl_graph *graph, fcl_tensor *x)
+{
+    fcl_scatter(x, fcl_input(graph, "label", FCL_I32, FCL_SHAPE(7, 3)), 12);
+}
+
 static void wrong_target(fcl_graph *graph, fcl_tensor *x)
 {
     (void)graph;
@@ -525,6 +535,8 @@ static void mistakes_are_told_in_words(void **state)
         {wrong_permute, {"permute", "axis 1", ""}},
         {wrong_sum, {"sum", "points", "0x4"}},
         {wrong_index, {"gather_rows", "label", "int32"}},
+        {wrong_gather, {"(7, 9)", "(6, 3)", "(..., N) and (K) or (..., K)"}},
+        {wrong_scatter, {"scatter_rows", "(7, 9)", "(7, 3)"}},
         {wrong_target, {"assign", "hidden", ""}},
         {wrong_samples, {"cfm_loss", "(7, 8)", "points"}},
         {no_derivative, {"derivative", "interpolate", ""}},

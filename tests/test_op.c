@@ -266,21 +266,29 @@ static int build_concat(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_
     return 1;
 }
 
-/* gather: shape[0] the table, shape[1] the index; p[0] the table's rows. scatter: shape[0] the rows. */
+/* gather: shape[0] the table, shape[1] the index; p[0] the table's rows, p[1] along the last axis. scatter: shape[0] the rows. */
 static const setting gathers[] = {
     {{S(5, 3), S(4)}, {5}},       {{S(4), S(7)}, {4}},    {{S(1, 2), S(3)}, {1}},
     {{S(10, 65), S(257)}, {10}},  {{S(257, 17), S(64)}, {257}}, {{S(17, 3, 5), S(9)}, {17}},
+    {{S(5), S(4)}, {5, 1}},       {{S(3, 5), S(3, 4)}, {5, 1}}, {{S(2, 3, 4), S(6)}, {4, 1}}, {{S(2, 3, 2), S(3, 5)}, {2, 1}},
+    {{S(65, 37), S(65, 19)}, {37, 1}}, {{S(3, 5, 7, 2), S(5, 7, 3)}, {2, 1}}, {{S(4, 1000), S(4, 2000)}, {1000, 1}},
 };
 static const setting scatters[] = {
     {{S(4, 3), S(4)}, {5}},      {{S(7), S(7)}, {2}},      {{S(3, 2), S(3)}, {1}},
     {{S(257, 65), S(257)}, {10}}, {{S(64, 17), S(64)}, {257}}, {{S(9, 3, 5), S(9)}, {17}}, {{S(257, 2), S(257)}, {65}},
+    {{S(4), S(4)}, {3, 1}},      {{S(3, 4), S(3, 4)}, {5, 1}}, {{S(2, 3, 5), S(3, 5)}, {4, 1}}, {{S(2, 3, 6), S(6)}, {3, 1}},
+    {{S(65, 37), S(65, 37)}, {19, 1}}, {{S(4, 2000), S(4, 2000)}, {1000, 1}},
 };
 
 static int build_gather(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
 {
-    (void)s;
-    fcl_tensor *bytes = x[2], *index = fcl_gather_rows(x[1], x[1], 1, 0);
     (void)graph;
+    if (s->p[1]) {
+        for (int i = 0; i < 3; i++) /* of numbers, whole numbers, bytes */
+            y[i] = fcl_gather(x[i], x[1]);
+        return 3;
+    }
+    fcl_tensor *bytes = x[2], *index = fcl_gather_rows(x[1], x[1], 1, 0);
     y[0] = fcl_gather_rows(x[0], x[1], 0.75f, 0.5f);
     y[1] = fcl_gather_rows(bytes, x[1], 2 / 255.0f, -1);
     y[2] = index;
@@ -290,7 +298,7 @@ static int build_gather(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_
 static int build_scatter(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
 {
     (void)graph;
-    y[0] = fcl_scatter_rows(x[0], x[1], s->p[0]);
+    y[0] = s->p[1] ? fcl_scatter(x[0], x[1], s->p[0]) : fcl_scatter_rows(x[0], x[1], s->p[0]);
     return 1;
 }
 

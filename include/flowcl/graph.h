@@ -189,6 +189,12 @@ FCL_API fcl_tensor *fcl_gather_rows(fcl_tensor *table, fcl_tensor *index, float 
 /* The adjoint: rows (B, ...) added into zeros (N, ...) at their index, in the order of B. */
 FCL_API fcl_tensor *fcl_scatter_rows(fcl_tensor *rows, fcl_tensor *index, int64_t count);
 
+/* a (..., N), index (..., K) of FCL_I32 in 0..N-1 (what lies outside is clamped into it) -> (..., K): element index[..., k]
+ * along the last axis (torch.gather). The index's leading dimensions are the last ones of a's; (K) is the same for all. */
+FCL_API fcl_tensor *fcl_gather(fcl_tensor *a, fcl_tensor *index);
+/* The adjoint: a (..., K) added into zeros (..., count) at its index, in the order of K. */
+FCL_API fcl_tensor *fcl_scatter(fcl_tensor *a, fcl_tensor *index, int64_t count);
+
 /* index (B) of FCL_I32 in 0..count-1 (what lies outside is clamped into it) -> (B, count): 1 at the index, 0 elsewhere. */
 FCL_API fcl_tensor *fcl_one_hot(fcl_tensor *index, int64_t count);
 

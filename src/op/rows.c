@@ -1,5 +1,8 @@
-/* Rows by index, of a table (..., N, ...) along one axis. Linear in the rows; an index has no derivative. */
+/* Rows by index, of a table (..., N, ...) along one axis. Linear in the rows; an index has no derivative. An index of several
+ * dimensions has one for each table of the last of those before the axis. */
 #include "op/op.h"
+
+#include <string.h>
 
 static const fcl_gather_attributes *gather_of(const fcl_tensor *node)
 {
@@ -23,6 +26,11 @@ fcl_tensor *fcl_gather_rows(fcl_tensor *table, fcl_tensor *index, float scale, f
     return gather(table, index, (fcl_gather_attributes){.scale = scale, .shift = shift});
 }
 
+fcl_tensor *fcl_gather(fcl_tensor *a, fcl_tensor *index)
+{
+    return gather(a, index, (fcl_gather_attributes){.axis = a->shape.rank - 1, .scale = 1});
+}
+
 static fcl_tensor *scatter(fcl_tensor *rows, fcl_tensor *index, fcl_scatter_attributes how)
 {
     return fcl_node(rows->graph, &fcl_op_scatter_rows, 2, (fcl_tensor *[]){rows, index}, &how);
@@ -33,30 +41,49 @@ fcl_tensor *fcl_scatter_rows(fcl_tensor *rows, fcl_tensor *index, int64_t count)
     return scatter(rows, index, (fcl_scatter_attributes){.count = count});
 }
 
+fcl_tensor *fcl_scatter(fcl_tensor *a, fcl_tensor *index, int64_t count)
+{
+    return scatter(a, index, (fcl_scatter_attributes){.axis = a->shape.rank - 1, .count = count});
+}
+
+static int64_t rows_of(fcl_shape index)
+{
+    return fcl_shape_from_end(index, 0);
+}
+
+static bool index_fits(fcl_shape table, int axis, fcl_shape index)
+{
+    int before = index.rank - 1;
+    return axis >= 0 && axis < table.rank && before >= 0 && before <= axis &&
+           memcmp(index.dim, &table.dim[axis - before], (size_t)before * sizeof *index.dim) == 0;
+}
+
 /* Input 0 with `rows` of them along the axis; a misfit is a mistake. */
 static fcl_shape shape_with_rows(fcl_tensor *node, int axis, int64_t rows)
 {
     fcl_shape shape = node->input[0]->shape, index = node->input[1]->shape;
     fcl_require_type(node, 1, FCL_I32);
-    if (shape.rank <= axis || index.rank != 1) {
-        fcl_mistake(node->graph, "%s: shape %s by an index of shape %s; it takes (N, ...) and (B)",
-                    fcl_node_text(node), fcl_shape_text(node->graph, shape),
-                    fcl_shape_text(node->graph, index));
+    if (!index_fits(shape, axis, index)) {
+        fcl_mistake(node->graph, "%s: shape %s by an index of shape %s; it takes %s", fcl_node_text(node),
+                    fcl_shape_text(node->graph, shape), fcl_shape_text(node->graph, index),
+                    axis ? "(..., N) and (K) or (..., K)" : "(N, ...) and (B)");
         return shape;
     }
     shape.dim[axis] = rows;
     return shape;
 }
 
-/* What the launches ask: `outer` tables of `count` rows of `width`, and as many times `rows` of them. */
+/* What the launches ask: `outer` tables of `count` rows of `width`, and as many times `rows` of them, by `indices` numbers
+ * in turn. */
 typedef struct extents {
-    int64_t outer, rows, count, width;
+    int64_t outer, rows, indices, count, width;
 } extents;
 
 static extents extents_of(const fcl_tensor *node, int axis, int64_t count)
 {
     return (extents){.outer = fcl_shape_outer(node->shape, axis),
-                     .rows = node->input[1]->shape.dim[0],
+                     .rows = rows_of(node->input[1]->shape),
+                     .indices = fcl_shape_size(node->input[1]->shape),
                      .count = count,
                      .width = fcl_shape_inner(node->shape, axis)};
 }
@@ -72,6 +99,7 @@ static fcl_launch *lower_rows(fcl_lowering *lowering, fcl_tensor *node, const ch
     fcl_launch_int(launch, 4, (int)e->rows);
     fcl_launch_int(launch, 5, (int)e->count);
     fcl_launch_int(launch, 6, (int)e->outer);
+    fcl_launch_int(launch, 7, (int)e->indices);
     return launch;
 }
 
@@ -83,8 +111,7 @@ static fcl_shape gather_shape(fcl_tensor *node)
     if (node->input[0]->type == FCL_I32 && (how->scale != 1 || how->shift != 0))
         fcl_mistake(node->graph, "%s: a table of integers with scale %g and shift %g; it needs 1 and 0",
                     fcl_node_text(node), (double)how->scale, (double)how->shift);
-    fcl_shape index = node->input[1]->shape;
-    return shape_with_rows(node, how->axis, index.rank == 1 ? index.dim[0] : 1);
+    return shape_with_rows(node, how->axis, rows_of(node->input[1]->shape));
 }
 
 static extents gather_extents(const fcl_tensor *node)
@@ -100,8 +127,8 @@ static int gather_lower(fcl_lowering *lowering, fcl_tensor *node)
     extents e = gather_extents(node);
     fcl_launch *launch = lower_rows(lowering, node, kernels[type], &e);
     if (type != FCL_I32) {
-        fcl_launch_float(launch, 7, gather_of(node)->scale);
-        fcl_launch_float(launch, 8, gather_of(node)->shift);
+        fcl_launch_float(launch, 8, gather_of(node)->scale);
+        fcl_launch_float(launch, 9, gather_of(node)->shift);
     }
     fcl_lower_grid(launch, e.width, e.outer * e.rows);
     return FCL_OK;
@@ -127,13 +154,13 @@ static void write_gather(fcl_element_writer *w, fcl_tensor *node)
     fcl_text *text = fcl_element_text(w);
     extents e = gather_extents(node);
     int table = fcl_element_memory(w, node->input[0]), index = fcl_element_memory(w, node->input[1]);
-    long long width = e.width, rows = e.rows, count = e.count;
+    long long width = e.width, rows = e.rows, count = e.count, indices = e.indices;
     fcl_text_format(text, "x%d[(", table);
     if (e.outer > 1)
         fcl_text_format(text, "i / %lld * %lld + ", rows * width, count);
     fcl_text_format(text, "clamp(x%d[i / %lld", index, width);
-    if (e.outer > 1)
-        fcl_text_format(text, " %% %lld", rows);
+    if (e.outer * rows > indices)
+        fcl_text_format(text, " %% %lld", indices);
     fcl_text_format(text, "], 0, %lld)) * %lld + i %% %lld]", count - 1, width, width);
     if (node->type == FCL_F32)
         fcl_text_format(text, " * %.9ef + %.9ef", (double)gather_of(node)->scale,
@@ -176,7 +203,7 @@ static fcl_shape scatter_shape(fcl_tensor *node)
     int axis = scatter_of(node)->axis;
     fcl_shape rows = node->input[0]->shape, index = node->input[1]->shape;
     fcl_require_type(node, 0, FCL_F32);
-    if (rows.rank > axis && index.rank == 1 && rows.dim[axis] != index.dim[0])
+    if (index_fits(rows, axis, index) && rows.dim[axis] != rows_of(index))
         fcl_mistake(node->graph, "%s: rows of shape %s by an index of shape %s", fcl_node_text(node),
                     fcl_shape_text(node->graph, rows), fcl_shape_text(node->graph, index));
     return shape_with_rows(node, axis, scatter_of(node)->count);
@@ -201,7 +228,7 @@ static int scatter_lower(fcl_lowering *lowering, fcl_tensor *node)
     int64_t columns = wide ? (e.width + 15) / 16 : e.width,
             parts = parts_of(device, e.outer * columns, e.count);
     fcl_launch *launch = lower_rows(lowering, node, wide ? "scatter_rows16" : "scatter_rows", &e);
-    fcl_launch_int(launch, 7, (int)parts);
+    fcl_launch_int(launch, 8, (int)parts);
     if (wide)
         fcl_launch_range(launch, 2, (const size_t[2]){(size_t)columns, (size_t)(parts * e.outer)},
                          (const size_t[2]){1, 1});

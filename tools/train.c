@@ -76,6 +76,18 @@ static void tell(const char *what, char *text)
     free(text);
 }
 
+/* Parameters with their gradients, moments and averages. */
+static void print_memory(const fcl_train_memory *m)
+{
+    const double mib = 1 << 20;
+    uint64_t parameters = m->weights + m->gradients + m->moments + m->average;
+    fcl_fprintf(stderr, "memory  %.3g MiB: parameters %.3g, activations %.3g, data %.3g", (double)m->total / mib,
+                (double)parameters / mib, (double)m->activations / mib, (double)m->data / mib);
+    if (m->pinned)
+        fcl_fprintf(stderr, "; %.3g of the host's locked for copies", (double)m->pinned / mib);
+    fputc('\n', stderr);
+}
+
 static void print_start(const fcl_train_start *start)
 {
     char *model = fcl_model_text(&start->options->model);
@@ -98,6 +110,7 @@ static void print_start(const fcl_train_start *start)
     fprintf(stderr, "model   %s%s%s: %" PRId64 " parameters\n", model, activation ? ", " : "",
             activation ? activation : "", start->parameters);
     fcl_free(model);
+    print_memory(&start->memory);
     if (start->options->out)
         fprintf(stderr, "run     %s\n", tool_plain(start->options->out));
     if (start->begun_with)

@@ -92,6 +92,9 @@ FCL_API const char *fcl_clblast_version(void);
 FCL_API uint64_t fcl_device_memory(const fcl_device *device);
 FCL_API uint64_t fcl_device_memory_peak(const fcl_device *device);
 
+/* Bytes of the host's memory that drivers keep locked for what is copied to the device. */
+FCL_API uint64_t fcl_device_pinned(const fcl_device *device);
+
 /* Waits until everything enqueued has run. Some drivers report a kernel's fault only here: FCL_ERR_OPENCL. */
 FCL_API int fcl_device_finish(fcl_device *device);
 

@@ -319,6 +319,24 @@ FCL_API void fcl_vjp(fcl_tensor *y, fcl_tensor *seed, int count, fcl_tensor *con
 FCL_API void fcl_jvp(int outputs, fcl_tensor *const *y, fcl_tensor **dy, int count, fcl_tensor *const *x,
                      fcl_tensor *const *dx);
 
+/* --- blocks, to save memory ---
+ *
+ * A derivative reads what was computed on the way, which all waits in memory for it. Where a graph is asked to recompute, the
+ * derivatives of fcl_vjp compute what stands in a block once more, from what the block reads, when their turn comes, and
+ * only that waits: for one more forward pass, a deep network takes the memory of its blocks' inputs and of one block. What
+ * is random is drawn the same again. Numbers are the same up to rounding, and bit for bit from run to run. (Chen et al. 2016,
+ * arXiv:1604.06174.)
+ *
+ *     fcl_graph_recompute(graph, true);          // before derivatives; without it blocks mean nothing
+ *     fcl_block_begin(graph);
+ *     h = fcl_add(h, fcl_linear(fcl_silu(fcl_linear(h, w[0], b[0])), w[1], b[1]));
+ *     fcl_block_end(graph);
+ *
+ * A block inside of another belongs to the outer one. A block that has no end, or no begin, is a mistake. */
+FCL_API void fcl_graph_recompute(fcl_graph *graph, bool recompute);
+FCL_API void fcl_block_begin(fcl_graph *graph);
+FCL_API void fcl_block_end(fcl_graph *graph);
+
 /* --- what a run leaves behind --- */
 
 /* Keeps the tensor's value until the next run, for fcl_tensor_read or fcl_tensor_buffer. Returns it. */

@@ -117,7 +117,7 @@ FCL_API fcl_tensor **fcl_params_bind(const fcl_params *params, fcl_graph *graph,
  *     h = act(layers.0 h), then DEPTH - 1 times h = act(layers.i h), or h + act(layers.i h) where residual
  *     v = layers.DEPTH h
  *
- * A PyTorch module of the same value concatenates in this order, has nn.Linear layers and an nn.Embedding, and its gelu
+ * Each h is a block of the graph (fcl_block_begin). A PyTorch module of the same value concatenates in this order, has nn.Linear layers and an nn.Embedding, and its gelu
  * is the exact one; its weights load by fcl_checkpoint_open_with (train.h).
  */
 
@@ -182,7 +182,8 @@ struct fcl_model_row {
     /* Declares the parameters, at each making of such a model. *layers, if it is set, is what fcl_model_layers then gives,
      * made by malloc and released with the model. A status other than FCL_OK ends the making. */
     int (*declare)(const fcl_model *model, fcl_params *params, void **layers);
-    /* See fcl_model_velocity; in->t is (B, 1), and what is not taken is not there. */
+    /* See fcl_model_velocity; in->t is (B, 1), and what is not taken is not there. What stands between fcl_block_begin and
+     * fcl_block_end can be computed again for the gradient, to save memory (fcl_train_options.recompute). */
     fcl_tensor *(*velocity)(const fcl_model *model, fcl_tensor *const *weights, const fcl_velocity_inputs *in);
     void *data; /* the caller's: fcl_model_data */
 };

@@ -57,6 +57,8 @@ typedef struct fcl_train_options {
     int64_t steps;
     int batch;      /* samples a step */
     int accumulate; /* in so many parts, one after the other: less memory, the same numbers up to rounding */
+    bool recompute; /* of each of the model's blocks (fcl_block_begin) what it reads alone is kept, and the rest computed again
+                       for the gradient: less memory, a third more work, the same numbers up to rounding */
     fcl_model_options model; /* of the table, or the caller's: model.own, borrowed while it is trained */
     bool labels; /* the model is told each sample's class */
     const char *label_column; /* of the data, see fcl_dataset_options */
@@ -94,6 +96,15 @@ FCL_API double fcl_schedule_rate(const fcl_train_options *options, int64_t step)
 
 /* --- hooks: what the caller wants to see; any may be NULL --- */
 
+/* What a training holds on the device, in bytes, before the first step. */
+typedef struct fcl_train_memory {
+    uint64_t weights, gradients, moments, average;
+    uint64_t activations; /* values between the step's kernels, those at one place counted once */
+    uint64_t data;        /* the data set, or two blocks of it on their way; batches, pairs, what else a step needs */
+    uint64_t total;       /* their sum */
+    uint64_t pinned;      /* of the host's memory: from where the driver copies blocks */
+} fcl_train_memory;
+
 /* Before the first step. */
 typedef struct fcl_train_start {
     const fcl_device_info *device;
@@ -101,6 +112,7 @@ typedef struct fcl_train_start {
     const int64_t *class_counts; /* (data->classes) samples of each; NULL: without labels */
     const fcl_normalisation *normalisation;
     int64_t parameters;
+    fcl_train_memory memory;
     int64_t first_step; /* 0, or where a resumed run goes on */
     int64_t steps;
     bool data_on_device;

@@ -111,6 +111,11 @@ fcl_tensor *fcl_step_node(const fcl_step *step, int index)
     return index < step->members ? step->member[index] : step->row_sum;
 }
 
+int fcl_step_age(const fcl_step *step)
+{
+    return fcl_step_node(step, 0)->age;
+}
+
 /* --- joining --- */
 
 /* Is the node computed in a fused kernel? */
@@ -208,7 +213,7 @@ static void take_members(fuser *f, int a, int b)
 static bool merge(fuser *f, int a, int b)
 {
     fcl_step *to = &f->steps[a], *from = &f->steps[b];
-    if (from->product || from->own || !from->members || !takes_members(to, from->shape, from->members, from->arguments) ||
+    if (from->product || from->own || !from->members || fcl_step_age(from) != fcl_step_age(to) || !takes_members(to, from->shape, from->members, from->arguments) ||
         (to->product && makes_operand(to, b)) || reads_anywhere(to, b) || reads_anywhere(from, a) ||
         fcl_groups_detour(f->groups, a, b) || fcl_groups_detour(f->groups, b, a))
         return false;
@@ -224,7 +229,7 @@ static bool join(fuser *f, fcl_tensor *node)
     for (int k = 0; k < node->inputs && !node->op->element.anywhere; k++) {
         int s = fcl_node_root(node->input[k])->step;
         bool direct = fcl_node_root(node->input[k]) == node->input[k]; /* a view needs its memory */
-        if (s < 0 || !direct || !takes_members(&f->steps[s], node->shape, 1, arguments_of(node, s)) ||
+        if (s < 0 || !direct || fcl_step_age(&f->steps[s]) != node->age || !takes_members(&f->steps[s], node->shape, 1, arguments_of(node, s)) ||
             fcl_groups_lead_back(f->groups, node, s))
             continue;
         if (f->steps[s].product && fcl_generate_scattered(node))
@@ -313,7 +318,7 @@ static void merge_sources(fuser *f)
             const fcl_step *from = &f->steps[sources[k].step];
             if (!has_room(to, 1, 1))
                 break;
-            if (from->members && has_room(to, from->members, from->arguments))
+            if (from->members && fcl_step_age(from) == fcl_step_age(to) && has_room(to, from->members, from->arguments))
                 take_members(f, sources[i].step, sources[k].step);
         }
     }

@@ -36,6 +36,9 @@ typedef struct fcl_step {
 /* The nodes that a step computes, each after what it reads. */
 int fcl_step_nodes(const fcl_step *step);
 fcl_tensor *fcl_step_node(const fcl_step *step, int index);
+/* Of its nodes, all of one: what a derivative computes again waits for that derivative, and joins no older step. But in a
+ * row block, whose values leave nothing in memory. */
+int fcl_step_age(const fcl_step *step);
 /* The place of a node among the members; -1: it is none. */
 int fcl_step_member(const fcl_step *step, const fcl_tensor *node);
 

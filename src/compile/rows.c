@@ -128,7 +128,8 @@ static bool fits(former *f, int number, int s)
             return false;
     }
     int first = p->steps[0];
-    return !fcl_groups_detour(f->groups, first, s) && !fcl_groups_detour(f->groups, s, first);
+    return fcl_step_age(step) == fcl_step_age(&f->plan->steps[first]) && !fcl_groups_detour(f->groups, first, s) &&
+           !fcl_groups_detour(f->groups, s, first);
 }
 
 /* --- joining --- */

@@ -35,6 +35,8 @@ fcl_plan *fcl_plan_create(fcl_graph *graph, fcl_device *device, const fcl_graph_
 
 int fcl_graph_compile(fcl_graph *graph, fcl_device *device, const fcl_graph_options *options)
 {
+    if (graph->nested)
+        fcl_mistake(graph, "a block of the graph has no end: fcl_block_end says where it is");
     if (graph->mistake)
         return fcl_fail(FCL_ERR_SHAPE, "%s", graph->mistake);
     if (graph->plan)

@@ -125,6 +125,11 @@ uint64_t fcl_device_memory_peak(const fcl_device *device)
     return device->memory_peak;
 }
 
+uint64_t fcl_device_pinned(const fcl_device *device)
+{
+    return device->pinned;
+}
+
 int fcl_device_finish(fcl_device *device)
 {
     return fcl_opencl_check(device, clFinish(device->queue), "waiting for the kernels");

@@ -84,7 +84,7 @@ struct fcl_device {
     cl_device_id id;
     cl_context context;
     cl_command_queue queue;
-    uint64_t memory, memory_peak;
+    uint64_t memory, memory_peak, pinned;
     fcl_program *program;  /* the library's own; NULL before its first need */
     fcl_program **programs; /* or those of its files, in the order of fcl_kernel_sources; NULL like it */
     fcl_profile *profile;  /* NULL unless asked for */

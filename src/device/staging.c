@@ -31,6 +31,7 @@ static int create_table(fcl_staging *staging, table *t)
     t->pinned = clCreateBuffer(device->context, CL_MEM_READ_WRITE | CL_MEM_ALLOC_HOST_PTR, staging->bytes,
                                NULL, &code);
     FCL_TRY(fcl_opencl_check(device, code, "making page-locked memory"));
+    device->pinned += staging->bytes;
     t->memory = clEnqueueMapBuffer(staging->copies, t->pinned, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0,
                                    staging->bytes, 0, NULL, NULL, &code);
     FCL_TRY(fcl_opencl_check(device, code, "mapping page-locked memory"));
@@ -71,8 +72,10 @@ static void destroy_table(fcl_staging *staging, table *t)
     release(&t->spent);
     if (t->memory)
         clEnqueueUnmapMemObject(staging->copies, t->pinned, t->memory, 0, NULL, NULL);
-    if (t->pinned)
+    if (t->pinned) {
         clReleaseMemObject(t->pinned);
+        staging->device->pinned -= staging->bytes;
+    }
     fcl_buffer_destroy(&t->buffer);
 }
 

@@ -58,6 +58,7 @@ void fcl_vjp(fcl_tensor *y, fcl_tensor *seed, int count, fcl_tensor *const *x, f
     }
     bool *live = mark_dependents(graph, y->id, count, x);
     fcl_tensor **bar = fcl_zalloc(((size_t)y->id + 1) * sizeof *bar);
+    fcl_tensor **again = fcl_zalloc(((size_t)y->id + 1) * sizeof *again);
     if (seed && !fcl_shape_equal(seed->shape, y->shape))
         fcl_mistake(graph, "vjp of %s: its shape is %s, the seed's %s", fcl_node_text(y),
                     fcl_shape_text(graph, y->shape), fcl_shape_text(graph, seed->shape));
@@ -68,7 +69,9 @@ void fcl_vjp(fcl_tensor *y, fcl_tensor *seed, int count, fcl_tensor *const *x, f
         if (!bar[id] || !live[id] || !node->op->adjoint)
             continue;
         fcl_tensor **du = fcl_zalloc((size_t)node->inputs * sizeof *du);
-        node->op->adjoint(node, bar[id], du);
+        if (graph->recompute && node->block && !again[id])
+            fcl_block_again(node, y->id, again);
+        node->op->adjoint(again[id] ? again[id] : node, bar[id], du);
         for (int i = 0; i < node->inputs; i++) {
             int from = node->input[i]->id;
             if (du[i] && live[from])
@@ -81,6 +84,7 @@ void fcl_vjp(fcl_tensor *y, fcl_tensor *seed, int count, fcl_tensor *const *x, f
         bool reached = x[i]->id <= y->id && bar[x[i]->id];
         dx[i] = reached ? bar[x[i]->id] : zeros(graph, x[i]->shape);
     }
+    free(again);
     free(bar);
     free(live);
 }

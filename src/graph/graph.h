@@ -26,6 +26,8 @@ struct fcl_tensor {
     size_t bound_offset;
     const float *content; /* of a filled input; in the graph's arena */
     float scalar;         /* a constant, or what fcl_scalar_set said */
+    int block;            /* that it was built in, from 1; 0: in none */
+    int age;              /* of the nodes at its building: what is computed again is younger than what it repeats */
     bool kept;            /* fcl_output */
     bool assigned;        /* fcl_assign has a value for it */
 
@@ -51,6 +53,9 @@ struct fcl_graph {
     } *assignments;
     int assignment_count;
     char *mistake; /* the first one, NULL while there is none */
+    int blocks, nested; /* begun so far; begun and not ended, of which the outermost counts */
+    bool recompute;
+    int age; /* of the nodes that are built now */
     uint64_t seed, first_row;
     uint32_t step;
     struct fcl_plan *plan; /* after compile (compile/plan.h) */
@@ -78,6 +83,10 @@ const char *fcl_node_text(const fcl_tensor *node);
 
 /* The node whose memory `node` shares, through views; itself if it is none. */
 fcl_tensor *fcl_node_root(fcl_tensor *node);
+
+/* again[id] becomes, for all nodes of the node's block up to number `until`, a copy that reads the block's inputs where
+ * they are kept; a leaf stays itself. The copies begin a new age. */
+void fcl_block_again(const fcl_tensor *node, int until, fcl_tensor **again);
 
 /* The sum of `a` over the dimensions along which `shape` was broadcast to a's shape. */
 fcl_tensor *fcl_sum_to(fcl_tensor *a, fcl_shape shape);

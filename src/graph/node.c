@@ -113,6 +113,8 @@ fcl_tensor *fcl_node(fcl_graph *graph, const fcl_op *op, int inputs, fcl_tensor 
         graph->capacity = 2 * graph->capacity + 64;
         graph->nodes = fcl_grow(graph->nodes, (size_t)graph->capacity * sizeof *graph->nodes);
     }
+    node->block = graph->nested ? graph->blocks : 0;
+    node->age = graph->age;
     node->id = graph->count;
     graph->nodes[graph->count++] = node;
     return node;

@@ -59,12 +59,15 @@ static fcl_tensor *velocity(const fcl_model *model, fcl_tensor *const *weights, 
 {
     const mlp *net = fcl_model_layers(model);
     const fcl_model_options *options = fcl_model_options_of(model);
+    fcl_graph *graph = fcl_tensor_graph(in->x);
     fcl_tensor *h = join_inputs(model, weights, in);
     for (int i = 0; i < options->depth; i++) {
         fcl_tensor *read = h;
+        fcl_block_begin(graph);
         h = net->activation(fcl_name(fcl_linear_build(net->layer[i], weights, h), "layers.%d", i));
         if (options->residual && i > 0)
             h = fcl_add(read, h);
+        fcl_block_end(graph);
     }
     return fcl_name(fcl_linear_build(net->layer[options->depth], weights, h), "velocity");
 }

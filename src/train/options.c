@@ -51,6 +51,8 @@ static const fcl_option train_table[] = {
     {"batch", ROW(batch), .minimum = 1, .maximum = 1e6, .fallback = "256", .help = "samples of a step"},
     {"accumulate", ROW(accumulate), .minimum = 1, .maximum = 1e6, .fallback = "1",
      .help = "parts a step's samples are computed in, to save memory"},
+    {"recompute", ROW(recompute),
+     .help = "keep of each of the model's blocks what it reads alone, and compute the rest again backwards, to save memory"},
     FCL_OPTIMISER_ROWS(fcl_train_options),
     {"path", ROW(objective.path), .fallback = "linear", .flags = FORMULA, .choice = fcl_path_name,
      .choice_help = fcl_path_help, .placeholder = "PATH", .group = "Flow",
@@ -215,6 +217,7 @@ static bool may_change(const char *key)
         "out",     "device", "resume", "metrics-every", "samples-every", "checkpoint-every", "keep",
         "check",   "steps",  "lr",     "schedule",      "warmup",        "weight-decay",     "clip",
         "profile", "ema",    "beta1",  "beta2",         "epsilon",       "accumulate",       "stream-data",
+        "recompute",
         "data",    "source", "condition", "data-count", "data-changed", "label-column",
         "init",    "names"};
     for (size_t i = 0; i < sizeof free_keys / sizeof *free_keys; i++)

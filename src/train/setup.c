@@ -128,6 +128,7 @@ int fcl_trainer_build(fcl_trainer *trainer)
 {
     FCL_TRY(create_batches(trainer));
     trainer->graph = fcl_graph_create();
+    fcl_graph_recompute(trainer->graph, trainer->options.recompute);
     build_step(trainer);
     return fcl_graph_compile(trainer->graph, trainer->device,
                              &(fcl_graph_options){.check = trainer->options.check});

@@ -42,6 +42,23 @@ static int enter(run_start *start)
     return find_beginning(start);
 }
 
+static fcl_train_memory memory_of(const fcl_trainer *trainer)
+{
+    const fcl_learner *learner = trainer->learner;
+    uint64_t bytes = fcl_params_bytes(learner->params), total = fcl_device_memory(trainer->device) - trainer->others;
+    fcl_train_memory memory = {
+        .weights = bytes,
+        .gradients = fcl_buffer_size(learner->gradients),
+        .moments = 2 * bytes,
+        .average = learner->state[FCL_STATE_EMA] ? bytes : 0,
+        .activations = fcl_graph_describe(trainer->graph).arena_bytes,
+        .total = total,
+        .pinned = fcl_device_pinned(trainer->device),
+    };
+    memory.data = total - memory.weights - memory.gradients - memory.moments - memory.average - memory.activations;
+    return memory;
+}
+
 static int tell_start(fcl_trainer *trainer, const run_start *start)
 {
     const fcl_train_hooks *hooks = start->hooks;
@@ -55,6 +72,7 @@ static int tell_start(fcl_trainer *trainer, const run_start *start)
         .class_counts = trainer->class_counts,
         .normalisation = trainer->normalisation,
         .parameters = fcl_params_numbers(fcl_model_params(trainer->model)),
+        .memory = memory_of(trainer),
         .first_step = fcl_trainer_steps(trainer),
         .steps = trainer->options.steps,
         .data_on_device = !trainer->batch.reader,

@@ -13,6 +13,7 @@ int fcl_trainer_create(fcl_device *device, const fcl_dataset *data, const fcl_tr
     fcl_trainer *created = fcl_zalloc(sizeof *created);
     created->device = device;
     created->data = data;
+    created->others = fcl_device_memory(device);
     *trainer = created;
     fcl_train_options named = *options;
     if (!named.data) /* a checkpoint tells what it was trained on */

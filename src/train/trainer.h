@@ -22,6 +22,7 @@ struct fcl_trainer {
     bool locked;           /* the caller holds the lock of options.out */
     const char *notes[5];  /* sentences of what is to be told before the first step */
     int note_count;
+    uint64_t others; /* bytes on the device that were there before it */
 
     fcl_learner *learner; /* of the model's parameters */
     fcl_batch batch;          /* where x1 and its labels come from */

@@ -54,6 +54,27 @@ printf 'data: moons\nstpes: 9\n' >wrong.yaml
 refused 1 "wrong.yaml:2:1: unknown option stpes; did you mean steps?" train --config wrong.yaml --out runs/e
 refused 1 "none.yaml" train moons --config none.yaml --out runs/e
 
+# What is computed again needs less memory, and gives the same up to rounding; a run may go on without, or with it.
+activations() { sed -n 's/^memory .*, activations \([0-9.]*\), data .*/\1/p' err; }
+deep="--width 160 --depth 6 --batch 256 --metrics-every 2 --samples-every off --schedule constant"
+expect 0 train moons --out runs/kept --steps 4 $deep
+says "memory" "parameters 2" # 5 x 132 000 numbers
+before=$(activations)
+expect 0 train moons --out runs/less --steps 4 --recompute $deep
+after=$(activations)
+python3 - "$before" "$after" runs/kept/metrics.jsonl runs/less/metrics.jsonl <<'END' || fail "recompute is not as promised: $before, $after"
+import json, sys
+assert float(sys.argv[2]) < 0.75 * float(sys.argv[1])
+kept, less = ([json.loads(line) for line in open(file)] for file in sys.argv[3:])
+assert len(kept) == len(less) == 2
+for a, b in zip(kept, less):
+    assert abs(a["loss"] - b["loss"]) < 1e-5 * a["loss"] and abs(a["gradient_norm"] - b["gradient_norm"]) < 1e-4 * a["gradient_norm"]
+END
+expect 0 train moons --out runs/less-again --steps 2 --recompute $deep
+expect 0 train --out runs/less-again --resume --steps 4 --recompute
+cmp runs/less/checkpoint-0000000004.safetensors runs/less-again/checkpoint-0000000004.safetensors || fail "computing again does not repeat"
+expect 0 train --out runs/less-again --resume --steps 5 --recompute=no
+
 # A signal finishes the step and saves.
 "$flowcl" train moons --out runs/f --steps 100000000 $small 2>err >out &
 process=$!

@@ -184,7 +184,7 @@ FCL_API fcl_tensor *fcl_gate(fcl_tensor *x, fcl_tensor *gate);
  *     y = skip_connection resample(x) + out_layers.3 dropout(silu(h))    (N, H', W', out); convolution of 3 x 3
  *
  * out_layers.3 begins with zeros: the block begins as what goes round it. skip_connection, a convolution of 1 x 1, is there
- * where in and out differ. With scale_shift e is (N, 2 out), (scale, shift): h = out_layers.0(h) (1 + scale) + shift. */
+ * where in and out differ. It is a block of the graph (fcl_block_begin). With scale_shift e is (N, 2 out), (scale, shift): h = out_layers.0(h) (1 + scale) + shift. */
 typedef enum fcl_resample {
     FCL_RESAMPLE_NONE,
     FCL_RESAMPLE_DOWN, /* to half of both sides, which are even: fcl_avg_pool2d */

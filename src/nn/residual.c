@@ -96,12 +96,16 @@ static void require_embedding(const fcl_layer_residual *layer, fcl_tensor *x, co
 fcl_tensor *fcl_residual_build(fcl_layer_residual layer, fcl_tensor *const *weights, fcl_tensor *x, fcl_tensor *embedding,
                                bool training)
 {
+    fcl_graph *graph = fcl_tensor_graph(x);
     require_embedding(&layer, x, embedding);
+    fcl_block_begin(graph);
     fcl_tensor *h = fcl_silu(fcl_group_norm_build(layer.norm[0], weights, x));
     if (layer.how.resample == FCL_RESAMPLE_DOWN)
         h = fcl_avg_pool2d(h);
     h = fcl_conv2d_build(layer.conv[0], weights, h);
     h = fcl_silu(build_middle(&layer, weights, h, embedding));
     h = fcl_conv2d_build(layer.conv[1], weights, fcl_dropout_build(layer.dropout, h, training));
-    return fcl_add(build_skip(&layer, weights, x), h);
+    h = fcl_add(build_skip(&layer, weights, x), h);
+    fcl_block_end(graph);
+    return h;
 }

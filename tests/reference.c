@@ -1,4 +1,4 @@
-#include "bound.h"
+#include "reference_attention.h"
 
 #include "base/random.h"
 #include "cl/philox.h"
@@ -706,6 +706,28 @@ static void eval_transport_draw(const evaluation *e)
     }
 }
 
+/* --- attention --- */
+
+static void eval_by_parts(const evaluation *e, void (*eval)(const evaluation *e, const attention_parts *parts))
+{
+    attention_parts parts = {0};
+    for (int k = 0; k < 2; k++) {
+        parts.value[k] = part_of(e, k);
+        parts.error[k] = parts.value[k] ? part_error(e, k) : NULL;
+    }
+    eval(e, &parts);
+}
+
+static void eval_attention(const evaluation *e)
+{
+    eval_by_parts(e, reference_attention);
+}
+
+static void eval_attention_grad(const evaluation *e)
+{
+    eval_by_parts(e, reference_attention_grad);
+}
+
 static void eval_constant(const evaluation *e)
 {
     e->out[0] = (double)e->node->scalar;
@@ -738,6 +760,11 @@ static const struct {
     {"conv2d", eval_conv2d, BOUND_LINEAR},
     {"conv2d_input", eval_conv2d_input, BOUND_LINEAR},
     {"conv2d_weight", eval_conv2d_weight, BOUND_LINEAR},
+    {"attention", eval_attention, BOUND_OWN},
+    {"attention_grad", eval_attention_grad, BOUND_OWN},
+    {"attention_grad_kv", eval_nothing, BOUND_OWN},
+    {"attention_grad_bias", reference_attention_grad_bias, BOUND_OWN},
+    {"attention_tangent", reference_attention_tangent, BOUND_OWN},
     {"reshape", eval_reshape, BOUND_LINEAR},
     {"permute", eval_permute, BOUND_LINEAR},
     {"slice", eval_slice, BOUND_LINEAR},

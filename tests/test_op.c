@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_INPUTS = 6, MAX_OUTPUTS = 4, MAX_SETTINGS = 32 };
+enum { MAX_INPUTS = 9, MAX_OUTPUTS = 4, MAX_SETTINGS = 32 };
 
 typedef struct setting {
     fcl_shape shape[MAX_INPUTS];
@@ -181,6 +181,84 @@ static const setting weight_gradients[] = {
     {{S(3, 7, 5, 17), S(3, 7, 5, 32), S(3, 3, 17, 32)}, {1, 1, 0, 1}},
     {{S(2, 28, 28, 3), S(2, 14, 14, 33), S(5, 5, 3, 33)}, {2, 2, 0, 1}},
     {{S(2, 7, 9, 32), S(2, 14, 18, 17), S(3, 3, 32, 17)}, {1, 1, 1, 1}},
+};
+
+/* p: heads, whether there is a mask, a bias. q, k, v, mask and bias of a batch, of which all shares a bias of one. */
+#define ATTENTION(b, bias, heads, queries, keys, width)                                                                \
+    S(b, queries, (heads) * (width)), S(b, keys, (heads) * (width)), S(b, keys, (heads) * (width)), S(b, keys),        \
+        S(bias, heads, queries, keys)
+#define QUERIES(b, heads, queries, keys, width) S(b, queries, (heads) * (width))
+#define OF_BIAS(bias, heads, queries, keys, width) S(bias, heads, queries, keys)
+#define KEYS(b, heads, queries, keys, width) S(b, keys, (heads) * (width))
+static const setting attentions[] = {
+    {{ATTENTION(1, 1, 1, 2, 3, 2)}, {1, 0, 0}},  {{ATTENTION(2, 1, 2, 2, 3, 1)}, {2, 1, 1}},  {{ATTENTION(2, 2, 1, 1, 2, 3)}, {1, 0, 1}},
+    {{ATTENTION(1, 1, 2, 3, 1, 2)}, {2, 1, 0}},  {{ATTENTION(3, 1, 2, 5, 7, 3)}, {2, 1, 1}},  {{ATTENTION(2, 2, 3, 9, 17, 5)}, {3, 1, 1}},
+    {{ATTENTION(2, 1, 2, 17, 9, 8)}, {2, 0, 0}}, {{ATTENTION(2, 1, 3, 49, 49, 32)}, {3, 0, 1}},
+};
+
+static fcl_tensor *attend(fcl_tensor **x, const setting *s)
+{
+    return fcl_attention(x[0], x[1], x[2], s->p[0], s->p[1] ? x[3] : NULL, s->p[2] ? x[4] : NULL);
+}
+
+static int build_attention(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    (void)graph;
+    y[0] = attend(x, s);
+    return 1;
+}
+
+/* x[5] belongs to the result. */
+static int build_attention_grad(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    (void)graph;
+    fcl_vjp(attend(x, s), x[5], 1, x, y);
+    return 1;
+}
+
+static int build_attention_grad_kv(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    fcl_tensor *in[] = {x[1], x[2]};
+    (void)graph;
+    fcl_vjp(attend(x, s), x[5], 2, in, y);
+    return 2;
+}
+
+static int build_attention_grad_bias(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    (void)graph;
+    fcl_vjp(attend(x, s), x[5], 1, &x[4], y);
+    return 1;
+}
+
+/* x[5] to x[8] are tangents of q, k, v and bias: p[3] says of which, a bit each. */
+static int build_attention_tangent(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    static const int of[] = {0, 1, 2, 4};
+    fcl_tensor *in[4], *along[4], *o = attend(x, s);
+    int count = 0;
+    (void)graph;
+    for (int i = 0; i < 4; i++)
+        if (s->p[3] >> i & 1) {
+            in[count] = x[of[i]];
+            along[count++] = x[5 + i];
+        }
+    fcl_jvp(1, &o, y, count, in, along);
+    return 1;
+}
+
+#define OF_RESULT(b, bias, ...) ATTENTION(b, bias, __VA_ARGS__), QUERIES(b, __VA_ARGS__)
+/* One size: derivatives of these are products, which compile slowly. */
+static const setting attention_gradients[] = {
+    {{OF_RESULT(2, 1, 2, 2, 3, 1)}, {2, 1, 1}},
+    {{OF_RESULT(2, 2, 2, 2, 3, 1)}, {2, 0, 1}},
+};
+
+#define ALONG(b, bias, ...)                                                                                            \
+    ATTENTION(b, bias, __VA_ARGS__), QUERIES(b, __VA_ARGS__), KEYS(b, __VA_ARGS__), KEYS(b, __VA_ARGS__), OF_BIAS(bias, __VA_ARGS__)
+static const setting attention_tangents[] = {
+    {{ALONG(2, 1, 2, 2, 3, 1)}, {2, 1, 1, 15}},
+    {{ALONG(2, 2, 2, 2, 3, 1)}, {2, 0, 1, 10}},
 };
 
 /* shape[1] is the result's; it is no input */
@@ -477,6 +555,15 @@ static const row_case cases[] = {
     {"conv2d", 2, {SMOOTH, SMOOTH}, .build = build_conv2d, SETTINGS(convolutions)},
     {"conv2d_input", 2, {SMOOTH, SMOOTH}, .build = build_conv2d_gradient, SETTINGS(input_gradients)},
     {"conv2d_weight", 2, {SMOOTH, SMOOTH}, .build = build_conv2d_gradient, SETTINGS(weight_gradients)},
+    {"attention", 5, {SMOOTH, SMOOTH, SMOOTH, MASK, SMOOTH}, .build = build_attention, SETTINGS(attentions)},
+    {"attention_grad", 6, {SMOOTH, SMOOTH, SMOOTH, MASK, SMOOTH, SMOOTH}, .build = build_attention_grad,
+     SETTINGS(attention_gradients)},
+    {"attention_grad_kv", 6, {SMOOTH, SMOOTH, SMOOTH, MASK, SMOOTH, SMOOTH}, .build = build_attention_grad_kv,
+     .settings = attention_gradients, .count = 1},
+    {"attention_grad_bias", 6, {SMOOTH, SMOOTH, SMOOTH, MASK, SMOOTH, SMOOTH}, .build = build_attention_grad_bias,
+     .settings = attention_gradients + 1, .count = 1},
+    {"attention_tangent", 9, {SMOOTH, SMOOTH, SMOOTH, MASK, SMOOTH, SMOOTH, SMOOTH, SMOOTH, SMOOTH},
+     .build = build_attention_tangent, SETTINGS(attention_tangents)},
     {"reshape", 1, {SMOOTH}, .build = build_reshape, SETTINGS(reshapes)},
     {"expand", 1, {SMOOTH}, .build = build_expand, SETTINGS(expands)},
     {"permute", 1, {SMOOTH}, .build = build_permute, SETTINGS(permutes)},

@@ -170,6 +170,18 @@ FCL_API fcl_tensor *fcl_avg_pool2d(fcl_tensor *x);
  * better upsampled by its own option. */
 FCL_API fcl_tensor *fcl_upsample2d(fcl_tensor *x);
 
+/* --- attention --- */
+
+/* q (B, Tq, heads d), k and v (B, Tk, heads d) -> (B, Tq, heads d): of the columns of each head
+ *     softmax(q k' / sqrt(d) + bias) v
+ * (Vaswani et al. 2017, arXiv 1706.03762; PyTorch's scaled_dot_product_attention of what nn.MultiheadAttention has
+ * projected). mask (B, Tk) or NULL: keys whose number is 0 take no part, and neither they nor their values are read; a row
+ * without any key, or whose bias is -infinity for each, gives zeros and zero gradients. bias (B or 1, heads, Tq, Tk) or NULL.
+ * No matrix of all (B, heads, Tq, Tk) is stored: the gradients compute the softmax again from a logarithm of its sum for each
+ * row (Dao et al. 2022, arXiv 2205.14135), and so does the tangent. The mask has no derivative. */
+FCL_API fcl_tensor *fcl_attention(fcl_tensor *q, fcl_tensor *k, fcl_tensor *v, int heads, fcl_tensor *mask,
+                                  fcl_tensor *bias);
+
 /* --- shape --- */
 
 FCL_API fcl_tensor *fcl_reshape(fcl_tensor *a, fcl_shape shape); /* a view: costs nothing */

@@ -26,10 +26,11 @@ static bool *mark_dependents(fcl_graph *graph, int until, int count, fcl_tensor 
     return live;
 }
 
-/* A node through which a derivative was asked but none is known: not a rule that says zero. */
+/* A node through which a derivative was asked but none is known: not a rule that says zero. Of a node that has one, what it
+ * keeps in a part is accounted for by the rules of what reads it. */
 static bool derivative_missing(const fcl_tensor *node)
 {
-    return !node->op->expression && !node->op->adjoint && node->inputs > 0;
+    return !node->op->expression && !node->op->adjoint && !node->op->part && node->inputs > 0;
 }
 
 static void refuse_missing(fcl_graph *graph, int until, const bool *live)

@@ -2,6 +2,7 @@
 #ifndef OP_OP_H
 #define OP_OP_H
 
+#include "device/attention.h"
 #include "device/conv.h"
 #include "device/gemm.h"
 #include "op/lower.h"
@@ -54,6 +55,14 @@ fcl_tensor *fcl_elementwise(const fcl_op *op, int inputs, fcl_tensor *const *inp
 fcl_gemm_problem fcl_matmul_problem(const fcl_tensor *node);
 /* The problem of a convolution's node, or of one of its gradients (conv.c). */
 fcl_conv_problem fcl_conv_problem_of(const fcl_tensor *node);
+/* The inputs of attention's node, or of one of its derivatives, or of a part of these (attention.c); NULL where it has none:
+ * x: q, k, v, bias; o and lse of the attention, u which belongs to o, tangents of x. */
+typedef struct fcl_attention_operands {
+    fcl_tensor *x[FCL_ATTENTION_FACTORS], *mask, *o, *lse, *u, *dx[FCL_ATTENTION_FACTORS];
+} fcl_attention_operands;
+fcl_attention_operands fcl_attention_operands_of(const fcl_tensor *node);
+fcl_attention_problem fcl_attention_problem_of(const fcl_tensor *node);
+float fcl_attention_scale(int width);
 /* The axes over which a reduction's node goes, a bit each (reduce.c). */
 unsigned fcl_reduced_axes(const fcl_tensor *node);
 /* Its input as (outer, reduced, inner): the axes are neighbours. */

@@ -16,6 +16,7 @@
     /* reductions and products */ \
     ROW(sum) ROW(max_axes) ROW(arg_max) ROW(matmul) \
     ROW(conv2d) ROW(conv2d_input) ROW(conv2d_weight) \
+    ROW(attention) ROW(attention_grad) ROW(attention_grad_kv) ROW(attention_grad_bias) ROW(attention_tangent) \
     /* shape */ \
     ROW(reshape) ROW(expand) ROW(permute) ROW(slice) ROW(pad) ROW(concat) \
     /* rows by index */ \
@@ -52,6 +53,16 @@ typedef struct fcl_conv_attributes { /* conv2d, conv2d_input, conv2d_weight: as 
     int side, stride, padding, upsample;
     int height, width; /* of x */
 } fcl_conv_attributes;
+
+/* What attention is a function of; the mask is none of these: it has no derivative. */
+enum { FCL_ATTENTION_Q, FCL_ATTENTION_K, FCL_ATTENTION_V, FCL_ATTENTION_BIAS, FCL_ATTENTION_FACTORS };
+
+typedef struct fcl_attention_attributes { /* attention and the rows of its derivatives */
+    int heads;
+    bool mask, bias;  /* are among the inputs */
+    unsigned moving;  /* attention_tangent: the factors that have a tangent, a bit each */
+    int factor;       /* attention_grad_kv: in which the gradient is */
+} fcl_attention_attributes;
 
 typedef struct fcl_permute_attributes {
     int order[FCL_MAX_RANK];

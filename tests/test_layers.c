@@ -343,6 +343,101 @@ static void modulation_is_its_formula(void **state)
     end(&s);
 }
 
+/* --- attention --- */
+
+enum { ATTENTION_WIDTH = 4, HEADS = 2, MOST_KEYS = 4 };
+
+typedef struct attention_case {
+    int batch, rows, keys; /* keys 0: x is its own context, without mask and bias */
+    fcl_attention_options how;
+    const char *in, *in_bias, *out, *out_bias;
+} attention_case;
+
+static const float key_mask[2 * MOST_KEYS] = {1, 0, 1, 1, 0, 0, 1, 1}; /* (batch, keys) */
+
+/* A row of `out`, a head of it: softmax(q k' / sqrt(d) + bias) v. */
+static void attend(const double *q, const double *k, const double *v, int keys, const float *mask, const double *bias,
+                   double *out)
+{
+    enum { D = ATTENTION_WIDTH / HEADS };
+    double sum = 0;
+    memset(out, 0, D * sizeof *out);
+    for (int pass = 0; pass < 2; pass++)
+        for (int j = 0; j < keys; j++) {
+            double score = bias ? bias[j] : 0;
+            for (int c = 0; c < D; c++)
+                score += q[c] * k[j * ATTENTION_WIDTH + c] / sqrt(D);
+            double weight = mask && mask[j] == 0 ? 0 : exp(score);
+            sum += pass ? 0 : weight;
+            for (int c = 0; c < D && pass; c++)
+                out[c] += weight / sum * v[j * ATTENTION_WIDTH + c];
+        }
+}
+
+static void plain_attention(const subject *s, const double *const *in, double *y)
+{
+    enum { W = ATTENTION_WIDTH, D = W / HEADS, MOST = 2 * MOST_KEYS * W };
+    const attention_case *a = s->how;
+    const double *x = in[0], *context = a->keys ? in[1] : x;
+    const double *weight = number_of(s, in, a->in), *bias = number_of(s, in, a->in_bias);
+    int rows = a->rows, keys = a->keys ? a->keys : rows;
+    double q[MOST], k[MOST], v[MOST], out[MOST];
+    linear(a->batch * rows, W, W, x, weight, bias, q);
+    linear(a->batch * keys, W, W, context, weight + W * W, bias ? bias + W : NULL, k);
+    linear(a->batch * keys, W, W, context, weight + 2 * W * W, bias ? bias + 2 * W : NULL, v);
+    for (int i = 0; i < a->batch * rows * HEADS; i++) {
+        int b = i / HEADS / rows, row = i / HEADS % rows, head = i % HEADS;
+        int64_t at = (int64_t)(b * rows + row) * W + head * D, of_keys = (int64_t)b * keys * W + head * D;
+        attend(q + at, k + of_keys, v + of_keys, keys, a->keys ? key_mask + b * keys : NULL,
+               a->keys ? in[2] + (head * rows + row) * keys : NULL, out + at);
+    }
+    linear(a->batch * rows, W, W, out, number_of(s, in, a->out), number_of(s, in, a->out_bias), y);
+}
+
+static void attention_is_its_formula(void **state)
+{
+    static const attention_case all[] = {
+        {2, 3, 4, {0}, "a.in_proj_weight", "a.in_proj_bias", "a.out_proj.weight", "a.out_proj.bias"},
+        {2, 3, 0, {.timm = true, .no_bias = true}, "a.qkv.weight", "a.qkv.bias", "a.proj.weight", "a.proj.bias"},
+    };
+    (void)state;
+    for (int i = 0; i < (trial_tiny() ? 1 : 2); i++) {
+        const attention_case *a = &all[i];
+        subject s = begin("attention", a, plain_attention);
+        fcl_attention_inputs with = {.x = add_input(&s, FCL_SHAPE(a->batch, a->rows, ATTENTION_WIDTH))};
+        if (a->keys) {
+            with.context = add_input(&s, FCL_SHAPE(a->batch, a->keys, ATTENTION_WIDTH));
+            with.bias = add_input(&s, FCL_SHAPE(1, HEADS, a->rows, a->keys));
+            with.mask = fcl_input_filled(s.t->graph, "mask", FCL_SHAPE(a->batch, a->keys), key_mask);
+        }
+        fcl_layer_attention layer = fcl_attention_declare(s.params, ATTENTION_WIDTH, HEADS, &a->how, "a");
+        s.y = fcl_attention_build(layer, bind(&s), &with);
+        end(&s);
+    }
+}
+
+static void attention_begins_as_in_pytorch(void **state)
+{
+    (void)state;
+    fcl_params *params = fcl_params_create();
+    fcl_attention_declare(params, 64, 4, NULL, "a");
+    fcl_attention_declare(params, 64, 4, &(fcl_attention_options){.timm = true}, "attn");
+    fcl_attention_declare(params, 64, 4, &(fcl_attention_options){.no_bias = true}, "b");
+    float *flat = draw(params);
+    check_uniform(params, flat, "a.in_proj_weight", sqrt(6.0 / (4 * 64)));
+    check_uniform(params, flat, "a.out_proj.weight", 1.0 / 8);
+    check_uniform(params, flat, "attn.qkv.weight", sqrt(6.0 / (4 * 64)));
+    check_uniform(params, flat, "attn.proj.weight", sqrt(6.0 / (2 * 64)));
+    check_all(params, flat, "a.in_proj_bias", 0);
+    check_all(params, flat, "a.out_proj.bias", 0);
+    check_all(params, flat, "attn.qkv.bias", 0);
+    check_all(params, flat, "attn.proj.bias", 0);
+    assert_true(slice_of(params, "attn.qkv.bias")->undecayed && !slice_of(params, "attn.qkv.weight")->undecayed);
+    assert_int_equal(fcl_params_count(params), 10);
+    free(flat);
+    fcl_params_destroy(&params);
+}
+
 /* --- the residual block --- */
 
 typedef struct block {
@@ -590,6 +685,9 @@ static void declare_badly(fcl_params *params, int which)
     case 9:
         fcl_sinusoidal_declare(params, 3, &(fcl_sinusoidal_options){.ddpm = true}, "time");
         break;
+    case 10:
+        fcl_attention_declare(params, 32, 5, NULL, "attn");
+        break;
     default:
         fcl_modulation_declare(params, 4, 4, 0, "ada");
     }
@@ -607,6 +705,7 @@ static void bad_sizes_are_told(void **state)
                                        "block: a dropout of nan",
                                        "block: scale_shift is about an embedding",
                                        "time: 3 features of time; there are at least 4",
+                                       "attn: 5 heads of a width of 32; their number divides the width",
                                        "ada: a modulation of 0 parts"};
     (void)state;
     for (int i = 0; i < (int)(sizeof says / sizeof *says); i++) {
@@ -662,6 +761,8 @@ int main(void)
         cmocka_unit_test(convolutions_are_their_formula),
         cmocka_unit_test(features_of_time_are_their_formula),
         cmocka_unit_test(modulation_is_its_formula),
+        cmocka_unit_test(attention_is_its_formula),
+        cmocka_unit_test(attention_begins_as_in_pytorch),
         cmocka_unit_test(residual_blocks_are_their_formula),
         cmocka_unit_test(a_block_begins_as_the_identity),
         cmocka_unit_test(slices_are_as_in_pytorch),

@@ -103,6 +103,40 @@ FCL_API fcl_layer_group_norm fcl_group_norm_declare(fcl_params *params, int grou
                                                     const fcl_norm_options *options, const char *name);
 FCL_API fcl_tensor *fcl_group_norm_build(fcl_layer_group_norm layer, fcl_tensor *const *weights, fcl_tensor *x);
 
+/* --- attention of several heads (Vaswani et al. 2017) ---
+ *
+ *     q, k, v = x Wq' + bq, c Wk' + bk, c Wv' + bv        x (B, T, width); c the context (B, S, width), or x itself
+ *     y = fcl_attention(q, k, v, heads, mask, bias) Wo' + bo
+ *
+ * Wq, Wk and Wv are the thirds of one slice (3 width, width), in this order, and each head has neighbouring columns: so
+ * nn.MultiheadAttention keeps it (batch_first), with the names "NAME.in_proj_weight", "NAME.in_proj_bias",
+ * "NAME.out_proj.weight" and "NAME.out_proj.bias"; and so does timm's Attention, which DiT's blocks have: there they are
+ * "NAME.qkv.weight", "NAME.qkv.bias", "NAME.proj.weight" and "NAME.proj.bias". */
+typedef struct fcl_attention_options {
+    bool timm;    /* timm's names; first values are DiT's: Xavier's everywhere, where PyTorch's Wo is as a linear layer's */
+    bool no_bias; /* PyTorch's bias=False, neither of both; timm's qkv_bias=False, which leaves the second */
+} fcl_attention_options;
+
+typedef struct fcl_layer_attention {
+    int in_weight, in_bias; /* in_bias -1: none */
+    fcl_layer_linear out;
+    int64_t width;
+    int heads;
+} fcl_layer_attention;
+
+/* What it is built on; NULL where it is not there. */
+typedef struct fcl_attention_inputs {
+    fcl_tensor *x, *context;
+    fcl_tensor *mask; /* (B, S): keys whose number is 0 take no part: the opposite of PyTorch's key_padding_mask */
+    fcl_tensor *bias; /* (B or 1, heads, T, S), added to what the softmax takes */
+} fcl_attention_inputs;
+
+/* heads divide the width; options may be NULL. Biases begin with zeros. */
+FCL_API fcl_layer_attention fcl_attention_declare(fcl_params *params, int64_t width, int heads,
+                                                  const fcl_attention_options *options, const char *name);
+FCL_API fcl_tensor *fcl_attention_build(fcl_layer_attention layer, fcl_tensor *const *weights,
+                                        const fcl_attention_inputs *in); /* (B, T, width) */
+
 /* --- embeddings, and features of time --- */
 
 /* "NAME.weight" (count, width), N(0, 1), as nn.Embedding; label (B) of FCL_I32 -> (B, width). The layer is the number of
@@ -184,7 +218,8 @@ FCL_API fcl_tensor *fcl_gate(fcl_tensor *x, fcl_tensor *gate);
  *     y = skip_connection resample(x) + out_layers.3 dropout(silu(h))    (N, H', W', out); convolution of 3 x 3
  *
  * out_layers.3 begins with zeros: the block begins as what goes round it. skip_connection, a convolution of 1 x 1, is there
- * where in and out differ. It is a block of the graph (fcl_block_begin). With scale_shift e is (N, 2 out), (scale, shift): h = out_layers.0(h) (1 + scale) + shift. */
+ * where in and out differ. With scale_shift e is (N, 2 out), (scale, shift): h = out_layers.0(h) (1 + scale) + shift. It is a
+ * block of the graph (fcl_block_begin). */
 typedef enum fcl_resample {
     FCL_RESAMPLE_NONE,
     FCL_RESAMPLE_DOWN, /* to half of both sides, which are even: fcl_avg_pool2d */

@@ -179,8 +179,12 @@ static void what_follows_is_measured_too(void **state)
     fcl_device *device = *state;
     const fcl_gemm_choice tile = {FCL_GEMM_TILE, .rows = 4, .vectors = 1, .block = 2, .panels = 2},
                           clblast = {.provider = FCL_GEMM_CLBLAST};
+    const fcl_gemm_choice gpu = {FCL_GEMM_GPU, .set = fcl_gemm_gpu_find("16x16x16 2x2"), .parts = 1},
+                          in_parts = {FCL_GEMM_GPU, .set = gpu.set, .parts = 2};
     if (fcl_gemm_has_tiles(fcl_device_describe(device)->type))
         check_followed(device, &tile);
+    check_followed(device, &gpu);
+    check_followed(device, &in_parts);
     check_followed(device, &clblast);
 }
 

@@ -19,7 +19,7 @@ static const fcl_gemm_problem problem = {.m = 40, .n = 24, .k = 20, .batch = 1, 
 static bool same(fcl_gemm_choice a, fcl_gemm_choice b)
 {
     return a.provider == b.provider && a.rows == b.rows && a.vectors == b.vectors && a.block == b.block &&
-           a.panels == b.panels;
+           a.panels == b.panels && a.set == b.set && a.parts == b.parts;
 }
 
 static fcl_device *open_device(void)
@@ -272,13 +272,28 @@ static fcl_device disguised(const fcl_device *device, fcl_device_type type)
     return other;
 }
 
+/* Those by a provider; each is what a table that keeps it makes the device multiply by. */
+static int count_candidates(fcl_device *device, const fcl_product *p, fcl_gemm_provider provider)
+{
+    fcl_gemm_problem of = {p->m, p->n, p->k, p->batch, p->transpose_a, p->transpose_b, p->share_a, p->share_b};
+    int found = 0;
+    for (int i = 0; i < fcl_tune_count(device, p); i++) {
+        fcl_tune_keep(device, p, i, 1, 1);
+        found += fcl_gemm_choose(device, &of).provider == provider;
+    }
+    fcl_tuned_free(&device->tuned);
+    return found;
+}
+
 static void expect_clblast(fcl_device *device, const fcl_product *p)
 {
     fcl_gemm_problem of = {p->m, p->n, p->k, p->batch, p->transpose_a, p->transpose_b, p->share_a, p->share_b};
     fcl_tuned row = {.problem = of, .choice = {FCL_GEMM_TILE, .rows = 4, .vectors = 1, .block = 1, .panels = 1}};
     assert_int_equal(fcl_gemm_rule(device, &of).provider, FCL_GEMM_CLBLAST);
     assert_int_equal(fcl_gemm_choose(device, &of).provider, FCL_GEMM_CLBLAST);
-    assert_int_equal(fcl_tune_count(device, p), 1);
+    assert_int_equal(count_candidates(device, p, FCL_GEMM_TILE), 0);
+    assert_int_equal(count_candidates(device, p, FCL_GEMM_CLBLAST), 1);
+    assert_true(count_candidates(device, p, FCL_GEMM_GPU) > 24);
     fcl_tuned_put(&device->tuned, &row);
     assert_int_equal(fcl_gemm_choose(device, &of).provider, FCL_GEMM_CLBLAST);
     fcl_buffer *buffer;
@@ -321,6 +336,113 @@ static void off_cpus_nothing_is_a_tile(void **state)
     unsetenv("FLOWCL_GEMM");
     assert_int_equal(fcl_gemm_rule(&cpu, &problem).provider, FCL_GEMM_TILE);
     fcl_device_close(&device);
+}
+
+/* --- what follows a product --- */
+
+enum { M = 30, N = 150, K = 200 /* more than a row block takes */ };
+
+/* x w', and behind it the square of its sum with a second matrix; with `more`, the sum is kept as well. */
+static fcl_graph *followed(fcl_device *device, bool follows, bool more)
+{
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *x = fcl_input(graph, "x", FCL_F32, FCL_SHAPE(M, K)), *w = fcl_input(graph, "w", FCL_F32, FCL_SHAPE(N, K));
+    fcl_tensor *y = fcl_linear(x, w, NULL);
+    if (follows) {
+        fcl_tensor *sum = fcl_add(y, fcl_input(graph, "z", FCL_F32, FCL_SHAPE(M, N)));
+        y = fcl_square(sum);
+        if (more)
+            fcl_output(sum);
+    }
+    fcl_output(y);
+    assert_ok(fcl_graph_compile(graph, device, NULL));
+    return graph;
+}
+
+/* Who multiplies, and in how many steps all is done. */
+static void expect_steps(fcl_device *device, bool follows, bool more, fcl_gemm_provider provider, int steps)
+{
+    fcl_graph *graph = followed(device, follows, more);
+    const fcl_step *step = NULL;
+    for (int i = 0; i < graph->plan->count; i++)
+        step = graph->plan->steps[i].product ? &graph->plan->steps[i] : step;
+    assert_non_null(step);
+    assert_int_equal(step->choice.provider, provider);
+    assert_int_equal(graph->plan->count, steps);
+    fcl_graph_destroy(&graph);
+}
+
+/* In the form of GPUs: a table that holds a product of ours is read again and followed, with what follows the product in
+ * the same step; in the form of CPUs it says nothing; and a table from before there were such is read. */
+static void a_table_names_the_product_for_gpus(void **state)
+{
+    (void)state;
+    static const int rows[][2] = {{5, 1}, {0, 3}};
+    setenv("FLOWCL_ROW_GROUP", "64", 1);
+    for (size_t i = 0; i < 2; i++) {
+        fcl_device *device = open_device();
+        fcl_tuned row = {.problem = {.m = M, .n = N, .k = K, .batch = 1, .transpose_b = true, .reads = 1},
+                         .choice = {FCL_GEMM_GPU, .set = rows[i][0], .parts = rows[i][1]}};
+        char *path;
+        fcl_tuned_put(&device->tuned, &row);
+        assert_ok(fcl_tune_save(device, &path));
+        fcl_device_close(&device);
+
+        device = open_device();
+        assert_string_equal(fcl_device_describe(device)->tuning, "");
+        fcl_gemm_choice choice = fcl_gemm_choose(device, &row.problem);
+        assert_true(same(choice, row.choice));
+        expect_steps(device, true, false, FCL_GEMM_GPU, 1);
+        setenv("FLOWCL_ROW_GROUP", "1", 1);
+        assert_int_not_equal(fcl_gemm_choose(device, &row.problem).provider, FCL_GEMM_GPU);
+        setenv("FLOWCL_ROW_GROUP", "64", 1);
+        fcl_device_close(&device);
+
+        char *text = read_text(path), *fact = strstr(text, "  \"gpu_kernels\"");
+        assert_non_null(fact);
+        memmove(fact, strchr(fact, '\n') + 1, strlen(strchr(fact, '\n') + 1) + 1);
+        write_text(path, text, strlen(text));
+        device = open_device();
+        assert_string_equal(fcl_device_describe(device)->tuning, "");
+        fcl_device_close(&device);
+        *(strstr(text, "\"set\": \"") + 8) = '#';
+        write_text(path, text, strlen(text));
+        device = open_device();
+        assert_non_null(strstr(fcl_device_describe(device)->tuning, "product 1 of"));
+        fcl_device_close(&device);
+        assert_int_equal(unlink(path), 0);
+        free(text);
+        free(path);
+    }
+    unsetenv("FLOWCL_ROW_GROUP");
+}
+
+/* Each is held against double precision as tuning does it, with what follows, some with k in parts. */
+static void candidates_for_gpus_are_right(void **state)
+{
+    (void)state;
+    enum { STEP = 13 };
+    const fcl_product p = {.m = 24, .n = 20, .k = 1000, .batch = 1, .transpose_a = true, .reads = 1, .stores = 1};
+    setenv("FLOWCL_ROW_GROUP", "64", 1);
+    fcl_device *device = open_device();
+    int found = 0;
+    for (int i = 1; i < fcl_tune_count(device, &p); i += STEP) {
+        fcl_measure *measure;
+        double seconds, error;
+        assert_ok(fcl_tune_candidate(device, &p, i, 3, &measure));
+        if (strncmp(fcl_measure_describe(measure)->how, "gpu ", 4) == 0) {
+            found++;
+            assert_true(fcl_tune_is_risky(device, &p, i));
+            assert_ok(fcl_measure_run(measure, 2, &seconds));
+            assert_ok(fcl_measure_error(measure, &error));
+            if (!(error <= FCL_TUNE_ERROR))
+                fail_msg("%s: error %g", fcl_measure_describe(measure)->how, error);
+        }
+        fcl_measure_destroy(&measure);
+    }
+    assert_true(found >= 3);
+    fcl_device_close(&device);
+    unsetenv("FLOWCL_ROW_GROUP");
 }
 
 /* Any but the rule's, which a run would multiply by, and CLBlast's kernels. */
@@ -469,39 +591,7 @@ static void a_graph_tells_its_products(void **state)
     fcl_device_close(&device);
 }
 
-/* --- what follows a product --- */
-
-enum { M = 30, N = 150, K = 200 /* more than a row block takes */ };
-
-/* x w', and behind it the square of its sum with a second matrix; with `more`, the sum is kept as well. */
-static fcl_graph *followed(fcl_device *device, bool follows, bool more)
-{
-    fcl_graph *graph = fcl_graph_create();
-    fcl_tensor *x = fcl_input(graph, "x", FCL_F32, FCL_SHAPE(M, K)), *w = fcl_input(graph, "w", FCL_F32, FCL_SHAPE(N, K));
-    fcl_tensor *y = fcl_linear(x, w, NULL);
-    if (follows) {
-        fcl_tensor *sum = fcl_add(y, fcl_input(graph, "z", FCL_F32, FCL_SHAPE(M, N)));
-        y = fcl_square(sum);
-        if (more)
-            fcl_output(sum);
-    }
-    fcl_output(y);
-    assert_ok(fcl_graph_compile(graph, device, NULL));
-    return graph;
-}
-
-/* Who multiplies, and in how many steps all is done. */
-static void expect_steps(fcl_device *device, bool follows, bool more, fcl_gemm_provider provider, int steps)
-{
-    fcl_graph *graph = followed(device, follows, more);
-    const fcl_step *step = NULL;
-    for (int i = 0; i < graph->plan->count; i++)
-        step = graph->plan->steps[i].product ? &graph->plan->steps[i] : step;
-    assert_non_null(step);
-    assert_int_equal(step->choice.provider, provider);
-    assert_int_equal(graph->plan->count, steps);
-    fcl_graph_destroy(&graph);
-}
+/* --- a provider for each of what follows --- */
 
 static void put(fcl_device *device, int reads, int stores, fcl_gemm_provider provider)
 {
@@ -569,6 +659,8 @@ int main(void)
         cmocka_unit_test(another_drivers_table_is_ignored),
         cmocka_unit_test(every_candidate_is_right),
         cmocka_unit_test(off_cpus_nothing_is_a_tile),
+        cmocka_unit_test(a_table_names_the_product_for_gpus),
+        cmocka_unit_test(candidates_for_gpus_are_right),
         cmocka_unit_test(what_may_hang_is_measured_elsewhere),
         cmocka_unit_test(a_set_of_parameters_is_kept),
         cmocka_unit_test(the_switch_over_is_kept),

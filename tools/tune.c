@@ -133,13 +133,34 @@ static double gigaflops(const fcl_product *p, const tune_trial *trial)
     return seconds > 0 ? 1e-9 * tune_operations(p) / seconds : 0;
 }
 
-static void print_result(const tuned *result)
+/* Of the columns that name providers. */
+typedef struct widths {
+    int best, rule;
+} widths;
+
+static int wider(int width, const char *text)
+{
+    int length = (int)strlen(text);
+    return length > width ? length : width;
+}
+
+static widths find_widths(const tuning *t)
+{
+    widths w = {.best = 14, .rule = 7};
+    for (int i = 0; i < t->done; i++) {
+        w.best = wider(w.best, t->results[i].best.how);
+        w.rule = wider(w.rule, t->results[i].rule.how);
+    }
+    return w;
+}
+
+static void print_result(const tuned *result, widths w)
 {
     char name[64];
     double best = gigaflops(&result->product, &result->best),
            rule = gigaflops(&result->product, &result->rule);
     product_text(&result->product, name);
-    fcl_printf("%-22s %-14s %9.1f  %-14s %9.1f %6.2f\n", name, result->best.how, best, result->rule.how, rule,
+    fcl_printf("%-22s %-*s %9.1f  %-*s %9.1f %6.2f\n", name, w.best, result->best.how, best, w.rule, result->rule.how, rule,
                result->gain > 0 ? result->gain : 0);
     for (int i = 0; i < result->failures; i++)
         printf("    %s: %s\n", result->failed[i].how, result->failed[i].failure);
@@ -195,10 +216,11 @@ static void print_table(const tuning *t, const char *path)
         printf("nothing to tune: every product of this model is part of a row block; the table is %s\n", path);
         return;
     }
-    printf("%-22s %-14s %9s  %-14s %9s %6s\n", "m x n x k, transposes", "best", "GFLOP/s", "rule", "GFLOP/s",
+    const widths w = find_widths(t);
+    printf("%-22s %-*s %9s  %-*s %9s %6s\n", "m x n x k, transposes", w.best, "best", "GFLOP/s", w.rule, "rule", "GFLOP/s",
            "gain");
     for (int i = 0; i < t->done; i++)
-        print_result(&t->results[i]);
+        print_result(&t->results[i], w);
     printf("\n%d products measured; the table is %s\n", t->done, path);
 }
 
@@ -346,6 +368,10 @@ const subcommand tune_command = {
     .about = "Measures the products of a training step and of sampling. Each candidate is\n"
              "checked against double precision; any but the rule's has a process of its own,\n"
              "so that one over which a driver crashes or hangs is only told of.\n"
+             "Off CPUs these are CLBlast's kernels, with a pass for what follows, and sets of\n"
+             "parameters of a kernel of our own that does it itself: of \"gpu 64x64x16 4x4+/8\"\n"
+             "a group has 64 x 64 results, 16 terms at a time, a work-item 4 x 4 of them, +\n"
+             "means two tiles in turn, and the terms are cut into 8 parts.\n"
              "A product runs with what follows it in the model: of \"4096x512x512 NT r1 s2\" one\n"
              "more matrix is read, and two are stored; where a step's values are more than\n"
              "the last cache holds, its matrices come from memory.\n"

@@ -28,7 +28,8 @@
 extern "C" {
 #endif
 
-/* Candidates of a product on a device: 0 is the rule's choice. Tiles are for CPUs alone: other devices have CLBlast. */
+/* Candidates of a product on a device: 0 is the rule's choice. Tiles are for CPUs alone; other devices have CLBlast, and the
+ * library's own product for GPUs with some dozens of sets of parameters, those that seem best first. */
 FCL_API int fcl_tune_count(const fcl_device *device, const fcl_product *product);
 /* Whether a driver may crash over a candidate or compile it for ever, where a run would not: any but the rule's, and
  * kernels of another library. Such a one is measured in a process of its own, which can be ended. */

@@ -117,7 +117,7 @@ static int block_lower(fcl_lowering *l, const fcl_step *step, const fcl_generate
     return g->sums ? block_sums(l, step, g, kernel) : FCL_OK;
 }
 
-/* --- products: tiles of our own, which take an epilogue, and the provider's --- */
+/* --- products by tiles --- */
 
 static bool is_tile(const fcl_step *step)
 {
@@ -156,6 +156,57 @@ static int tile_lower(fcl_lowering *l, const fcl_step *step, const fcl_generated
     fcl_lowering_arguments(l, launch, FCL_GEMM_TILE_ARGUMENTS, g);
     return FCL_OK;
 }
+
+/* --- products for GPUs --- */
+
+static bool is_gpu_product(const fcl_step *step)
+{
+    return step->product && step->choice.provider == FCL_GEMM_GPU;
+}
+
+static size_t gpu_scratch(const fcl_plan *plan, const fcl_step *step)
+{
+    (void)plan;
+    fcl_gemm_problem problem = fcl_matmul_problem(step->product);
+    return fcl_gemm_gpu_scratch(&problem, &step->choice);
+}
+
+static void gpu_generate(const fcl_plan *plan, const fcl_step *step, fcl_generated *g)
+{
+    fcl_generate(step, plan->device, g);
+    g->parts = step->scratch;
+}
+
+static void gpu_text(fcl_text *text, const fcl_plan *plan, const fcl_step *step, const fcl_generated *g,
+                     const char *name)
+{
+    (void)plan;
+    fcl_gemm_problem problem = fcl_matmul_problem(step->product);
+    bool aligned = fcl_generate_is_aligned(g) && fcl_buffer_is_aligned(step->product->input[0]->buffer) &&
+                   fcl_buffer_is_aligned(step->product->input[1]->buffer) && fcl_buffer_is_aligned(g->result->buffer);
+    fcl_gemm_gpu_source(text, name, &problem, &step->choice, aligned, g->params.data,
+                        step->members ? g->body.data : "");
+}
+
+/* What follows the product is done where C is finished: behind parts, by the kernel that adds them. */
+static int gpu_lower(fcl_lowering *l, const fcl_step *step, const fcl_generated *g, fcl_launch *launch,
+                     const char *kernel)
+{
+    fcl_gemm_problem problem = fcl_matmul_problem(step->product);
+    fcl_launch *sums;
+    fcl_gemm_gpu_launch(launch, &problem, &step->choice, step->product->input[0]->buffer,
+                        step->product->input[1]->buffer, g->parts ? step->scratch->buffer : g->result->buffer);
+    if (!g->parts) {
+        fcl_lowering_arguments(l, launch, FCL_GEMM_GPU_ARGUMENTS, g);
+        return FCL_OK;
+    }
+    FCL_TRY(fcl_lowering_sums(l, kernel, "sums of product", &sums));
+    fcl_gemm_gpu_launch_sums(sums, &problem, &step->choice, step->scratch->buffer, g->result->buffer);
+    fcl_lowering_arguments(l, sums, FCL_GEMM_GPU_SUMS_ARGUMENTS, g);
+    return FCL_OK;
+}
+
+/* --- products of a provider --- */
 
 static int product_lower(fcl_lowering *l, const fcl_step *step, const fcl_generated *g, fcl_launch *launch,
                          const char *kernel)
@@ -312,6 +363,8 @@ static const fcl_kind kinds[] = {
      .lower = conv_lower},
     {"", is_tile, .takes_members = true, .wide = true, .generate = plain_generate, .text = tile_text,
      .lower = tile_lower},
+    {"", is_gpu_product, .takes_members = true, .scratch = gpu_scratch, .generate = gpu_generate, .text = gpu_text,
+     .lower = gpu_lower},
     {"", is_product, .lower = product_lower},
     {"", is_own, .scratch = own_scratch, .lower = own_lower},
     {"", is_chain, .takes_members = true, .generate = plain_generate, .text = chain_text,

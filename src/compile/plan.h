@@ -140,7 +140,7 @@ typedef struct fcl_generated {
     int64_t partial; /* floats of a work-item's part of them */
     bool random;        /* the random counters are three arguments behind the number of rows or elements */
     int reductions;     /* of a row program: along rows, by its groups */
-    bool parts;         /* of a row program: a second kernel adds what its groups leave */
+    bool parts;         /* of a row program, or of a product: a second kernel adds what its groups leave */
     bool scratch;       /* of a row program: its groups have memory, for these or for rows that they keep */
     bool elements;      /* it holds texts of op->element */
 } fcl_generated;

@@ -3,13 +3,14 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "device/gemm.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static bool is_provider(const char *text)
 {
-    return strcmp(text, "tile") == 0 || strcmp(text, "clblast") == 0;
+    return fcl_gemm_provider_find(text) >= 0;
 }
 
 static bool is_off(const char *text)
@@ -40,7 +41,7 @@ static const struct {
     const char *name, *what, *allowed;
     bool (*is_usable)(const char *text);
 } rows[] = {
-    {"FLOWCL_GEMM", "names no provider of matrix products", "there are tile and clblast", is_provider},
+    {"FLOWCL_GEMM", "names no provider of matrix products", "there are tile, clblast and gpu", is_provider},
     {"FLOWCL_TUNE", "says nothing about the table of tuned products", "there is off", is_off},
     {"FLOWCL_ROW_GROUP", "is no number of work-items for a row", "there are 1, 2, 4, and so on up to 256",
      is_group},

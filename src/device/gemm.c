@@ -1,4 +1,4 @@
-/* Which provider multiplies, and one handle for either. */
+/* Which provider multiplies, and one handle for any. */
 #include "device/opencl.h"
 
 #include "base/error.h"
@@ -9,17 +9,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const providers[] = {[FCL_GEMM_TILE] = "tile", [FCL_GEMM_CLBLAST] = "clblast"};
-enum { PROVIDER_COUNT = sizeof providers / sizeof *providers };
+static const char *const providers[FCL_GEMM_PROVIDERS] = {
+    [FCL_GEMM_TILE] = "tile", [FCL_GEMM_CLBLAST] = "clblast", [FCL_GEMM_GPU] = "gpu"};
+
+const char *fcl_gemm_provider_name(fcl_gemm_provider provider)
+{
+    return providers[provider];
+}
+
+int fcl_gemm_provider_find(const char *name)
+{
+    int provider = FCL_GEMM_PROVIDERS - 1;
+    while (provider >= 0 && strcmp(name, providers[provider]) != 0)
+        provider--;
+    return provider;
+}
 
 /* The number of the provider that $FLOWCL_GEMM names; -1 where it is not set. */
 static int provider_of_environment(void)
 {
     const char *name = fcl_environment("FLOWCL_GEMM");
-    int provider = name ? PROVIDER_COUNT - 1 : -1;
-    while (provider >= 0 && strcmp(name, providers[provider]) != 0)
-        provider--;
-    return provider;
+    return name ? fcl_gemm_provider_find(name) : -1;
 }
 
 bool fcl_gemm_has_tiles(fcl_device_type type)
@@ -33,7 +43,7 @@ int fcl_gemm_check_environment(const fcl_device_info *info)
         return FCL_OK;
     return fcl_fail(FCL_ERR_ARGUMENT,
                     "FLOWCL_GEMM=tile: device %d:%d %s is no CPU, and only CPUs multiply by tiles; unset it, or name "
-                    "clblast",
+                    "clblast or gpu",
                     info->platform, info->index, info->name);
 }
 
@@ -97,35 +107,67 @@ static void choose_block(fcl_gemm_choice *choice, const fcl_gemm_problem *proble
     *choice = best;
 }
 
-fcl_gemm_choice fcl_gemm_rule(const fcl_device *device, const fcl_gemm_problem *problem)
+fcl_gemm_choice fcl_gemm_tile_rule(const fcl_device *device, const fcl_gemm_problem *problem)
 {
-    bool tile = fcl_gemm_has_tiles(device->info.type) && provider_of_environment() != FCL_GEMM_CLBLAST;
-    fcl_gemm_choice choice = {.provider = tile ? FCL_GEMM_TILE : FCL_GEMM_CLBLAST};
+    fcl_gemm_choice choice = {.provider = FCL_GEMM_TILE};
     choose_tile(&choice, problem, device->info.vector_width);
     choose_block(&choice, problem, device->info.compute_units);
     return choice;
 }
 
-static bool has_provider(const fcl_device *device, const fcl_gemm_choice *choice)
+static fcl_gemm_choice best_on_gpus(const fcl_device *device, const fcl_gemm_problem *problem)
 {
-    return choice->provider != FCL_GEMM_TILE || fcl_gemm_has_tiles(device->info.type);
+    fcl_gemm_choice list[FCL_GEMM_GPU_SETS];
+    fcl_gemm_gpu_rank(device, problem, list);
+    return list[0];
+}
+
+fcl_gemm_choice fcl_gemm_rule(const fcl_device *device, const fcl_gemm_problem *problem)
+{
+    int named = provider_of_environment();
+    if (named == FCL_GEMM_GPU)
+        return best_on_gpus(device, problem);
+    if (named == FCL_GEMM_CLBLAST || !fcl_gemm_has_tiles(device->info.type))
+        return (fcl_gemm_choice){.provider = FCL_GEMM_CLBLAST};
+    return fcl_gemm_tile_rule(device, problem);
+}
+
+/* Can the device multiply so? */
+static bool is_possible(const fcl_device *device, const fcl_gemm_choice *choice)
+{
+    switch (choice->provider) {
+    case FCL_GEMM_TILE:
+        return fcl_gemm_has_tiles(device->info.type);
+    case FCL_GEMM_GPU:
+        return fcl_gemm_gpu_fits(device, choice->set);
+    default:
+        return true;
+    }
+}
+
+/* A table that was measured in the form of GPUs says nothing of a CPU's own. */
+static bool is_of_form(const fcl_device *device, const fcl_gemm_choice *choice)
+{
+    return choice->provider != FCL_GEMM_GPU || !fcl_device_traits(device).wide;
 }
 
 fcl_gemm_choice fcl_gemm_choose(const fcl_device *device, const fcl_gemm_problem *problem)
 {
     const fcl_gemm_choice *tuned =
         provider_of_environment() < 0 ? fcl_tuned_find(&device->tuned, problem) : NULL;
-    if (!tuned || !has_provider(device, tuned))
+    if (!tuned || !is_possible(device, tuned) || !is_of_form(device, tuned))
         return fcl_gemm_rule(device, problem);
     fcl_gemm_choice choice = *tuned; /* maybe of a problem with a shorter k */
-    fcl_gemm_tile_bound(problem, &choice);
+    if (choice.provider == FCL_GEMM_TILE)
+        fcl_gemm_tile_bound(problem, &choice);
     return choice;
 }
 
 struct fcl_gemm {
     fcl_clblast *clblast; /* either this, */
-    fcl_program *program; /* or a program of one tile kernel and its launch */
-    fcl_launch *launch;
+    fcl_program *program; /* or a program of our kernel and its launch, and maybe those of parts of k that are added */
+    fcl_launch *launch, *sums;
+    fcl_buffer *parts;
 };
 
 static int check_operand(const fcl_buffer *buffer, const char *name, double rows, double columns,
@@ -167,18 +209,58 @@ static int create_tile(fcl_device *device, const fcl_gemm_problem *problem, cons
     return FCL_OK;
 }
 
+static int launch_parts(fcl_device *device, const fcl_gemm_problem *problem, const fcl_gemm_choice *choice,
+                        fcl_buffer *c, const char *label, fcl_gemm *gemm)
+{
+    FCL_TRY(fcl_buffer_create(device, fcl_gemm_gpu_scratch(problem, choice), &gemm->parts));
+    FCL_TRY(fcl_launch_create(gemm->program, "gemm_sums", label, &gemm->sums));
+    fcl_gemm_gpu_launch_sums(gemm->sums, problem, choice, gemm->parts, c);
+    return FCL_OK;
+}
+
+static int create_gpu(fcl_device *device, const fcl_gemm_problem *problem, const fcl_gemm_choice *choice,
+                      float beta, fcl_buffer *a, fcl_buffer *b, fcl_buffer *c, const char *label,
+                      fcl_gemm *gemm)
+{
+    fcl_text text = {0};
+    bool aligned = fcl_buffer_is_aligned(a) && fcl_buffer_is_aligned(b) && fcl_buffer_is_aligned(c);
+    fcl_gemm_gpu_source(&text, "gemm", problem, choice, aligned, "", beta == 1 ? "v += LOAD(c, at);" : "");
+    int status = fcl_program_build(device, "matrix product", text.data, NULL, &gemm->program);
+    fcl_text_free(&text);
+    FCL_TRY(status);
+    FCL_TRY(fcl_launch_create(gemm->program, "gemm", label, &gemm->launch));
+    if (fcl_gemm_gpu_scratch(problem, choice))
+        FCL_TRY(launch_parts(device, problem, choice, c, label, gemm));
+    fcl_gemm_gpu_launch(gemm->launch, problem, choice, a, b, gemm->parts ? gemm->parts : c);
+    return FCL_OK;
+}
+
+static int fail_impossible(const fcl_device *device, const fcl_gemm_choice *choice)
+{
+    const fcl_device_info *info = &device->info;
+    char name[FCL_GEMM_GPU_NAME];
+    if (choice->provider == FCL_GEMM_TILE)
+        return fcl_fail(FCL_ERR_UNSUPPORTED, "device %d:%d %s is no CPU, and only CPUs multiply by tiles",
+                        info->platform, info->index, info->name);
+    fcl_gemm_gpu_name(choice->set, name);
+    return fcl_fail(FCL_ERR_UNSUPPORTED,
+                    "device %d:%d %s has %llu bytes of local memory, too few for the products' parameters %s",
+                    info->platform, info->index, info->name, (unsigned long long)info->local_memory, name);
+}
+
 int fcl_gemm_create(fcl_device *device, const fcl_gemm_problem *problem, const fcl_gemm_choice *choice,
                     float beta, fcl_buffer *a, fcl_buffer *b, fcl_buffer *c, const char *label,
                     fcl_gemm **gemm)
 {
     *gemm = NULL;
     FCL_TRY(check(problem, beta, a, b, c));
-    if (!has_provider(device, choice))
-        return fcl_fail(FCL_ERR_UNSUPPORTED, "device %d:%d %s is no CPU, and only CPUs multiply by tiles",
-                        device->info.platform, device->info.index, device->info.name);
+    if (!is_possible(device, choice))
+        return fail_impossible(device, choice);
     fcl_gemm *made = fcl_zalloc(sizeof *made);
     int status = choice->provider == FCL_GEMM_CLBLAST
                      ? fcl_clblast_create(device, problem, beta, a, b, c, label, &made->clblast)
+                 : choice->provider == FCL_GEMM_GPU
+                     ? create_gpu(device, problem, choice, beta, a, b, c, label, made)
                      : create_tile(device, problem, choice, beta, a, b, c, label, made);
     if (status != FCL_OK)
         fcl_gemm_destroy(&made);
@@ -192,6 +274,8 @@ void fcl_gemm_destroy(fcl_gemm **gemm)
         return;
     fcl_clblast_destroy(&(*gemm)->clblast);
     fcl_launch_destroy(&(*gemm)->launch);
+    fcl_launch_destroy(&(*gemm)->sums);
+    fcl_buffer_destroy(&(*gemm)->parts);
     fcl_program_destroy(&(*gemm)->program);
     free(*gemm);
     *gemm = NULL;
@@ -199,5 +283,8 @@ void fcl_gemm_destroy(fcl_gemm **gemm)
 
 int fcl_gemm_enqueue(fcl_gemm *gemm)
 {
-    return gemm->clblast ? fcl_clblast_enqueue(gemm->clblast) : fcl_launch_enqueue(gemm->launch);
+    if (gemm->clblast)
+        return fcl_clblast_enqueue(gemm->clblast);
+    FCL_TRY(fcl_launch_enqueue(gemm->launch));
+    return gemm->sums ? fcl_launch_enqueue(gemm->sums) : FCL_OK;
 }

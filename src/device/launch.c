@@ -159,6 +159,15 @@ static int check_memory(const fcl_launch *launch)
     return FCL_OK;
 }
 
+/* Does the kernel's text say how large its groups are? Its compiler has kept to that. */
+static bool has_own_size(const fcl_launch *launch)
+{
+    size_t size[3] = {0};
+    cl_int code = clGetKernelWorkGroupInfo(launch->kernel, launch->device->id, CL_KERNEL_COMPILE_WORK_GROUP_SIZE, sizeof size,
+                                           size, NULL);
+    return code == CL_SUCCESS && size[0] > 0;
+}
+
 /* What the compiler made of a kernel may take so many registers that a group holds fewer work-items than the device
  * allows: the longest side is halved until it fits. A group that the device itself does not allow is left to fail. */
 static void shrink(fcl_launch *launch)
@@ -176,7 +185,8 @@ static void shrink(fcl_launch *launch)
 static int fit(fcl_launch *launch)
 {
     FCL_TRY(check_memory(launch));
-    shrink(launch);
+    if (!has_own_size(launch))
+        shrink(launch);
     for (int i = 0; i < launch->dimensions; i++) {
         size_t size = launch->local[i] ? launch->local[i] : 1;
         launch->global[i] = (launch->global[i] + size - 1) / size * size;

@@ -11,8 +11,10 @@ enum { FCL_MEASURE_BUFFERS = 3 };
 /* A product on matrices of its own: all copies hold the same. */
 typedef struct fcl_product_copy {
     fcl_buffer *a, *b, *c, *read[FCL_PRODUCT_MATRICES], *store[FCL_PRODUCT_MATRICES];
-    fcl_gemm *gemm;     /* a provider without an epilogue, and behind it what follows, if anything does; */
-    fcl_launch *launch; /* or a tile with all of it */
+    fcl_gemm *gemm; /* a provider without an epilogue, and behind it what follows, if anything does; */
+    fcl_launch *launch[2]; /* or a product of ours with all of it, maybe of parts of k, and then of their sums */
+    int launches;
+    fcl_buffer *parts;
 } fcl_product_copy;
 
 struct fcl_measure {

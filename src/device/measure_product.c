@@ -19,13 +19,20 @@ static float *random_matrix(size_t count, uint32_t state)
     return values;
 }
 
-static void name_provider(const fcl_gemm_choice *choice, fcl_measure_info *info)
+static void name_provider(const fcl_gemm_problem *problem, const fcl_gemm_choice *choice, fcl_measure_info *info)
 {
-    if (choice->provider == FCL_GEMM_CLBLAST)
-        snprintf(info->how, sizeof info->how, "clblast");
-    else
-        snprintf(info->how, sizeof info->how, "tile %dx%dx%dx%d", choice->rows, choice->vectors,
-                 choice->block, choice->panels);
+    char set[FCL_GEMM_GPU_NAME], parts[16] = "";
+    int length = snprintf(info->how, sizeof info->how, "%s", fcl_gemm_provider_name(choice->provider));
+    char *end = info->how + length;
+    size_t room = sizeof info->how - (size_t)length;
+    if (choice->provider == FCL_GEMM_TILE) {
+        snprintf(end, room, " %dx%dx%dx%d", choice->rows, choice->vectors, choice->block, choice->panels);
+    } else if (choice->provider == FCL_GEMM_GPU) {
+        fcl_gemm_gpu_name(choice->set, set);
+        if (fcl_gemm_gpu_parts(problem, choice) > 1)
+            snprintf(parts, sizeof parts, "/%d", fcl_gemm_gpu_parts(problem, choice));
+        snprintf(end, room, " %s%s", set, parts);
+    }
 }
 
 bool fcl_product_listed(const fcl_product *list, int count, const fcl_product *p)
@@ -89,14 +96,15 @@ static void pass_text(fcl_text *text, const char *params, const char *body)
 static int build(fcl_measure *measure, const fcl_gemm_choice *choice)
 {
     const fcl_product *p = &measure->product;
-    bool tile = choice->provider == FCL_GEMM_TILE;
     fcl_gemm_problem problem = fcl_product_problem(p);
     fcl_text text = {0}, params = {0}, body = {0};
-    if (!tile && p->reads + p->stores == 0)
+    if (choice->provider == FCL_GEMM_CLBLAST && p->reads + p->stores == 0)
         return FCL_OK;
     epilogue_text(p, &params, &body);
-    if (tile)
+    if (choice->provider == FCL_GEMM_TILE)
         fcl_gemm_tile_source(&text, "follow", &problem, choice, params.data, body.data, NULL);
+    else if (choice->provider == FCL_GEMM_GPU) /* whole buffers are aligned */
+        fcl_gemm_gpu_source(&text, "follow", &problem, choice, true, params.data, body.data);
     else
         pass_text(&text, params.data, body.data);
     int status = fcl_program_build(measure->device, "matrix product", text.data, NULL, &measure->program);
@@ -143,25 +151,66 @@ static int upload_all(fcl_measure *measure, fcl_product_copy *copy)
     return FCL_OK;
 }
 
-static int prepare_launch(fcl_measure *measure, const fcl_gemm_choice *choice, fcl_product_copy *copy)
+/* The launch of a kernel of the program, behind the others. */
+static int add_launch(fcl_measure *measure, const char *kernel, fcl_product_copy *copy)
+{
+    return fcl_launch_create(measure->program, kernel, "product", &copy->launch[copy->launches++]);
+}
+
+static int launch_pass(fcl_measure *measure, fcl_product_copy *copy)
 {
     enum { GROUP = 64 };
-    const fcl_product *p = &measure->product;
-    fcl_gemm_problem problem = fcl_product_problem(p);
-    int index = FCL_GEMM_TILE_ARGUMENTS;
-    FCL_TRY(fcl_launch_create(measure->program, "follow", "product", &copy->launch));
-    if (choice->provider == FCL_GEMM_TILE) {
-        fcl_gemm_tile_launch(copy->launch, &problem, choice, copy->a, copy->b, copy->c);
-    } else {
-        index = 2;
-        fcl_launch_buffer(copy->launch, 0, copy->c);
-        fcl_launch_int(copy->launch, 1, (int32_t)batch_size(p));
-        fcl_launch_range_1d(copy->launch, batch_size(p), GROUP);
+    FCL_TRY(add_launch(measure, "follow", copy));
+    fcl_launch_buffer(copy->launch[0], 0, copy->c);
+    fcl_launch_int(copy->launch[0], 1, (int32_t)batch_size(&measure->product));
+    fcl_launch_range_1d(copy->launch[0], batch_size(&measure->product), GROUP);
+    return FCL_OK;
+}
+
+static int launch_gpu(fcl_measure *measure, const fcl_gemm_problem *problem, const fcl_gemm_choice *choice,
+                      fcl_product_copy *copy)
+{
+    size_t scratch = fcl_gemm_gpu_scratch(problem, choice);
+    FCL_TRY(add_launch(measure, "follow", copy));
+    if (scratch) {
+        FCL_TRY(fcl_buffer_create(measure->device, scratch, &copy->parts));
+        FCL_TRY(add_launch(measure, "follow_sums", copy));
+        fcl_gemm_gpu_launch_sums(copy->launch[1], problem, choice, copy->parts, copy->c);
     }
+    fcl_gemm_gpu_launch(copy->launch[0], problem, choice, copy->a, copy->b, scratch ? copy->parts : copy->c);
+    return FCL_OK;
+}
+
+/* What follows the product is done by the last of them: its further arguments begin at *index. */
+static int prepare_launches(fcl_measure *measure, const fcl_gemm_choice *choice, fcl_product_copy *copy, int *index)
+{
+    const fcl_gemm_problem problem = fcl_product_problem(&measure->product);
+    switch (choice->provider) {
+    case FCL_GEMM_TILE:
+        FCL_TRY(add_launch(measure, "follow", copy));
+        fcl_gemm_tile_launch(copy->launch[0], &problem, choice, copy->a, copy->b, copy->c);
+        *index = FCL_GEMM_TILE_ARGUMENTS;
+        return FCL_OK;
+    case FCL_GEMM_GPU:
+        FCL_TRY(launch_gpu(measure, &problem, choice, copy));
+        *index = copy->parts ? FCL_GEMM_GPU_SUMS_ARGUMENTS : FCL_GEMM_GPU_ARGUMENTS;
+        return FCL_OK;
+    default:
+        *index = 2;
+        return launch_pass(measure, copy);
+    }
+}
+
+static int prepare_program(fcl_measure *measure, const fcl_gemm_choice *choice, fcl_product_copy *copy)
+{
+    const fcl_product *p = &measure->product;
+    int index;
+    FCL_TRY(prepare_launches(measure, choice, copy, &index));
+    fcl_launch *last = copy->launch[copy->launches - 1];
     for (int i = 0; i < p->reads; i++)
-        fcl_launch_buffer(copy->launch, index++, copy->read[i]);
+        fcl_launch_buffer(last, index++, copy->read[i]);
     for (int i = 0; i < p->stores; i++)
-        fcl_launch_buffer(copy->launch, index++, copy->store[i]);
+        fcl_launch_buffer(last, index++, copy->store[i]);
     return FCL_OK;
 }
 
@@ -169,9 +218,9 @@ static int prepare_copy(fcl_measure *measure, const fcl_gemm_choice *choice, fcl
 {
     fcl_gemm_problem problem = fcl_product_problem(&measure->product);
     FCL_TRY(upload_all(measure, copy));
-    if (choice->provider != FCL_GEMM_TILE)
+    if (choice->provider == FCL_GEMM_CLBLAST)
         FCL_TRY(fcl_gemm_create(measure->device, &problem, choice, 0, copy->a, copy->b, copy->c, "product", &copy->gemm));
-    return measure->program ? prepare_launch(measure, choice, copy) : FCL_OK;
+    return measure->program ? prepare_program(measure, choice, copy) : FCL_OK;
 }
 
 /* What is cold has left the last cache until its turn comes again. Each copy of a small product has its launch. */
@@ -189,7 +238,8 @@ static int count_copies(const fcl_measure *measure)
 static int prepare(fcl_measure *measure, const fcl_gemm_choice *choice, uint32_t seed)
 {
     const fcl_product *p = &measure->product;
-    name_provider(choice, &measure->info);
+    const fcl_gemm_problem problem = fcl_product_problem(p);
+    name_provider(&problem, choice, &measure->info);
     measure->info.work = 2.0 * p->m * p->n * p->k * p->batch;
     measure->a = random_matrix(a_size(p), seed);
     measure->b = random_matrix(b_size(p), seed + 1);
@@ -209,7 +259,9 @@ int fcl_measure_product_run(fcl_measure *measure, int64_t round)
     fcl_product_copy *copy = &measure->copy[round % measure->copies];
     if (copy->gemm)
         FCL_TRY(fcl_gemm_enqueue(copy->gemm));
-    return copy->launch ? fcl_launch_enqueue(copy->launch) : FCL_OK;
+    for (int i = 0; i < copy->launches; i++)
+        FCL_TRY(fcl_launch_enqueue(copy->launch[i]));
+    return FCL_OK;
 }
 
 void fcl_measure_product_free(fcl_measure *measure)
@@ -217,7 +269,9 @@ void fcl_measure_product_free(fcl_measure *measure)
     for (int i = 0; i < measure->copies; i++) {
         fcl_product_copy *copy = &measure->copy[i];
         fcl_gemm_destroy(&copy->gemm);
-        fcl_launch_destroy(&copy->launch);
+        for (int k = 0; k < copy->launches; k++)
+            fcl_launch_destroy(&copy->launch[k]);
+        fcl_buffer_destroy(&copy->parts);
         fcl_buffer_destroy(&copy->a);
         fcl_buffer_destroy(&copy->b);
         fcl_buffer_destroy(&copy->c);

@@ -138,6 +138,8 @@ int fcl_clblast_switch_used(fcl_device *device, int *from);
 
 /* What fcl_gemm_choose says without a table. */
 fcl_gemm_choice fcl_gemm_rule(const fcl_device *device, const fcl_gemm_problem *problem);
+/* The tiles that seem best on such a processor. */
+fcl_gemm_choice fcl_gemm_tile_rule(const fcl_device *device, const fcl_gemm_problem *problem);
 
 /* --- buffer.c --- */
 

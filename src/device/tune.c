@@ -15,7 +15,7 @@ static const struct {
     {0, 0, +1, -1}, {0, 0, -2, 0}, {0, 0, 0, +2}, {0, 0, -2, +2}, {4, 2, +1, 0},
     {6, 2, 0, 0},   {8, 1, 0, +1}, {4, 4, 0, 0},  {6, 1, 0, 0},
 };
-enum { VARIATIONS = sizeof variations / sizeof *variations, MOST = VARIATIONS + 3 };
+enum { VARIATIONS = sizeof variations / sizeof *variations, MOST = VARIATIONS + 3 + 2 * FCL_GEMM_GPU_SETS };
 
 static int shifted(int value, int shift)
 {
@@ -32,9 +32,11 @@ static bool fits(const fcl_gemm_choice *choice, const fcl_gemm_problem *problem)
 
 static bool equal(const fcl_gemm_choice *a, const fcl_gemm_choice *b)
 {
-    return a->provider == b->provider &&
-           (a->provider == FCL_GEMM_CLBLAST || (a->rows == b->rows && a->vectors == b->vectors &&
-                                                a->block == b->block && a->panels == b->panels));
+    if (a->provider != b->provider || a->provider == FCL_GEMM_CLBLAST)
+        return a->provider == b->provider;
+    if (a->provider == FCL_GEMM_GPU)
+        return a->set == b->set && a->parts == b->parts;
+    return a->rows == b->rows && a->vectors == b->vectors && a->block == b->block && a->panels == b->panels;
 }
 
 static void add(fcl_gemm_choice *list, int *count, const fcl_gemm_choice *choice)
@@ -45,11 +47,9 @@ static void add(fcl_gemm_choice *list, int *count, const fcl_gemm_choice *choice
     list[(*count)++] = *choice;
 }
 
-static void add_tiles(const fcl_gemm_choice *rule, const fcl_gemm_problem *problem, fcl_gemm_choice list[MOST],
-                      int *count)
+static void add_tiles(const fcl_device *device, const fcl_gemm_problem *problem, fcl_gemm_choice list[MOST], int *count)
 {
-    fcl_gemm_choice tile = *rule;
-    tile.provider = FCL_GEMM_TILE;
+    const fcl_gemm_choice tile = fcl_gemm_tile_rule(device, problem);
     add(list, count, &tile);
     for (int i = 0; i < VARIATIONS; i++) {
         fcl_gemm_choice choice = tile;
@@ -64,15 +64,28 @@ static void add_tiles(const fcl_gemm_choice *rule, const fcl_gemm_problem *probl
     }
 }
 
+/* Those that seem best first, since the time may not be enough for all; of each also k as a whole. */
+static void add_gpu(const fcl_device *device, const fcl_gemm_problem *problem, fcl_gemm_choice list[MOST], int *count)
+{
+    fcl_gemm_choice ranked[FCL_GEMM_GPU_SETS];
+    int sets = fcl_gemm_gpu_rank(device, problem, ranked);
+    for (int i = 0; i < 2 * sets; i++) {
+        fcl_gemm_choice choice = ranked[i / 2];
+        choice.parts = i % 2 ? 1 : choice.parts;
+        add(list, count, &choice);
+    }
+}
+
 static int list_choices(const fcl_device *device, const fcl_gemm_problem *problem, fcl_gemm_choice list[MOST])
 {
     int count = 0;
     const fcl_gemm_choice rule = fcl_gemm_rule(device, problem);
-    fcl_gemm_choice clblast = rule;
-    clblast.provider = FCL_GEMM_CLBLAST;
+    const fcl_gemm_choice clblast = {.provider = FCL_GEMM_CLBLAST};
     add(list, &count, &rule);
+    if (!fcl_device_traits(device).wide)
+        add_gpu(device, problem, list, &count);
     if (fcl_gemm_has_tiles(device->info.type))
-        add_tiles(&rule, problem, list, &count);
+        add_tiles(device, problem, list, &count);
     add(list, &count, &clblast);
     return count;
 }

@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 enum { FORMAT = 2 };
-static const char *const provider_names[] = {[FCL_GEMM_TILE] = "tile", [FCL_GEMM_CLBLAST] = "clblast"};
 
 /* --- the table --- */
 
@@ -113,19 +112,20 @@ void fcl_tuned_free(fcl_tuned_table *table)
 /* --- what the measurements hold for --- */
 
 /* In the order in which a difference is told. */
-static void list_facts(const fcl_device *device, char kernels[17], const char *facts[][2])
+static void list_facts(const fcl_device *device, char kernels[17], char gpu[17], const char *facts[][2])
 {
     const fcl_device_info *info = &device->info;
     snprintf(kernels, 17, "%016llx",
              (unsigned long long)(31 * fcl_hash(fcl_kernel_text("tile.h")) + fcl_hash(fcl_kernel_text("gemm.cl"))));
+    snprintf(gpu, 17, "%016llx", (unsigned long long)fcl_hash(fcl_kernel_text("gemm_gpu.cl")));
     const char *list[][2] = {
         {"platform", info->platform_name},  {"device", info->name},     {"version", info->device_version},
         {"driver", info->driver},           {"library", fcl_version()}, {"kernels", kernels},
-        {"clblast", fcl_clblast_version()},
+        {"clblast", fcl_clblast_version()}, {"gpu_kernels", gpu},
     };
     memcpy(facts, list, sizeof list);
 }
-enum { FACTS = 7 };
+enum { FACTS = 8, OLD_FACTS = 7 /* older tables have these */ };
 
 /* One file a device, whatever its driver: a newer driver's table takes the older one's place. */
 static char *table_path(const fcl_device *device)
@@ -172,13 +172,24 @@ static bool read_problem(const json_t *row, fcl_gemm_problem *p)
            read_bool(row, "share_a", &p->share_a) && read_bool(row, "share_b", &p->share_b);
 }
 
+static bool read_gpu(const json_t *row, fcl_gemm_choice *choice)
+{
+    const char *name = json_string_value(json_object_get(row, "set"));
+    choice->set = name ? fcl_gemm_gpu_find(name) : -1;
+    return choice->set >= 0 && read_int(row, "parts", 1, FCL_GEMM_GPU_PARTS, &choice->parts);
+}
+
 static bool read_choice(const json_t *row, fcl_gemm_choice *choice)
 {
     const char *name = json_string_value(json_object_get(row, "provider"));
-    if (!name ||
-        (strcmp(name, provider_names[FCL_GEMM_TILE]) && strcmp(name, provider_names[FCL_GEMM_CLBLAST])))
+    int provider = name ? fcl_gemm_provider_find(name) : -1;
+    if (provider < 0)
         return false;
-    choice->provider = strcmp(name, provider_names[FCL_GEMM_TILE]) ? FCL_GEMM_CLBLAST : FCL_GEMM_TILE;
+    choice->provider = (fcl_gemm_provider)provider;
+    if (choice->provider == FCL_GEMM_GPU)
+        return read_gpu(row, choice);
+    if (choice->provider == FCL_GEMM_CLBLAST)
+        return true;
     return read_int(row, "rows", 1, 8, &choice->rows) && read_int(row, "vectors", 1, 4, &choice->vectors) &&
            choice->vectors != 3 && read_int(row, "block", 1, FCL_GEMM_MOST_BLOCK, &choice->block) &&
            read_int(row, "panels", 1, FCL_GEMM_MOST_PANELS, &choice->panels);
@@ -235,11 +246,13 @@ static char *read_rows(const json_t *root, const char *path, fcl_tuned_table *ta
 
 static char *compare_facts(const fcl_device *device, const json_t *root, const char *path)
 {
-    char kernels[17];
+    char kernels[17], gpu[17];
     const char *facts[FACTS][2];
-    list_facts(device, kernels, facts);
+    list_facts(device, kernels, gpu, facts);
     for (int i = 0; i < FACTS; i++) {
         const char *kept = json_string_value(json_object_get(root, facts[i][0]));
+        if (!kept && i >= OLD_FACTS)
+            continue;
         if (!kept || strcmp(kept, facts[i][1]))
             return fcl_format("%s was measured with %s %s, this is %s", path, facts[i][0],
                               kept ? kept : "unknown", facts[i][1]);
@@ -283,17 +296,31 @@ void fcl_tuned_read(fcl_device *device)
 
 /* --- writing --- */
 
+static json_t *choice_json(const fcl_gemm_choice *choice)
+{
+    const char *provider = fcl_gemm_provider_name(choice->provider);
+    char set[FCL_GEMM_GPU_NAME];
+    if (choice->provider == FCL_GEMM_TILE)
+        return json_pack("{s:s, s:i, s:i, s:i, s:i}", "provider", provider, "rows", choice->rows, "vectors", choice->vectors,
+                         "block", choice->block, "panels", choice->panels);
+    if (choice->provider == FCL_GEMM_CLBLAST)
+        return json_pack("{s:s}", "provider", provider);
+    fcl_gemm_gpu_name(choice->set, set);
+    return json_pack("{s:s, s:s, s:i}", "provider", provider, "set", set, "parts", choice->parts);
+}
+
 static json_t *row_json(const fcl_tuned *row)
 {
     const fcl_gemm_problem *p = &row->problem;
-    const fcl_gemm_choice *choice = &row->choice;
-    return json_pack("{s:i, s:i, s:i, s:i, s:b, s:b, s:b, s:b, s:i, s:i, s:s, s:i, s:i, s:i, s:i, s:f, s:f}", "m",
-                     p->m, "n", p->n, "k", p->k, "batch", p->batch, "transpose_a", p->transpose_a, "transpose_b",
-                     p->transpose_b, "share_a", p->share_a, "share_b", p->share_b, "reads", p->reads, "stores",
-                     p->stores, "provider",
-                     provider_names[choice->provider], "rows", choice->rows, "vectors", choice->vectors,
-                     "block", choice->block, "panels", choice->panels, "seconds", row->seconds,
-                     "rule_seconds", row->rule_seconds);
+    json_t *object = json_pack("{s:i, s:i, s:i, s:i, s:b, s:b, s:b, s:b, s:i, s:i}", "m", p->m, "n", p->n, "k", p->k, "batch",
+                               p->batch, "transpose_a", p->transpose_a, "transpose_b", p->transpose_b, "share_a", p->share_a,
+                               "share_b", p->share_b, "reads", p->reads, "stores", p->stores);
+    json_t *choice = choice_json(&row->choice);
+    json_object_update(object, choice);
+    json_decref(choice);
+    json_object_set_new(object, "seconds", json_real(row->seconds));
+    json_object_set_new(object, "rule_seconds", json_real(row->rule_seconds));
+    return object;
 }
 
 /* A line a product: a person may read it, or take one out. */
@@ -311,9 +338,9 @@ static void write_rows(fcl_file *file, const fcl_tuned_table *table)
 /* A driver may name its device in bytes that are not UTF-8: these cannot be compared either. */
 static int write_facts(const fcl_device *device, fcl_file *file)
 {
-    char kernels[17];
+    char kernels[17], gpu[17];
     const char *facts[FACTS][2];
-    list_facts(device, kernels, facts);
+    list_facts(device, kernels, gpu, facts);
     for (int i = 0; i < FACTS; i++) {
         json_t *text = json_string(facts[i][1]);
         if (!text)

@@ -74,6 +74,15 @@ done
 wait $tuning || fail "a candidate's crash ended the tuning"
 printed "its process crashed: " "(signal 11)" "CLBlast's parameters" "products measured"
 
+# In the form of GPUs a table may say that our own product for these multiplies, and a run does as it says.
+rm -rf cache
+FLOWCL_ROW_GROUP=64 FLOWCL_GEMM=gpu expect 0 tune $small --seconds 0.01 --json
+json 'o["products"] and all(p["best"].startswith("gpu ") and p["gflops"] > 0 for p in o["products"])'
+grep -q '"provider": "gpu", "set": ' cache/flowcl/products-*.json || fail "the table has no product for GPUs"
+FLOWCL_ROW_GROUP=64 FLOWCL_DUMP="$PWD/dump" expect 0 $run --out by-gpu
+grep -q "tuned products" err && fail "a table of products for GPUs was complained of"
+grep -q gemm_gpu.cl dump/*.cl || fail "the run did not multiply as the table says"
+
 refused 2 "above 0" tune --limit 0
 refused 2 "above 0" tune --seconds 0
 refused 2 "--width has no use with --all" tune --all --width 8

@@ -1,7 +1,9 @@
 /* Errors: a score is a sum of products; a weight's relative error is that of its score, of the row's log-sum-exp or, where
- * the row is normalised, of what the weights have in common, and of exp; what is summed by weights follows. */
+ * the row is normalised, of what the weights have in common, and of exp; what is summed by weights follows. A weight, and what
+ * is multiplied by one, may be zero where it is below FLT_MIN. */
 #include "reference_attention.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +21,7 @@ typedef struct sum {
 static void add(sum *s, number a, number b)
 {
     s->value += a.value * b.value;
-    s->error += fabs(a.value) * b.error + fabs(b.value) * a.error;
+    s->error += fabs(a.value) * b.error + fabs(b.value) * a.error + (double)FLT_MIN;
     s->squares += a.value * b.value * a.value * b.value;
     s->terms++;
 }
@@ -43,7 +45,8 @@ static number plus(number a, number b)
 static number times(number a, number b)
 {
     return (number){a.value * b.value,
-                    fabs(a.value) * b.error + (fabs(b.value) + b.error) * a.error + BOUND_UNIT * fabs(a.value * b.value)};
+                    fabs(a.value) * b.error + (fabs(b.value) + b.error) * a.error + BOUND_UNIT * fabs(a.value * b.value) +
+                        (double)FLT_MIN};
 }
 
 /* --- operands --- */
@@ -123,7 +126,7 @@ static number row_weights(const problem *b, int i, number *weight)
         double p = all > 0 ? exp(weight[j].value - lse) : 0;
         double relative = p > 0 ? weight[j].error + BOUND_UNIT * (6 + 2 * fabs(weight[j].value - lse)) : 0;
         error += p * relative;
-        weight[j] = (number){p, p * relative};
+        weight[j] = (number){p, p * relative + (p > 0 ? (double)FLT_MIN : 0)};
     }
     return (number){lse, all > 0 ? error + BOUND_UNIT * (8 + 2 * sqrt(b->p.keys) + 2 * fabs(lse)) : 0};
 }

@@ -185,7 +185,7 @@ static void check(const attention *a, const char *what, fcl_tensor *tensor, cons
     const shape_case *s = a->s;
     assert_ok(fcl_tensor_read(tensor, found));
     for (int64_t i = 0; i < size; i++)
-        if (!(fabs(found[i] - wanted[i]) <= bound[i] + 1e-37))
+        if (!(fabs(found[i] - wanted[i]) <= bound[i]))
             fail_msg("%s of (%d, %d by %d, %d x %d)%s%s, size %g: element %lld is %.9g, not %.9g to %.2g", what, s->batch,
                      s->queries, s->keys, s->heads, s->width, s->mask ? ", a mask" : "",
                      s->bias == OWN_BIAS ? ", biases" : s->bias ? ", a bias" : "", s->size, (long long)i, (double)found[i],

@@ -205,7 +205,20 @@ fcl_attention_problem fcl_attention_problem_of(const fcl_tensor *node)
                                    .shared_bias = a.x[BIAS] && bias.dim[0] == 1};
 }
 
-/* --- running: kernels of cl/attention.cl --- */
+/* --- running: kernels of cl/attention.cl, and those for CPUs of cl/attention_wide.cl --- */
+
+static bool is_wide(const fcl_lowering *lowering, const fcl_attention_problem *p)
+{
+    enum { WIDTH = 128 /* as in cl/attention_wide.cl */ };
+    const fcl_device *device = fcl_lower_device(lowering);
+    return fcl_device_traits(device).wide && fcl_gemm_has_tiles(fcl_device_describe(device)->type) && p->width <= WIDTH;
+}
+
+/* Heads of all items. */
+static size_t heads_of(const fcl_attention_problem *p)
+{
+    return (size_t)p->lead * (size_t)p->batch * (size_t)p->heads;
+}
 
 static fcl_buffer *buffer_of(const fcl_tensor *tensor)
 {
@@ -238,14 +251,41 @@ static void lower_rows(fcl_lowering *lowering, const fcl_tensor *node, const cha
     fcl_attention_problem p = fcl_attention_problem_of(node);
     fcl_launch *launch = fcl_lower_kernel(lowering, node, kernel);
     begin(launch, &a, &p, buffers, buffer);
-    fcl_launch_groups(launch, (size_t)p.lead * (size_t)p.batch * (size_t)p.heads * (size_t)rows,
-                      fcl_device_traits(fcl_lower_device(lowering)).group);
+    fcl_launch_groups(launch, heads_of(&p) * (size_t)rows, fcl_device_traits(fcl_lower_device(lowering)).group);
+}
+
+/* A head is a work-item's; returns the launch, for which further arguments begin at *index. */
+static fcl_launch *lower_heads(fcl_lowering *lowering, const fcl_tensor *node, const char *kernel, int buffers,
+                               fcl_buffer *const *buffer, int blocks, int *index)
+{
+    fcl_attention_operands a = fcl_attention_operands_of(node);
+    fcl_attention_problem p = fcl_attention_problem_of(node);
+    fcl_launch *launch = fcl_lower_kernel(lowering, node, kernel);
+    *index = begin(launch, &a, &p, buffers, buffer);
+    fcl_launch_range_1d(launch, heads_of(&p) * (size_t)blocks, 1);
+    return launch;
+}
+
+/* Parts of a head's queries, where there are more cores than heads. */
+static int blocks_of(const fcl_attention_problem *p, const fcl_device *device)
+{
+    enum { ITEMS = 4 /* of a core */, LEAST = 48 /* queries, for which the keys are copied */ };
+    size_t wanted = (size_t)ITEMS * (size_t)fcl_device_traits(device).units, heads = heads_of(p);
+    int most = (p->queries + LEAST - 1) / LEAST, blocks = (int)((wanted + heads - 1) / heads);
+    return blocks < most ? blocks : most;
 }
 
 static int attention_lower(fcl_lowering *lowering, fcl_tensor *node)
 {
     fcl_buffer *const buffer[] = {node->buffer, node->part[LSE_PART]->buffer};
-    lower_rows(lowering, node, "attention", fcl_attention_problem_of(node).queries, 2, buffer);
+    fcl_attention_problem p = fcl_attention_problem_of(node);
+    int blocks = blocks_of(&p, fcl_lower_device(lowering)), index;
+    if (is_wide(lowering, &p)) {
+        fcl_launch *launch = lower_heads(lowering, node, "attention_wide", 2, buffer, blocks, &index);
+        fcl_launch_int(launch, index, blocks);
+    } else {
+        lower_rows(lowering, node, "attention", p.queries, 2, buffer);
+    }
     return FCL_OK;
 }
 
@@ -260,11 +300,17 @@ static int grad_lower(fcl_lowering *lowering, fcl_tensor *node)
 {
     fcl_attention_operands a = fcl_attention_operands_of(node);
     fcl_attention_problem p = fcl_attention_problem_of(node);
-    fcl_buffer *centre = fcl_lower_scratch(lowering);
+    fcl_buffer *centre = fcl_lower_scratch(lowering), *dk = buffer_of(node->part[DK_PART]), *dv = buffer_of(node->part[DV_PART]);
+    fcl_buffer *const in_all[] = {a.o->buffer, a.lse->buffer, a.u->buffer, node->buffer, dk, dv};
+    int index;
+    if (is_wide(lowering, &p)) {
+        lower_heads(lowering, node, "attention_grad_wide", 6, in_all, 1, &index);
+        return FCL_OK;
+    }
     fcl_buffer *const in_q[] = {a.o->buffer, a.lse->buffer, a.u->buffer, node->buffer, centre};
     lower_rows(lowering, node, "attention_grad", p.queries, 5, in_q);
-    fcl_buffer *const in_kv[] = {centre, a.lse->buffer, a.u->buffer, buffer_of(node->part[DK_PART]), buffer_of(node->part[DV_PART])};
-    if (in_kv[3] || in_kv[4])
+    fcl_buffer *const in_kv[] = {centre, a.lse->buffer, a.u->buffer, dk, dv};
+    if (dk || dv)
         lower_rows(lowering, node, "attention_grad_kv", p.keys, 5, in_kv);
     return FCL_OK;
 }
@@ -286,7 +332,12 @@ static int tangent_lower(fcl_lowering *lowering, fcl_tensor *node)
     fcl_attention_operands a = fcl_attention_operands_of(node);
     fcl_buffer *const buffer[] = {a.o->buffer,           a.lse->buffer,         buffer_of(a.dx[Q]), buffer_of(a.dx[K]),
                                   buffer_of(a.dx[V]), buffer_of(a.dx[BIAS]), node->buffer};
-    lower_rows(lowering, node, "attention_tangent", fcl_attention_problem_of(node).queries, 7, buffer);
+    fcl_attention_problem p = fcl_attention_problem_of(node);
+    int index;
+    if (is_wide(lowering, &p))
+        lower_heads(lowering, node, "attention_tangent_wide", 7, buffer, 1, &index);
+    else
+        lower_rows(lowering, node, "attention_tangent", p.queries, 7, buffer);
     return FCL_OK;
 }
 

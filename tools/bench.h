@@ -32,7 +32,12 @@ typedef struct bench_image {
     int images, size, channels, outputs;
 } bench_image;
 
-/* A row of the ladder: a model, or a convolution alone. */
+/* Attention of items to themselves. */
+typedef struct bench_heads {
+    int batch, tokens, heads, width; /* of a head */
+} bench_heads;
+
+/* A row of the ladder: a model, or a convolution or an attention alone. */
 typedef struct bench_model {
     const char *name;
     const char *data; /* a built-in set; NULL: random numbers of shape `sample` */
@@ -42,6 +47,7 @@ typedef struct bench_model {
     const char *solver; /* of sampling, which takes `samples` at once */
     int steps, quick_steps, samples;
     bench_image image; /* of a convolution */
+    bench_heads heads; /* of an attention */
 } bench_model;
 
 extern const bench_model bench_models[]; /* ends with a NULL name */
@@ -56,13 +62,13 @@ typedef struct bench_work {
 
 int bench_model_work(const bench_model *model, bench_work *work);
 
-typedef enum bench_kind { BENCH_MACHINE, BENCH_PRODUCT, BENCH_TRAINING, BENCH_SAMPLING, BENCH_CONVOLUTION } bench_kind;
+typedef enum bench_kind { BENCH_MACHINE, BENCH_PRODUCT, BENCH_TRAINING, BENCH_SAMPLING, BENCH_CONVOLUTION, BENCH_ATTENTION } bench_kind;
 
 typedef struct bench_item {
     bench_kind kind;
     fcl_measure_kind measure; /* of the machine */
     fcl_product product;
-    int form; /* of a convolution: of bench_conv_names */
+    int form; /* of a convolution: of bench_conv_names; of an attention: of bench_attention_names */
     const bench_model *model; /* NULL for the machine */
     char what[40];            /* "triad", "forward 256x64x64", "training" */
     const char *unit;
@@ -109,6 +115,16 @@ void bench_conv_destroy(bench_conv **conv);
 int bench_conv_run(bench_conv *conv);
 /* The largest error of some elements, relative to the sum of their terms' magnitudes. */
 int bench_conv_error(const bench_conv *conv, double *error);
+
+/* --- attention (bench_attention.c), the same --- */
+
+typedef struct bench_attention bench_attention;
+extern const char *const bench_attention_names[];
+double bench_attention_work(const bench_heads *size, int form);
+int bench_attention_create(fcl_device *device, const bench_heads *size, int form, bench_attention **attention);
+void bench_attention_destroy(bench_attention **attention);
+int bench_attention_run(bench_attention *attention);
+int bench_attention_error(const bench_attention *attention, double *error);
 
 /* --- records (bench_record.c) --- */
 

@@ -13,6 +13,8 @@ const bench_model bench_models[] = {
      .solver = "rk4", .steps = 10, .quick_steps = 1, .samples = 256},
     {"conv-28-32", .batch = 64, .image = {64, 28, 32, 32}},
     {"conv-32-128", .batch = 16, .image = {16, 32, 128, 128}},
+    {"attention-49", .batch = 128, .heads = {128, 49, 6, 32}},
+    {"attention-256", .batch = 16, .heads = {16, 256, 4, 64}},
     {0},
 };
 
@@ -125,6 +127,16 @@ static void add_convolutions(bench_item *items, int *count, const bench_model *r
     }
 }
 
+static void add_attention(bench_item *items, int *count, const bench_model *row)
+{
+    for (int form = 0; bench_attention_names[form] && *count < BENCH_ITEMS_MOST; form++) {
+        bench_item item = {BENCH_ATTENTION, .model = row, .form = form, .unit = "GFLOP/s", .scale = 1e-9};
+        snprintf(item.what, sizeof item.what, "%s %dx%d, %d x %d", bench_attention_names[form], row->heads.batch,
+                 row->heads.tokens, row->heads.heads, row->heads.width);
+        items[(*count)++] = item;
+    }
+}
+
 /* --- all of it --- */
 
 static void add(bench_item *items, int *count, bench_item item, const char *what)
@@ -145,6 +157,10 @@ int bench_items(bench_item items[BENCH_ITEMS_MOST])
     for (const bench_model *row = bench_models; row->name; row++) {
         if (row->image.size) {
             add_convolutions(items, &count, row);
+            continue;
+        }
+        if (row->heads.tokens) {
+            add_attention(items, &count, row);
             continue;
         }
         if (add_products(items, &count, row) != FCL_OK)

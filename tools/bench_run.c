@@ -82,11 +82,12 @@ static const bool is_divided_by[][FCL_MEASURE_KINDS] = {
     [BENCH_TRAINING] = {[FCL_MEASURE_PEAK] = true, [FCL_MEASURE_TRIAD] = true, [FCL_MEASURE_LAUNCH] = true},
     [BENCH_SAMPLING] = {false},
     [BENCH_CONVOLUTION] = {[FCL_MEASURE_PEAK] = true},
+    [BENCH_ATTENTION] = {[FCL_MEASURE_PEAK] = true},
 };
 
 static json_t *new_record(const bench_unit *unit, const bench_item *item)
 {
-    static const char *const groups[] = {"machine", "products", "training", "sampling", "convolutions"};
+    static const char *const groups[] = {"machine", "products", "training", "sampling", "convolutions", "attention"};
     double values[BENCH_REPEATS_MOST];
     for (int i = 0; i < unit->count; i++)
         values[i] = item->less_is_better ? item->scale * unit->own.cost[i] : item->scale / unit->own.cost[i];
@@ -179,7 +180,7 @@ static void compare_results(const bench_run *run, json_t *record, const char *ke
         json_object_set_new(record, difference, json_real(own - other));
 }
 
-/* How near a product, or a convolution, comes to the peak of the same rounds. */
+/* How near a product, a convolution or an attention comes to the peak of the same rounds. */
 static void add_share_of_peak(json_t *record, const bench_run *run, const bench_unit *unit)
 {
     const bench_series *peak = &unit->reference[FCL_MEASURE_PEAK];
@@ -204,7 +205,7 @@ static void emit_item(bench_run *run, bench_unit *unit, const bench_item *item, 
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
         if (json_object_get(facts, members[i]))
             json_object_set(record, members[i], json_object_get(facts, members[i]));
-    if (item->kind == BENCH_PRODUCT || item->kind == BENCH_CONVOLUTION)
+    if (is_divided_by[item->kind][FCL_MEASURE_PEAK] && item->kind != BENCH_TRAINING)
         add_share_of_peak(record, run, unit);
     compare_results(run, record, "mean", "mean_difference");
     compare_results(run, record, "loss", "loss_difference");

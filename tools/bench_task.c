@@ -16,6 +16,7 @@ struct bench_task {
     double work;    /* of a round */
     fcl_measure *measure;
     bench_conv *conv;
+    bench_attention *attention;
     fcl_dataset *opened, made; /* the training's data is one of them */
     fcl_trainer *trainer;
     double loss;       /* mean of the first steps */
@@ -114,6 +115,34 @@ static int tell_conv(bench_task *task, json_t *facts)
         return status;
     tell_error(error, facts);
     json_object_set_new(facts, "how", json_string("channels last"));
+    return FCL_OK;
+}
+
+/* --- attention --- */
+
+static int prepare_attention(bench_task *task)
+{
+    const bench_heads *size = &task->item->model->heads;
+    task->work = bench_attention_work(size, task->item->form);
+    return bench_attention_create(task->device, size, task->item->form, &task->attention);
+}
+
+static int run_attention(bench_task *task, int64_t rounds)
+{
+    int status = FCL_OK;
+    for (int64_t i = 0; status == FCL_OK && i < rounds; i++)
+        status = bench_attention_run(task->attention);
+    return status == FCL_OK ? fcl_device_finish(task->device) : status;
+}
+
+static int tell_attention(bench_task *task, json_t *facts)
+{
+    double error;
+    int status = bench_attention_error(task->attention, &error);
+    if (status != FCL_OK)
+        return status;
+    tell_error(error, facts);
+    json_object_set_new(facts, "how", json_string(task->item->form ? "the backward pass as 2.5 forward ones" : "no mask"));
     return FCL_OK;
 }
 
@@ -354,6 +383,7 @@ static const struct {
     [BENCH_TRAINING] = {prepare_training, run_training, tell_training},
     [BENCH_SAMPLING] = {prepare_sampling, run_sampling, tell_sampling},
     [BENCH_CONVOLUTION] = {prepare_conv, run_conv, tell_conv},
+    [BENCH_ATTENTION] = {prepare_attention, run_attention, tell_attention},
 };
 
 static int run_timed(bench_task *task, int64_t rounds, double *seconds)
@@ -405,6 +435,7 @@ void bench_task_destroy(bench_task **task)
         return;
     fcl_measure_destroy(&dying->measure);
     bench_conv_destroy(&dying->conv);
+    bench_attention_destroy(&dying->attention);
     fcl_trainer_destroy(&dying->trainer);
     fcl_solver_destroy(&dying->solver);
     fcl_buffer_destroy(&dying->weights);

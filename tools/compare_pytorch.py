@@ -13,7 +13,8 @@ train`; its figure is the median row of metrics.jsonl. The start is timed from t
 its first step: for PyTorch its import and a step on random numbers; flowcl reads Fashion-MNIST too, and its step is
 done when metrics.jsonl has a row. Sampling is the solving alone, without building kernels, of the same weights, which
 flowcl has trained; the means of evaluations a sample are printed beside. A convolution's forms are its value and its gradients
-in the images (dX) and in the weights (dW): PyTorch's in the faster of its two memory layouts, flowcl's by `flowcl bench`. Peak memory is the whole process's. Each
+in the images (dX) and in the weights (dW): PyTorch's in the faster of its two memory layouts, flowcl's by `flowcl bench`. Of attention it is the value, and the value with the gradients in q, k and v: PyTorch's in the
+faster of its backends. Peak memory is the whole process's. Each
 pair is run in turn, --repeats times; medians and the median of the pairs' ratios are printed. Numbers of different
 machines or runs are not comparable.
 """
@@ -44,6 +45,11 @@ CONVOLUTIONS = [  # 3 x 3: name, the row of flowcl bench, images, their size, ch
     ("conv (16, 32, 32, 128) to 128", "conv-32-128", 16, 32, 128, 128),
 ]
 FORMS = ["forward", "dX", "dW"]
+ATTENTIONS = [  # name, the row of flowcl bench, batch, tokens, heads, width of a head
+    ("attention (128, 49, 6 x 32)", "attention-49", 128, 49, 6, 32),
+    ("attention (16, 256, 4 x 64)", "attention-256", 16, 256, 4, 64),
+]
+WAYS = {"forward": 1, "both ways": 3.5}  # in forward passes
 
 
 # --- PyTorch, in a process of its own: prints one JSON object ---
@@ -154,12 +160,39 @@ def torch_convolve(images, size, channels, outputs, seconds):
                 for form in FORMS}
 
 
+def torch_attend(batch, tokens, heads, width, seconds):
+    """The seconds of scaled_dot_product_attention in the backend that is fastest, from (B, T, heads, d) and back."""
+    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    def measure(way, backend):
+        x = [torch.randn(batch, tokens, heads, width, requires_grad=way != "forward") for _ in range(3)]
+        u = torch.randn(batch, tokens, heads, width)
+
+        def run():
+            q, k, v = (t.transpose(1, 2) for t in x)
+            o = torch.nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2)
+            if way != "forward":
+                torch.autograd.grad(o, x, u)
+
+        with sdpa_kernel(backend):
+            run()
+            times, began = [], time.perf_counter()
+            while len(times) < 5 or time.perf_counter() - began < seconds:
+                before = time.perf_counter()
+                run()
+                times.append(time.perf_counter() - before)
+        return statistics.median(times)
+
+    return {way: min(measure(way, backend) for backend in (SDPBackend.FLASH_ATTENTION, SDPBackend.MATH)) for way in WAYS}
+
+
 def child(arguments):
     import torch
 
     torch.set_num_threads(arguments.threads)
     work = json.loads(arguments.child)
-    kinds = {"train": torch_train, "sample": torch_sample, "convolve": torch_convolve}
+    kinds = {"train": torch_train, "sample": torch_sample, "convolve": torch_convolve, "attend": torch_attend}
     ((kind, of),) = work.items()
     result = kinds[kind](**of)
     result["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -224,6 +257,15 @@ def flowcl_convolve(arguments, row):
     return {r["what"].split()[0]: work / r["median"] for r in records if r.get("group") == "convolutions"}
 
 
+def flowcl_attend(arguments, row):
+    _, model, batch, tokens, heads, width = row
+    result = run_flowcl([arguments.flowcl, "bench", "--model", model, "--json"])
+    records = [json.loads(line) for line in result["output"].splitlines()]
+    work = 4e-9 * batch * heads * tokens ** 2 * width
+    found = {r["what"]: r["median"] for r in records if r.get("group") == "attention"}
+    return {way: WAYS[way] * work / rate for way in WAYS for what, rate in found.items() if what.startswith(way)}
+
+
 # --- the comparison ---
 
 def median(values):
@@ -271,6 +313,17 @@ def compare_convolution(arguments, row):
         print_row(f"{name}, {form}, ms", [t[form] for t in theirs], [o[form] for o in ours])
 
 
+def compare_attention(arguments, row):
+    name, _, batch, tokens, heads, width = row
+    work = {"batch": batch, "tokens": tokens, "heads": heads, "width": width, "seconds": 0.3}
+    theirs, ours = [], []
+    for _ in range(arguments.repeats):
+        theirs.append(run_torch(arguments, {"attend": work}))
+        ours.append(flowcl_attend(arguments, row))
+    for way in WAYS:
+        print_row(f"{name}, {way}, ms", [t[way] for t in theirs], [o[way] for o in ours])
+
+
 def compare_startup(arguments):
     name, _, dimensions, width, depth, batch, _ = row = LADDER[-1]
     work = {"dimensions": dimensions, "width": width, "depth": depth, "batch": batch, "steps": 1, "compiled": False}
@@ -307,7 +360,7 @@ def main():
     parser.add_argument("--flowcl", default="build/tools/flowcl", help="the program (default %(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of PyTorch (default: the cores)")
     parser.add_argument("--repeats", type=int, default=5, help="measurements of each (default %(default)s)")
-    parser.add_argument("--part", choices=("all", "training", "convolution", "start", "sampling"), default="all",
+    parser.add_argument("--part", choices=("all", "training", "convolution", "attention", "start", "sampling"), default="all",
                         help="what to compare (default %(default)s)")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -322,6 +375,8 @@ def main():
         compare_training(arguments, row)
     for row in CONVOLUTIONS if arguments.part in ("all", "convolution") else []:
         compare_convolution(arguments, row)
+    for row in ATTENTIONS if arguments.part in ("all", "attention") else []:
+        compare_attention(arguments, row)
     if arguments.part in ("all", "start"):
         compare_startup(arguments)
     if arguments.part in ("all", "sampling"):

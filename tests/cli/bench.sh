@@ -90,6 +90,13 @@ records '{what.split()[0] for group, what in m if group == "convolutions"} == {"
 records 'all(x["right"] and x["error"] < 1e-5 and x["share_of_peak"] > 0 and x["model"] == "conv-28-32" and
     x["unit"] == "GFLOP/s" for x in m.values() if x["group"] == "convolutions")'
 records '{x["group"] for x in m.values()} == {"start-up", "machine", "convolutions"}'
+# Attention, too.
+expect 0 bench --quick --json --model attention-49
+mv out lines
+records '{what.split(" 128x49")[0] for group, what in m if group == "attention"} == {"forward", "both ways"}'
+records 'all(x["right"] and x["error"] < 1e-5 and x["share_of_peak"] > 0 and x["model"] == "attention-49" and
+    x["unit"] == "GFLOP/s" for x in m.values() if x["group"] == "attention")'
+records '{x["group"] for x in m.values()} == {"start-up", "machine", "attention"}'
 mv models lines
 
 # A baseline twice as fast at everything: the ratios are those of the medians.

@@ -1114,6 +1114,43 @@ static void every_sample_has_its_own_step(void **state)
     trial_destroy(&s.t);
 }
 
+/* An activation of what many layers read is computed once, and so is its derivative. */
+static void what_computes_the_same_is_one_node(void **state)
+{
+    trial *t = trial_create();
+    fcl_shape shape = FCL_SHAPE(trial_int(2, 20), trial_int(2, 20));
+    fcl_tensor *x = trial_input(t, shape, SMOOTH, 0), *y = trial_input(t, shape, SMOOTH, 0), *of[3], *dx[3];
+    for (int i = 0; i < 3; i++) {
+        of[i] = fcl_mul(fcl_silu(i == 2 ? y : x), fcl_shift(fcl_uniform(t->graph, shape, 3), 0.5f));
+        fcl_vjp(of[i], NULL, 1, i == 2 ? &y : &x, &dx[i]);
+    }
+    assert_ptr_equal(of[0], of[1]);
+    assert_ptr_equal(dx[0], dx[1]);
+    assert_ptr_not_equal(of[0], of[2]);
+    assert_ptr_not_equal(fcl_uniform(t->graph, shape, 3), fcl_uniform(t->graph, shape, 4));
+    assert_ptr_not_equal(fcl_sum_axes(x, 1), fcl_sum_axes(x, 2));
+    assert_ptr_not_equal(fcl_sub(x, y), fcl_sub(y, x));
+    assert_ptr_not_equal(fcl_constant(t->graph, 1), fcl_constant(t->graph, 2));
+    assert_ptr_not_equal(fcl_scalar(t->graph, "s"), fcl_scalar(t->graph, "s"));
+    for (int i = 0; i < 200; i++) /* the table grows */
+        assert_ptr_not_equal(fcl_scale(x, 3 + (float)i), of[0]);
+    assert_ptr_equal(fcl_scale(x, 102), fcl_scale(x, 102));
+    for (int i = 0; i < 3; i += 2) {
+        fcl_output(of[i]);
+        fcl_output(dx[i]);
+    }
+    trial_fill(t);
+    fcl_graph_random(t->graph, 5, 6, 7);
+    trial_evaluate(t, 0, 0, NULL, NULL);
+    assert_ok(fcl_graph_compile(t->graph, *state, NULL));
+    assert_ok(trial_run(t));
+    for (int i = 0; i < 3; i += 2) {
+        assert_true(trial_agrees(t, of[i], "a value that is asked for twice"));
+        assert_true(trial_agrees(t, dx[i], "its derivative"));
+    }
+    trial_destroy(&t);
+}
+
 int main(void)
 {
     trial_seed();
@@ -1148,6 +1185,7 @@ int main(void)
         cmocka_unit_test(a_product_of_a_sum_does_not_take_it),
         cmocka_unit_test(many_layers_are_no_block),
         cmocka_unit_test(every_sample_has_its_own_step),
+        cmocka_unit_test(what_computes_the_same_is_one_node),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

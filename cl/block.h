@@ -20,6 +20,8 @@
 #define BLOCK_COLUMNS (BLOCK_SUMS / BLOCK_ABREAST)
 #define UNROLLED __attribute__((opencl_unroll_hint))
 #define INLINE static inline __attribute__((always_inline))
+/* What has no literal sizes to profit from, and so much text that fifty copies took the compiler half a minute. */
+#define APART static __attribute__((noinline))
 
 /* Some columns of a product: out[n] = sum over k of a[k] w[n stride_n + k stride_k]. Literal widths: only such
  * loops are unrolled in time for the sums to be registers, 8 x 2 of AVX-512's 32 or 4 x 1, in two halves each, of 16. */
@@ -147,7 +149,7 @@ INLINE void block_load_narrow(float16 *tile, const global float *x, int columns,
     block_load_from(tile, x, 0, columns, first, rows);
 }
 
-INLINE void block_load(float16 *tile, const global float *x, int columns, int first, int rows)
+APART void block_load(float16 *tile, const global float *x, int columns, int first, int rows)
 {
     int c = 0;
     for (; c + 16 <= columns; c += 16)
@@ -179,7 +181,7 @@ INLINE void block_store_narrow(global float *x, const float16 *tile, int columns
     block_store_from(x, tile, 0, columns, first, rows);
 }
 
-INLINE void block_store(global float *x, const float16 *tile, int columns, int first, int rows)
+APART void block_store(global float *x, const float16 *tile, int columns, int first, int rows)
 {
     int c = 0;
     for (; c + 16 <= columns && first + BLOCK_ROWS <= rows; c += 16)

@@ -1135,6 +1135,12 @@ static void what_computes_the_same_is_one_node(void **state)
     for (int i = 0; i < 200; i++) /* the table grows */
         assert_ptr_not_equal(fcl_scale(x, 3 + (float)i), of[0]);
     assert_ptr_equal(fcl_scale(x, 102), fcl_scale(x, 102));
+    fcl_tensor *rows = fcl_reshape(x, FCL_SHAPE(1, shape.dim[0], shape.dim[1]));
+    fcl_tensor *factors[] = {fcl_scale(rows, 2), fcl_scale(rows, 3), fcl_scale(rows, 4)}, *gradient[2][3];
+    for (int i = 0; i < 2; i++) /* a launch of several results, asked for twice */
+        fcl_vjp(fcl_attention(factors[0], factors[1], factors[2], 1, NULL, NULL), rows, 3, factors, gradient[i]);
+    for (int i = 0; i < 3; i++)
+        assert_ptr_equal(fcl_output(gradient[0][i]), gradient[1][i]);
     for (int i = 0; i < 3; i += 2) {
         fcl_output(of[i]);
         fcl_output(dx[i]);
@@ -1148,6 +1154,8 @@ static void what_computes_the_same_is_one_node(void **state)
         assert_true(trial_agrees(t, of[i], "a value that is asked for twice"));
         assert_true(trial_agrees(t, dx[i], "its derivative"));
     }
+    for (int i = 0; i < 3; i++)
+        assert_true(trial_agrees(t, gradient[0][i], "a gradient that is asked for twice"));
     trial_destroy(&t);
 }
 

@@ -12,6 +12,7 @@ typedef struct network {
     int rows, width, inner, blocks;
     float *x, *weight[WEIGHTS];
     bool nested, twice; /* blocks inside of blocks; the gradient of a gradient */
+    bool attends;       /* each row to all others: launches of several results */
 } network;
 
 typedef struct result {
@@ -45,6 +46,13 @@ static void network_free(network *net)
         free(net->weight[i]);
 }
 
+static fcl_tensor *attend(const network *net, fcl_tensor *h)
+{
+    fcl_tensor *rows = fcl_reshape(h, FCL_SHAPE(1, net->rows, net->width));
+    return fcl_reshape(fcl_attention(rows, rows, fcl_scale(rows, 2), 1, NULL, NULL),
+                       FCL_SHAPE(net->rows, net->width));
+}
+
 /* h + W2 drop(silu(W1 norm(h))): a reduction, products, an activation, and what is drawn. */
 static fcl_tensor *build_block(const network *net, fcl_graph *graph, fcl_tensor *h, fcl_tensor *const *w,
                                uint32_t stream)
@@ -56,6 +64,8 @@ static fcl_tensor *build_block(const network *net, fcl_graph *graph, fcl_tensor 
     fcl_tensor *norm = fcl_layer_norm(h, NULL, NULL, 1e-5f);
     if (net->nested)
         fcl_block_end(graph);
+    if (net->attends)
+        norm = attend(net, norm);
     fcl_tensor *up = fcl_silu(fcl_linear(norm, w[0], NULL));
     fcl_tensor *kept = fcl_greater(fcl_uniform(graph, shape, stream), fcl_constant(graph, 0.25f));
     h = fcl_add(h, fcl_linear(fcl_scale(fcl_mul(up, kept), 1 / 0.75f), w[1], NULL));
@@ -153,6 +163,7 @@ static void gradients_are_the_same(void **state)
     network net =
         network_draw(trial_int(2, most), trial_int(3, most), trial_int(3, 3 * most), trial_int(2, 3));
     net.nested = trial_int(0, 1);
+    net.attends = true;
     check_gradients(*state, &net, 1e-6);
     network_free(&net);
 }
@@ -161,7 +172,7 @@ static void gradients_are_the_same(void **state)
 static void gradients_of_gradients_are_the_same(void **state)
 {
     network net = network_draw(trial_int(2, 4), trial_int(3, 5), trial_int(3, 5), 2);
-    net.twice = true;
+    net.twice = net.attends = true;
     check_gradients(*state, &net, 1e-5);
     network_free(&net);
 }

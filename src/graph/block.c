@@ -36,9 +36,9 @@ static fcl_tensor *copy(fcl_tensor *node, fcl_tensor *const *again)
         fcl_tensor *from = node->input[k];
         input[k] = from->block == node->block ? again[from->id] : from;
     }
-    if (node->op->part)
-        return fcl_node_part(input[0], part_index(node), node->type, node->shape);
     fcl_tensor *made = fcl_node(node->graph, node->op, node->inputs, input, node->attributes);
+    if (node->op->part)
+        input[0]->part[part_index(node)] = made;
     made->type = node->type;
     made->name = node->name;
     return made;

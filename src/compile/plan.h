@@ -105,6 +105,8 @@ typedef struct fcl_plan {
 /* run.c: all passes that need no driver, up to the places of values; the plan is the graph's. */
 fcl_plan *fcl_plan_create(fcl_graph *graph, fcl_device *device, const fcl_graph_options *options);
 
+/* same.c: nodes read the first of those that compute the same. */
+void fcl_plan_find_same(fcl_graph *graph);
 /* fuse.c: marks what is needed and groups it into plan->steps, in the order of running. */
 void fcl_plan_fuse(fcl_plan *plan);
 /* Is the node the sum of axis 0 of a matrix? */

@@ -22,6 +22,8 @@ fcl_plan *fcl_plan_create(fcl_graph *graph, fcl_device *device, const fcl_graph_
     plan->options = options ? *options : (fcl_graph_options){0};
     plan->options.no_fusion |= plan->options.check;
     plan->table_index = -1;
+    if (!plan->options.no_fusion)
+        fcl_plan_find_same(graph);
     fcl_plan_fuse(plan);
     if (!plan->options.no_fusion && fcl_device_traits(device).wide)
         fcl_plan_block(plan);

@@ -48,7 +48,6 @@ struct fcl_graph {
     fcl_arena arena; /* nodes, names: freed with the graph */
     fcl_tensor **nodes;
     int count, capacity;
-    int *found; /* node numbers by a hash of what they compute, 2 * capacity places; -1: none */
     struct fcl_assignment {
         fcl_tensor *target, *value;
     } *assignments;
@@ -64,11 +63,10 @@ struct fcl_graph {
 
 void fcl_plan_destroy(struct fcl_plan **plan);
 
-/* Appends a node, or returns the one there is that computes the same, of the same age. Its shape comes from the row;
- * `attributes`, the row's own, are copied. */
+/* Appends a node. Its shape comes from the row; `attributes`, the row's own, are copied. */
 fcl_tensor *fcl_node(fcl_graph *graph, const fcl_op *op, int inputs, fcl_tensor *const *input, const void *attributes);
-/* One more result of node's launch, as a tensor of its own: node->part[index], made where there is none yet. Its buffer
- * is NULL at lowering where nobody reads it. */
+/* One more result of node's launch, as a tensor of its own: node->part[index]. Its buffer is NULL at lowering
+ * where nobody reads it. */
 fcl_tensor *fcl_node_part(fcl_tensor *node, int index, fcl_type type, fcl_shape shape);
 /* Records the graph's first mistake: "matmul decoder.0: (64, 128) by (256, 512)". */
 void fcl_mistake(fcl_graph *graph, const char *format, ...) __attribute__((format(printf, 2, 3)));

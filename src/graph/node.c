@@ -19,7 +19,6 @@ void fcl_graph_destroy(fcl_graph **graph)
     fcl_plan_destroy(&(*graph)->plan);
     fcl_arena_free(&(*graph)->arena);
     free((*graph)->nodes);
-    free((*graph)->found);
     free((*graph)->assignments);
     free(*graph);
     *graph = NULL;
@@ -93,93 +92,32 @@ static void check_shape(fcl_tensor *node)
     }
 }
 
-/* --- each computation once --- */
-
-static uint64_t mix(uint64_t hash, uint64_t word)
-{
-    hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
-    return hash ^ hash >> 29;
-}
-
-static uint64_t hash_of(const fcl_tensor *node)
-{
-    const unsigned char *attribute = node->attributes;
-    uint64_t hash = mix((uintptr_t)node->op, (uint64_t)node->age);
-    for (int k = 0; k < node->inputs; k++)
-        hash = mix(hash, (uint64_t)node->input[k]->id);
-    for (size_t i = 0; i < node->op->attributes; i++)
-        hash = mix(hash, attribute[i]);
-    return hash;
-}
-
-static bool computes_same(const fcl_tensor *a, const fcl_tensor *b)
-{
-    return a->op == b->op && a->age == b->age && a->inputs == b->inputs &&
-           (!a->inputs || memcmp(a->input, b->input, (size_t)a->inputs * sizeof *a->input) == 0) &&
-           (!a->op->attributes || memcmp(a->attributes, b->attributes, a->op->attributes) == 0);
-}
-
-/* The place of the node that computes the same, or a free one. */
-static int *place_of(const fcl_graph *graph, const fcl_tensor *node)
-{
-    size_t places = 2 * (size_t)graph->capacity, at = hash_of(node) % places;
-    while (graph->found[at] >= 0 && !computes_same(graph->nodes[graph->found[at]], node))
-        at = (at + 1) % places;
-    return &graph->found[at];
-}
-
-/* What comes from outside is never the same; a further result of a launch is found by its node. */
-static bool is_found(const fcl_tensor *node)
-{
-    return (!node->op->leaf || node->op->leaf == FCL_LEAF_CONSTANT) && !node->op->part;
-}
-
-static void make_room(fcl_graph *graph)
-{
-    if (graph->count < graph->capacity)
-        return;
-    graph->capacity = 2 * graph->capacity + 64;
-    graph->nodes = fcl_grow(graph->nodes, (size_t)graph->capacity * sizeof *graph->nodes);
-    graph->found = fcl_grow(graph->found, 2 * (size_t)graph->capacity * sizeof *graph->found);
-    memset(graph->found, -1, 2 * (size_t)graph->capacity * sizeof *graph->found);
-    for (int i = 0; i < graph->count; i++)
-        if (is_found(graph->nodes[i]))
-            *place_of(graph, graph->nodes[i]) = i;
-}
-
-static fcl_tensor *append(fcl_graph *graph, fcl_tensor *node)
-{
-    node->root = node->op->view ? node->input[0]->root : node;
-    node->shape = node->op->shape(node);
-    check_shape(node);
-    node->block = graph->nested ? graph->blocks : 0;
-    node->id = graph->count;
-    graph->nodes[graph->count++] = node;
-    return node;
-}
-
 fcl_tensor *fcl_node(fcl_graph *graph, const fcl_op *op, int inputs, fcl_tensor *const *input, const void *attributes)
 {
     fcl_tensor *node = fcl_arena_alloc(&graph->arena, sizeof *node);
     node->graph = graph;
     node->op = op;
     node->name = "";
-    node->age = graph->age;
     node->inputs = inputs;
     node->input = fcl_arena_alloc(&graph->arena, (size_t)inputs * sizeof *input);
     if (inputs)
         memcpy(node->input, input, (size_t)inputs * sizeof *input);
+    node->root = op->view ? input[0]->root : node;
     if (op->attributes)
         node->attributes = memcpy(fcl_arena_alloc(&graph->arena, op->attributes), attributes, op->attributes);
     if (graph->plan)
         fcl_mistake(graph, "%s was added to a compiled graph", op->name);
-    make_room(graph);
-    int *place = is_found(node) ? place_of(graph, node) : NULL;
-    if (place && *place >= 0)
-        return graph->nodes[*place];
-    if (place)
-        *place = graph->count;
-    return append(graph, node);
+    node->shape = op->shape(node);
+    check_shape(node);
+    if (graph->count == graph->capacity) {
+        graph->capacity = 2 * graph->capacity + 64;
+        graph->nodes = fcl_grow(graph->nodes, (size_t)graph->capacity * sizeof *graph->nodes);
+    }
+    node->block = graph->nested ? graph->blocks : 0;
+    node->age = graph->age;
+    node->id = graph->count;
+    graph->nodes[graph->count++] = node;
+    return node;
 }
 
 void fcl_scalar_set(fcl_tensor *scalar, float value)

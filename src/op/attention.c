@@ -153,11 +153,9 @@ fcl_tensor *fcl_attention(fcl_tensor *q, fcl_tensor *k, fcl_tensor *v, int heads
     return node;
 }
 
-/* The gradient in k or in v, a part of the node, which may have it by now. */
+/* The gradient in k or in v, a part of the node. */
 static fcl_tensor *grad_part(fcl_tensor *node, int factor)
 {
-    if (node->part[factor - K])
-        return node->part[factor - K];
     fcl_tensor *input[1 + INPUTS] = {node};
     fcl_attention_attributes how = *fcl_attention_how(node);
     how.factor = factor;

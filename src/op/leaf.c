@@ -13,13 +13,11 @@ static fcl_shape one_number(fcl_tensor *node)
 const fcl_op fcl_op_input = {"input", GIVEN, .leaf = FCL_LEAF_MEMORY};
 const fcl_op fcl_op_leaf = {"leaf", GIVEN, .leaf = FCL_LEAF_MEMORY};
 const fcl_op fcl_op_part = {"part", GIVEN, .part = true};
-const fcl_op fcl_op_constant = {"constant", .attributes = sizeof(float), .shape = one_number, .leaf = FCL_LEAF_CONSTANT};
+const fcl_op fcl_op_constant = {"constant", .shape = one_number, .leaf = FCL_LEAF_CONSTANT};
 const fcl_op fcl_op_scalar = {"scalar", .shape = one_number, .leaf = FCL_LEAF_SCALAR};
 
 fcl_tensor *fcl_node_part(fcl_tensor *node, int index, fcl_type type, fcl_shape shape)
 {
-    if (node->part[index])
-        return node->part[index];
     fcl_tensor *part = fcl_node(node->graph, &fcl_op_part, 1, &node, &(fcl_shape_attributes){shape});
     part->type = type;
     return node->part[index] = part;
@@ -52,7 +50,7 @@ fcl_tensor *fcl_leaf(fcl_graph *graph, const char *name, fcl_type type, fcl_shap
 
 fcl_tensor *fcl_constant(fcl_graph *graph, float value)
 {
-    fcl_tensor *node = fcl_node(graph, &fcl_op_constant, 0, NULL, &value);
+    fcl_tensor *node = fcl_node(graph, &fcl_op_constant, 0, NULL, NULL);
     node->scalar = value;
     return node;
 }

@@ -38,11 +38,11 @@ small="--steps 300 --width 32 --depth 2 --batch 64 --lr 0.005"
 
 # Columns.
 expect 0 train weather.csv --out weather $small --samples-every off
-says "scale   the model sees (x1 - 1013" ", x3 - 7"
+says "scale   the model sees (x1 - 101" ", x3 - 7"
 expect 0 info weather
-printed "scale       the model sees (x1 - 1013"
+printed "scale       the model sees (x1 - 101"
 expect 0 explain weather
-printed "normalise   auto" "the model sees (x1 - 1013"
+printed "normalise   auto" "the model sees (x1 - 101"
 expect 0 info weather --json
 json 'abs(o["normalisation"]["centre"][0] - 101325) < 200 and abs(o["normalisation"]["scale"][1] / 0.004 - 1) < 0.2'
 json 'o["normalisation"]["centre"][2] == 7 and o["normalisation"]["scale"][2] == 1'

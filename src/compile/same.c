@@ -1,5 +1,6 @@
 /* What computes the same is computed once: each residual block of a network, say, takes the same activation of the time's
  * embedding. Only where all derivatives are built: until then two tensors of the same value are two variables. */
+#include "base/hash.h"
 #include "compile/plan.h"
 
 #include <stdlib.h>
@@ -10,23 +11,12 @@ typedef struct finder {
     size_t places;
 } finder;
 
-static uint64_t mix(uint64_t hash, uint64_t word)
-{
-    hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
-    return hash ^ hash >> 29;
-}
-
 static uint64_t hash_of(const fcl_tensor *node)
 {
-    const unsigned char *attribute = node->attributes;
-    uint32_t scalar;
-    memcpy(&scalar, &node->scalar, sizeof scalar);
-    uint64_t hash = mix(mix((uintptr_t)node->op, (uint64_t)node->age), scalar);
-    for (int k = 0; k < node->inputs; k++)
-        hash = mix(hash, (uint64_t)node->input[k]->id);
-    for (size_t i = 0; i < node->op->attributes; i++)
-        hash = mix(hash, attribute[i]);
-    return hash;
+    uint64_t hash = fcl_hash_bytes(FCL_HASH_START, &node->op, sizeof node->op);
+    hash = fcl_hash_bytes(hash, &node->scalar, sizeof node->scalar);
+    hash = fcl_hash_bytes(hash, node->input, (size_t)node->inputs * sizeof *node->input);
+    return fcl_hash_bytes(hash, node->attributes, node->op->attributes);
 }
 
 /* What a derivative computes again is younger, and stays apart. */
@@ -41,8 +31,10 @@ static bool computes_same(const fcl_tensor *a, const fcl_tensor *b)
 /* Not what comes from outside, nor launches of several results. */
 static bool is_found(const fcl_tensor *node)
 {
-    return (!node->op->leaf || node->op->leaf == FCL_LEAF_CONSTANT) && !node->op->part && !node->part[0] &&
-           !node->part[1] && !node->part[2];
+    bool alone = !node->op->part;
+    for (int i = 0; i < FCL_MAX_PARTS; i++)
+        alone &= !node->part[i];
+    return alone && (!node->op->leaf || node->op->leaf == FCL_LEAF_CONSTANT);
 }
 
 /* The place of the node that computes the same, or a free one. */

@@ -302,26 +302,25 @@ def compare_training(arguments, row):
     print_row("  peak memory, MiB", memory, our_memory, 1)
 
 
+def compare_ways(arguments, name, ways, ask, ours_of, row):
+    theirs, ours = [], []
+    for _ in range(arguments.repeats):
+        theirs.append(run_torch(arguments, ask))
+        ours.append(ours_of(arguments, row))
+    for way in ways:
+        print_row(f"{name}, {way}, ms", [t[way] for t in theirs], [o[way] for o in ours])
+
+
 def compare_convolution(arguments, row):
     name, _, images, size, channels, outputs = row
     work = {"images": images, "size": size, "channels": channels, "outputs": outputs, "seconds": 0.3}
-    theirs, ours = [], []
-    for _ in range(arguments.repeats):
-        theirs.append(run_torch(arguments, {"convolve": work}))
-        ours.append(flowcl_convolve(arguments, row))
-    for form in FORMS:
-        print_row(f"{name}, {form}, ms", [t[form] for t in theirs], [o[form] for o in ours])
+    compare_ways(arguments, name, FORMS, {"convolve": work}, flowcl_convolve, row)
 
 
 def compare_attention(arguments, row):
     name, _, batch, tokens, heads, width = row
     work = {"batch": batch, "tokens": tokens, "heads": heads, "width": width, "seconds": 0.3}
-    theirs, ours = [], []
-    for _ in range(arguments.repeats):
-        theirs.append(run_torch(arguments, {"attend": work}))
-        ours.append(flowcl_attend(arguments, row))
-    for way in WAYS:
-        print_row(f"{name}, {way}, ms", [t[way] for t in theirs], [o[way] for o in ours])
+    compare_ways(arguments, name, WAYS, {"attend": work}, flowcl_attend, row)
 
 
 def compare_startup(arguments):

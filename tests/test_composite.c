@@ -398,7 +398,7 @@ static int functions_of(const fcl_graph *graph)
     for (int s = 0; s < graph->plan->count; s++) {
         const fcl_step *step = &graph->plan->steps[s];
         fcl_generated g;
-        if (!step->width)
+        if (!step->extent.width)
             continue;
         fcl_kind_of(step)->generate(graph->plan, step, &g);
         for (const char *at = g.body.data; (at = strstr(at, "MATH(")) != NULL; at++)

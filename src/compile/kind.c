@@ -9,7 +9,7 @@
 
 static bool is_program(const fcl_step *step)
 {
-    return step->width > 0;
+    return step->extent.width > 0;
 }
 
 static size_t program_scratch(const fcl_plan *plan, const fcl_step *step)
@@ -36,9 +36,14 @@ static int program_sums(fcl_lowering *l, const fcl_step *step, const char *kerne
     fcl_extents e;
     FCL_TRY(fcl_lowering_sums(l, kernel, "sums of rows", &launch));
     fcl_launch_buffer(launch, 0, step->scratch->buffer);
+    int index = 1;
     for (int i = 0; fcl_rows_parts(step, l->plan->device, i, &node, &e); i++) {
-        fcl_launch_buffer(launch, 1 + i, node->buffer);
+        fcl_launch_buffer(launch, index++, node->buffer);
         results += e.outer * e.inner;
+    }
+    if (step->extent.columns > 1) {
+        fcl_launch_int(launch, index++, (int32_t)fcl_rows_groups(step, l->plan->device));
+        fcl_launch_int(launch, index++, (int32_t)step->extent.columns);
     }
     fcl_launch_range_1d(launch, (size_t)results, 64);
     return FCL_OK;
@@ -48,8 +53,13 @@ static int program_lower(fcl_lowering *l, const fcl_step *step, const fcl_genera
                          const char *kernel)
 {
     const fcl_device *device = l->plan->device;
+    const fcl_row_extent *e = &step->extent;
     int index = fcl_lowering_arguments(l, launch, 0, g);
-    fcl_launch_int(launch, index++, (int32_t)(step->rows * fcl_rows_pieces(step, device)));
+    fcl_launch_int(launch, index++, (int32_t)(e->rows * fcl_rows_pieces(e, device)));
+    if (e->columns > 1) {
+        fcl_launch_int(launch, index++, (int32_t)(e->width / e->columns));
+        fcl_launch_int(launch, index++, (int32_t)e->columns);
+    }
     if (g->random)
         fcl_lowering_bind(l, launch, index, NULL);
     if (g->scratch)

@@ -197,7 +197,7 @@ static int lower_steps(fcl_lowering *l, const fcl_generated *generated, const in
 static bool repeats_in_kernel(const fcl_plan *plan, const fcl_generated *g)
 {
     const fcl_graph *graph = plan->graph;
-    if (!plan->options.repeat || plan->count != 1 || !plan->steps[0].block || plan->steps[0].width ||
+    if (!plan->options.repeat || plan->count != 1 || !plan->steps[0].block || plan->steps[0].extent.width ||
         (g->own_pace && g->scalars))
         return false;
     for (int i = 0; i < graph->assignment_count; i++)

@@ -91,7 +91,7 @@ static bool reads_in_place(const fcl_step *step, const fcl_tensor *node, const f
         bool rows = step->block && input->shape.rank == 2 && input->shape.dim[0] == step->rows &&
                     !fcl_block_reads_all(node, k);
         bool element = node->op->expression && fcl_shape_size(target->shape) == fcl_shape_size(node->shape);
-        if (root != target || step->width || !(rows || (!step->block && (element || node->op->in_place))))
+        if (root != target || step->extent.width || !(rows || (!step->block && (element || node->op->in_place))))
             return false;
     }
     return true;

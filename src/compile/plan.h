@@ -8,6 +8,12 @@
 
 enum { FCL_MAX_MEMBERS = 32, FCL_MAX_ARGUMENTS = 128 }; /* of a fused step: bounds a kernel's arguments */
 
+/* How a row program sees tensors, whatever their shapes: as (rows, width), or as (rows, pixels, columns) where sums along a
+ * row leave its columns apart; columns is 1 where it does not. */
+typedef struct fcl_row_extent {
+    int64_t rows, width, columns; /* width: of all that is in a row */
+} fcl_row_extent;
+
 /* What is computed at once, one of
  *   - a chain of elementwise nodes of one shape, and on GPUs of what is computed by elements (op->element), or of such
  *     chains of one size: a generated kernel;
@@ -28,9 +34,10 @@ typedef struct fcl_step {
     int arguments;        /* of the members' kernel, at most: what they read of others, and store */
     fcl_shape shape;      /* of the members and the product */
     fcl_storage *scratch; /* of `own`; of a block or row program: its work-items' parts of sums, rows that they keep */
-    struct fcl_step *block; /* or: steps joined into one kernel, of as many rows: a row block (block.c) or, where rows */
-    int blocks;             /* have a width, a row program (rows.c) */
-    int64_t rows, width;
+    struct fcl_step *block; /* or: steps joined into one kernel, a row block of so many rows (block.c) or, where these */
+    int blocks;             /* have an extent, a row program (rows.c) */
+    int64_t rows;
+    fcl_row_extent extent;
 } fcl_step;
 
 /* The nodes that a step computes, each after what it reads. */

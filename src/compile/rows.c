@@ -16,7 +16,7 @@ enum {
 };
 
 typedef struct program {
-    int64_t rows, width;
+    fcl_row_extent extent;
     bool one_pass; /* nothing may follow its reductions: rows are cut into pieces */
     int operands, reductions;
     int *steps, count;    /* in it */
@@ -39,7 +39,7 @@ typedef struct former {
 static fcl_row_kind kind_of_reduction(const fcl_tensor *node, int64_t rows, int64_t width)
 {
     enum { SHORTEST_PART = 32 /* shorter ones leave vectors little */ };
-    fcl_extents e = fcl_reduced_extents(node);
+    const fcl_extents e = fcl_reduced_extents(node);
     if (e.outer == rows && e.reduced == width && e.inner == 1)
         return FCL_ROW_REDUCED;
     if (node->op->reduction != FCL_SUM)
@@ -50,34 +50,53 @@ static fcl_row_kind kind_of_reduction(const fcl_tensor *node, int64_t rows, int6
     return parts && e.reduced >= SHORTEST_PART ? FCL_ROW_PARTS : FCL_ROW_NONE;
 }
 
-fcl_row_kind fcl_row_kind_of(const fcl_tensor *node, int64_t rows, int64_t width)
+fcl_row_kind fcl_row_kind_of(const fcl_tensor *node, const fcl_row_extent *e)
 {
+    if (e->columns > 1)
+        return fcl_columns_kind(node, e);
     if (node->op->reduction && node->type == FCL_F32)
-        return kind_of_reduction(node, rows, width);
+        return kind_of_reduction(node, e->rows, e->width);
     if (!node->op->expression && !node->op->element.write)
         return FCL_ROW_NONE;
     int64_t size = fcl_shape_size(node->shape);
-    return size == rows * width ? FCL_ROW_FULL : size == rows ? FCL_ROW_VALUE : FCL_ROW_NONE;
+    return size == e->rows * e->width ? FCL_ROW_FULL : size == e->rows ? FCL_ROW_VALUE : FCL_ROW_NONE;
+}
+
+static bool may_read_columns(const fcl_row_extent *e, const fcl_tensor *node, fcl_row_kind to, const fcl_tensor *input,
+                             fcl_row_kind from)
+{
+    fcl_column_operand how;
+    bool value = from == FCL_ROW_VALUE || from == FCL_ROW_FOLDED || from == FCL_ROW_REDUCED;
+    if (to == FCL_ROW_FOLDED)
+        return value;
+    if (value)
+        return fcl_columns_operand(node, input, e, &how) && how.by_row;
+    return from == FCL_ROW_FULL && to == FCL_ROW_FULL && fcl_classify(input->shape, node->shape).form == FCL_WHOLE;
 }
 
 /* May the node read this input inside of its program? */
 static bool may_read(const program *p, const fcl_tensor *node, const fcl_tensor *input)
 {
     const fcl_tensor *root = fcl_node_root((fcl_tensor *)input);
-    fcl_row_kind to = fcl_row_kind_of(node, p->rows, p->width),
-                 from = fcl_row_kind_of(root, p->rows, p->width);
+    fcl_row_kind to = fcl_row_kind_of(node, &p->extent), from = fcl_row_kind_of(root, &p->extent);
     if (to >= FCL_ROW_REDUCED)
         return from == FCL_ROW_FULL;
+    if (p->extent.columns > 1)
+        return may_read_columns(&p->extent, node, to, input, from);
     if (from >= FCL_ROW_PARTS || node->op->element.anywhere)
         return false;
     bool value = from == FCL_ROW_VALUE || from == FCL_ROW_REDUCED;
     if (value && p->one_pass)
         return false;
     fcl_operand how = fcl_classify(input->shape, node->shape);
-    bool by_row =
-        (how.form == FCL_ROW_OPERAND && how.size == p->width) || (how.form == FCL_SINGLE && p->rows == 1);
-    return to == FCL_ROW_FULL && value ? by_row
-                                       : how.form == FCL_WHOLE || (how.form == FCL_SINGLE && p->rows == 1);
+    bool one_row = how.form == FCL_SINGLE && p->extent.rows == 1;
+    return (to == FCL_ROW_FULL && value ? how.form == FCL_ROW_OPERAND && how.size == p->extent.width : how.form == FCL_WHOLE) ||
+           one_row;
+}
+
+static bool may_load(const program *p, const fcl_tensor *node, const fcl_tensor *input)
+{
+    return p->extent.columns == 1 || fcl_columns_may_load(node, input, &p->extent);
 }
 
 /* May the node be in the program, as far as what it reads and what reads it there are concerned? */
@@ -86,7 +105,8 @@ static bool edges_fit(const former *f, const fcl_tensor *node, int number)
     const program *p = &f->programs[number];
     for (int k = 0; k < node->inputs; k++) {
         int s = fcl_node_root(node->input[k])->step;
-        if (s >= 0 && f->of[s] == number && !may_read(p, node, node->input[k]))
+        bool inside = s >= 0 && f->of[s] == number;
+        if (inside ? !may_read(p, node, node->input[k]) : !may_load(p, node, node->input[k]))
             return false;
     }
     for (int r = 0; r < node->readers; r++) {
@@ -105,11 +125,24 @@ static bool is_loose(const former *f, int s)
     return f->of[s] < 0 && !step->product && !step->block && (reduces || step->members);
 }
 
+static bool is_read_elsewhere(const fcl_tensor *node)
+{
+    bool read = node->in_memory;
+    for (int r = 0; r < node->readers; r++)
+        read |= node->reader[r]->step != node->step;
+    return read;
+}
+
+/* What a step reads of others and leaves to them, at most. */
 static int operands_of(const fcl_step *step)
 {
     int count = 0;
-    for (int i = 0; i < fcl_step_nodes(step); i++)
-        count += fcl_step_node(step, i)->inputs + 1;
+    for (int i = 0; i < fcl_step_nodes(step); i++) {
+        const fcl_tensor *node = fcl_step_node(step, i);
+        count += is_read_elsewhere(node);
+        for (int k = 0; k < node->inputs; k++)
+            count += fcl_node_root(node->input[k])->step != node->step;
+    }
     return count;
 }
 
@@ -122,7 +155,7 @@ static bool fits(former *f, int number, int s)
         return false;
     for (int i = 0; i < fcl_step_nodes(step); i++) {
         const fcl_tensor *node = fcl_step_node(step, i);
-        fcl_row_kind kind = fcl_row_kind_of(node, p->rows, p->width);
+        fcl_row_kind kind = fcl_row_kind_of(node, &p->extent);
         if (kind == FCL_ROW_NONE || (p->one_pass && kind != FCL_ROW_FULL && kind != FCL_ROW_REDUCED) ||
             !edges_fit(f, node, number))
             return false;
@@ -158,7 +191,7 @@ static void look_around(former *f, int number, int s)
             const fcl_tensor *root = fcl_node_root(node->input[k]);
             put_beside(f, number, root);
             for (int r = 0; r < root->readers; r++)
-                if (fcl_row_kind_of(root->reader[r], p->rows, p->width) >= FCL_ROW_PARTS)
+                if (fcl_row_kind_of(root->reader[r], &p->extent) >= FCL_ROW_PARTS)
                     put_beside(f, number, root->reader[r]);
         }
     }
@@ -197,12 +230,12 @@ static void begin(former *f, int s)
     if (!node || node->type != FCL_F32)
         return;
     fcl_extents e = fcl_reduced_extents(node);
-    if (e.inner > 1 || e.reduced == 1)
+    const fcl_row_extent extent = {e.outer, e.reduced * e.inner, e.inner};
+    if (e.reduced == 1 || (e.inner > 1 && !fcl_columns_pay(&extent, f->plan->device)))
         return;
-    fcl_step extent = {.rows = e.outer, .width = e.reduced};
     f->programs = fcl_grow(f->programs, (size_t)(f->count + 1) * sizeof *f->programs);
-    f->programs[f->count] = (program){
-        .rows = e.outer, .width = e.reduced, .one_pass = fcl_rows_pieces(&extent, f->plan->device) > 1};
+    f->programs[f->count] =
+        (program){.extent = extent, .one_pass = fcl_rows_pieces(&extent, f->plan->device) > 1};
     join(f, f->count, s);
     grow(f, f->count++);
 }
@@ -219,7 +252,7 @@ static fcl_step gather(const former *f, program *p)
     const fcl_plan *plan = f->plan;
     qsort(p->steps, (size_t)p->count, sizeof *p->steps, by_number);
     fcl_step step = {
-        .shape = plan->steps[p->steps[0]].shape, .rows = p->rows, .width = p->width, .blocks = p->count};
+        .shape = plan->steps[p->steps[0]].shape, .extent = p->extent, .blocks = p->count};
     step.block = fcl_arena_alloc(&plan->graph->arena, (size_t)p->count * sizeof *step.block);
     for (int i = 0; i < p->count; i++)
         step.block[i] = plan->steps[p->steps[i]];

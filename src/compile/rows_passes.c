@@ -31,6 +31,11 @@ static fcl_row_entry *input_of(const fcl_rows_writer *w, const fcl_row_entry *e,
     return from < 0 ? NULL : &w->entries[from];
 }
 
+bool fcl_rows_is_value(const fcl_row_entry *e)
+{
+    return e->kind == FCL_ROW_VALUE || e->kind == FCL_ROW_FOLDED;
+}
+
 static void place(fcl_rows_writer *w, fcl_row_entry *e)
 {
     for (int k = 0; k < e->node->inputs; k++) {
@@ -38,7 +43,7 @@ static void place(fcl_rows_writer *w, fcl_row_entry *e)
         int pass = from ? from->pass + (from->kind == FCL_ROW_REDUCED) : 0;
         e->pass = pass > e->pass ? pass : e->pass;
     }
-    if (e->kind != FCL_ROW_VALUE && e->pass >= w->passes)
+    if (!fcl_rows_is_value(e) && e->pass >= w->passes)
         w->passes = e->pass + 1;
 }
 
@@ -84,16 +89,16 @@ static void keep(fcl_rows_writer *w)
 fcl_rows_writer fcl_rows_begin(const fcl_step *step, const fcl_device *device)
 {
     fcl_rows_writer w = {
-        .step = step, .count = fcl_step_nodes(step), .pieces = fcl_rows_pieces(step, device)};
+        .step = step, .count = fcl_step_nodes(step), .pieces = fcl_rows_pieces(&step->extent, device)};
     w.entries = fcl_zalloc((size_t)w.count * sizeof *w.entries);
     for (int i = 0; i < w.count; i++) {
         fcl_tensor *node = fcl_step_node(step, i);
-        w.entries[i] = (fcl_row_entry){.node = node, .kind = fcl_row_kind_of(node, step->rows, step->width)};
+        w.entries[i] = (fcl_row_entry){.node = node, .kind = fcl_row_kind_of(node, &step->extent)};
     }
     qsort(w.entries, (size_t)w.count, sizeof *w.entries, by_id);
     for (int i = 0; i < w.count; i++)
         place(&w, &w.entries[i]);
-    if (fcl_device_traits(device).wide && step->width <= MOST_KEPT)
+    if (fcl_device_traits(device).wide && step->extent.width <= MOST_KEPT)
         keep(&w);
     return w;
 }
@@ -111,7 +116,7 @@ void fcl_rows_want(fcl_rows_writer *w)
         e->wanted = e->pass == w->pass && (e->kind >= FCL_ROW_REDUCED || is_saved(e));
         for (int j = i + 1; j < w->count && e->kind == FCL_ROW_FULL && !e->wanted && e->pass <= w->pass; j++)
             for (int k = 0; k < w->entries[j].node->inputs && w->entries[j].wanted; k++)
-                if (w->entries[j].kind != FCL_ROW_VALUE &&
+                if (!fcl_rows_is_value(&w->entries[j]) &&
                     fcl_node_root(w->entries[j].node->input[k]) == e->node && !fcl_rows_saved(w, &w->entries[j]))
                     e->wanted = true;
     }

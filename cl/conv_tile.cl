@@ -1,25 +1,24 @@
 /* Convolutions of images for CPUs, and their gradient in x. A template: src/device/conv_tile.c defines these names before
- * it, and removes them behind it.
+ * it, and removes them behind it. Sizes are arguments: convolutions of any size share a kernel.
  *
  *   CONV_NAME          the kernel's name
  *   CONV_ROWS          1 to 8: pixels of the register tile
  *   CONV_VECTORS       1, 2 or 4: float16 vectors in each of its rows
- *   CONV_PANELS        panels of output channels that a work-item takes, side by side
- *   CONV_LINES         lines of output pixels that a work-item takes at most
- *   CONV_BLOCKS        such blocks of an image
- *   CONV_PART          rows of the kernel whose panel is copied at once
- *   CONV_TAPS          most rows and columns of a kernel
- *   CONV_IN_...        HEIGHT, WIDTH, CHANNELS of what is read; of which each pixel stands for UP x UP
- *   CONV_OUT_...       HEIGHT, WIDTH, CHANNELS of the result, whose pixels lie STEP apart: each class of them, STEP x STEP,
- *                      has its own kernel
- *   CONV_READ          pixels that a neighbour of a class reads further on
- *   CONV_TURN          1: weights are stored (side, side, out, in), and a tap is the sum of some of them
- *   CONV_SHARE_IN, _W  1: one for the whole batch
- *   CONV_PAST          1: as GEMM_PAST
- *   CONV_SIDE          of the weights
- *   CONV_CLASSES       the table's name: of each class its taps, the pixels that the first one is before a line's own, and
- *                      for each tap up to two rows of the weights, -1 where there is none
+ *   CONV_ROOM          float16 vectors of private memory, for lines, a panel and sums
+ *   CONV_TURN          1: the gradient: weights are stored (side, side, out, in), and a tap is the sum of some of them
+ *   CONV_FOURS         1: channels of what is read are a multiple of four: the loop over them leaves no rest
  *   CONV_PARAMS, CONV_EPILOGUE   as of a product's tiles (src/device/gemm.h)
+ *
+ *   most_lines, panels   of output pixels, and of output channels side by side, that a work-item takes at most
+ *   blocks             of so many lines in an image
+ *   part               rows of the kernel whose panel is copied at once
+ *   in_...             height, width, channels of what is read; of which each pixel stands for up x up
+ *   out_..., cols      height, width, channels of the result, whose pixels lie `step` apart: each class of them, step x step,
+ *                      has taps of its own
+ *   read               pixels that a neighbour of a class reads further on
+ *   side, stride, padding, upsample   of the convolution
+ *   in_item, w_item    floats from one of the batch to the next; 0: one for all
+ *   past               1: as GEMM_PAST
  *
  *      +---+---+---+---+     A work-item copies the lines that its pixels read into private memory, with zeros around them:
  *      | 0 | 0 | 0 | 0 |     the taps of a row of the kernel are then one run of (columns x channels) floats, and each row
@@ -29,185 +28,163 @@
 
 #ifndef CONV_COPIES
 #define CONV_COPIES
-static void conv_zeros(float *to, int count)
-{
-    for (int i = 0; i < count; i++)
-        to[i] = 0;
-}
+/* The taps of a class of pixels along an axis: their number, how many pixels the first one is before the first pixel, and
+ * its row of the weights. */
+typedef struct conv_taps {
+    int count, before, row;
+} conv_taps;
 
-static void conv_copy(float *to, const global float *from, int count)
+/* The gradient's `first` adds up what has read it, or one of `upsample` pixels that it stands for: o, by row
+ * first * upsample + at + padding - o * stride of the weights. */
+static conv_taps conv_taps_back(int first, int side, int stride, int padding, int upsample)
 {
-    for (int i = 0; i < count; i++)
-        to[i] = from[i];
-}
-
-/* A line of `columns` pixels, of which the first is number `begin` of a line of `width` pixels that stand for `up` each. */
-static void conv_copy_line(float *to, int columns, const global float *line, int begin, int width, int up, int channels)
-{
-    const int first = clamp(-begin, 0, columns), end = clamp(width * up - begin, first, columns);
-    conv_zeros(to, first * channels);
-    if (up == 1) {
-        conv_copy(to + first * channels, line + (begin + first) * channels, (end - first) * channels);
-    } else {
-        for (int i = first; i < end; i++)
-            conv_copy(to + i * channels, line + (begin + i) / up * channels, channels);
-    }
-    conv_zeros(to + end * channels, (columns - end) * channels);
-}
-
-/* The lines of one image from number `top` on. */
-static void conv_copy_lines(float *to, int lines, int columns, const global float *image, int top, int left, int height,
-                            int width, int up, int channels)
-{
-    for (int i = 0; i < lines; i++) {
-        if (top + i < 0 || top + i >= height * up)
-            conv_zeros(to + i * columns * channels, columns * channels);
-        else
-            conv_copy_line(to + i * columns * channels, columns, image + (top + i) / up * width * channels, left, width,
-                           up, channels);
-    }
+    const int row = first * upsample + padding;
+    const int least = (row + (stride - 1) * side + stride) / stride - side, most = (row + upsample - 1) / stride;
+    const conv_taps taps = {most - least + 1, -least, row - least * stride};
+    return taps;
 }
 
 /* The panel of one tap: the sum of the weights of the rows and columns that are its own. */
-static void conv_turn_tap(float16 *panel, int stride, const global float *w, int side, constant int *rows, constant int *columns,
+static void conv_turn_tap(float16 *panel, int vectors, const global float *w, int side, int row, int column, int upsample,
                           int depth, int n, int col)
 {
-    for (int at = 0, count = 0; at < 4; at++) {
-        const int row = rows[at / 2], column = columns[at % 2];
-        if (row < 0 || column < 0)
+    int count = 0;
+    for (int at = 0; at < upsample * upsample; at++) {
+        const int u = row + at / upsample, v = column + at % upsample;
+        if (u < 0 || u >= side || v < 0 || v >= side)
             continue;
-        const global float *tap = w + (row * side + column) * depth * n;
+        const global float *tap = w + (u * side + v) * depth * n;
         if (count++ == 0) {
-            gemm_turn_panel(panel, stride, tap, depth, n, depth, col);
+            gemm_turn_panel(panel, vectors, tap, depth, n, depth, col);
             continue;
         }
         for (int i = 0; i < depth; i++)
             for (int j = 0; j < 16; j++)
-                ((float *)&panel[i * stride])[j] += tap[min(col + j, n - 1) * depth + i];
+                ((float *)&panel[i * vectors])[j] += tap[min(col + j, n - 1) * depth + i];
     }
+}
+
+static void conv_store(global float *p, float16 x, int past)
+{
+    if (past)
+        store16_past(p, x);
+    else
+        vstore16(x, 0, p);
 }
 #endif
 
+/* Adds number i from here on of the pixels' taps, times row i of the panel. */
 #define MULTIPLY(i)                                                                                                    \
     UNROLL for (int r = 0; r < CONV_ROWS; r++)                                                                         \
     {                                                                                                                  \
         UNROLL for (int v = 0; v < CONV_VECTORS; v++)                                                                  \
-            sum[r][v] += from[r][i] * row[(i) * CONV_VECTORS + v];                                                     \
+            sum[r][v] += from[r][at + (i)] * of_panel[(i) * CONV_VECTORS + v];                                         \
     }
 
-constant int CONV_CLASSES[CONV_STEP][2 + 2 * CONV_TAPS] = {CONV_TABLE};
-
 kernel void CONV_NAME(const global float *restrict in, const global float *restrict w, global float *restrict out,
-                      const int images CONV_PARAMS)
+                      int images, int most_lines, int panels, int blocks, int part, int in_height, int in_width,
+                      int in_channels, int up, int out_height, int out_width, int cols, int read, int step,
+                      int side, int stride, int padding, int upsample, int in_item, int w_item, int past CONV_PARAMS)
 {
-    enum {
-        WIDTH = 16 * CONV_VECTORS,
-        COLUMNS = ((CONV_OUT_WIDTH + CONV_STEP - 1) / CONV_STEP - 1) * CONV_READ + CONV_TAPS,
-        PITCH = COLUMNS * CONV_IN_CHANNELS,
-        PIXELS = CONV_LINES * ((CONV_OUT_WIDTH + CONV_STEP - 1) / CONV_STEP),
-        TILES = (PIXELS + CONV_ROWS - 1) / CONV_ROWS,
-        LINE = CONV_IN_WIDTH * CONV_IN_CHANNELS,
-        NEXT = CONV_LINES * CONV_READ / CONV_UP * LINE, /* floats that the next block reads first */
-        ASKS = NEXT / (16 * TILES * CONV_PANELS) + 1    /* lines of the cache that a tile asks for */
-    };
-    const int kind = get_global_id(2) % (CONV_STEP * CONV_STEP), item = get_global_id(2) / (CONV_STEP * CONV_STEP);
-    const int image = get_global_id(1) / CONV_BLOCKS, top = get_global_id(1) % CONV_BLOCKS * CONV_LINES;
-    const int first_y = kind / CONV_STEP, first_x = kind % CONV_STEP;
-    constant int *down = CONV_CLASSES[first_y], *along = CONV_CLASSES[first_x];
-    const int width = (CONV_OUT_WIDTH - first_x + CONV_STEP - 1) / CONV_STEP;
-    const int lines = min(CONV_LINES, (CONV_OUT_HEIGHT - first_y + CONV_STEP - 1) / CONV_STEP - top);
+    enum { WIDTH = 16 * CONV_VECTORS };
+    const int kind = get_global_id(2) % (step * step), image = get_global_id(1) / blocks;
+    const int top = get_global_id(1) % blocks * most_lines;
+    const int first_y = kind / step, first_x = kind % step;
+    const int width = (out_width - first_x + step - 1) / step;
+    const int lines = min(most_lines, (out_height - first_y + step - 1) / step - top);
     if (lines <= 0 || width <= 0)
         return;
-    float strip[((CONV_LINES - 1) * CONV_READ + CONV_TAPS) * PITCH] __attribute__((aligned(64)));
-    float16 panel[CONV_PART * CONV_TAPS * CONV_IN_CHANNELS * CONV_VECTORS];
-    float16 done[CONV_ROWS][CONV_VECTORS];
-#if CONV_PART < CONV_TAPS
-    float16 sums[TILES][CONV_ROWS][CONV_VECTORS];
-#define BEFORE(r, v) (tap ? sums[tile][r][v] : 0)
+#if CONV_TURN
+    const conv_taps down = conv_taps_back(first_y, side, stride, padding, upsample);
+    const conv_taps along = conv_taps_back(first_x, side, stride, padding, upsample);
 #else
-#define BEFORE(r, v) 0
+    const conv_taps down = {side, padding, 0}, along = down;
 #endif
-    in += (size_t)(CONV_SHARE_IN ? 0 : item) * images * (CONV_IN_HEIGHT * LINE);
-    size_t next = (size_t)image * (CONV_IN_HEIGHT * LINE) + (top + lines) * CONV_READ / CONV_UP * LINE;
-    const size_t end = min(next + NEXT, (size_t)images * (CONV_IN_HEIGHT * LINE));
-    const global float *const all = in;
-    in += (size_t)image * (CONV_IN_HEIGHT * LINE);
-    w += (size_t)(CONV_SHARE_W ? 0 : item) * (CONV_SIDE * CONV_SIDE * CONV_IN_CHANNELS * CONV_OUT_CHANNELS);
-    conv_copy_lines(strip, (lines - 1) * CONV_READ + down[0], COLUMNS, in, top * CONV_READ - down[1], -along[1],
-                    CONV_IN_HEIGHT, CONV_IN_WIDTH, CONV_UP, CONV_IN_CHANNELS);
-    const int run = along[0] * CONV_IN_CHANNELS, pixels = lines * width;
-    for (int p = 0; p < CONV_PANELS; p++) {
-        const int left_col = (get_global_id(0) * CONV_PANELS + p) * WIDTH;
-        if (left_col >= CONV_OUT_CHANNELS)
+    const size_t item = get_global_id(2) / (step * step), sample = item * images + image;
+    const int rows = images * out_height * out_width;
+    const int copied = (lines - 1) * read + down.count, columns = (width - 1) * read + along.count;
+    const int pitch = columns * in_channels, run = along.count * in_channels;
+    const int pixels = lines * width, tiles = (pixels + CONV_ROWS - 1) / CONV_ROWS;
+    float strip[16 * CONV_ROOM] __attribute__((aligned(64))); /* the panel and the sums stand behind it */
+    float16 *panel = (float16 *)strip + (copied * pitch + 15) / 16;
+    float16(*sums)[CONV_ROWS][CONV_VECTORS] = (float16(*)[CONV_ROWS][CONV_VECTORS])(panel + part * run * CONV_VECTORS);
+    float16 done[CONV_ROWS][CONV_VECTORS];
+    /* From a pixel to the one beside it, and from the last of a line to the next line's. */
+    const int step_from = read * in_channels, turn_from = read * pitch - (width - 1) * step_from;
+    const int turn_place = step * out_width - (width - 1) * step;
+    const int line = in_width * in_channels, image_size = in_height * line;
+    const int ahead = most_lines * read / up * line;    /* floats that the next block reads first */
+    const int asks = ahead / (16 * tiles * panels) + 1; /* lines of the cache that a tile asks for */
+    in += item * in_item;
+    w += item * w_item;
+    size_t next = (size_t)image * image_size + (top + lines) * read / up * line;
+    const size_t end = min(next + ahead, (size_t)images * image_size);
+    tile_copy_lines(strip, copied, columns, in_channels, in + (size_t)image * image_size, top * read - down.before,
+                    -along.before, in_height, in_width, in_channels, in_channels, up);
+    for (int p = 0; p < panels; p++) {
+        const int left_col = (get_global_id(0) * panels + p) * WIDTH;
+        if (left_col >= cols)
             break;
         int tap = 0;
         do {
-            const int taps = min(CONV_PART, down[0] - tap);
+            const int taps = min(part, down.count - tap);
 #if CONV_TURN
-            for (int t = 0; t < taps * along[0]; t++)
+            for (int t = 0; t < taps * along.count; t++)
                 for (int v = 0; v < CONV_VECTORS; v++)
-                    conv_turn_tap(panel + t * CONV_IN_CHANNELS * CONV_VECTORS + v, CONV_VECTORS, w, CONV_SIDE,
-                                  down + 2 + 2 * (tap + t / along[0]), along + 2 + 2 * (t % along[0]), CONV_IN_CHANNELS,
-                                  CONV_OUT_CHANNELS, left_col + 16 * v);
+                    conv_turn_tap(panel + t * in_channels * CONV_VECTORS + v, CONV_VECTORS, w, side,
+                                  down.row - (tap + t / along.count) * stride, along.row - t % along.count * stride, upsample,
+                                  in_channels, cols, left_col + 16 * v);
 #else
-            gemm_copy_panel(panel, CONV_VECTORS, w + (size_t)tap * run * CONV_OUT_CHANNELS, taps * run, CONV_OUT_CHANNELS,
-                            left_col);
+            gemm_copy_panel(panel, CONV_VECTORS, w + (size_t)tap * run * cols, taps * run, cols, left_col);
 #endif
-            int y = 0, x = 0; /* of the next row of a tile */
-            for (int tile = 0; tile * CONV_ROWS < pixels; tile++) {
-                for (int i = 0; i < ASKS && next < end; i++, next += 16)
-                    FETCH_FAR(all + next);
+            const float *next_from = strip + tap * pitch; /* of the next row of a tile */
+            int next_place = (top * step + first_y) * out_width + first_x, x = 0;
+            for (int tile = 0; tile < tiles; tile++) {
+                for (int i = 0; i < asks && next < end; i++, next += 16)
+                    FETCH_FAR(in + next);
                 const float *from[CONV_ROWS];
                 int place[CONV_ROWS];
                 UNROLL for (int r = 0; r < CONV_ROWS; r++) {
-                    from[r] = strip + (y * CONV_READ + tap) * PITCH + x * CONV_READ * CONV_IN_CHANNELS;
-                    place[r] = ((top + y) * CONV_STEP + first_y) * CONV_OUT_WIDTH + x * CONV_STEP + first_x;
-                    const bool turns = x + 1 == width, last = turns && y + 1 == lines;
-                    x = last ? x : turns ? 0 : x + 1;
-                    y = last ? y : turns ? y + 1 : y;
+                    from[r] = next_from;
+                    place[r] = next_place;
+                    const bool turns = x + 1 == width, ends = tile * CONV_ROWS + r + 1 >= pixels;
+                    x = turns ? 0 : x + 1;
+                    next_from += ends ? 0 : turns ? turn_from : step_from;
+                    next_place += turns ? turn_place : step;
                 }
                 float16 sum[CONV_ROWS][CONV_VECTORS];
                 UNROLL for (int r = 0; r < CONV_ROWS; r++) {
                     UNROLL for (int v = 0; v < CONV_VECTORS; v++)
-                        sum[r][v] = BEFORE(r, v);
+                        sum[r][v] = tap ? sums[tile][r][v] : 0;
                 }
-                const float16 *row = panel;
+                const float16 *of_panel = panel;
                 for (int t = 0; t < taps; t++) {
-                    int i = 0;
-                    for (; i + 4 <= run; i += 4) {
-                        UNROLL for (int j = i; j < i + 4; j++)
+                    int at = t * pitch;
+                    const int last = at + run;
+                    for (; at + 4 <= last; at += 4, of_panel += 4 * CONV_VECTORS) {
+                        UNROLL for (int j = 0; j < 4; j++)
                             MULTIPLY(j);
                     }
-                    for (; i < run; i++)
-                        MULTIPLY(i);
-                    row += run * CONV_VECTORS;
-                    UNROLL for (int r = 0; r < CONV_ROWS; r++)
-                        from[r] += PITCH;
-                }
-                const bool finished = tap + taps >= down[0];
-#if CONV_PART < CONV_TAPS
-                float16(*to)[CONV_VECTORS] = finished ? done : sums[tile];
-#else
-                float16(*to)[CONV_VECTORS] = done;
+#if !CONV_FOURS
+                    for (; at < last; at++, of_panel += CONV_VECTORS)
+                        MULTIPLY(0);
 #endif
+                }
+                const bool finished = tap + taps >= down.count;
+                float16(*to)[CONV_VECTORS] = finished ? done : sums[tile];
                 UNROLL for (int r = 0; r < CONV_ROWS; r++) {
                     UNROLL for (int v = 0; v < CONV_VECTORS; v++)
                         to[r][v] = sum[r][v];
                 }
                 const int vectors = finished ? min(CONV_ROWS, pixels - tile * CONV_ROWS) * CONV_VECTORS : 0;
                 for (int q = 0; q < vectors; q++) {
-                    const size_t pixel = ((size_t)item * images + image) * (CONV_OUT_HEIGHT * CONV_OUT_WIDTH) +
-                                         place[q / CONV_VECTORS];
+                    const int row = image * out_height * out_width + place[q / CONV_VECTORS];
                     int col = left_col + 16 * (q % CONV_VECTORS);
-                    size_t at = pixel * CONV_OUT_CHANNELS + col;
-                    if (col + 16 <= CONV_OUT_CHANNELS) {
+                    size_t at = (item * rows + row) * cols + col;
+                    if (col + 16 <= cols) {
 #define real float16
 #define LOAD(p, i) vload16(0, (p) + (i))
-#if CONV_PAST
-#define STORE(p, i, x) store16_past((p) + (i), x)
-#else
-#define STORE(p, i, x) vstore16(x, 0, (p) + (i))
-#endif
+#define STORE(p, i, x) conv_store((p) + (i), x, past)
                         real v = done[q / CONV_VECTORS][q % CONV_VECTORS];
                         CONV_EPILOGUE
                         STORE(out, at, v);
@@ -216,7 +193,7 @@ kernel void CONV_NAME(const global float *restrict in, const global float *restr
 #undef STORE
                         continue;
                     }
-                    for (int j = 0; j < 16 && col < CONV_OUT_CHANNELS; j++, col++, at++) {
+                    for (int j = 0; j < 16 && col < cols; j++, col++, at++) {
 #define real float
 #define LOAD(p, i) ((p)[i])
 #define STORE(p, i, x) ((p)[i] = (x))
@@ -229,15 +206,12 @@ kernel void CONV_NAME(const global float *restrict in, const global float *restr
                     }
                 }
             }
-            tap += CONV_PART;
-        } while (tap < down[0]);
+            tap += part;
+        } while (tap < down.count);
     }
 }
 
-#undef BEFORE
 #undef MULTIPLY
 #undef CONV_NAME
 #undef CONV_PARAMS
 #undef CONV_EPILOGUE
-#undef CONV_CLASSES
-#undef CONV_TABLE

@@ -1,4 +1,5 @@
-/* What the tile kernels for CPUs have in common: asking for rows of a matrix, panels of sixteen columns. */
+/* What the tile kernels for CPUs have in common: asking for rows of a matrix, panels of sixteen columns, lines of
+ * an image. */
 #ifndef TILE_H
 #define TILE_H
 
@@ -67,6 +68,49 @@ static void gemm_turn_panel(float16 *panel, int stride, const global float *b, i
         float *row = (float *)&panel[i * stride];
         for (int j = 0; j < 16; j++)
             row[j] = b[(size_t)min(col + j, n - 1) * k + i];
+    }
+}
+
+static void tile_zeros(float *to, int count)
+{
+    for (int i = 0; i < count; i++)
+        to[i] = 0;
+}
+
+static void tile_copy(float *to, const global float *from, int count)
+{
+    for (int i = 0; i < count; i++)
+        to[i] = from[i];
+}
+
+/* A line of `columns` pixels, of which the first is number `begin` of a line of `width` pixels that stand for `up` each, with
+ * zeros around these: of each the first `taken` of its channels, and zeros up to `block` of them. */
+static void tile_copy_line(float *to, int columns, int block, const global float *line, int begin, int width, int channels,
+                           int taken, int up)
+{
+    const int first = clamp(-begin, 0, columns), end = clamp(width * up - begin, first, columns);
+    tile_zeros(to, first * block);
+    if (up == 1 && block == channels) {
+        tile_copy(to + first * block, line + (begin + first) * channels, (end - first) * channels);
+    } else {
+        for (int i = first; i < end; i++) {
+            tile_copy(to + i * block, line + (begin + i) / up * channels, taken);
+            tile_zeros(to + i * block + taken, block - taken);
+        }
+    }
+    tile_zeros(to + end * block, (columns - end) * block);
+}
+
+/* Lines of an image, from number `top` on. */
+static void tile_copy_lines(float *to, int lines, int columns, int block, const global float *image, int top, int begin,
+                            int height, int width, int channels, int taken, int up)
+{
+    for (int i = 0; i < lines; i++, to += columns * block) {
+        if (top + i < 0 || top + i >= height * up)
+            tile_zeros(to, columns * block);
+        else
+            tile_copy_line(to, columns, block, image + (top + i) / up * width * channels, begin, width, channels, taken,
+                           up);
     }
 }
 

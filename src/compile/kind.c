@@ -261,7 +261,7 @@ static void weight_text(fcl_text *text, const fcl_plan *plan, const fcl_step *st
     fcl_conv_weight_tile tile;
     (void)g;
     fcl_conv_weight_choose(plan->device, &problem, &tile);
-    fcl_conv_weight_source(text, name, &problem, &tile);
+    fcl_conv_weight_source(text, name, &tile);
 }
 
 static int weight_lower(fcl_lowering *l, const fcl_step *step, const fcl_generated *g, fcl_launch *launch, const char *kernel)

@@ -28,14 +28,18 @@ typedef struct fcl_conv_tile {
     int rows, vectors; /* of a register tile, as of products */
     int lines, panels; /* that a work-item computes: lines of pixels, panels of channels */
     int part;          /* rows of the kernel whose panel stands at once */
+    int room;          /* float16 vectors of private memory that its kernel has */
 } fcl_conv_tile;
 
+/* Float16 vectors of private memory for so many floats and vectors: of few sizes, since each is another kernel. 0: too many. */
+int fcl_conv_room(int64_t floats, int64_t vectors);
 /* The tiles for a problem. False: the device has none, or their private memory would be too much. */
 bool fcl_conv_tile_choose(const fcl_device *device, const fcl_conv_problem *problem, fcl_conv_tile *tile);
-/* As fcl_gemm_tile_source: a kernel `name`(in, w, result, images, extra...), whose epilogue sees v, at, LOAD and STORE. */
+/* As fcl_gemm_tile_source, but that all problems whose texts are equal may share the kernel, `name`(in, w, result, sizes...,
+ * extra...). Rows of its epilogue are pixels; that also sees size_t sample, the number of the image in the whole batch. */
 void fcl_conv_tile_source(fcl_text *text, const char *name, const fcl_conv_problem *problem, const fcl_conv_tile *tile,
                           const char *params, const char *epilogue);
-#define FCL_CONV_TILE_ARGUMENTS 4
+#define FCL_CONV_TILE_ARGUMENTS 24
 void fcl_conv_tile_launch(fcl_launch *launch, const fcl_conv_problem *problem, const fcl_conv_tile *tile, fcl_buffer *in,
                           fcl_buffer *w, fcl_buffer *result);
 
@@ -46,12 +50,12 @@ typedef struct fcl_conv_weight_tile {
     int channels, panels; /* that a work-item takes: channels of x, panels of y's */
     int lines;            /* of pixels that it reads at once */
     int parts;            /* of the images; the results of several are to be added */
+    int room;             /* as above */
 } fcl_conv_weight_tile;
 
 bool fcl_conv_weight_choose(const fcl_device *device, const fcl_conv_problem *problem, fcl_conv_weight_tile *tile);
-/* A kernel `name`(x, y, result (batch, parts, side, side, channels, outputs), images, parts). */
-void fcl_conv_weight_source(fcl_text *text, const char *name, const fcl_conv_problem *problem,
-                            const fcl_conv_weight_tile *tile);
+/* A kernel `name`(x, y, result (batch, parts, side, side, channels, outputs), sizes...). */
+void fcl_conv_weight_source(fcl_text *text, const char *name, const fcl_conv_weight_tile *tile);
 void fcl_conv_weight_launch(fcl_launch *launch, const fcl_conv_problem *problem, const fcl_conv_weight_tile *tile,
                             fcl_buffer *x, fcl_buffer *y, fcl_buffer *result);
 

@@ -21,11 +21,11 @@ static int64_t sum_vectors(const fcl_conv_problem *p, const fcl_conv_weight_tile
     return (int64_t)p->side * tile->panels * tiles * tile->rows * tile->vectors;
 }
 
-static int64_t private_vectors(const fcl_conv_problem *p, const fcl_conv_weight_tile *tile)
+static int room_of(const fcl_conv_problem *p, const fcl_conv_weight_tile *tile)
 {
     int lines = (tile->lines - 1) * p->stride + p->side;
-    return line_floats(p, tile, lines) / 16 + (int64_t)tile->panels * tile->lines * p->out_width * tile->vectors +
-           sum_vectors(p, tile);
+    int64_t panels = (int64_t)tile->panels * tile->lines * p->out_width * tile->vectors;
+    return fcl_conv_room(line_floats(p, tile, lines) + tile->rows, panels + sum_vectors(p, tile));
 }
 
 /* Channels in equal blocks, and so many panels that the sums do not crowd the second cache. */
@@ -58,7 +58,7 @@ static int items_of(const fcl_conv_problem *p, const fcl_conv_weight_tile *tile)
 
 bool fcl_conv_weight_choose(const fcl_device *device, const fcl_conv_problem *p, fcl_conv_weight_tile *tile)
 {
-    enum { MOST = 24576 /* vectors of private memory: 1.5 MiB, for wide images */, ITEMS = 4 /* of a core */, PARTS = 64 };
+    enum { ITEMS = 4 /* of a core */, PARTS = 64 };
     fcl_traits traits = fcl_device_traits(device);
     const fcl_device_info *info = fcl_device_describe(device);
     *tile = (fcl_conv_weight_tile){0};
@@ -68,30 +68,16 @@ bool fcl_conv_weight_choose(const fcl_device *device, const fcl_conv_problem *p,
     int64_t units = (int64_t)p->images * fcl_tile_count(p->out_height, tile->lines);
     int64_t wanted = fcl_tile_count(ITEMS * traits.units, items_of(p, tile) * p->batch);
     tile->parts = (int)smaller(smaller(wanted, PARTS), units);
-    return p->result == FCL_CONV_W && traits.wide && fcl_gemm_has_tiles(info->type) && private_vectors(p, tile) <= MOST;
+    tile->room = room_of(p, tile);
+    return p->result == FCL_CONV_W && traits.wide && fcl_gemm_has_tiles(info->type) && tile->room > 0;
 }
 
-void fcl_conv_weight_source(fcl_text *text, const char *name, const fcl_conv_problem *p, const fcl_conv_weight_tile *tile)
+void fcl_conv_weight_source(fcl_text *text, const char *name, const fcl_conv_weight_tile *tile)
 {
     const fcl_tile_number numbers[] = {
         {"CONV_ROWS", tile->rows},
         {"CONV_VECTORS", tile->vectors},
-        {"CONV_PANELS", tile->panels},
-        {"CONV_BLOCK", tile->channels},
-        {"CONV_LINES", tile->lines},
-        {"CONV_BLOCKS", fcl_tile_count(p->out_height, tile->lines)},
-        {"CONV_X_HEIGHT", p->height},
-        {"CONV_X_WIDTH", p->width},
-        {"CONV_X_CHANNELS", p->channels},
-        {"CONV_UP", p->upsample},
-        {"CONV_Y_HEIGHT", p->out_height},
-        {"CONV_Y_WIDTH", p->out_width},
-        {"CONV_Y_CHANNELS", p->outputs},
-        {"CONV_SIDE", p->side},
-        {"CONV_STRIDE", p->stride},
-        {"CONV_PADDING", p->padding},
-        {"CONV_SHARE_X", p->share[FCL_CONV_X]},
-        {"CONV_SHARE_Y", p->share[FCL_CONV_Y]},
+        {"CONV_ROOM", tile->room},
         {0},
     };
     fcl_tile_define(text, numbers);
@@ -101,6 +87,32 @@ void fcl_conv_weight_source(fcl_text *text, const char *name, const fcl_conv_pro
     fcl_tile_undefine(text, numbers);
 }
 
+static void set_sizes(fcl_launch *launch, const fcl_conv_problem *p, const fcl_conv_weight_tile *tile)
+{
+    const int x_size = p->images * p->height * p->width * p->channels;
+    const int y_size = p->images * p->out_height * p->out_width * p->outputs;
+    const int sizes[] = {p->images,
+                         tile->parts,
+                         tile->panels,
+                         tile->channels,
+                         tile->lines,
+                         fcl_tile_count(p->out_height, tile->lines),
+                         p->height,
+                         p->width,
+                         p->channels,
+                         p->upsample,
+                         p->out_height,
+                         p->out_width,
+                         p->outputs,
+                         p->side,
+                         p->stride,
+                         p->padding,
+                         p->share[FCL_CONV_X] ? 0 : x_size,
+                         p->share[FCL_CONV_Y] ? 0 : y_size};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        fcl_launch_int(launch, 3 + (int)i, sizes[i]);
+}
+
 void fcl_conv_weight_launch(fcl_launch *launch, const fcl_conv_problem *p, const fcl_conv_weight_tile *tile, fcl_buffer *x,
                             fcl_buffer *y, fcl_buffer *w)
 {
@@ -108,7 +120,6 @@ void fcl_conv_weight_launch(fcl_launch *launch, const fcl_conv_problem *p, const
     fcl_launch_buffer(launch, 0, x);
     fcl_launch_buffer(launch, 1, y);
     fcl_launch_buffer(launch, 2, w);
-    fcl_launch_int(launch, 3, p->images);
-    fcl_launch_int(launch, 4, tile->parts);
+    set_sizes(launch, p, tile);
     fcl_launch_range(launch, 3, global, (size_t[3]){1, 1, 1});
 }

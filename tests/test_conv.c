@@ -25,7 +25,7 @@ static const shape_case cases[] = {
     {3, 7, 28, 32, 32, 1, 2, 0, 0},  {2, 5, 5, 3, 17, 3, 1, 2, 0},   {2, 7, 5, 3, 3, 5, 2, 4, 0},
     {1, 9, 5, 128, 100, 3, 1, 1, 0}, {1, 3, 130, 6, 64, 3, 1, 0, 0}, {2, 6, 5, 8, 48, 7, 1, 3, 1},
     {5, 1, 1, 40, 20, 3, 1, 1, 0},   {1, 40, 33, 48, 30, 3, 2, 0, 0}, {1, 16, 16, 65, 16, 5, 1, 2, 1},
-    {9, 6, 6, 70, 40, 3, 1, 1, 0},   {1, 2, 3, 300, 24, 5, 1, 2, 0},
+    {9, 6, 6, 70, 40, 3, 1, 1, 0},   {1, 2, 3, 300, 24, 5, 1, 2, 0}, {1, 2, 700, 40, 3, 3, 1, 1, 0},
 };
 
 static int out_size(const shape_case *s, int size)
@@ -136,14 +136,19 @@ typedef struct layer {
     fcl_tensor *x, *w, *u, *y;
 } layer;
 
-static layer make_layer(const shape_case *s)
+static layer make_layer_in(trial *t, const shape_case *s)
 {
-    layer l = {.t = trial_create()};
+    layer l = {.t = t};
     l.x = trial_input(l.t, FCL_SHAPE(s->n, s->height, s->width, s->channels), SMOOTH, 0);
     l.w = trial_input(l.t, FCL_SHAPE(s->side, s->side, s->channels, s->outputs), SMOOTH, 0);
     l.u = trial_input(l.t, FCL_SHAPE(s->n, out_size(s, s->height), out_size(s, s->width), s->outputs), SMOOTH, 0);
     l.y = fcl_conv2d(l.x, l.w, &(fcl_conv2d_options){.stride = s->stride, .padding = s->padding, .upsample = s->upsample});
     return l;
+}
+
+static layer make_layer(const shape_case *s)
+{
+    return make_layer_in(trial_create(), s);
 }
 
 static const double *of(const layer *l, const fcl_tensor *leaf)
@@ -261,6 +266,135 @@ static void what_follows_is_an_epilogue(void **state)
     trial_destroy(&l.t);
 }
 
+/* --- few kernels --- */
+
+/* Channels in fours, and more than sixteen of them: all have the same loops and register tiles. */
+static shape_case random_wide_case(void)
+{
+    shape_case s = random_case();
+    s.channels = 4 * trial_int(5, 10);
+    s.outputs = 4 * trial_int(5, 10);
+    return s;
+}
+
+static int kernels(const trial *t)
+{
+    return fcl_graph_describe(t->graph).kernels;
+}
+
+static void run_all(trial *t, fcl_device *device, int count, fcl_tensor *const *output)
+{
+    for (int i = 0; i < count; i++)
+        fcl_output(output[i]);
+    trial_fill(t);
+    trial_evaluate(t, 0, 0, NULL, NULL);
+    assert_ok(fcl_graph_compile(t->graph, device, NULL));
+    assert_ok(trial_run(t));
+    for (int i = 0; i < count; i++)
+        assert_true(trial_agrees(t, output[i], "one of several convolutions"));
+}
+
+/* Of images and weights of any size, of any stride, padding and upsampling, a kernel each for y, dx and dw. */
+static void sizes_are_arguments(void **state)
+{
+    enum { CASES = 6 };
+    fcl_tensor *output[3 * CASES];
+    if (!fcl_device_traits(*state).wide || trial_tiny())
+        skip();
+    trial *t = trial_create();
+    for (int i = 0; i < CASES; i++) {
+        shape_case s = random_wide_case();
+        layer l = make_layer_in(t, &s);
+        output[3 * i] = l.y;
+        fcl_vjp(l.y, l.u, 2, (fcl_tensor *[]){l.x, l.w}, output + 3 * i + 1);
+    }
+    run_all(t, *state, 3 * CASES, output);
+    assert_int_equal(kernels(t), 3);
+    trial_destroy(&t);
+}
+
+/* What follows, too: a number for each channel, for each channel of a sample, for a sample, for a pixel, for each element. */
+static void sizes_of_epilogues_are_arguments(void **state)
+{
+    enum { CASES = 4 };
+    fcl_tensor *output[CASES];
+    if (!fcl_device_traits(*state).wide || trial_tiny())
+        skip();
+    trial *t = trial_create();
+    for (int i = 0; i < CASES; i++) {
+        shape_case s = random_wide_case();
+        s.n += 1;
+        layer l = make_layer_in(t, &s);
+        fcl_tensor *bias = trial_input(t, FCL_SHAPE(s.outputs), SMOOTH, 0);
+        fcl_tensor *shift = trial_input(t, FCL_SHAPE(s.n, 1, 1, s.outputs), SMOOTH, 0);
+        fcl_tensor *sample = trial_input(t, FCL_SHAPE(s.n, 1, 1, 1), SMOOTH, 0);
+        fcl_shape pixels = FCL_SHAPE(s.n, out_size(&s, s.height), out_size(&s, s.width), 1);
+        fcl_tensor *pixel = trial_input(t, pixels, SMOOTH, 0);
+        output[i] = fcl_add(fcl_mul(fcl_add(fcl_mul(fcl_add(l.y, bias), sample), shift), pixel), l.u);
+    }
+    run_all(t, *state, CASES, output);
+    assert_int_equal(fcl_graph_describe(t->graph).launches, CASES);
+    assert_int_equal(kernels(t), 1);
+    trial_destroy(&t);
+}
+
+/* A network of three levels, and its gradient. */
+typedef struct net {
+    trial *t;
+    fcl_tensor *weight[64];
+    int weights;
+} net;
+
+static fcl_tensor *weight(net *n, fcl_shape shape)
+{
+    return n->weight[n->weights++] = trial_input(n->t, shape, SMOOTH, 0);
+}
+
+static fcl_tensor *biased(net *n, fcl_tensor *x, int outputs, int side, fcl_conv2d_options how)
+{
+    int channels = (int)fcl_tensor_shape(x).dim[3];
+    how.padding = side / 2;
+    fcl_tensor *y = fcl_conv2d(x, weight(n, FCL_SHAPE(side, side, channels, outputs)), &how);
+    return fcl_add(y, weight(n, FCL_SHAPE(outputs)));
+}
+
+/* conv(silu(conv(x) + shift of the sample)) + x, or + conv(x) where it has other channels. */
+static fcl_tensor *residual(net *n, fcl_tensor *x, int outputs)
+{
+    const fcl_conv2d_options plain = {0};
+    fcl_shape shape = fcl_tensor_shape(x);
+    fcl_tensor *shift = weight(n, FCL_SHAPE(shape.dim[0], 1, 1, outputs));
+    fcl_tensor *h = biased(n, fcl_silu(fcl_add(biased(n, x, outputs, 3, plain), shift)), outputs, 3, plain);
+    return fcl_add(h, shape.dim[3] == outputs ? x : biased(n, x, outputs, 1, plain));
+}
+
+static fcl_tensor *joined(fcl_tensor *a, fcl_tensor *b)
+{
+    return fcl_concat(2, (fcl_tensor *[]){a, b}, 3);
+}
+
+/* Seventeen convolutions, of which each has a size or a place of its own. */
+static void a_network_has_few_kernels(void **state)
+{
+    const fcl_conv2d_options down = {.stride = 2}, up = {.upsample = true};
+    fcl_tensor *gradient[65];
+    if (!fcl_device_traits(*state).wide || trial_tiny())
+        skip();
+    net n = {.t = trial_create()};
+    fcl_tensor *x = trial_input(n.t, FCL_SHAPE(2, 16, 12, 20), SMOOTH, 0);
+    fcl_tensor *first = residual(&n, x, 20), *second = residual(&n, biased(&n, first, 24, 3, down), 28);
+    fcl_tensor *third = residual(&n, biased(&n, second, 24, 3, down), 24);
+    fcl_tensor *back = residual(&n, joined(biased(&n, third, 20, 3, up), second), 24);
+    fcl_tensor *y = residual(&n, joined(biased(&n, back, 20, 3, up), first), 20);
+    gradient[n.weights] = fcl_mean(fcl_square(y));
+    fcl_vjp(gradient[n.weights], NULL, n.weights, n.weight, gradient);
+    for (int i = 0; i <= n.weights; i++)
+        fcl_output(gradient[i]);
+    assert_ok(fcl_graph_compile(n.t->graph, *state, NULL));
+    assert_in_range(kernels(n.t), 3, 12); /* with those of what stands between */
+    trial_destroy(&n.t);
+}
+
 /* --- pooling --- */
 
 /* The mean of each 2 x 2 pixels, and the gradient of u: a quarter of it to each of them. */
@@ -355,6 +489,9 @@ int main(void)
         cmocka_unit_test(convolutions_are_their_formula),
         cmocka_unit_test(layers_are_their_formula),
         cmocka_unit_test(what_follows_is_an_epilogue),
+        cmocka_unit_test(sizes_are_arguments),
+        cmocka_unit_test(sizes_of_epilogues_are_arguments),
+        cmocka_unit_test(a_network_has_few_kernels),
         cmocka_unit_test(pools_are_means),
         cmocka_unit_test(misfits_are_told),
         cmocka_unit_test(images_of_odd_sides_are_not_halved),

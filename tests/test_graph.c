@@ -339,6 +339,27 @@ static void a_products_operand_is_made_before_it(void **state)
     trial_destroy(&t);
 }
 
+/* Of each product of a batch: a number for each column, each row, each column of one of the batch, and one of the batch. */
+static void a_products_rows_and_columns_follow_it(void **state)
+{
+    int batch = trial_int(2, 3), rows = trial_int(2, 11), columns = trial_int(2, 40), depth = trial_int(1, 9);
+    trial *t = trial_create();
+    fcl_tensor *a = trial_input(t, FCL_SHAPE(batch, rows, depth), SMOOTH, 0);
+    fcl_tensor *b = trial_input(t, FCL_SHAPE(batch, depth, columns), SMOOTH, 0);
+    fcl_tensor *of_column = trial_input(t, FCL_SHAPE(columns), SMOOTH, 0);
+    fcl_tensor *of_row = trial_input(t, FCL_SHAPE(batch, rows, 1), SMOOTH, 0);
+    fcl_tensor *of_both = trial_input(t, FCL_SHAPE(batch, 1, columns), SMOOTH, 0);
+    fcl_tensor *of_item = trial_input(t, FCL_SHAPE(batch, 1, 1), SMOOTH, 0);
+    fcl_tensor *y = fcl_mul(fcl_add(fcl_matmul(a, b, false, false), of_column), of_row);
+    y = fcl_output(fcl_mul(fcl_add(y, of_both), of_item));
+    trial_fill(t);
+    trial_evaluate(t, 0, 0, NULL, NULL);
+    assert_ok(fcl_graph_compile(t->graph, *state, NULL));
+    assert_ok(trial_run(t));
+    assert_true(trial_agrees(t, y, "rows and columns behind a product"));
+    trial_destroy(&t);
+}
+
 /* --- assignments --- */
 
 static void all_operations_see_the_old_value(void **state)
@@ -1193,6 +1214,7 @@ int main(void)
         cmocka_unit_test(what_nobody_reads_launches_nothing),
         cmocka_unit_test(a_long_chain_needs_little_memory),
         cmocka_unit_test(a_products_operand_is_made_before_it),
+        cmocka_unit_test(a_products_rows_and_columns_follow_it),
         cmocka_unit_test(all_operations_see_the_old_value),
         cmocka_unit_test(a_leaf_is_updated_in_place),
         cmocka_unit_test(windows_that_overlap_are_not_updated_in_place),

@@ -106,10 +106,28 @@ void fcl_generate_run(fcl_generated *g, int64_t size)
     }
 }
 
+/* In an epilogue, whose kernel knows the place of its element: what has no size in its text is of products of any size. */
+static bool add_place(fcl_generated *g, int x, fcl_operand how)
+{
+    if (how.form == FCL_COLUMN && how.size == g->cols)
+        fcl_text_format(&g->body, "LOAD(x%d, col)", x);
+    else if (how.form == FCL_SAMPLE_COLUMN && how.size == g->cols && how.period == g->image)
+        fcl_text_format(&g->body, "LOAD(x%d, sample * cols + col)", x);
+    else if (how.form == FCL_ROW_OPERAND && how.size == g->cols)
+        fcl_text_format(&g->body, "(real)(x%d[item * rows + row])", x);
+    else if (how.form == FCL_ROW_OPERAND && how.size == g->image)
+        fcl_text_format(&g->body, "(real)(x%d[sample])", x);
+    else
+        return false;
+    return true;
+}
+
 void fcl_generate_memory(fcl_generated *g, const fcl_tensor *node, fcl_tensor *input)
 {
     fcl_operand how = fcl_classify(input->shape, node->shape);
     int x = fcl_generate_slot(g->read, &g->reads, fcl_node_root(input));
+    if (add_place(g, x, how))
+        return;
     switch (how.form) {
     case FCL_WHOLE:
         fcl_text_format(&g->body, "LOAD(x%d, i)", x);
@@ -234,6 +252,14 @@ void fcl_generate_params(fcl_generated *g, bool behind_others)
     fcl_text_add(&g->params, ""); /* never NULL */
 }
 
+static int64_t last_sizes(fcl_shape shape, int count)
+{
+    int64_t size = 1;
+    for (int d = 0; d < count; d++)
+        size *= fcl_shape_from_end(shape, d);
+    return size;
+}
+
 static fcl_tensor *product_result(const fcl_step *step)
 {
     for (int i = step->members - 1; i >= 0; i--)
@@ -258,6 +284,8 @@ void fcl_generate(const fcl_step *step, const fcl_device *device, fcl_generated 
     fcl_text_add(&g->body, "");
     if (step->product) {
         g->result = product_result(step);
+        g->cols = last_sizes(step->product->shape, 1);
+        g->image = step->product->op->convolution ? last_sizes(step->product->shape, 3) : 0;
         fcl_text_add(&g->body, "{\n        const int i = (int)at;\n        const real product = v;\n");
         add_store(g, step->product, "product");
     }

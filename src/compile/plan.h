@@ -139,6 +139,7 @@ typedef struct fcl_generated {
     fcl_tensor *read[FCL_MAX_ARGUMENTS], *store[FCL_MAX_ARGUMENTS], *scalar[FCL_MAX_ARGUMENTS];
     int reads, stores, scalars;
     fcl_tensor *result; /* in an epilogue: what the product itself stores */
+    int64_t cols, image; /* there: the product's columns; of a convolution, elements of an image; else 0 */
     int row_sum;        /* of a product: which of `store` its row_sum is; -1: it has none */
     int vector;         /* elements a work-item takes */
     bool unaligned;     /* these may begin anywhere: in the form of CPUs */

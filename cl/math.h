@@ -4,7 +4,7 @@
  *
  * Bounds, in units of the last place, which tests/test_math.c asserts for every driver:
  *
- *     exp, log, expm1_negative: 2        erf: 3        tanh: 5        sin, cos: 4, the driver's own
+ *     exp, log, expm1_negative, exp_negative: 2        erf: 3        tanh: 5        sin, cos: 4, the driver's own
  *
  * Two of tanh's are the quotient's: OpenCL lets it err by 2.5 units, and no option asks for the half unit of most CPUs.
  * A result below FLT_MIN may be zero, an argument below it may be read as zero. NaN gives NaN, infinities their
@@ -27,12 +27,15 @@
 #define MATH_ANY MATH_JOIN(MATH_ANY_, real)
 #endif
 
-/* exp(r) - 1 for |r| <= ln 2 / 2, to 1.4e-8. */
+/* exp(r) = 1 + r + r^2 tail for |r| <= ln 2 / 2, to 1.4e-8. */
+static inline real MATH(exp_tail)(real r)
+{
+    return 0.49999997f + r * (0.166665465f + r * (0.0416674353f + r * (8.36625602e-3f + r * 1.38706365e-3f)));
+}
+
 static inline real MATH(expm1_reduced)(real r)
 {
-    const real tail =
-        0.49999997f + r * (0.166665465f + r * (0.0416674353f + r * (8.36625602e-3f + r * 1.38706365e-3f)));
-    return r + r * r * tail;
+    return r + r * r * MATH(exp_tail)(r);
 }
 
 /* x = n ln 2 + r. Adding 1.5 2^23 rounds to the integer n and leaves it in the lowest bits. ln 2 is cut into a part
@@ -54,6 +57,16 @@ static inline real MATH(expm1_negative)(real x)
     const real y = MATH(expm1_reduced)(bounded - n * 0.693147182f);
     const real scale = MATH_AS_REAL((MATH_AS_INT(rounded) << 23) + 0x3f800000);
     return scale * y + (scale - 1.0f);
+}
+
+/* exp(x) for x <= 0, or a little above, in half of the steps: below -87.7 it is 0. */
+static inline real MATH(exp_negative)(real x)
+{
+    const real bounded = select(x, (real)(-88.0f), x < -88.0f);
+    const real rounded = bounded * 1.44269504f + 12582912.0f, n = rounded - 12582912.0f;
+    const real r = (bounded - n * 0.693359375f) - n * -2.12194440e-4f;
+    const real y = 1.0f + r * (1.0f + r * MATH(exp_tail)(r));
+    return y * MATH_AS_REAL((MATH_AS_INT(rounded) << 23) + 0x3f800000);
 }
 
 /* x = 2^n m with m from the root of 1/2 to that of 2; log(1 + f) = f - f^2/2 + f^3 tail, f = m - 1. */

@@ -14,20 +14,28 @@ static void gemm_fetch(const global float *x, int stride, int rows, int columns)
             FETCH(x + (size_t)r * stride + i);
 }
 
-/* Each pass turns the eight bits of (row, column) left by one place: after four, rows are columns. One
- * pass is 16 shuffles; unrolled, the four take the compiler half a second. */
-static void gemm_transpose(float16 *x)
+/* to[i * stride] = column i of sixteen rows, by squares of eight by eight: these fit AVX2's registers, and their shuffles
+ * stay in halves of a register until the last. */
+static void gemm_transpose(float16 *to, int stride, const float16 *from)
 {
-    ROLLED for (int pass = 0; pass < 4; pass++) {
-        float16 y[16];
-        UNROLL for (int i = 0; i < 8; i++) {
-            y[2 * i].even = x[i].lo;
-            y[2 * i].odd = x[i + 8].lo;
-            y[2 * i + 1].even = x[i].hi;
-            y[2 * i + 1].odd = x[i + 8].hi;
+    ROLLED for (int square = 0; square < 4; square++) {
+        const int side = square % 2, row = square / 2;
+        float8 x[8], y[8];
+        UNROLL for (int i = 0; i < 8; i++)
+            x[i] = ((const float8 *)(from + 8 * row + i))[side];
+        UNROLL for (int i = 0; i < 8; i += 2) {
+            const float8 a = x[i], b = x[i + 1];
+            y[i] = (float8)(a.s0, b.s0, a.s1, b.s1, a.s4, b.s4, a.s5, b.s5);
+            y[i + 1] = (float8)(a.s2, b.s2, a.s3, b.s3, a.s6, b.s6, a.s7, b.s7);
         }
-        UNROLL for (int i = 0; i < 16; i++)
-            x[i] = y[i];
+        UNROLL for (int i = 0; i < 8; i++) {
+            const float8 a = y[i / 4 * 4 + i % 4 / 2], b = y[i / 4 * 4 + i % 4 / 2 + 2];
+            x[i] = i % 2 ? (float8)(a.s23, b.s23, a.s67, b.s67) : (float8)(a.s01, b.s01, a.s45, b.s45);
+        }
+        UNROLL for (int i = 0; i < 4; i++) {
+            ((float8 *)(to + (8 * side + i) * stride))[row] = (float8)(x[i].lo, x[i + 4].lo);
+            ((float8 *)(to + (8 * side + i + 4) * stride))[row] = (float8)(x[i].hi, x[i + 4].hi);
+        }
     }
 }
 
@@ -60,9 +68,7 @@ static void gemm_turn_panel(float16 *panel, int stride, const global float *b, i
         float16 square[16];
         UNROLL for (int j = 0; j < 16; j++) square[j] = vload16(0, b + (size_t)min(col + j, n - 1)
             * k + i);
-        gemm_transpose(square);
-        UNROLL for (int j = 0; j < 16; j++) panel[(i + j)
-            * stride] = square[j];
+        gemm_transpose(panel + i * stride, stride, square);
     }
     for (; i < depth; i++) {
         float *row = (float *)&panel[i * stride];

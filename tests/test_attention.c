@@ -23,7 +23,7 @@ static const shape_case tiny_cases[] = {
 static const shape_case cases[] = {
     {3, 49, 49, 2, 32, false, SHARED_BIAS, 1}, {1, 64, 64, 2, 64, false, NO_BIAS, 1},  {2, 17, 65, 3, 20, true, OWN_BIAS, 1},
     {2, 70, 33, 1, 16, true, NO_BIAS, 40},     {1, 300, 270, 1, 8, false, NO_BIAS, 3}, {2, 1, 40, 2, 128, true, SHARED_BIAS, 1},
-    {5, 9, 1, 1, 40, false, OWN_BIAS, 10},
+    {5, 9, 1, 1, 40, false, OWN_BIAS, 10},     {1, 70, 265, 2, 20, true, OWN_BIAS, 2}, {1, 13, 523, 1, 33, true, SHARED_BIAS, 2},
 };
 
 static shape_case random_case(void)

@@ -87,6 +87,6 @@ static void softplus_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
 }
 
 const fcl_op fcl_op_softplus = {"softplus", .shape = fcl_broadcast_shape,
-                                .expression = "fmax(a, (real)(0.0f)) + log1p(MATH(exp)(-fabs(a)))",
+                                .expression = "fmax(a, (real)(0.0f)) + log1p(MATH(exp_negative)(-fabs(a)))",
                                 .adjoint = softplus_adjoint, .tangent = FCL_SYMMETRIC};
 FCL_UNARY(softplus)

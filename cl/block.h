@@ -20,7 +20,7 @@
 #define BLOCK_COLUMNS (BLOCK_SUMS / BLOCK_ABREAST)
 #define UNROLLED __attribute__((opencl_unroll_hint))
 #define INLINE static inline __attribute__((always_inline))
-/* What has no literal sizes to profit from, and so much text that fifty copies took the compiler half a minute. */
+/* What has so much text that fifty copies took the compiler half a minute. */
 #define APART static __attribute__((noinline))
 
 /* Some columns of a product: out[n] = sum over k of a[k] w[n stride_n + k stride_k]. Literal widths: only such
@@ -78,6 +78,13 @@ INLINE void block_product(float16 *out, const float16 *a, const global float *w,
         for (int s = 0; s < BLOCK_VECTORS; s += BLOCK_ABREAST)
             block_columns(out + n * BLOCK_VECTORS + s, a + s, w + n * stride_n, count, stride_n, stride_k);
     block_product_narrow(out + n * BLOCK_VECTORS, a, w + n * stride_n, columns - n, count, stride_n, stride_k);
+}
+
+/* For blocks of many products. */
+APART void block_product_apart(float16 *out, const float16 *a, const global float *w, int columns, int count,
+                               int stride_n, int stride_k)
+{
+    block_product(out, a, w, columns, count, stride_n, stride_k);
 }
 
 /* The end of an adaptive step (ode.h) of the tile's samples; places are columns of the tile, those of results -1
@@ -289,6 +296,12 @@ INLINE void block_sum_outer(global float *part, const float16 *y, const float16 
             block_outer_row(part + j * m + 16 * v, numbers + j * BLOCK_ROWS, turned + v, vectors);
     }
     block_sum_outer_narrow(part, y, x, 16 * vectors, n, m, live);
+}
+
+APART void block_sum_outer_apart(global float *part, const float16 *y, const float16 *x, float16 *turned, int n, int m,
+                                 const int16 *live)
+{
+    block_sum_outer(part, y, x, turned, n, m, live);
 }
 
 /* Sixteen numbers of a result of `size`, or what is left of it. */

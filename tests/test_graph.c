@@ -360,6 +360,33 @@ static void a_products_rows_and_columns_follow_it(void **state)
     trial_destroy(&t);
 }
 
+/* More products of one value, and gradients in their weights, than a row block's kernel has copies of. */
+static void a_block_of_many_products_is_right(void **state)
+{
+    enum { PRODUCTS = 18 };
+    if (!fcl_device_traits(*state).wide)
+        skip();
+    trial *t = trial_create();
+    int rows = trial_tiny() ? 5 : trial_int(33, 70), width = trial_int(8, trial_tiny() ? 10 : 20);
+    fcl_tensor *x = trial_input(t, FCL_SHAPE(rows, width), SMOOTH, 0), *weight[PRODUCTS + 1], *gradient[PRODUCTS + 1];
+    fcl_tensor *h = fcl_silu(x), *loss = fcl_constant(t->graph, 0);
+    for (int i = 0; i < PRODUCTS; i++) {
+        weight[i] = trial_input(t, FCL_SHAPE(width, trial_int(8, trial_tiny() ? 10 : 20)), SMOOTH, 0);
+        loss = fcl_add(loss, fcl_mean(fcl_square(fcl_matmul(h, weight[i], false, false))));
+    }
+    weight[PRODUCTS] = x;
+    fcl_vjp(loss, NULL, PRODUCTS + 1, weight, gradient);
+    for (int i = 0; i <= PRODUCTS; i++)
+        fcl_output(gradient[i]);
+    trial_fill(t);
+    trial_evaluate(t, 0, 0, NULL, NULL);
+    assert_ok(fcl_graph_compile(t->graph, *state, NULL));
+    assert_ok(trial_run(t));
+    for (int i = 0; i <= PRODUCTS; i++)
+        assert_true(trial_agrees(t, gradient[i], "one of many products in a block"));
+    trial_destroy(&t);
+}
+
 /* --- assignments --- */
 
 static void all_operations_see_the_old_value(void **state)
@@ -1215,6 +1242,7 @@ int main(void)
         cmocka_unit_test(a_long_chain_needs_little_memory),
         cmocka_unit_test(a_products_operand_is_made_before_it),
         cmocka_unit_test(a_products_rows_and_columns_follow_it),
+        cmocka_unit_test(a_block_of_many_products_is_right),
         cmocka_unit_test(all_operations_see_the_old_value),
         cmocka_unit_test(a_leaf_is_updated_in_place),
         cmocka_unit_test(windows_that_overlap_are_not_updated_in_place),

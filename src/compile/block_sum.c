@@ -44,9 +44,9 @@ void fcl_block_write_sum(fcl_block_writer *w, const fcl_tensor *node)
         const fcl_block_value *turned = fcl_block_find(w, node, fcl_block_sum_columns(node));
         fcl_text_format(
             &g->body,
-            "    block_sum_outer(part + %d, &tile[%d * BLOCK_VECTORS], &tile[%d * BLOCK_VECTORS], "
+            "    block_sum_outer%s(part + %d, &tile[%d * BLOCK_VECTORS], &tile[%d * BLOCK_VECTORS], "
             "&tile[%d * BLOCK_VECTORS], %d, %d, live);\n",
-            (int)g->partial, of, fcl_block_place_of(w, node->input[1]), turned ? turned->place : 0, columns,
+            w->apart ? "_apart" : "", (int)g->partial, of, fcl_block_place_of(w, node->input[1]), turned ? turned->place : 0, columns,
             (int)node->shape.dim[1]);
     }
     g->sum[g->sums++] = (fcl_tensor *)node;

@@ -65,7 +65,7 @@ static void write_product(fcl_block_writer *w, const fcl_tensor *product)
     fcl_text_format(
         &w->g->body,
         "    block_product%s(&tile[%d * BLOCK_VECTORS], &tile[%d * BLOCK_VECTORS], x%d, %d, %d, %d, %d);\n",
-        p.n < 8 ? "_narrow" : "", fcl_block_place_of(w, product), fcl_block_place_of(w, product->input[0]),
+        p.n < 8 ? "_narrow" : w->apart ? "_apart" : "", fcl_block_place_of(w, product), fcl_block_place_of(w, product->input[0]),
         factor, p.n, p.k, p.transpose_b ? p.k : 1, p.transpose_b ? 1 : p.n);
 }
 
@@ -208,11 +208,22 @@ bool fcl_block_own_pace(const fcl_step *steps, int count)
     return false;
 }
 
+static bool has_many_products(const fcl_step *block)
+{
+    enum { MANY = 16 };
+    int products = 0;
+    for (int s = 0; s < block->blocks; s++) {
+        const fcl_step *step = &block->block[s];
+        products += step->product || (step->own && step->own->op->product);
+    }
+    return products > MANY;
+}
+
 void fcl_block_generate(const fcl_step *block, fcl_generated *g)
 {
     *g = (fcl_generated){.vector = FCL_BLOCK_ROWS,
                          .own_pace = fcl_block_own_pace(block->block, block->blocks)};
-    fcl_block_writer w = {.block = block, .g = g};
+    fcl_block_writer w = {.block = block, .g = g, .apart = has_many_products(block)};
     g->run = fcl_block_place(&w);
     write_loads(&w);
     for (int s = 0; s < block->blocks; s++) {

@@ -21,6 +21,7 @@ typedef struct fcl_block_writer {
     fcl_generated *g;
     fcl_block_value *values;
     int count;
+    bool apart; /* its products are called: so many copies would take the compiler half a minute */
 } fcl_block_writer;
 
 /* --- block_values.c --- */

@@ -13,8 +13,8 @@ kernel void attention_wide(const global float *restrict q, const global float *r
                            ATTENTION_WIDE_SIZES, int blocks)
 {
     const attention_sizes s = ATTENTION_WIDE_GIVEN;
-    const int number = get_global_id(0) / blocks, each = (queries + blocks - 1) / blocks;
-    const int begin = get_global_id(0) % blocks * each, end = min(begin + each, queries);
+    const int number = get_global_id(0) / blocks, block = get_global_id(0) % blocks;
+    const int begin = attention_part(queries, blocks, block), end = attention_part(queries, blocks, block + 1);
     const attention_head h = attention_find(number, &s), next = attention_find(number + 1, &s);
     float16 query[ATTENTION_LINE * ATTENTION_QUERIES], out[ATTENTION_LINE * ATTENTION_QUERIES], sum[ATTENTION_ROWS];
     float16 turned[ATTENTION_KEYS / 16 * ATTENTION_WIDTH], value[ATTENTION_PANELS * ATTENTION_KEYS];
@@ -90,27 +90,30 @@ static void attention_add(global float *to, const float *a, const float16 *x, in
 
 kernel void attention_grad_wide(const global float *restrict q, const global float *restrict k, const global float *restrict v,
                                 const global float *mask, const global float *bias, const global float *restrict o,
-                                const global float *restrict lse, const global float *restrict u, global float *restrict dq,
-                                global float *dk, global float *dv, ATTENTION_WIDE_SIZES)
+                                const global float *restrict lse, const global float *restrict u, global float *dq,
+                                global float *dk, global float *dv, ATTENTION_WIDE_SIZES, int query_blocks, int key_blocks)
 {
     const attention_sizes s = ATTENTION_WIDE_GIVEN;
-    const attention_head h = attention_find(get_global_id(0), &s), next = attention_find(get_global_id(0) + 1, &s);
+    const int number = get_global_id(0) / (query_blocks * key_blocks), block = get_global_id(0) % (query_blocks * key_blocks);
+    const int begin = attention_part(queries, query_blocks, block % query_blocks), end = attention_part(queries, query_blocks, block % query_blocks + 1);
+    const int begin_key = attention_part(keys, key_blocks, block / query_blocks), end_key = attention_part(keys, key_blocks, block / query_blocks + 1);
+    const attention_head h = attention_find(number, &s), next = attention_find(number + 1, &s);
     float16 query[ATTENTION_LINE * ATTENTION_QUERIES], seed[ATTENTION_LINE * ATTENTION_QUERIES], sum[ATTENTION_ROWS];
     float16 turned[ATTENTION_KEYS / 16 * ATTENTION_WIDTH], turned_value[ATTENTION_KEYS / 16 * ATTENTION_WIDTH], key[ATTENTION_PANELS * ATTENTION_KEYS];
     float weight[ATTENTION_QUERIES * ATTENTION_PITCH] ATTENTION_ALIGNED, slope[ATTENTION_QUERIES * ATTENTION_PITCH] ATTENTION_ALIGNED;
     float left[ATTENTION_KEYS] ATTENTION_ALIGNED, zeros[ATTENTION_KEYS] ATTENTION_ALIGNED, mean[ATTENTION_QUERIES], log_sum[ATTENTION_QUERIES];
     for (int j = 0; j < ATTENTION_KEYS; j++)
         zeros[j] = 0;
-    for (int first = 0; first < keys; first += ATTENTION_KEYS) {
-        const int count = min(ATTENTION_KEYS, keys - first), of_keys = h.keys + first * s.pitch, to_keys = h.to_keys + first * s.pitch;
+    for (int first = begin_key; first < end_key; first += ATTENTION_KEYS) {
+        const int count = min(ATTENTION_KEYS, end_key - first), of_keys = h.keys + first * s.pitch, to_keys = h.to_keys + first * s.pitch;
         const global float *own = mask ? mask + h.item * keys + first : mask;
         attention_leave_out(left, count, own);
         attention_turn(turned, k + of_keys, count, own, &s);
         attention_turn(turned_value, v + of_keys, count, own, &s);
         attention_panels(key, k + of_keys, count, own, &s);
-        for (int top = 0; top < queries; top += ATTENTION_QUERIES) {
-            const int rows = min(ATTENTION_QUERIES, queries - top), above = top * s.pitch;
-            const bool leaving = top + rows == queries;
+        for (int top = begin; top < end; top += ATTENTION_QUERIES) {
+            const int rows = min(ATTENTION_QUERIES, end - top), above = top * s.pitch;
+            const bool leaving = top + rows == end;
             attention_rows(query, q + h.queries + above, rows, scale, &s);
             attention_rows(seed, u + h.to_queries + above, rows, 1, &s);
             for (int i = 0; i < rows || i % ATTENTION_ROWS; i++) {
@@ -127,7 +130,7 @@ kernel void attention_grad_wide(const global float *restrict q, const global flo
                     attention_add_bias(w, bias + h.bias + (top + i) * keys + first, rows - i, count, &s);
                 attention_scores(t, zeros, 0, seed + i * ATTENTION_LINE, turned_value, count, width);
                 attention_slopes(w, t, count, log_sum + i, mean + i);
-                for (int p = 0; p < s.panels; p++) {
+                for (int p = 0; p < s.panels && dq; p++) {
                     global float *to = dq + h.to_queries + above + i * s.pitch + 16 * p;
                     attention_begin(sum, to, rows - i, &s);
                     if (leaving) {
@@ -138,13 +141,13 @@ kernel void attention_grad_wide(const global float *restrict q, const global flo
                     attention_multiply(sum, t, ATTENTION_PITCH, 1, key + p * ATTENTION_KEYS, 1, count);
                     UNROLL for (int r = 0; r < ATTENTION_ROWS; r++)
                         sum[r] *= scale;
-                    attention_end(to, sum, rows - i, width - 16 * p, first > 0, &s);
+                    attention_end(to, sum, rows - i, width - 16 * p, first > begin_key, &s);
                 }
             }
             if (dk)
-                attention_add(dk + to_keys, slope, query, count, rows, top > 0, leaving ? k + next.keys : 0, &s);
+                attention_add(dk + to_keys, slope, query, count, rows, top > begin, leaving ? k + next.keys : 0, &s);
             if (dv)
-                attention_add(dv + to_keys, weight, seed, count, rows, top > 0, leaving ? v + next.keys : 0, &s);
+                attention_add(dv + to_keys, weight, seed, count, rows, top > begin, leaving ? v + next.keys : 0, &s);
         }
     }
 }

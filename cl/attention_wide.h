@@ -43,6 +43,12 @@ static inline attention_head attention_find(int number, const attention_sizes *s
                             item * s->bias + head * s->queries * s->keys};
 }
 
+/* Where part number i of `blocks` of `count` rows begins. */
+static inline int attention_part(int count, int blocks, int i)
+{
+    return min((count + blocks - 1) / blocks * i, count);
+}
+
 /* --- copies --- */
 
 /* The first `count` of sixteen numbers, zeros behind them. */

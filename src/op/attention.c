@@ -254,7 +254,7 @@ static void lower_rows(fcl_lowering *lowering, const fcl_tensor *node, const cha
     fcl_launch_groups(launch, heads_of(&p) * (size_t)rows, fcl_device_traits(fcl_lower_device(lowering)).group);
 }
 
-/* A head is a work-item's; returns the launch, for which further arguments begin at *index. */
+/* A work-item has a head, or one of `blocks` parts of it; returns the launch, for which further arguments begin at *index. */
 static fcl_launch *lower_heads(fcl_lowering *lowering, const fcl_tensor *node, const char *kernel, int buffers,
                                fcl_buffer *const *buffer, int blocks, int *index)
 {
@@ -266,20 +266,30 @@ static fcl_launch *lower_heads(fcl_lowering *lowering, const fcl_tensor *node, c
     return launch;
 }
 
-/* Parts of a head's queries, where there are more cores than heads. */
-static int blocks_of(const fcl_attention_problem *p, const fcl_device *device)
+/* Parts of so many rows of a head: as many as wanted, but each worth the copies of what all need. */
+static int blocks_of(int rows, size_t wanted)
 {
-    enum { ITEMS = 4 /* of a core */, LEAST = 48 /* queries, for which the keys are copied */ };
-    size_t wanted = (size_t)ITEMS * (size_t)fcl_device_traits(device).units, heads = heads_of(p);
-    int most = (p->queries + LEAST - 1) / LEAST, blocks = (int)((wanted + heads - 1) / heads);
-    return blocks < most ? blocks : most;
+    enum { LEAST = 48 };
+    int most = (rows + LEAST - 1) / LEAST;
+    return wanted < (size_t)most ? (int)wanted : most;
+}
+
+/* Of the queries alone: four work-items a core. */
+static int query_blocks_of(const fcl_attention_problem *p, size_t units)
+{
+    return blocks_of(p->queries, (4 * units + heads_of(p) - 1) / heads_of(p));
+}
+
+static size_t units_of(const fcl_lowering *lowering)
+{
+    return (size_t)fcl_device_traits(fcl_lower_device(lowering)).units;
 }
 
 static int attention_lower(fcl_lowering *lowering, fcl_tensor *node)
 {
     fcl_buffer *const buffer[] = {node->buffer, node->part[LSE_PART]->buffer};
     fcl_attention_problem p = fcl_attention_problem_of(node);
-    int blocks = blocks_of(&p, fcl_lower_device(lowering)), index;
+    int blocks = query_blocks_of(&p, units_of(lowering)), index;
     if (is_wide(lowering, &p)) {
         fcl_launch *launch = lower_heads(lowering, node, "attention_wide", 2, buffer, blocks, &index);
         fcl_launch_int(launch, index, blocks);
@@ -296,15 +306,40 @@ static size_t grad_scratch(const fcl_tensor *node, const fcl_device *device)
     return sizeof(float) * (size_t)p.lead * (size_t)p.batch * (size_t)p.heads * (size_t)p.queries;
 }
 
+static void lower_gradients(fcl_lowering *lowering, const fcl_tensor *node, fcl_buffer *dq, fcl_buffer *dk, fcl_buffer *dv,
+                            int query_blocks, int key_blocks)
+{
+    fcl_attention_operands a = fcl_attention_operands_of(node);
+    fcl_buffer *const buffer[] = {a.o->buffer, a.lse->buffer, a.u->buffer, dq, dk, dv};
+    int index, blocks = query_blocks * key_blocks;
+    fcl_launch *launch = lower_heads(lowering, node, "attention_grad_wide", 6, buffer, blocks, &index);
+    fcl_launch_int(launch, index, query_blocks);
+    fcl_launch_int(launch, index + 1, key_blocks);
+}
+
+/* One launch, a work-item a head. Where this leaves half of the cores idle, one for q by parts of the queries, and one for k and
+ * v by parts of the keys: both compute the scores and what u gives of them, seven products in place of five. */
+static void lower_gradients_wide(fcl_lowering *lowering, const fcl_tensor *node, const fcl_attention_problem *p)
+{
+    fcl_buffer *dk = buffer_of(node->part[DK_PART]), *dv = buffer_of(node->part[DV_PART]);
+    size_t units = units_of(lowering), each = units / heads_of(p);
+    if (!dk && !dv) {
+        lower_gradients(lowering, node, node->buffer, NULL, NULL, query_blocks_of(p, units), 1);
+    } else if (each < 2) {
+        lower_gradients(lowering, node, node->buffer, dk, dv, 1, 1);
+    } else {
+        lower_gradients(lowering, node, node->buffer, NULL, NULL, blocks_of(p->queries, each), 1);
+        lower_gradients(lowering, node, NULL, dk, dv, 1, blocks_of(p->keys, each));
+    }
+}
+
 static int grad_lower(fcl_lowering *lowering, fcl_tensor *node)
 {
     fcl_attention_operands a = fcl_attention_operands_of(node);
     fcl_attention_problem p = fcl_attention_problem_of(node);
     fcl_buffer *centre = fcl_lower_scratch(lowering), *dk = buffer_of(node->part[DK_PART]), *dv = buffer_of(node->part[DV_PART]);
-    fcl_buffer *const in_all[] = {a.o->buffer, a.lse->buffer, a.u->buffer, node->buffer, dk, dv};
-    int index;
     if (is_wide(lowering, &p)) {
-        lower_heads(lowering, node, "attention_grad_wide", 6, in_all, 1, &index);
+        lower_gradients_wide(lowering, node, &p);
         return FCL_OK;
     }
     fcl_buffer *const in_q[] = {a.o->buffer, a.lse->buffer, a.u->buffer, node->buffer, centre};

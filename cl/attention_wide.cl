@@ -94,12 +94,14 @@ kernel void attention_grad_wide(const global float *restrict q, const global flo
                                 global float *dk, global float *dv, ATTENTION_WIDE_SIZES, int query_blocks, int key_blocks)
 {
     const attention_sizes s = ATTENTION_WIDE_GIVEN;
-    const int number = get_global_id(0) / (query_blocks * key_blocks), block = get_global_id(0) % (query_blocks * key_blocks);
-    const int begin = attention_part(queries, query_blocks, block % query_blocks), end = attention_part(queries, query_blocks, block % query_blocks + 1);
-    const int begin_key = attention_part(keys, key_blocks, block / query_blocks), end_key = attention_part(keys, key_blocks, block / query_blocks + 1);
+    const int blocks = query_blocks * key_blocks, number = get_global_id(0) / blocks;
+    const int block = get_global_id(0) % blocks % query_blocks, key_block = get_global_id(0) % blocks / query_blocks;
+    const int begin = attention_part(queries, query_blocks, block), end = attention_part(queries, query_blocks, block + 1);
+    const int begin_key = attention_part(keys, key_blocks, key_block), end_key = attention_part(keys, key_blocks, key_block + 1);
     const attention_head h = attention_find(number, &s), next = attention_find(number + 1, &s);
     float16 query[ATTENTION_LINE * ATTENTION_QUERIES], seed[ATTENTION_LINE * ATTENTION_QUERIES], sum[ATTENTION_ROWS];
-    float16 turned[ATTENTION_KEYS / 16 * ATTENTION_WIDTH], turned_value[ATTENTION_KEYS / 16 * ATTENTION_WIDTH], key[ATTENTION_PANELS * ATTENTION_KEYS];
+    float16 turned[ATTENTION_KEYS / 16 * ATTENTION_WIDTH], turned_value[ATTENTION_KEYS / 16 * ATTENTION_WIDTH];
+    float16 key[ATTENTION_PANELS * ATTENTION_KEYS];
     float weight[ATTENTION_QUERIES * ATTENTION_PITCH] ATTENTION_ALIGNED, slope[ATTENTION_QUERIES * ATTENTION_PITCH] ATTENTION_ALIGNED;
     float left[ATTENTION_KEYS] ATTENTION_ALIGNED, zeros[ATTENTION_KEYS] ATTENTION_ALIGNED, mean[ATTENTION_QUERIES], log_sum[ATTENTION_QUERIES];
     for (int j = 0; j < ATTENTION_KEYS; j++)

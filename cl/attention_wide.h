@@ -137,6 +137,7 @@ static inline void attention_multiply(float16 *sum, const float *a, int row, int
     }
 }
 
+/* A tile of zeros, whose sums will be stored: its lines are asked for. */
 static inline void attention_begin(float16 *sum, global float *to, int rows, const attention_sizes *s)
 {
 #ifdef FETCH_TO_WRITE
@@ -147,8 +148,10 @@ static inline void attention_begin(float16 *sum, global float *to, int rows, con
         sum[r] = 0;
 }
 
-/* Stores the first `rows` rows and `columns` columns of a tile, or adds them to what is there. */
-static inline __attribute__((always_inline)) void attention_end(global float *to, const float16 *sum, int rows, int columns, bool add, const attention_sizes *s)
+/* Stores the first `rows` rows and `columns` columns of a tile, or adds them to what is there. Inline, so that the sums stay
+ * in registers. */
+static inline __attribute__((always_inline)) void attention_end(global float *to, const float16 *sum, int rows, int columns,
+                                                                bool add, const attention_sizes *s)
 {
     if (rows >= ATTENTION_ROWS && columns >= 16) {
         UNROLL for (int r = 0; r < ATTENTION_ROWS; r++)

@@ -15,6 +15,7 @@
  *   GEMM_X_RUN         4, 2 or 1: rows, columns, that a work-item has side by side
  *   GEMM_WHOLE         1: results are finished by float4, as many columns as there are fill them
  *   GEMM_ALIGNED       1: these begin at multiples of 16 bytes in all memory that the epilogue sees
+ *   GEMM_CONV          GEMM_CONV_Y, _X, _W: operands are read as a convolution's (conv_gpu.h, which stands before it); 0: a product
  *   GEMM_PARTED        1: k is cut into parts; the results of each are to be added by GEMM_SUMS_NAME
  *   GEMM_PARAMS        further parameters of the kernel that finishes C, each after a comma
  *   GEMM_EPILOGUE      statements that run on each finished `v` (see src/device/gemm.h)
@@ -34,6 +35,10 @@
 
 #ifndef GEMM_GPU
 #define GEMM_GPU
+
+#define GEMM_CONV_Y 1
+#define GEMM_CONV_X 2
+#define GEMM_CONV_W 3
 
 #define GEMM_UNROLL _Pragma("unroll")
 #define GEMM_UNROLL_SOME _Pragma("unroll 4")
@@ -124,12 +129,21 @@ typedef float4 gemm_real_4;
 #else
 #define GEMM_OWN_PARAMS GEMM_PARAMS
 #endif
+#if GEMM_CONV
+#define GEMM_SIZES                                                                                                     \
+    , const int images, const int height, const int width, const int channels, const int out_height,                  \
+        const int out_width, const int outputs, const int side, const int stride, const int padding, const int upsample
+#define GEMM_IMAGE_SIZE , const int image
+#else
+#define GEMM_SIZES
+#define GEMM_IMAGE_SIZE
+#endif
 
 /* `depth` of k, a multiple of GEMM_DEEP, is a part's. Dimension 0 of the range is along the columns, 1 along the rows, and
  * 2 over the parts of a batch, one product after the other. */
 kernel __attribute__((reqd_work_group_size(GEMM_B_ITEMS, GEMM_A_ITEMS, 1)))
 void GEMM_NAME(const global float *restrict a, const global float *restrict b, global float *restrict c, const int rows,
-               const int cols, const int k, const int depth GEMM_OWN_PARAMS)
+               const int cols, const int k, const int depth GEMM_SIZES GEMM_OWN_PARAMS)
 {
     local float tile_a[GEMM_BUFFERS * GEMM_DEEP * GEMM_A_PITCH] __attribute__((aligned(16)));
     local float tile_b[GEMM_BUFFERS * GEMM_DEEP * GEMM_B_PITCH] __attribute__((aligned(16)));
@@ -137,8 +151,28 @@ void GEMM_NAME(const global float *restrict a, const global float *restrict b, g
     const int first_row = get_global_id(1) / GEMM_A_ITEMS * GEMM_A_SIDE;
     const int first_col = get_global_id(0) / GEMM_B_ITEMS * GEMM_B_SIDE;
     const int parts = (k + depth - 1) / depth;
+#if GEMM_CONV
+    const conv_sizes sizes = {images, height, width, channels, out_height, out_width, outputs, side, stride, padding, upsample};
+#endif
+#if GEMM_CONV == GEMM_CONV_X /* classes of pixels: each has as many as the largest, some of which do not exist */
+    const int step = upsample < stride ? 2 : 1, kind = get_global_id(2) % (step * step);
+    const int down_from = kind / step, along_from = kind % step;
+    const size_t matrix = get_global_id(2) / (step * step), item = matrix / parts;
+    const conv_grid grid = conv_grid_of_x(sizes, down_from, along_from);
+    const int deep = conv_depth(grid), lines = images * grid.height * grid.width;
+#else
     const size_t matrix = get_global_id(2), item = matrix / parts;
-    const int begin = matrix % parts * depth, end = min(begin + depth, k);
+    const int deep = k, lines = rows;
+#endif
+#if GEMM_CONV == GEMM_CONV_Y
+    const conv_grid grid = conv_grid_of_y(sizes);
+#endif
+    int begin = matrix % parts * depth;
+    const int end = min(begin + depth, deep), whole = end - begin;
+#if GEMM_CONV
+    a += GEMM_A_SHARE ? 0 : item * images * (GEMM_CONV == GEMM_CONV_X ? out_height * out_width * outputs : height * width * channels);
+    b += GEMM_B_SHARE ? 0 : item * (GEMM_CONV == GEMM_CONV_W ? images * out_height * out_width * outputs : side * side * channels * outputs);
+#else
     const int a_stride = GEMM_A_ALONG ? k : rows, b_stride = GEMM_B_ALONG ? k : cols;
     const size_t a_step = GEMM_A_ALONG ? GEMM_DEEP : (size_t)GEMM_DEEP * rows;
     const size_t b_step = GEMM_B_ALONG ? GEMM_DEEP : (size_t)GEMM_DEEP * cols;
@@ -146,6 +180,7 @@ void GEMM_NAME(const global float *restrict a, const global float *restrict b, g
          (GEMM_A_ALONG ? (size_t)first_row * k + begin : (size_t)begin * rows + first_row);
     b += (GEMM_B_SHARE ? 0 : item * k * cols) +
          (GEMM_B_ALONG ? (size_t)first_col * k + begin : (size_t)begin * cols + first_col);
+#endif
 
     GEMM_REAL(B, RUN) sum[GEMM_ROWS][GEMM_RUNS];
     GEMM_REAL(A, WIDE) next_a[GEMM_SHARE_OF(A)];
@@ -155,21 +190,35 @@ void GEMM_NAME(const global float *restrict a, const global float *restrict b, g
         GEMM_UNROLL for (int j = 0; j < GEMM_RUNS; j++)
             sum[i][j] = 0;
     }
-    int side = 0; /* which of the buffers */
+    int which = 0; /* of the buffers */
     /* In its first round it only reads. */
-    for (int left = end - begin + GEMM_DEEP; left > 0; left -= GEMM_DEEP) {
-        const bool first = left > end - begin;
+    for (int left = whole + GEMM_DEEP; left > 0; left -= GEMM_DEEP) {
+        const bool first = left > whole;
         if (!first) {
-            GEMM_PUT(A, next_a, tile_a + side * GEMM_DEEP * GEMM_A_PITCH)
-            GEMM_PUT(B, next_b, tile_b + side * GEMM_DEEP * GEMM_B_PITCH)
+            GEMM_PUT(A, next_a, tile_a + which * GEMM_DEEP * GEMM_A_PITCH)
+            GEMM_PUT(B, next_b, tile_b + which * GEMM_DEEP * GEMM_B_PITCH)
         }
         barrier(CLK_LOCAL_MEM_FENCE);
+#if GEMM_CONV == GEMM_CONV_W
+        CONV_FETCH(A, next_a, a, first_row, lines, conv_read_at(sizes, across, down))
+#elif GEMM_CONV
+        CONV_FETCH(A, next_a, a, first_row, lines, conv_at(grid, across, down))
+#endif
+#if GEMM_CONV == GEMM_CONV_X
+        CONV_FETCH_SUMS(B, next_b, b, first_col, cols, conv_turned_at(sizes, grid, down_from, along_from, down, across, at))
+#elif GEMM_CONV
+        CONV_FETCH(B, next_b, b, first_col, cols, (long)down * cols + across)
+#endif
+#if GEMM_CONV
+        begin += GEMM_DEEP;
+#else
         GEMM_FETCH(A, next_a, a, a_stride, rows - first_row, left - GEMM_DEEP)
         GEMM_FETCH(B, next_b, b, b_stride, cols - first_col, left - GEMM_DEEP)
         a += a_step;
         b += b_step;
-        const local float *line_a = tile_a + side * GEMM_DEEP * GEMM_A_PITCH;
-        const local float *line_b = tile_b + side * GEMM_DEEP * GEMM_B_PITCH;
+#endif
+        const local float *line_a = tile_a + which * GEMM_DEEP * GEMM_A_PITCH;
+        const local float *line_b = tile_b + which * GEMM_DEEP * GEMM_B_PITCH;
         if (!first) {
             GEMM_UNROLL_SOME for (int t = 0; t < GEMM_DEEP; t++, line_a += GEMM_A_PITCH, line_b += GEMM_B_PITCH) {
                 float of_a[GEMM_ROWS];
@@ -187,7 +236,7 @@ void GEMM_NAME(const global float *restrict a, const global float *restrict b, g
             }
         }
 #if GEMM_BUFFERS == 2
-        side = 1 - side;
+        which = 1 - which;
 #else
         barrier(CLK_LOCAL_MEM_FENCE);
 #endif
@@ -197,7 +246,7 @@ void GEMM_NAME(const global float *restrict a, const global float *restrict b, g
     {
         GEMM_UNROLL for (int j = 0; j < GEMM_RUNS; j++)
         {
-            const int row = first_row + GEMM_RUN(A, i / GEMM_A_RUN, y) + i % GEMM_A_RUN;
+            const int line = first_row + GEMM_RUN(A, i / GEMM_A_RUN, y) + i % GEMM_A_RUN;
             const int first = first_col + GEMM_RUN(B, j, x);
             GEMM_FINISHED done[GEMM_B_RUN / GEMM_FINISH];
 #if GEMM_WHOLE
@@ -208,8 +257,20 @@ void GEMM_NAME(const global float *restrict a, const global float *restrict b, g
             GEMM_UNROLL for (int l = 0; l < GEMM_B_RUN / GEMM_FINISH; l++)
             {
                 const int col = first + l;
-                if (row >= rows || col >= cols)
+                if (line >= lines || col >= cols)
                     continue;
+#if GEMM_CONV == GEMM_CONV_X
+                const int down = line / grid.width % grid.height * step + down_from;
+                const int along = line % grid.width * step + along_from;
+                if (down >= height || along >= width)
+                    continue;
+                const int row = (line / grid.width / grid.height * height + down) * width + along;
+#else
+                const int row = line;
+#endif
+#if GEMM_CONV == GEMM_CONV_Y || GEMM_CONV == GEMM_CONV_X
+                const size_t sample = item * images + line / grid.width / grid.height;
+#endif
                 const size_t at = (matrix * rows + row) * cols + col;
 #define real GEMM_FINISHED
 #define LOAD GEMM_LOAD
@@ -230,12 +291,15 @@ void GEMM_NAME(const global float *restrict a, const global float *restrict b, g
 #if GEMM_PARTED
 /* A work-item adds the parts of GEMM_FINISH results: dimension 0 along a row, 1 over the rows, 2 over the batch. */
 kernel void GEMM_SUMS_NAME(const global float *restrict part, global float *restrict c, const int rows, const int cols,
-                           const int batch, const int parts GEMM_PARAMS)
+                           const int batch, const int parts GEMM_IMAGE_SIZE GEMM_PARAMS)
 {
     const int col = get_global_id(0) * GEMM_FINISH, row = get_global_id(1);
     const size_t item = get_global_id(2), at = (item * rows + row) * cols + col, size = (size_t)rows * cols;
     if (col >= cols || row >= rows || item >= batch)
         return;
+#if GEMM_CONV
+    const size_t sample = (item * rows + row) / image;
+#endif
     part += item * (parts - 1) * size; /* then `at` is in its first part */
 #define real GEMM_FINISHED
 #define LOAD GEMM_LOAD
@@ -261,5 +325,7 @@ kernel void GEMM_SUMS_NAME(const global float *restrict part, global float *rest
 #undef GEMM_LOAD
 #undef GEMM_STORE
 #undef GEMM_OWN_PARAMS
+#undef GEMM_SIZES
+#undef GEMM_IMAGE_SIZE
 #undef GEMM_PARAMS
 #undef GEMM_EPILOGUE

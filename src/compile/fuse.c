@@ -140,7 +140,7 @@ static int new_step(fuser *f, fcl_tensor *node)
     fcl_step *step = &f->steps[f->count];
     fcl_groups_add(f->groups, node);
     step->shape = node->shape;
-    if (node->op->product || fcl_has_conv_tiles(f->plan, node)) {
+    if (node->op->product || fcl_choose_conv(f->plan, node, &step->choice)) {
         step->product = node;
     } else if (node->op->expression || is_literal(node) || fuses(f, node)) {
         step->member = fcl_arena_alloc(&node->graph->arena, FCL_MAX_MEMBERS * sizeof *step->member);

@@ -174,9 +174,18 @@ static bool is_gpu_product(const fcl_step *step)
     return step->product && step->choice.provider == FCL_GEMM_GPU;
 }
 
+static bool is_gpu_weight(const fcl_step *step)
+{
+    return is_gpu_product(step) && step->product->op->convolution && fcl_conv_problem_of(step->product).result == FCL_CONV_W;
+}
+
 static size_t gpu_scratch(const fcl_plan *plan, const fcl_step *step)
 {
     (void)plan;
+    if (step->product->op->convolution) {
+        fcl_conv_problem conv = fcl_conv_problem_of(step->product);
+        return fcl_conv_gpu_scratch(&conv, &step->choice);
+    }
     fcl_gemm_problem problem = fcl_matmul_problem(step->product);
     return fcl_gemm_gpu_scratch(&problem, &step->choice);
 }
@@ -191,19 +200,43 @@ static void gpu_text(fcl_text *text, const fcl_plan *plan, const fcl_step *step,
                      const char *name)
 {
     (void)plan;
-    fcl_gemm_problem problem = fcl_matmul_problem(step->product);
+    const char *epilogue = step->members ? g->body.data : "";
     bool aligned = fcl_generate_is_aligned(g) && fcl_buffer_is_aligned(step->product->input[0]->buffer) &&
                    fcl_buffer_is_aligned(step->product->input[1]->buffer) && fcl_buffer_is_aligned(g->result->buffer);
-    fcl_gemm_gpu_source(text, name, &problem, &step->choice, aligned, g->params.data,
-                        step->members ? g->body.data : "");
+    if (step->product->op->convolution) {
+        fcl_conv_problem conv = fcl_conv_problem_of(step->product);
+        fcl_conv_gpu_source(text, name, &conv, &step->choice, aligned, g->params.data, epilogue);
+    } else {
+        fcl_gemm_problem problem = fcl_matmul_problem(step->product);
+        fcl_gemm_gpu_source(text, name, &problem, &step->choice, aligned, g->params.data, epilogue);
+    }
+}
+
+static int gpu_lower_conv(fcl_lowering *l, const fcl_step *step, const fcl_generated *g, fcl_launch *launch, const char *kernel)
+{
+    fcl_tensor *node = step->product;
+    fcl_conv_problem conv = fcl_conv_problem_of(node);
+    fcl_launch *sums;
+    fcl_conv_gpu_launch(launch, &conv, &step->choice, node->input[0]->buffer, node->input[1]->buffer,
+                        g->parts ? step->scratch->buffer : g->result->buffer);
+    if (!g->parts) {
+        fcl_lowering_arguments(l, launch, FCL_CONV_GPU_ARGUMENTS, g);
+        return FCL_OK;
+    }
+    FCL_TRY(fcl_lowering_sums(l, kernel, "sums of convolution", &sums));
+    fcl_conv_gpu_launch_sums(sums, &conv, &step->choice, step->scratch->buffer, g->result->buffer);
+    fcl_lowering_arguments(l, sums, FCL_CONV_GPU_SUMS_ARGUMENTS, g);
+    return FCL_OK;
 }
 
 /* What follows the product is done where C is finished: behind parts, by the kernel that adds them. */
 static int gpu_lower(fcl_lowering *l, const fcl_step *step, const fcl_generated *g, fcl_launch *launch,
                      const char *kernel)
 {
-    fcl_gemm_problem problem = fcl_matmul_problem(step->product);
     fcl_launch *sums;
+    if (step->product->op->convolution)
+        return gpu_lower_conv(l, step, g, launch, kernel);
+    fcl_gemm_problem problem = fcl_matmul_problem(step->product);
     fcl_gemm_gpu_launch(launch, &problem, &step->choice, step->product->input[0]->buffer,
                         step->product->input[1]->buffer, g->parts ? step->scratch->buffer : g->result->buffer);
     if (!g->parts) {
@@ -231,13 +264,16 @@ static int product_lower(fcl_lowering *l, const fcl_step *step, const fcl_genera
 
 /* --- convolutions by tiles of our own --- */
 
-bool fcl_has_conv_tiles(const fcl_plan *plan, const fcl_tensor *node)
+bool fcl_choose_conv(const fcl_plan *plan, const fcl_tensor *node, fcl_gemm_choice *choice)
 {
     fcl_conv_tile tile;
     fcl_conv_weight_tile weight_tile;
     if (!node->op->convolution)
         return false;
     fcl_conv_problem problem = fcl_conv_problem_of(node);
+    if (fcl_conv_gpu_choose(plan->device, &problem, choice))
+        return true;
+    choice->provider = FCL_GEMM_TILE;
     return problem.result == FCL_CONV_W ? fcl_conv_weight_choose(plan->device, &problem, &weight_tile)
                                         : fcl_conv_tile_choose(plan->device, &problem, &tile);
 }
@@ -367,14 +403,15 @@ static const fcl_kind kinds[] = {
      .text = program_text, .lower = program_lower},
     {"block:", is_block, .prelude = block_prelude, .headers = of_blocks, .scratch = block_scratch,
      .generate = block_generate, .text = block_text, .lower = block_lower},
+    {"", is_gpu_weight, .scratch = gpu_scratch, .generate = gpu_generate, .text = gpu_text, .lower = gpu_lower},
+    {"", is_gpu_product, .takes_members = true, .scratch = gpu_scratch, .generate = gpu_generate, .text = gpu_text,
+     .lower = gpu_lower},
     {"", is_conv_weight, .wide = true, .scratch = weight_scratch, .generate = plain_generate, .text = weight_text,
      .lower = weight_lower},
     {"", is_conv, .takes_members = true, .wide = true, .generate = plain_generate, .text = conv_text,
      .lower = conv_lower},
     {"", is_tile, .takes_members = true, .wide = true, .generate = plain_generate, .text = tile_text,
      .lower = tile_lower},
-    {"", is_gpu_product, .takes_members = true, .scratch = gpu_scratch, .generate = gpu_generate, .text = gpu_text,
-     .lower = gpu_lower},
     {"", is_product, .lower = product_lower},
     {"", is_own, .scratch = own_scratch, .lower = own_lower},
     {"", is_chain, .takes_members = true, .generate = plain_generate, .text = chain_text,

@@ -21,8 +21,8 @@ typedef struct fcl_kind {
                  const char *kernel);
 } fcl_kind;
 
-/* Is the node, a convolution or not, one that the tiles of device/conv.h compute? */
-bool fcl_has_conv_tiles(const fcl_plan *plan, const fcl_tensor *node);
+/* Is the node, a convolution or not, one that the kernels of device/conv.h compute? Then `choice` says whose. */
+bool fcl_choose_conv(const fcl_plan *plan, const fcl_tensor *node, fcl_gemm_choice *choice);
 
 const fcl_kind *fcl_kind_of(const fcl_step *step);
 

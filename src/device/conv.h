@@ -9,6 +9,7 @@
 #define DEVICE_CONV_H
 
 #include "base/memory.h"
+#include "device/gemm.h"
 #include "device/launch.h"
 
 typedef enum fcl_conv_factor { FCL_CONV_X, FCL_CONV_W, FCL_CONV_Y } fcl_conv_factor;
@@ -58,5 +59,21 @@ bool fcl_conv_weight_choose(const fcl_device *device, const fcl_conv_problem *pr
 void fcl_conv_weight_source(fcl_text *text, const char *name, const fcl_conv_weight_tile *tile);
 void fcl_conv_weight_launch(fcl_launch *launch, const fcl_conv_problem *problem, const fcl_conv_weight_tile *tile,
                             fcl_buffer *x, fcl_buffer *y, fcl_buffer *result);
+
+/* --- kernels of cl/gemm_gpu.cl: of all three, on GPUs --- */
+
+/* The set of parameters for a problem. False: the device has none. */
+bool fcl_conv_gpu_choose(const fcl_device *device, const fcl_conv_problem *problem, fcl_gemm_choice *choice);
+/* As their namesakes of device/gemm.h, of the convolution's two inputs in their order. The epilogue, of Y and X only, sees what
+ * that of fcl_conv_tile_source sees. */
+size_t fcl_conv_gpu_scratch(const fcl_conv_problem *problem, const fcl_gemm_choice *choice);
+void fcl_conv_gpu_source(fcl_text *text, const char *name, const fcl_conv_problem *problem, const fcl_gemm_choice *choice,
+                         bool aligned, const char *params, const char *epilogue);
+#define FCL_CONV_GPU_ARGUMENTS 18
+void fcl_conv_gpu_launch(fcl_launch *launch, const fcl_conv_problem *problem, const fcl_gemm_choice *choice, fcl_buffer *a,
+                         fcl_buffer *b, fcl_buffer *result);
+#define FCL_CONV_GPU_SUMS_ARGUMENTS 7
+void fcl_conv_gpu_launch_sums(fcl_launch *launch, const fcl_conv_problem *problem, const fcl_gemm_choice *choice,
+                              fcl_buffer *parts, fcl_buffer *result);
 
 #endif

@@ -1,5 +1,5 @@
 /* The product for GPUs of cl/gemm_gpu.cl: its sets of parameters, their text and their launches. */
-#include "device/gemm.h"
+#include "device/gemm_gpu.h"
 
 #include "device/opencl.h"
 #include "device/tile.h"
@@ -155,13 +155,18 @@ static bool is_whole(const fcl_gemm_problem *problem, const fcl_gemm_choice *cho
 void fcl_gemm_gpu_source(fcl_text *text, const char *name, const fcl_gemm_problem *problem,
                          const fcl_gemm_choice *choice, bool aligned, const char *params, const char *epilogue)
 {
-    assert(choice->provider == FCL_GEMM_GPU && choice->set >= 0 && choice->set < SETS && choice->parts > 0);
     const fcl_gemm_problem *p = problem;
+    const fcl_gemm_gpu_form form = {0, !p->transpose_a, p->transpose_b, p->transpose_a ? p->m : p->k,
+                                    p->transpose_b ? p->k : p->n};
+    fcl_gemm_gpu_text(text, name, problem, choice, &form, aligned, params, epilogue);
+}
+
+void fcl_gemm_gpu_text(fcl_text *text, const char *name, const fcl_gemm_problem *p, const fcl_gemm_choice *choice,
+                       const fcl_gemm_gpu_form *form, bool aligned, const char *params, const char *epilogue)
+{
+    assert(choice->provider == FCL_GEMM_GPU && choice->set >= 0 && choice->set < SETS && choice->parts > 0);
     const int a = sets[choice->set].a_side, b = sets[choice->set].b_side;
     const int a_items = sets[choice->set].a_items, b_items = sets[choice->set].b_items;
-    const bool a_along = !p->transpose_a, b_along = p->transpose_b;
-    const int a_wide = aligned && (a_along ? p->k : p->m) % 4 == 0 ? 4 : 1;
-    const int b_wide = aligned && (b_along ? p->k : p->n) % 4 == 0 ? 4 : 1;
     const fcl_tile_number numbers[] = {
         {"GEMM_DEEP", sets[choice->set].deep},
         {"GEMM_BUFFERS", sets[choice->set].buffers},
@@ -171,16 +176,17 @@ void fcl_gemm_gpu_source(fcl_text *text, const char *name, const fcl_gemm_proble
         {"GEMM_B_ITEMS", b_items},
         {"GEMM_A_RUN", run_of(a, a_items)},
         {"GEMM_B_RUN", run_of(b, b_items)},
-        {"GEMM_A_ALONG", a_along},
-        {"GEMM_B_ALONG", b_along},
-        {"GEMM_A_WIDE", a_wide},
-        {"GEMM_B_WIDE", b_wide},
-        {"GEMM_A_PITCH", a + (a_along ? PAD : 0)},
-        {"GEMM_B_PITCH", b + (b_along ? PAD : 0)},
+        {"GEMM_A_ALONG", form->a_along},
+        {"GEMM_B_ALONG", form->b_along},
+        {"GEMM_A_WIDE", aligned && form->a_run % 4 == 0 ? 4 : 1},
+        {"GEMM_B_WIDE", aligned && form->b_run % 4 == 0 ? 4 : 1},
+        {"GEMM_A_PITCH", a + (form->a_along ? PAD : 0)},
+        {"GEMM_B_PITCH", b + (form->b_along ? PAD : 0)},
         {"GEMM_A_SHARE", p->share_a},
         {"GEMM_B_SHARE", p->share_b},
         {"GEMM_WHOLE", is_whole(p, choice)},
         {"GEMM_ALIGNED", aligned},
+        {"GEMM_CONV", form->conv},
         {"GEMM_PARTED", fcl_gemm_gpu_parts(p, choice) > 1},
         {0},
     };
@@ -190,6 +196,8 @@ void fcl_gemm_gpu_source(fcl_text *text, const char *name, const fcl_gemm_proble
     fcl_tile_macro(text, "GEMM_SUMS_NAME", sums);
     fcl_tile_macro(text, "GEMM_PARAMS", params);
     fcl_tile_macro(text, "GEMM_EPILOGUE", epilogue);
+    if (form->conv)
+        fcl_tile_paste(text, "conv_gpu.h");
     fcl_tile_paste(text, "gemm_gpu.cl");
     fcl_tile_undefine(text, numbers);
     free(sums);
@@ -198,15 +206,21 @@ void fcl_gemm_gpu_source(fcl_text *text, const char *name, const fcl_gemm_proble
 void fcl_gemm_gpu_launch(fcl_launch *launch, const fcl_gemm_problem *problem, const fcl_gemm_choice *choice,
                          fcl_buffer *a, fcl_buffer *b, fcl_buffer *result)
 {
+    fcl_gemm_gpu_launch_times(launch, problem, choice, 1, a, b, result);
+}
+
+void fcl_gemm_gpu_launch_times(fcl_launch *launch, const fcl_gemm_problem *problem, const fcl_gemm_choice *choice, int times,
+                               fcl_buffer *a, fcl_buffer *b, fcl_buffer *result)
+{
     size_t columns = (size_t)fcl_tile_count(problem->n, sets[choice->set].b_side),
            rows = (size_t)fcl_tile_count(problem->m, sets[choice->set].a_side);
     const size_t local[3] = {(size_t)sets[choice->set].b_items, (size_t)sets[choice->set].a_items, 1};
     const size_t global[3] = {columns * local[0], rows * local[1],
-                              (size_t)problem->batch * (size_t)fcl_gemm_gpu_parts(problem, choice)};
+                              (size_t)problem->batch * (size_t)fcl_gemm_gpu_parts(problem, choice) * (size_t)times};
     fcl_launch_buffer(launch, 0, a);
     fcl_launch_buffer(launch, 1, b);
     fcl_launch_buffer(launch, 2, result);
-    fcl_launch_int(launch, 3, problem->m);
+    fcl_launch_int(launch, FCL_GEMM_GPU_ROWS, problem->m);
     fcl_launch_int(launch, 4, problem->n);
     fcl_launch_int(launch, 5, problem->k);
     fcl_launch_int(launch, 6, part_depth(problem, choice));

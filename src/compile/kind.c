@@ -212,40 +212,43 @@ static void gpu_text(fcl_text *text, const fcl_plan *plan, const fcl_step *step,
     }
 }
 
-static int gpu_lower_conv(fcl_lowering *l, const fcl_step *step, const fcl_generated *g, fcl_launch *launch, const char *kernel)
+/* Each returns the number of the launch's next argument. */
+static int launch_on_gpu(const fcl_step *step, fcl_launch *launch, fcl_buffer *result)
 {
-    fcl_tensor *node = step->product;
-    fcl_conv_problem conv = fcl_conv_problem_of(node);
-    fcl_launch *sums;
-    fcl_conv_gpu_launch(launch, &conv, &step->choice, node->input[0]->buffer, node->input[1]->buffer,
-                        g->parts ? step->scratch->buffer : g->result->buffer);
-    if (!g->parts) {
-        fcl_lowering_arguments(l, launch, FCL_CONV_GPU_ARGUMENTS, g);
-        return FCL_OK;
+    fcl_tensor *const *input = step->product->input;
+    if (step->product->op->convolution) {
+        fcl_conv_problem conv = fcl_conv_problem_of(step->product);
+        fcl_conv_gpu_launch(launch, &conv, &step->choice, input[0]->buffer, input[1]->buffer, result);
+        return FCL_CONV_GPU_ARGUMENTS;
     }
-    FCL_TRY(fcl_lowering_sums(l, kernel, "sums of convolution", &sums));
-    fcl_conv_gpu_launch_sums(sums, &conv, &step->choice, step->scratch->buffer, g->result->buffer);
-    fcl_lowering_arguments(l, sums, FCL_CONV_GPU_SUMS_ARGUMENTS, g);
-    return FCL_OK;
+    fcl_gemm_problem problem = fcl_matmul_problem(step->product);
+    fcl_gemm_gpu_launch(launch, &problem, &step->choice, input[0]->buffer, input[1]->buffer, result);
+    return FCL_GEMM_GPU_ARGUMENTS;
+}
+
+static int launch_gpu_sums(const fcl_step *step, fcl_launch *launch, fcl_buffer *result)
+{
+    fcl_buffer *parts = step->scratch->buffer;
+    if (step->product->op->convolution) {
+        fcl_conv_problem conv = fcl_conv_problem_of(step->product);
+        fcl_conv_gpu_launch_sums(launch, &conv, &step->choice, parts, result);
+        return FCL_CONV_GPU_SUMS_ARGUMENTS;
+    }
+    fcl_gemm_problem problem = fcl_matmul_problem(step->product);
+    fcl_gemm_gpu_launch_sums(launch, &problem, &step->choice, parts, result);
+    return FCL_GEMM_GPU_SUMS_ARGUMENTS;
 }
 
 /* What follows the product is done where C is finished: behind parts, by the kernel that adds them. */
 static int gpu_lower(fcl_lowering *l, const fcl_step *step, const fcl_generated *g, fcl_launch *launch,
                      const char *kernel)
 {
-    fcl_launch *sums;
-    if (step->product->op->convolution)
-        return gpu_lower_conv(l, step, g, launch, kernel);
-    fcl_gemm_problem problem = fcl_matmul_problem(step->product);
-    fcl_gemm_gpu_launch(launch, &problem, &step->choice, step->product->input[0]->buffer,
-                        step->product->input[1]->buffer, g->parts ? step->scratch->buffer : g->result->buffer);
-    if (!g->parts) {
-        fcl_lowering_arguments(l, launch, FCL_GEMM_GPU_ARGUMENTS, g);
-        return FCL_OK;
+    int index = launch_on_gpu(step, launch, g->parts ? step->scratch->buffer : g->result->buffer);
+    if (g->parts) {
+        FCL_TRY(fcl_lowering_sums(l, kernel, "sums of parts", &launch));
+        index = launch_gpu_sums(step, launch, g->result->buffer);
     }
-    FCL_TRY(fcl_lowering_sums(l, kernel, "sums of product", &sums));
-    fcl_gemm_gpu_launch_sums(sums, &problem, &step->choice, step->scratch->buffer, g->result->buffer);
-    fcl_lowering_arguments(l, sums, FCL_GEMM_GPU_SUMS_ARGUMENTS, g);
+    fcl_lowering_arguments(l, launch, index, g);
     return FCL_OK;
 }
 

@@ -196,7 +196,7 @@ static void begin_grouped(fcl_rows_writer *w, const fcl_row_entry *e)
         if (w->grouped[how.by_row][x])
             continue;
         w->grouped[how.by_row][x] = true;
-        fcl_text_format(&w->g->body, "        float %c%d[%lld];\n", name, x, (long long)capacity(w));
+        fcl_text_format(&w->g->body, "        float %c%d[%lld] __attribute__((aligned(64)));\n", name, x, (long long)capacity(w));
         add_loop(w);
         fcl_text_format(&w->g->body, "            %c%d[column] = x%d[", name, x, x);
         add_index(&w->g->body, w, &how);

@@ -124,9 +124,9 @@ static void add_forms(fcl_text *text, const fcl_step *step, const fcl_generated 
         fcl_text_format(
             text,
             "#define ROW_REAL float%d\n#define ROW_SUM sum_of_%d\n#define ROW_LARGEST largest_of_%d\n"
-            "#define ROW_COLUMN(p, c) vload%d(0, (p) + (c))\n#define ROW_SET_COLUMN(p, c, x) vstore%d(x, 0, (p) + (c))\n"
+            "#define ROW_COLUMN(p, c) (*(const ROW_REAL *)((p) + (c)))\n#define ROW_SET_COLUMN(p, c, x) *(ROW_REAL *)((p) + (c)) = (x)\n"
             "#define ROW_SINGLES(b, stop) ((b) + ((stop) - (b)) / %d * %d)\n",
-            g->vector, g->vector, g->vector, g->vector, g->vector, g->vector, g->vector);
+            g->vector, g->vector, g->vector, g->vector, g->vector);
     if (g->vector > 1)
         add_memory_forms(text, step, g);
     fcl_text_add(text, g->unaligned

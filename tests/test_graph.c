@@ -364,14 +364,14 @@ static void a_products_rows_and_columns_follow_it(void **state)
 static void a_block_of_many_products_is_right(void **state)
 {
     enum { PRODUCTS = 18 };
-    if (!fcl_device_traits(*state).wide)
+    if (!fcl_device_traits(*state).wide || trial_tiny()) /* llvmpipe's compiler, which has no functions, takes many minutes */
         skip();
     trial *t = trial_create();
-    int rows = trial_tiny() ? 5 : trial_int(33, 70), width = trial_int(8, trial_tiny() ? 10 : 20);
+    int rows = trial_int(33, 70), width = trial_int(8, 20);
     fcl_tensor *x = trial_input(t, FCL_SHAPE(rows, width), SMOOTH, 0), *weight[PRODUCTS + 1], *gradient[PRODUCTS + 1];
     fcl_tensor *h = fcl_silu(x), *loss = fcl_constant(t->graph, 0);
     for (int i = 0; i < PRODUCTS; i++) {
-        weight[i] = trial_input(t, FCL_SHAPE(width, trial_int(8, trial_tiny() ? 10 : 20)), SMOOTH, 0);
+        weight[i] = trial_input(t, FCL_SHAPE(width, trial_int(8, 20)), SMOOTH, 0);
         loss = fcl_add(loss, fcl_mean(fcl_square(fcl_matmul(h, weight[i], false, false))));
     }
     weight[PRODUCTS] = x;

@@ -20,8 +20,6 @@
 #define BLOCK_COLUMNS (BLOCK_SUMS / BLOCK_ABREAST)
 #define UNROLLED __attribute__((opencl_unroll_hint))
 #define INLINE static inline __attribute__((always_inline))
-/* What has so much text that fifty copies took the compiler half a minute. */
-#define APART static __attribute__((noinline))
 
 /* Some columns of a product: out[n] = sum over k of a[k] w[n stride_n + k stride_k]. Literal widths: only such
  * loops are unrolled in time for the sums to be registers, 8 x 2 of AVX-512's 32 or 4 x 1, in two halves each, of 16. */

@@ -1,13 +1,13 @@
 /* Convolutions of images for CPUs, and their gradient in x. A template: src/device/conv_tile.c defines these names before
  * it, and removes them behind it. Sizes are arguments: convolutions of any size share a kernel.
  *
- *   CONV_NAME          the kernel's name
+ *   CONV_NAME          the kernel's name; CONV_APART: of the function that it calls
  *   CONV_ROWS          1 to 8: pixels of the register tile
  *   CONV_VECTORS       1, 2 or 4: float16 vectors in each of its rows
  *   CONV_ROOM          float16 vectors of private memory, for lines, a panel and sums
  *   CONV_TURN          1: the gradient: weights are stored (side, side, out, in), and a tap is the sum of some of them
  *   CONV_FOURS         1: channels of what is read are a multiple of four: the loop over them leaves no rest
- *   CONV_PARAMS, CONV_EPILOGUE   as of a product's tiles (src/device/gemm.h)
+ *   CONV_PARAMS, CONV_ARGUMENTS, CONV_EPILOGUE   as of a product's tiles (src/device/gemm.h)
  *
  *   most_lines, panels   of output pixels, and of output channels side by side, that a work-item takes at most
  *   blocks             of so many lines in an image
@@ -81,14 +81,17 @@ static void conv_store(global float *p, float16 x, int past)
             sum[r][v] += from[r][at + (i)] * of_panel[(i) * CONV_VECTORS + v];                                         \
     }
 
-kernel void CONV_NAME(const global float *restrict in, const global float *restrict w, global float *restrict out,
-                      int images, int most_lines, int panels, int blocks, int part, int in_height, int in_width,
-                      int in_channels, int up, int out_height, int out_width, int cols, int read, int step,
-                      int side, int stride, int padding, int upsample, int in_item, int w_item, int past CONV_PARAMS)
+#define CONV_SIZES                                                                                                     \
+    int images, int most_lines, int panels, int blocks, int part, int in_height, int in_width, int in_channels, int up,    \
+        int out_height, int out_width, int cols, int read, int step, int side, int stride, int padding, int upsample,      \
+        int in_item, int w_item, int past
+
+APART void CONV_APART(const int across, const int down_block, const int down_item, const global float *restrict in,
+                      const global float *restrict w, global float *restrict out, CONV_SIZES CONV_PARAMS)
 {
     enum { WIDTH = 16 * CONV_VECTORS };
-    const int kind = get_global_id(2) % (step * step), image = get_global_id(1) / blocks;
-    const int top = get_global_id(1) % blocks * most_lines;
+    const int kind = down_item % (step * step), image = down_block / blocks;
+    const int top = down_block % blocks * most_lines;
     const int first_y = kind / step, first_x = kind % step;
     const int width = (out_width - first_x + step - 1) / step;
     const int lines = min(most_lines, (out_height - first_y + step - 1) / step - top);
@@ -100,7 +103,7 @@ kernel void CONV_NAME(const global float *restrict in, const global float *restr
 #else
     const conv_taps down = {side, padding, 0}, along = down;
 #endif
-    const size_t item = get_global_id(2) / (step * step), sample = item * images + image;
+    const size_t item = down_item / (step * step), sample = item * images + image;
     const int rows = images * out_height * out_width;
     const int copied = (lines - 1) * read + down.count, columns = (width - 1) * read + along.count;
     const int pitch = columns * in_channels, run = along.count * in_channels;
@@ -122,7 +125,7 @@ kernel void CONV_NAME(const global float *restrict in, const global float *restr
     tile_copy_lines(strip, copied, columns, in_channels, in + (size_t)image * image_size, top * read - down.before,
                     -along.before, in_height, in_width, in_channels, in_channels, up);
     for (int p = 0; p < panels; p++) {
-        const int left_col = (get_global_id(0) * panels + p) * WIDTH;
+        const int left_col = (across * panels + p) * WIDTH;
         if (left_col >= cols)
             break;
         int tap = 0;
@@ -211,7 +214,18 @@ kernel void CONV_NAME(const global float *restrict in, const global float *restr
     }
 }
 
+kernel void CONV_NAME(const global float *restrict in, const global float *restrict w, global float *restrict out,
+                      CONV_SIZES CONV_PARAMS)
+{
+    CONV_APART(get_global_id(0), get_global_id(1), get_global_id(2), in, w, out, images, most_lines, panels, blocks, part,
+               in_height, in_width, in_channels, up, out_height, out_width, cols, read, step, side, stride, padding, upsample,
+               in_item, w_item, past CONV_ARGUMENTS);
+}
+
 #undef MULTIPLY
 #undef CONV_NAME
+#undef CONV_APART
+#undef CONV_SIZES
+#undef CONV_ARGUMENTS
 #undef CONV_PARAMS
 #undef CONV_EPILOGUE

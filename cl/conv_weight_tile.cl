@@ -1,7 +1,7 @@
 /* The weights' gradient of convolutions of images, for CPUs. A template: src/device/conv_weight.c defines these names before
  * it, and removes them behind it. Sizes are arguments: convolutions of any size share a kernel.
  *
- *   CONV_NAME          the kernel's name
+ *   CONV_NAME          the kernel's name; CONV_APART: of the function that it calls
  *   CONV_ROWS          1 to 8: weights of one output channel in a register tile
  *   CONV_VECTORS       1, 2 or 4: float16 vectors in each of its rows
  *   CONV_ROOM          float16 vectors of private memory, for lines of x, panels of y's gradient and sums
@@ -26,16 +26,18 @@
             sum[r][v] += from[(i) * step + r] * row[(i) * CONV_VECTORS + v];                                           \
     }
 
-kernel void CONV_NAME(const global float *restrict x, const global float *restrict y, global float *restrict w,
-                      int images, int parts, int most_panels, int block, int most_lines, int blocks, int x_height,
-                      int x_width, int x_channels, int up, int y_height, int y_width, int y_channels, int side, int stride,
-                      int padding, int x_item, int y_item)
+#define CONV_SIZES                                                                                                     \
+    int images, int parts, int most_panels, int block, int most_lines, int blocks, int x_height, int x_width,              \
+        int x_channels, int up, int y_height, int y_width, int y_channels, int side, int stride, int padding, int x_item,  \
+        int y_item
+
+APART void CONV_APART(const int across, const int part, const int item, const global float *restrict x,
+                      const global float *restrict y, global float *restrict w, CONV_SIZES)
 {
     enum { WIDTH = 16 * CONV_VECTORS };
     const int groups = (y_channels + WIDTH * most_panels - 1) / (WIDTH * most_panels);
-    const int first_col = get_global_id(0) % groups * (WIDTH * most_panels);
-    const int first = get_global_id(0) / groups * block; /* channel */
-    const int part = get_global_id(1), item = get_global_id(2);
+    const int first_col = across % groups * (WIDTH * most_panels);
+    const int first = across / groups * block; /* channel */
     const int panels = min(most_panels, (y_channels - first_col + WIDTH - 1) / WIDTH);
     const int columns = (y_width - 1) * stride + side, pitch = columns * block;
     const int run = side * block; /* weights of a row of the kernel */
@@ -125,5 +127,15 @@ kernel void CONV_NAME(const global float *restrict x, const global float *restri
     }
 }
 
+kernel void CONV_NAME(const global float *restrict x, const global float *restrict y, global float *restrict w, CONV_SIZES)
+{
+    CONV_APART(get_global_id(0), get_global_id(1), get_global_id(2), x, y, w, images, parts, most_panels, block, most_lines,
+               blocks, x_height, x_width, x_channels, up, y_height, y_width, y_channels, side, stride, padding, x_item, y_item);
+}
+
 #undef MULTIPLY
 #undef CONV_NAME
+#undef CONV_APART
+#undef CONV_SIZES
+#undef CONV_ARGUMENTS
+#undef CONV_PARAMS

@@ -1,7 +1,7 @@
 /* The tile product for CPUs: C = op(A) op(B), row-major, a batch of them. A template: src/device/gemm_tile.c
  * defines these names before it, and the end of this file removes them.
  *
- *   GEMM_NAME          the kernel's name
+ *   GEMM_NAME          the kernel's name; GEMM_APART: of the function that it calls
  *   GEMM_ROWS          1 to 8: rows of the register tile
  *   GEMM_VECTORS       1, 2 or 4: float16 vectors in each of its rows. 8 x 2 sums, 2 of B and 1 of A fit the
  *                      32 registers of AVX-512; more than ROWS * VECTORS = 24 spill
@@ -18,7 +18,7 @@
  *   GEMM_STRIPS        1: A, stored k x m, is copied into strips
  *   GEMM_ROW_SUMS      1: GEMM_TO_ROW_SUMS, a parameter, takes the sums of op(A)'s rows, where A is copied into
  *                      strips
- *   GEMM_PARAMS        further parameters of the kernel, each after a comma
+ *   GEMM_PARAMS        further parameters of the kernel, each after a comma; GEMM_ARGUMENTS: their names
  *   GEMM_EPILOGUE      statements that run on each finished `v` (see src/device/gemm.h)
  *
  *                    16 * VECTORS
@@ -99,13 +99,11 @@ static gemm_asks gemm_ask_down(const global float *x, int beside, int step, int 
             sum[r][w] += FROM_A(r, i) * panel[(i) * GEMM_VECTORS + w];                                                 \
     }
 
-kernel void GEMM_NAME(const global float *restrict a, const global float *restrict b,
-                      global float *restrict c, const int rows, const int cols, const int k GEMM_PARAMS)
+APART void GEMM_APART(const int first_col, const int first_row, const size_t item, const global float *restrict a,
+                      const global float *restrict b, global float *restrict c, const int rows, const int cols,
+                      const int k GEMM_PARAMS)
 {
     enum { WIDTH = 16 * GEMM_VECTORS, STRIP = GEMM_ROWS * GEMM_DEPTH };
-    const int first_col = get_global_id(0) * (WIDTH * GEMM_PANELS);
-    const int first_row = get_global_id(1) * (GEMM_ROWS * GEMM_BLOCK);
-    const size_t item = get_global_id(2);
     float16 panel[GEMM_DEPTH * GEMM_VECTORS];
 #if GEMM_PARTS
     float16 sums[GEMM_BLOCK][GEMM_PANELS][GEMM_ROWS][GEMM_VECTORS];
@@ -282,7 +280,16 @@ kernel void GEMM_NAME(const global float *restrict a, const global float *restri
 #undef GEMM_PAIR
 #undef GEMM_ASK
 #undef MULTIPLY
+kernel void GEMM_NAME(const global float *restrict a, const global float *restrict b, global float *restrict c, const int rows,
+                      const int cols, const int k GEMM_PARAMS)
+{
+    GEMM_APART(get_global_id(0) * (16 * GEMM_VECTORS * GEMM_PANELS), get_global_id(1) * (GEMM_ROWS * GEMM_BLOCK),
+               get_global_id(2), a, b, c, rows, cols, k GEMM_ARGUMENTS);
+}
+
 #undef GEMM_NAME
+#undef GEMM_APART
+#undef GEMM_ARGUMENTS
 #undef GEMM_ROWS
 #undef GEMM_VECTORS
 #undef GEMM_BLOCK

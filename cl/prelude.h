@@ -4,6 +4,10 @@
 
 #pragma OPENCL FP_CONTRACT ON
 
+/* A function of its own, as of a kernel with much text for CPUs: PoCL compiles a kernel's text three times, in two functions
+ * beside it that go over its work-items, and this once. */
+#define APART static __attribute__((noinline))
+
 /* Memory, as CPUs whose compilers we know have it: asks for a line, into the first cache or the second (PoCL's prefetch() does
  * nothing); sixteen numbers from anywhere on (PoCL 3.1 makes vload16 of pairs, of which not every loop gets vectors again);
  * and results too large for the caches to keep, written past them, so that nothing is read to be overwritten. These are not

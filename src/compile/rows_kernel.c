@@ -1,5 +1,6 @@
 /* The kernels of row programs: what is launched, and what stands around their passes. */
 #include "compile/rows_writer.h"
+#include "device/tile.h"
 
 #include <stdlib.h>
 
@@ -199,26 +200,35 @@ static void add_sizes(fcl_text *text, const fcl_row_extent *e, int64_t pieces)
                         (long long)piece_length(e, pieces));
 }
 
+/* The function of a group, `item` of `items`, and the kernel: on CPUs the one calls the other. */
+static void add_heads(fcl_text *text, const char *name, const fcl_generated *g, const char *params)
+{
+    if (g->unaligned) {
+        fcl_tile_kernel(text, "ROW", name, params);
+        fcl_text_add(text, "APART void ROW_APART(const int item, const int items, ROW_PARAMS)\n{\n    const int id = 0, size = 1;\n");
+    } else { /* PoCL 3.1 reads a group's sum again where it is needed: each has memory of its own */
+        fcl_text_format(text,
+                        "kernel void %s(%s)\n{\n    local float partial[%d * GROUP_MAX];\n"
+                        "    const int id = (int)get_local_id(0), size = (int)get_local_size(0);\n"
+                        "    const int item = (int)get_group_id(0), items = (int)get_num_groups(0);\n",
+                        name, params, g->reductions ? g->reductions : 1);
+    }
+}
+
 void fcl_rows_kernel(fcl_text *text, const char *name, const fcl_step *step, const fcl_device *device,
                      const fcl_generated *g)
 {
     const fcl_row_extent *e = &step->extent;
     int64_t pieces = fcl_rows_pieces(e, device);
+    char *params = fcl_format("%s%sconst int lines%s%s%s", g->params.data, g->params.length ? ", " : "",
+                              e->columns > 1 ? ", const int pixels, const int columns" : "",
+                              g->random ? ", const ulong seed, const uint step, const ulong first_row" : "",
+                              g->scratch ? ", global float *scratch" : "");
     add_forms(text, step, g);
-    fcl_text_format(text, "kernel void %s(%s%sconst int lines%s%s%s)\n{\n", name, g->params.data,
-                    g->params.length ? ", " : "", e->columns > 1 ? ", const int pixels, const int columns" : "",
-                    g->random ? ", const ulong seed, const uint step, const ulong first_row" : "",
-                    g->scratch ? ", global float *scratch" : "");
-    if (g->unaligned)
-        fcl_text_add(text, "    const int id = 0, size = 1;\n");
-    else /* PoCL 3.1 reads a group's sum again where it is needed: each has memory of its own */
-        fcl_text_format(text,
-                        "    local float partial[%d * GROUP_MAX];\n"
-                        "    const int id = (int)get_local_id(0), size = (int)get_local_size(0);\n",
-                        g->reductions ? g->reductions : 1);
+    add_heads(text, name, g, params);
+    free(params);
     add_sizes(text, e, pieces);
-    fcl_text_add(text, "    const int item = (int)get_group_id(0), items = (int)get_num_groups(0);\n    "
-                       "const bool leads = id == 0;\n");
+    fcl_text_add(text, "    const bool leads = id == 0;\n");
     add_scratch_pointers(text, step, device, g);
     fcl_text_format(text,
                     "    const int last = (int)((item + 1) * (long)lines / items);\n"
@@ -226,6 +236,10 @@ void fcl_rows_kernel(fcl_text *text, const char *name, const fcl_step *step, con
                     "        const int row = line / %lld, begin = line %% %lld * length;\n"
                     "        const int end = min(begin + length, width), base = row * width, i = row;\n%s    }\n}\n\n",
                     (long long)pieces, (long long)pieces, g->body.data);
+    if (g->unaligned)
+        fcl_text_add(text, "kernel void ROW_NAME(ROW_PARAMS)\n{\n"
+                           "    ROW_APART((int)get_group_id(0), (int)get_num_groups(0), ROW_ARGUMENTS);\n}\n\n"
+                           "#undef ROW_NAME\n#undef ROW_APART\n#undef ROW_PARAMS\n#undef ROW_ARGUMENTS\n");
     if (g->parts)
         add_sums_kernel(text, name, step, device);
 }

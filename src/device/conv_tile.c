@@ -100,8 +100,7 @@ void fcl_conv_tile_source(fcl_text *text, const char *name, const fcl_conv_probl
         {0},
     };
     fcl_tile_define(text, numbers);
-    fcl_tile_macro(text, "CONV_NAME", name);
-    fcl_tile_macro(text, "CONV_PARAMS", params);
+    fcl_tile_kernel(text, "CONV", name, params);
     fcl_tile_macro(text, "CONV_EPILOGUE", epilogue);
     fcl_tile_paste(text, "tile.h");
     fcl_tile_paste(text, "conv_tile.cl");

@@ -81,7 +81,7 @@ void fcl_conv_weight_source(fcl_text *text, const char *name, const fcl_conv_wei
         {0},
     };
     fcl_tile_define(text, numbers);
-    fcl_tile_macro(text, "CONV_NAME", name);
+    fcl_tile_kernel(text, "CONV", name, "");
     fcl_tile_paste(text, "tile.h");
     fcl_tile_paste(text, "conv_weight_tile.cl");
     fcl_tile_undefine(text, numbers);

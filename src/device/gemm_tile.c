@@ -62,8 +62,7 @@ void fcl_gemm_tile_source(fcl_text *text, const char *name, const fcl_gemm_probl
     };
     assert(choice->provider == FCL_GEMM_TILE && choice->rows > 0 && choice->vectors > 0 && choice->block > 0);
     fcl_tile_define(text, numbers);
-    fcl_tile_macro(text, "GEMM_NAME", name);
-    fcl_tile_macro(text, "GEMM_PARAMS", params);
+    fcl_tile_kernel(text, "GEMM", name, params);
     fcl_tile_macro(text, "GEMM_EPILOGUE", epilogue);
     fcl_tile_macro(text, "GEMM_TO_ROW_SUMS", row_sums);
     fcl_tile_paste(text, "tile.h");

@@ -2,6 +2,8 @@
 
 #include "device/launch.h"
 
+#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 int fcl_tile_count(int whole, int size)
@@ -36,6 +38,35 @@ void fcl_tile_macro(fcl_text *text, const char *name, const char *value)
         line += length + (line[length] == '\n');
     }
     fcl_text_add(text, "\n");
+}
+
+static bool is_of_name(char c)
+{
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+/* The names in a list of parameters; a comma that begins the list stays. */
+static void add_names(fcl_text *text, const char *name, const char *params)
+{
+    fcl_text_format(text, "#define %s ", name);
+    for (const char *at = params ? params : ""; *at;) {
+        const char *end = at + strcspn(at, ","), *begin = end;
+        while (begin > at && is_of_name(begin[-1]))
+            begin--;
+        fcl_text_format(text, "%.*s%s", (int)(end - begin), begin, *end ? ", " : "");
+        at = end + (*end == ',');
+    }
+    fcl_text_add(text, "\n");
+}
+
+void fcl_tile_kernel(fcl_text *text, const char *prefix, const char *name, const char *params)
+{
+    char *takes = fcl_format("%s_PARAMS", prefix), *arguments = fcl_format("%s_ARGUMENTS", prefix);
+    fcl_text_format(text, "#define %s_NAME %s\n#define %s_APART %s_apart\n", prefix, name, prefix, name);
+    fcl_tile_macro(text, takes, params);
+    add_names(text, arguments, params);
+    free(takes);
+    free(arguments);
 }
 
 void fcl_tile_paste(fcl_text *text, const char *file)

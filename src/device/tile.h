@@ -21,6 +21,9 @@ void fcl_tile_define(fcl_text *text, const fcl_tile_number *numbers);
 void fcl_tile_undefine(fcl_text *text, const fcl_tile_number *numbers);
 /* A macro's value is one logical line; NULL is "". */
 void fcl_tile_macro(fcl_text *text, const char *name, const char *value);
+/* The macros PREFIX_NAME of a kernel, PREFIX_APART of the function that it calls, PREFIX_PARAMS of what both take beside their
+ * own, and PREFIX_ARGUMENTS, the names of these. */
+void fcl_tile_kernel(fcl_text *text, const char *prefix, const char *name, const char *params);
 /* The text of cl/`file`, with its #line. */
 void fcl_tile_paste(fcl_text *text, const char *file);
 

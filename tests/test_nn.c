@@ -277,7 +277,7 @@ static void check_model(fcl_model_options options, int size, int classes)
 {
     fcl_model *model = make_model(options, size, classes);
     plain net = {.options = options, .size = size, .classes = classes, .params = fcl_model_params(model)};
-    batch b = make_batch(size, classes);
+    batch b = make_batch(size, fcl_model_labels(model));
     fcl_buffer *buffer;
     float *flat = draw(net.params, 5, &buffer);
     fcl_graph *graph = fcl_graph_create();
@@ -336,6 +336,8 @@ static void test_every_input(void **state)
     if (!tiny())
         check_model(options, 3, 0);
     check_model(options, 7, 6);
+    options.null_label = true; /* of the batch's rows some are of no class */
+    check_model(options, 2, 4);
 }
 
 static void test_bad_options(void **state)

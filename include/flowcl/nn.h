@@ -134,7 +134,10 @@ typedef struct fcl_model_options {
     bool residual;          /* hidden layers after the first add to what they read */
     int time_features;      /* sine and cosine pairs of t besides t itself; 0: none */
     float time_frequency;   /* the highest of their frequencies, in half turns over 0 <= t <= 1 */
-    const fcl_model_row *own; /* a model of the caller's instead of one by its name; NULL: none. No row of the table */
+    /* No rows of the table: */
+    bool null_label;          /* a label more than there are classes, the last, says that a sample is of none of them: what
+                                 classifier-free guidance (Ho, Salimans 2022) asks for. Without classes it says nothing */
+    const fcl_model_row *own; /* a model of the caller's instead of one by its name; NULL: none */
 } fcl_model_options;
 
 FCL_API extern const fcl_option fcl_model_table[];
@@ -200,6 +203,8 @@ FCL_API void fcl_model_destroy(fcl_model **model);
 FCL_API const fcl_params *fcl_model_params(const fcl_model *model);
 FCL_API fcl_shape fcl_model_sample(const fcl_model *model);
 FCL_API int fcl_model_classes(const fcl_model *model);
+/* How many labels it knows: classes, and with null_label one more, whose number is fcl_model_classes. 0: it takes none. */
+FCL_API int fcl_model_labels(const fcl_model *model);
 /* For rows. */
 FCL_API const fcl_model_options *fcl_model_options_of(const fcl_model *model); /* with their defaults */
 FCL_API void *fcl_model_layers(const fcl_model *model);

@@ -25,10 +25,10 @@ static int declare(const fcl_model *model, fcl_params *params, void **layers)
 {
     const fcl_model_options *options = fcl_model_options_of(model);
     int64_t size = fcl_shape_size(fcl_model_sample(model));
-    int classes = fcl_model_classes(model);
+    int labels = fcl_model_labels(model);
     mlp *net = *layers = fcl_zalloc(sizeof *net + (size_t)(options->depth + 1) * sizeof net->layer[0]);
     net->activation = fcl_activation_find(options->activation);
-    int64_t in = size + 1 + 2 * options->time_features + (classes ? LABEL_WIDTH : 0);
+    int64_t in = size + 1 + 2 * options->time_features + (labels ? LABEL_WIDTH : 0);
     for (int i = 0; i <= options->depth; i++) {
         char name[32];
         snprintf(name, sizeof name, "layers.%d", i);
@@ -36,8 +36,8 @@ static int declare(const fcl_model *model, fcl_params *params, void **layers)
         net->layer[i] = fcl_linear_declare(params, in, out, name);
         in = out;
     }
-    if (classes)
-        net->embedding = fcl_embedding_declare(params, classes, LABEL_WIDTH, "label");
+    if (labels)
+        net->embedding = fcl_embedding_declare(params, labels, LABEL_WIDTH, "label");
     if (options->time_features)
         net->fourier = fcl_fourier_declare(params, options->time_features, options->time_frequency, "time");
     return FCL_OK;

@@ -195,6 +195,11 @@ int fcl_model_classes(const fcl_model *model)
     return model->classes;
 }
 
+int fcl_model_labels(const fcl_model *model)
+{
+    return model->classes ? model->classes + model->options.null_label : 0;
+}
+
 const fcl_model_options *fcl_model_options_of(const fcl_model *model)
 {
     return &model->options;

@@ -409,7 +409,7 @@ static void draws_share_no_point(void **state)
 static void refusals_say_why(void **state)
 {
     (void)state;
-    fcl_array *a = normal_points(5, 2, 0, 1), *b = normal_points(4, 3, 0, 1),
+    fcl_array *a = normal_points(6, 2, 0, 1), *b = normal_points(4, 3, 0, 1),
               *one = normal_points(1, 2, 0, 1);
     fcl_array *none = new_points(0, 2);
     fcl_distance distance;
@@ -419,7 +419,7 @@ static void refusals_say_why(void **state)
         const char *name = fcl_distance_name(i);
         assert_true(strlen(fcl_distance_help(i)) > 10);
         assert_status(FCL_ERR_SHAPE, fcl_distance_measure(name, a, b, NULL, &distance));
-        assert_told("(5, 2) and (4, 3)");
+        assert_told("(6, 2) and (4, 3)");
         assert_status(FCL_ERR_SHAPE, fcl_distance_measure(name, a, none, NULL, &distance));
         a->data[3] = NAN;
         assert_status(FCL_ERR_NUMERIC, fcl_distance_measure(name, a, a, NULL, &distance));

@@ -14,7 +14,7 @@
 /* clang-format off */
 static const fcl_option table[] = {
     {"metrics", ROW(metrics), .placeholder = "NAME,...", .group = "Evaluation",
-     .help = "what to measure; without it everything that can be"},
+     .help = "what to measure; without it everything that can be, but for what is of features"},
     {"floor", ROW(floor), .fallback = "yes",
      .help = "measure each distance between draws of the data, too, at the same number of points"},
     {"floor-draws", ROW(floor_draws), .minimum = 2, .maximum = 1000, .fallback = "5",
@@ -333,12 +333,12 @@ static bool is_among(const char *name, const char *const *names)
 static int check_distances(const tool_call *call, const eval_results *results)
 {
     static const struct {
-        const char *key, *metrics[8];
+        const char *key, *metrics[16];
     } uses[] = {
         {"points", {"w1", "w2", "energy", "mmd", "ot-cost", "npe"}},
         {"projections", {"sliced"}},
         {"bandwidth", {"mmd"}},
-        {"floor-draws", {"w1", "w2", "sliced", "energy", "mmd"}},
+        {"floor-draws", {"w1", "w2", "sliced", "energy", "mmd", "frechet", "kid", "precision", "recall", "density", "coverage"}},
     };
     for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
         bool used = !is_given(call, uses[i].key);
@@ -451,7 +451,9 @@ const subcommand eval_command = {
     .usage = "CHECKPOINT|DIR|SAMPLES... DATA [options]",
     .summary = "measure how near samples are to data, and how a model gets there",
     .about = "SAMPLES is a .npy, .npz or .csv file, DATA a built-in set's name or a file. Of\n"
-             "several models or files the mean and the standard deviation are told.",
+             "several models or files the mean and the standard deviation are told. Files may\n"
+             "also hold features of pictures, a row each, which any program has made:\n"
+             "  flowcl eval a.npy b.npy --metrics frechet,kid,precision",
     .appendix = print_appendix,
     .least = 2,
     .most = EVAL_MOST_SUBJECTS + 1,

@@ -46,6 +46,7 @@ typedef struct eval_value {
     double value;      /* NAN: there is none */
     double with_sign;  /* the value with the sign that its definition takes away, for people; else NAN */
     double bandwidth;  /* of a distance */
+    double error;      /* standard error; NAN: none is known */
     int64_t points[2]; /* of a distance: taken of each set */
     double at_floor;   /* of a distance: at the floor's points, where these are fewer; else NAN */
     char how[160];
@@ -57,6 +58,7 @@ typedef struct eval_metric {
     const char *name, *help;
     bool of_model;
     int (*measure)(evaluation *work, eval_subject *subject, eval_value *value); /* NULL: a distance */
+    bool of_features; /* of a picture's features: measured where it is asked for, or these are there */
 } eval_metric;
 
 enum { EVAL_MOST_METRICS = 32, EVAL_MOST_SUBJECTS = 64 };

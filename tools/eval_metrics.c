@@ -165,7 +165,9 @@ bool eval_metric_at(int index, eval_metric *metric)
     while (fcl_distance_name(distances))
         distances++;
     if (index < distances)
-        *metric = (eval_metric){.name = fcl_distance_name(index), .help = fcl_distance_help(index)};
+        *metric = (eval_metric){.name = fcl_distance_name(index),
+                                .help = fcl_distance_help(index),
+                                .of_features = fcl_distance_is_of_features(index)};
     else if (index < distances + OF_MODELS)
         *metric = of_models[index - distances];
     return index < distances + OF_MODELS;
@@ -199,7 +201,7 @@ static int choose_all(bool models, eval_metric chosen[EVAL_MOST_METRICS])
 {
     int count = 0;
     for (int i = 0; eval_metric_at(i, &chosen[count]); i++)
-        count += models || !chosen[count].of_model;
+        count += (models || !chosen[count].of_model) && !chosen[count].of_features;
     return count;
 }
 
@@ -232,6 +234,7 @@ static int measure_distance(const eval_metric *metric, const fcl_array *a, const
     int status = fcl_distance_measure(metric->name, a, b, options, &distance);
     value->value = distance.value;
     value->bandwidth = distance.bandwidth;
+    value->error = distance.error;
     memcpy(value->points, distance.points, sizeof value->points);
     snprintf(value->how, sizeof value->how, "%s", distance.how);
     return status;
@@ -239,7 +242,7 @@ static int measure_distance(const eval_metric *metric, const fcl_array *a, const
 
 int eval_measure(evaluation *work, const eval_metric *metric, eval_subject *subject, eval_value *value)
 {
-    *value = (eval_value){.value = NAN, .with_sign = NAN, .at_floor = NAN};
+    *value = (eval_value){.value = NAN, .with_sign = NAN, .error = NAN, .at_floor = NAN};
     if (metric->measure)
         return metric->measure(work, subject, value);
     return measure_distance(metric, subject->samples, work->reference, &work->settings->distance, value);

@@ -165,6 +165,8 @@ static json_t *metric_json(const eval_results *results, int metric)
     json_object_set_new(object, "deviation", real_or_null(value.deviation));
     if (!isnan(with_sign.mean))
         json_object_set_new(object, "signed", json_real(with_sign.mean));
+    if (!isnan(results->value[metric][0].error))
+        json_object_set_new(object, "standard_error", json_real(results->value[metric][0].error));
     add_floor_json(results, metric, object);
     json_object_set_new(object, "values", values);
     json_object_set_new(object, "how", json_string(results->value[metric][0].how));

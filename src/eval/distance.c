@@ -36,12 +36,19 @@ static const struct row {
     taking taking;
     int64_t least; /* points of each set */
     fcl_distance_function *measure;
+    bool of_features;
 } rows[] = {
     {"w1", "1-Wasserstein distance, by exact optimal transport", TAKE_EQUALLY, 1, fcl_distance_w1},
     {"w2", "2-Wasserstein distance, by exact optimal transport", TAKE_EQUALLY, 1, fcl_distance_w2},
     {"sliced", "sliced W2: of what both sets project to, over directions", TAKE_ALL, 1, fcl_distance_sliced},
     {"energy", "energy distance 2 E|x - y| - E|x - x'| - E|y - y'|", TAKE_SOME, 1, fcl_distance_energy},
     {"mmd", "squared maximum mean discrepancy, Gaussian kernel, unbiased", TAKE_SOME, 2, fcl_distance_mmd},
+    {"frechet", "Frechet distance of features: of their means and covariances", TAKE_ALL, 2, fcl_distance_frechet, true},
+    {"kid", "kernel distance of features: unbiased, cubic, over subsets", TAKE_ALL, 2, fcl_distance_kid, true},
+    {"precision", "share of features inside the data's, by 3 neighbours", TAKE_ALL, 4, fcl_distance_precision, true},
+    {"recall", "share of the data's features inside these, by 3 neighbours", TAKE_ALL, 4, fcl_distance_recall, true},
+    {"density", "how often features are inside the data's, by 5 neighbours", TAKE_ALL, 6, fcl_distance_density, true},
+    {"coverage", "share of the data's features with one near, by 5 neighbours", TAKE_ALL, 6, fcl_distance_coverage, true},
 };
 /* clang-format on */
 enum { ROWS = sizeof rows / sizeof *rows };
@@ -54,6 +61,11 @@ const char *fcl_distance_name(int index)
 const char *fcl_distance_help(int index)
 {
     return index >= 0 && index < ROWS ? rows[index].help : NULL;
+}
+
+bool fcl_distance_is_of_features(int index)
+{
+    return index >= 0 && index < ROWS && rows[index].of_features;
 }
 
 static const struct row *find_row(const char *name)
@@ -200,7 +212,7 @@ int fcl_distance_measure(const char *name, const fcl_array *a, const fcl_array *
 {
     fcl_distance_options filled;
     const struct row *row = find_row(name);
-    *distance = (fcl_distance){.value = NAN};
+    *distance = (fcl_distance){.value = NAN, .error = NAN};
     if (!row)
         return FCL_ERR_ARGUMENT;
     FCL_TRY(complete(options, &filled));

@@ -59,6 +59,36 @@ json 'abs(o["metrics"]["w2"]["deviation"] - 5 / 2 ** 0.5) < 1e-4 and len(o["subj
 expect 0 eval a.csv b.csv --metrics mmd --bandwidth 0.5,2
 printed "kernels of 0.5,2"
 
+# Features of any program: a row each. What is of features is measured where it is named, not by default.
+python3 - <<'END'
+import random, struct
+random.seed()
+def write(name, rows):
+    head = "{'descr': '<f8', 'fortran_order': False, 'shape': (%d, %d), }" % (len(rows), len(rows[0]))
+    head += " " * (-(len(head) + 11) % 64) + "\n"
+    open(name, "wb").write(b"\x93NUMPY\x01\0" + struct.pack("<H", len(head)) + head.encode() +
+                           b"".join(struct.pack("<%dd" % len(r), *r) for r in rows))
+rows = [[random.gauss(0, 1) for _ in range(3)] for _ in range(300)]
+write("f.npy", rows)
+write("g.npy", [[x + 2 for x in r] for r in reversed(rows)])
+write("few.npy", rows[:3])
+END
+head -c 2000 f.npy >cut.npy
+expect 0 eval f.npy g.npy --metrics frechet,kid,precision
+printed "300 samples of f.npy" "frechet " "100 subsets of 300" "k = 3, 300 points each"
+narrow
+expect 0 eval f.npy g.npy --metrics frechet,kid,recall,density,coverage --json --floor-draws 2
+json 'abs(o["metrics"]["frechet"]["value"] - 12) < 1e-3 and o["metrics"]["frechet"]["floor_points"] == [150, 150]'
+json 'o["metrics"]["kid"]["value"] > 1 and o["metrics"]["kid"]["standard_error"] >= 0'
+json '0 <= o["metrics"]["coverage"]["value"] < 1 and "standard_error" not in o["metrics"]["recall"]'
+expect 0 eval f.npy f.npy --metrics precision,coverage,density --floor no --json
+json 'o["metrics"]["precision"]["value"] == o["metrics"]["coverage"]["value"] == 1'
+expect 0 eval f.npy g.npy --json --floor no
+json 'not {"frechet", "kid", "precision"} & set(o["metrics"])'
+refused 1 "precision needs at least 4 points of each set, not 3 and 3" eval few.npy f.npy --metrics precision
+refused 1 "cut.npy" eval cut.npy f.npy --metrics frechet
+refused 1 "cut.npy" eval f.npy cut.npy --metrics frechet
+
 expect 0 eval a.csv b.csv --metrics w2 --chart points.png
 [ -s points.png ] || fail "there is no chart"
 

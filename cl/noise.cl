@@ -53,6 +53,14 @@ kernel void noise_row_number(global float *restrict out, int rows, ulong total, 
         out[row] = (first_row + row) % total;
 }
 
+kernel void noise_drop_labels(const global int *restrict label, global int *restrict out, int rows, int instead,
+                              float share, uint stream, ulong seed, uint step, ulong first_row)
+{
+    int row = get_global_id(0);
+    if (row < rows)
+        out[row] = element_uniform(first_row + row, stream, seed, step) < share ? instead : label[row];
+}
+
 kernel void noise_batch_index(global int *restrict out, int batch, int count, ulong batch_total, uint stream,
                               ulong seed, uint step, ulong first_row)
 {

@@ -441,6 +441,17 @@ static void eval_row_number(const evaluation *e)
         e->out[i] = (double)((e->r->graph->first_row + (uint64_t)i) % (uint64_t)noise_of(e)->total);
 }
 
+static void eval_drop_labels(const evaluation *e)
+{
+    const fcl_graph *graph = e->r->graph;
+    const fcl_drop_attributes *how = e->node->attributes;
+    fcl_random key = {.seed = graph->seed, .stream = how->stream, .step = graph->step};
+    for (int64_t i = 0; i < e->size; i++) {
+        bool dropped = fcl_random_uniform(key, graph->first_row + (uint64_t)i) < how->share;
+        e->out[i] = dropped ? how->instead : e->in[0][i];
+    }
+}
+
 static void eval_interpolate(const evaluation *e)
 {
     int64_t last = e->node->input[0]->shape.dim[0] - 1, columns = e->node->shape.dim[1];
@@ -777,6 +788,7 @@ static const struct {
     {"uniform", eval_uniform, BOUND_EXACT},
     {"batch_index", eval_batch_index, BOUND_EXACT},
     {"row_number", eval_row_number, BOUND_EXACT},
+    {"drop_labels", eval_drop_labels, BOUND_EXACT},
     {"interpolate", eval_interpolate, BOUND_OWN},
     {"cfm_loss", eval_cfm_loss, BOUND_OWN},
     {"cfm_loss_grad", eval_cfm_loss_grad, BOUND_OWN},

@@ -791,6 +791,38 @@ static void normals_have_their_moments(void **state)
     free(x);
 }
 
+/* As many labels are dropped as the share says, and the same ones where the batch is cut; the others stay. */
+static void labels_are_dropped_by_share(void **state)
+{
+    enum { ROWS = 20000 };
+    const float share = 0.1f;
+    static int32_t label[ROWS], whole[ROWS], part[ROWS];
+    uint32_t step = (uint32_t)trial_int(0, 1000000);
+    for (int i = 0; i < ROWS; i++)
+        label[i] = i % 7;
+    for (int parts = 1; parts <= 4; parts += 3) {
+        const int rows = ROWS / parts;
+        for (int k = 0; k < parts; k++) {
+            fcl_graph *graph = fcl_graph_create();
+            fcl_tensor *given = fcl_input(graph, "label", FCL_I32, FCL_SHAPE(rows));
+            fcl_tensor *dropped = fcl_output(fcl_drop_labels(given, 7, share, 18));
+            assert_ok(fcl_graph_compile(graph, *state, NULL));
+            assert_ok(fcl_tensor_write(given, label + k * rows));
+            fcl_graph_random(graph, 5, step, (uint64_t)(k * rows));
+            assert_ok(fcl_graph_run(graph));
+            assert_ok(fcl_tensor_read(dropped, (parts == 1 ? whole : part) + k * rows));
+            fcl_graph_destroy(&graph);
+        }
+    }
+    int count = 0;
+    for (int i = 0; i < ROWS; i++) {
+        count += whole[i] == 7;
+        assert_true(whole[i] == 7 || whole[i] == label[i]);
+    }
+    assert_near(count, share * ROWS, 5 * sqrt(0.1 * 0.9 * ROWS));
+    assert_memory_equal(whole, part, sizeof whole);
+}
+
 /* Batches of 10 from 103 rows: each epoch sees each row once, and no two epochs in the same order. */
 static void every_epoch_is_a_permutation(void **state)
 {
@@ -1256,6 +1288,7 @@ int main(void)
         cmocka_unit_test(philox_gives_its_known_words),
         cmocka_unit_test(a_split_batch_draws_the_same_numbers),
         cmocka_unit_test(normals_have_their_moments),
+        cmocka_unit_test(labels_are_dropped_by_share),
         cmocka_unit_test(every_epoch_is_a_permutation),
         cmocka_unit_test(permutations_are_fair),
         cmocka_unit_test(a_block_draws_and_gathers_its_rows),

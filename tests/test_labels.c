@@ -225,6 +225,110 @@ static void test_labels_outside(void **state)
     assert_told("the label of sample 17 is -1");
 }
 
+/* --- labels that are left out --- */
+
+static fcl_train_options dropping(float share, int accumulate)
+{
+    fcl_train_options options = small;
+    options.steps = 6;
+    options.label_drop = share;
+    options.accumulate = accumulate;
+    return options;
+}
+
+/* The weights after steps `from` to `to`, of a checkpoint gone on from, or, where it is NULL, from the beginning; saved as
+ * `name`. */
+static float *trained_weights(const fcl_train_options *options, const char *before, int to, const char *name, int64_t *count)
+{
+    float values[2 * COUNT];
+    int32_t label[COUNT];
+    for (int i = 0; i < 2 * COUNT; i++)
+        values[i] = (float)((i * 37) % 101 - 50) / 25;
+    fcl_dataset data = make_data((float[2 * COUNT]){0}, label);
+    data.values = values;
+    fcl_trainer *trainer;
+    assert_ok(fcl_trainer_create(device, &data, options, &trainer));
+    if (before)
+        assert_ok(fcl_trainer_resume(trainer, scratch_path(before)));
+    while (fcl_trainer_steps(trainer) < to)
+        assert_ok(fcl_trainer_step(trainer));
+    assert_ok(fcl_trainer_save(trainer, scratch_path(name)));
+    size_t bytes = fcl_params_bytes(fcl_model_params(fcl_trainer_model(trainer)));
+    float *weights = malloc(bytes);
+    assert_ok(fcl_buffer_read(fcl_trainer_weights(trainer), 0, bytes, weights));
+    fcl_trainer_destroy(&trainer);
+    *count = (int64_t)(bytes / sizeof *weights);
+    return weights;
+}
+
+static double largest_difference(const float *a, const float *b, int64_t count)
+{
+    double largest = 0;
+    for (int64_t i = 0; i < count; i++)
+        largest = fmax(largest, fabs((double)a[i] - (double)b[i]));
+    return largest;
+}
+
+/* Which rows are dropped depends on step and row alone: a resumed run is the same bit for bit, one in parts up to
+ * rounding; and dropping others, or none, is neither. */
+static void test_drops_are_counted(void **state)
+{
+    (void)state;
+    const fcl_train_options half = dropping(0.5f, 1), parts = dropping(0.5f, 4), less = dropping(0.4f, 1);
+    int64_t count, same;
+    float *whole = trained_weights(&half, NULL, 6, "whole.safetensors", &count);
+    float *begun = trained_weights(&half, NULL, 3, "begun.safetensors", &same);
+    float *resumed = trained_weights(&half, "begun.safetensors", 6, "resumed.safetensors", &same);
+    float *apart = trained_weights(&parts, NULL, 6, "parts.safetensors", &same);
+    float *other = trained_weights(&less, "begun.safetensors", 6, "other.safetensors", &same); /* a rate may change */
+    assert_int_equal(count, same);
+    assert_memory_equal(whole, resumed, (size_t)count * sizeof *whole);
+    assert_true(largest_difference(whole, apart, count) < 2e-4);
+    assert_true(largest_difference(whole, other, count) > 2e-3);
+    float *all[] = {whole, begun, resumed, apart, other};
+    for (int i = 0; i < 5; i++)
+        free(all[i]);
+}
+
+/* The checkpoint knows the label of no class, samples of it are none of a class's, and it is not one of the classes. */
+static void test_checkpoint_knows_no_class(void **state)
+{
+    (void)state;
+    const fcl_train_options half = dropping(0.5f, 1), never = dropping(0, 1);
+    int64_t count;
+    fcl_checkpoint *checkpoint, *fewer;
+    fcl_trainer *trainer;
+    float values[2 * COUNT];
+    int32_t label[COUNT];
+    fcl_dataset data = make_data(values, label);
+    free(trained_weights(&half, NULL, 6, "half.safetensors", &count));
+    free(trained_weights(&never, NULL, 1, "never.safetensors", &count));
+    assert_ok(fcl_checkpoint_open(scratch_path("half.safetensors"), &checkpoint));
+    assert_ok(fcl_checkpoint_open(scratch_path("never.safetensors"), &fewer));
+    const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
+    assert_int_equal(info->classes, CLASSES);
+    assert_int_equal(fcl_model_classes(info->model), CLASSES);
+    assert_int_equal(fcl_model_labels(info->model), CLASSES + 1);
+    assert_int_equal(info->parameters - fcl_checkpoint_describe(fewer)->parameters, 32); /* a row of the table */
+    fcl_checkpoint_close(&fewer);
+    fcl_checkpoint_close(&checkpoint);
+
+    assert_ok(fcl_trainer_create(device, &data, &never, &trainer));
+    assert_status(FCL_ERR_ARGUMENT, fcl_trainer_resume(trainer, scratch_path("half.safetensors")));
+    assert_told("it was trained with label-drop 0.5, not 0");
+    assert_status(FCL_ERR_ARGUMENT, fcl_trainer_init(trainer, scratch_path("half.safetensors"), NULL));
+    assert_told("trained with label-drop, and so has a label of no class");
+    fcl_trainer_destroy(&trainer);
+    assert_ok(fcl_trainer_create(device, &data, &half, &trainer));
+    assert_status(FCL_ERR_ARGUMENT, fcl_trainer_init(trainer, scratch_path("never.safetensors"), NULL));
+    assert_told("trained without label-drop, and so has no label of no class");
+    fcl_trainer_destroy(&trainer);
+    fcl_train_options without = dropping(0.5f, 1);
+    without.labels = false;
+    assert_status(FCL_ERR_ARGUMENT, fcl_train_options_check(&without));
+    assert_told("label-drop 0.5 has no use without labels");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +339,8 @@ int main(void)
         cmocka_unit_test(test_empty_classes_are_refused),
         cmocka_unit_test(test_checkpoint_without_shares),
         cmocka_unit_test(test_labels_outside),
+        cmocka_unit_test(test_drops_are_counted),
+        cmocka_unit_test(test_checkpoint_knows_no_class),
     };
     return cmocka_run_group_tests(tests, rig_up, rig_down);
 }

@@ -416,6 +416,16 @@ static int build_batch_index(fcl_graph *graph, fcl_tensor **x, const setting *s,
     return 1;
 }
 
+/* p: the labels' limit, which stands in the place of the dropped ones; percent of these; the stream */
+static const setting drops[] = {{{S(7)}, {3, 50, 9}}, {{S(1)}, {1, 99, 2}}, {{S(257)}, {10, 10, 18}}, {{S(64)}, {5, 0, 1}}};
+
+static int build_drop_labels(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
+{
+    (void)graph;
+    y[0] = fcl_drop_labels(x[0], s->p[0], (float)s->p[1] / 100, (uint32_t)s->p[2]);
+    return 1;
+}
+
 static int build_row_number(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_tensor **y)
 {
     (void)x;
@@ -577,6 +587,7 @@ static const row_case cases[] = {
     {"uniform", 0, .build = build_uniform, SETTINGS(draws)},
     {"batch_index", 0, .build = build_batch_index, SETTINGS(batches)},
     {"row_number", 0, .build = build_row_number, SETTINGS(batches)},
+    {"drop_labels", 1, {INDEX}, .build = build_drop_labels, SETTINGS(drops)},
     {"interpolate", 2, {SMOOTH, TIME}, .binary = fcl_interpolate, SETTINGS(curves)},
     {"cfm_loss", 2, {SMOOTH, SMOOTH}, .binary = fcl_cfm_loss, SETTINGS(losses)},
     {"cfm_loss_grad", 3, {SMOOTH, SMOOTH, SMOOTH}, .build = build_cfm_loss_grad, SETTINGS(losses)},

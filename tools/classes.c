@@ -23,7 +23,7 @@ void tool_print_note(const char *name, const char *note)
         fprintf(stderr, "note: %s: %s\n", name, note);
 }
 
-char *tool_classes_text(int classes, const char *const *names, const int64_t *counts)
+char *tool_classes_text(int classes, const char *const *names, const int64_t *counts, double label_drop)
 {
     int existing = fcl_class_existing(classes, counts);
     char *there = fcl_class_list(classes, names, counts, false);
@@ -37,6 +37,8 @@ char *tool_classes_text(int classes, const char *const *names, const int64_t *co
             print_shares(stream, classes, counts);
         if (existing < classes)
             fprintf(stream, "; without samples, and left out: %s", empty);
+        if (label_drop > 0)
+            fcl_fprintf(stream, "; not told for %.3g %% of the samples of a step", 100 * label_drop);
         fclose(stream);
     }
     fcl_free(there);

@@ -107,7 +107,8 @@ static void print_normalisation(const explain_settings *settings)
     tool_print_entry("", HEADING, tool_normalisation_text(info->normalisation));
     if (info->classes)
         tool_print_entry("labels", HEADING,
-                         tool_classes_text(info->classes, info->class_names, info->class_counts));
+                         tool_classes_text(info->classes, info->class_names, info->class_counts,
+                                           (double)info->options->label_drop));
 }
 
 static int explain(const tool_call *call)

@@ -137,7 +137,8 @@ static void print_text(const fcl_checkpoint_info *info)
     tool_print_entry("scale", INDENT, tool_normalisation_text(info->normalisation));
     if (info->classes)
         tool_print_entry("labels", INDENT,
-                         tool_classes_text(info->classes, info->class_names, info->class_counts));
+                         tool_classes_text(info->classes, info->class_names, info->class_counts,
+                                           (double)info->options->label_drop));
     print_line("data", info->data_content);
     print_line("source", info->source_content);
     print_line("condition", info->condition_content);

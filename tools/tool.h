@@ -85,9 +85,9 @@ void tool_print_data_sets(void);
 void tool_print_grids(void);
 void tool_print_formulas(void);
 
-/* Which classes there are, their shares of the samples, and which have none; counts: see fcl_class_counts. To be
- * freed. */
-char *tool_classes_text(int classes, const char *const *names, const int64_t *counts);
+/* Which classes there are, their shares of the samples, and which have none; counts: see fcl_class_counts; and for which
+ * share of samples the training leaves them out. To be freed. */
+char *tool_classes_text(int classes, const char *const *names, const int64_t *counts, double label_drop);
 
 /* A line on standard error of what was made of a file beyond the plain (fcl_dataset.note); nothing for NULL. */
 void tool_print_note(const char *name, const char *note);

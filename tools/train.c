@@ -105,7 +105,7 @@ static void print_start(const fcl_train_start *start)
     tell("scale", tool_normalisation_text(start->normalisation));
     if (start->class_counts)
         tell("labels", tool_classes_text(start->data->classes, (const char *const *)start->data->class_name,
-                                         start->class_counts));
+                                         start->class_counts, (double)start->options->label_drop));
     const char *activation = start->options->model.activation; /* NULL: the model reads none */
     fprintf(stderr, "model   %s%s%s: %" PRId64 " parameters\n", model, activation ? ", " : "",
             activation ? activation : "", start->parameters);

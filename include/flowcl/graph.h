@@ -227,6 +227,9 @@ FCL_API fcl_tensor *fcl_batch_index(fcl_graph *graph, int64_t count, int64_t bat
                                     uint32_t stream);
 /* (B, 1): (first row + row) % total, the row's number in its step of `total` rows. */
 FCL_API fcl_tensor *fcl_row_number(fcl_graph *graph, int64_t batch, int64_t total);
+/* label (B) of FCL_I32 -> (B): `instead` where the row's uniform number of the stream, as fcl_uniform's of (B), is below
+ * `share`, else the label. */
+FCL_API fcl_tensor *fcl_drop_labels(fcl_tensor *label, int instead, float share, uint32_t stream);
 FCL_API void fcl_graph_random(fcl_graph *graph, uint64_t seed, uint32_t step, uint64_t first_row);
 
 /* --- conditional flow matching (cfm.cl); rows are samples, D their flattened size --- */

@@ -32,7 +32,8 @@ extern "C" {
 enum fcl_stream {
     FCL_STREAM_BATCH = 1,         /* the order of the data */
     FCL_STREAM_SAMPLE = 16,       /* x0 (n, D) in sampling: normal; the order of the source's samples */
-    FCL_STREAM_SOURCE_BATCH = 17  /* the order of the source's samples */
+    FCL_STREAM_SOURCE_BATCH = 17, /* the order of the source's samples */
+    FCL_STREAM_LABEL_DROP = 18    /* (B): uniform; which rows are told no class */
 };
 
 /* --- options --- */
@@ -61,6 +62,9 @@ typedef struct fcl_train_options {
                        for the gradient: less memory, a third more work, the same numbers up to rounding */
     fcl_model_options model; /* of the table, or the caller's: model.own, borrowed while it is trained */
     bool labels; /* the model is told each sample's class */
+    float label_drop; /* with `labels`, below 1: the share of rows, drawn anew each step, that are told no class, so that one
+                         network knows both velocities (Ho, Salimans 2022): what fcl_sample_options.guidance asks for. Above
+                         0 it sets model.null_label; the caller's is not looked at */
     const char *label_column; /* of the data, see fcl_dataset_options */
 
     fcl_cfm_options objective; /* path, coupling, time law, loss, sigma: see flow.h */
@@ -253,8 +257,8 @@ typedef struct fcl_checkpoint_info {
 typedef struct fcl_foreign_options {
     const char *config; /* YAML file of fcl_train_options, what train's --config reads. Of `data`, where it names them,
                            samples have the shape, the classes and the normalisation that a training would give them.
-                           Without `data` the shape is (D), D and the number of classes follow from the weights, and
-                           `normalise` is "off", as "auto" is here, or numbers */
+                           Without `data` the shape is (D), D and the number of classes (with label_drop one less than
+                           labels) follow from the weights, and `normalise` is "off", as "auto" is here, or numbers */
     const char *names;  /* YAML file of lines "layers.0.weight: net.0.weight", our name of a tensor (nn.h) and the
                            file's; what is not in it has our name. NULL: see below */
     const fcl_model_row *own; /* the caller's model (nn.h) that the file is of, of another program or a checkpoint of ours;

@@ -47,6 +47,29 @@ fcl_tensor *fcl_row_number(fcl_graph *graph, int64_t batch, int64_t total)
     return fcl_node(graph, &fcl_op_row_number, 0, NULL, &attributes);
 }
 
+static const fcl_drop_attributes *drop_of(const fcl_tensor *node)
+{
+    return node->attributes;
+}
+
+static fcl_shape drop_shape(fcl_tensor *node)
+{
+    fcl_shape label = node->input[0]->shape;
+    fcl_require_type(node, 0, FCL_I32);
+    if (label.rank != 1)
+        fcl_mistake(node->graph, "%s: labels of shape %s; it takes (B)", fcl_node_text(node),
+                    fcl_shape_text(node->graph, label));
+    return label;
+}
+
+fcl_tensor *fcl_drop_labels(fcl_tensor *label, int instead, float share, uint32_t stream)
+{
+    fcl_drop_attributes how = {.stream = stream, .instead = instead, .share = share};
+    fcl_tensor *node = fcl_node(label->graph, &fcl_op_drop_labels, 1, &label, &how);
+    node->type = FCL_I32;
+    return node;
+}
+
 /* --- kernels of their own --- */
 
 /* On CPUs the form of a kernel that draws sixteen blocks at once. */
@@ -109,6 +132,20 @@ static int row_number_lower(fcl_lowering *lowering, fcl_tensor *node)
     return FCL_OK;
 }
 
+static int drop_lower(fcl_lowering *lowering, fcl_tensor *node)
+{
+    fcl_launch *launch = fcl_lower_kernel(lowering, node, "noise_drop_labels");
+    fcl_launch_buffer(launch, 0, node->input[0]->buffer);
+    fcl_launch_buffer(launch, 1, node->buffer);
+    fcl_launch_int(launch, 2, (int)node->shape.dim[0]);
+    fcl_launch_int(launch, 3, drop_of(node)->instead);
+    fcl_launch_float(launch, 4, drop_of(node)->share);
+    fcl_launch_uint(launch, 5, drop_of(node)->stream);
+    fcl_lower_random(lowering, launch, 6);
+    fcl_launch_range_1d(launch, (size_t)node->shape.dim[0], 64);
+    return FCL_OK;
+}
+
 /* --- as elements of fused kernels --- */
 
 /* normal, uniform */
@@ -132,6 +169,14 @@ static void write_row_number(fcl_element_writer *w, fcl_tensor *node)
     fcl_element_random(w);
     fcl_text_format(fcl_element_text(w), "(float)((first_row + i) %% %lldul)",
                     (long long)noise_of(node)->total);
+}
+
+static void write_drop(fcl_element_writer *w, fcl_tensor *node)
+{
+    fcl_element_random(w);
+    fcl_text_format(fcl_element_text(w), "element_uniform(first_row + i, %uu, seed, step) < %.9ef ? %d : x%d[i]",
+                    drop_of(node)->stream, (double)drop_of(node)->share, drop_of(node)->instead,
+                    fcl_element_memory(w, node->input[0]));
 }
 
 /* --- as rows of a block --- */
@@ -173,3 +218,5 @@ const fcl_op fcl_op_batch_index = {NOISE("batch_index"), .lower = batch_index_lo
                                    .rows = {write_batch_index_rows, .random = true}};
 const fcl_op fcl_op_row_number = {NOISE("row_number"), .lower = row_number_lower,
                                   .element = {write_row_number, .single = true}};
+const fcl_op fcl_op_drop_labels = {"drop_labels", sizeof(fcl_drop_attributes), drop_shape, .lower = drop_lower,
+                                   .element = {write_drop, .single = true}};

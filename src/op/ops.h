@@ -22,7 +22,7 @@
     /* rows by index */ \
     ROW(gather_rows) ROW(scatter_rows) ROW(one_hot) \
     /* random numbers */ \
-    ROW(normal) ROW(uniform) ROW(batch_index) ROW(row_number) \
+    ROW(normal) ROW(uniform) ROW(batch_index) ROW(row_number) ROW(drop_labels) \
     /* functions given by a table */ \
     ROW(interpolate) \
     /* flow matching */ \
@@ -88,6 +88,12 @@ typedef struct fcl_noise_attributes { /* normal, uniform, batch_index, row_numbe
     uint32_t stream;
     int64_t count, total; /* of the last two: rows of the data, samples of a whole step */
 } fcl_noise_attributes;
+
+typedef struct fcl_drop_attributes { /* drop_labels */
+    uint32_t stream;
+    int32_t instead;
+    float share;
+} fcl_drop_attributes;
 
 typedef struct fcl_transport_draw_attributes {
     bool each_row;

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "train/normalised.h"
+#include "train/options.h"
 
 #include <flowcl/text.h>
 
@@ -129,6 +130,7 @@ static int read_config(fcl_checkpoint *checkpoint)
     int status = fcl_options_read_json(checkpoint->bound, checkpoint->info.config);
     if (status == FCL_OK)
         status = fcl_options_finish(checkpoint->bound);
+    fcl_train_options_settle(&checkpoint->options);
     checkpoint->info.options = &checkpoint->options;
     if (status == FCL_OK)
         FCL_TRY(read_least_alpha(checkpoint));

@@ -167,15 +167,16 @@ static int list_sizes(const fcl_checkpoint *checkpoint, int64_t sizes[MOST_SIZES
     return count;
 }
 
-/* A label's embedding is a row for each class, of as many numbers as the model's has. */
+/* A label's embedding is a row for each class, of as many numbers as the model's has; and one for no class, where the
+ * configuration says so. */
 static int list_classes(const fcl_checkpoint *checkpoint, int64_t columns, int64_t classes[MOST_CLASSES])
 {
-    int count = 0;
+    int count = 0, further = checkpoint->options.model.null_label;
     for (int i = 0; i < checkpoint->file.count; i++) {
         const fcl_safetensor *tensor = &checkpoint->file.tensors[i];
         if (tensor->shape.rank == 2 && tensor->bytes && tensor->shape.dim[1] == columns &&
-            tensor->shape.dim[0] <= 1000000)
-            count = add_once(classes, count, MOST_CLASSES, tensor->shape.dim[0]);
+            tensor->shape.dim[0] > further && tensor->shape.dim[0] <= 1000000)
+            count = add_once(classes, count, MOST_CLASSES, tensor->shape.dim[0] - further);
     }
     if (!count)
         classes[count++] = 1;
@@ -338,6 +339,7 @@ static int read_config(fcl_checkpoint *checkpoint, const char *path, bool *seen)
     if (!*seen)
         FCL_TRY(fcl_options_set(bound, "data", "unknown", FCL_FROM_DEFAULT));
     int status = fcl_options_finish(bound);
+    fcl_train_options_settle(&checkpoint->options);
     if (status == FCL_OK)
         status = fcl_train_options_check(&checkpoint->options);
     return status == FCL_OK ? status : fcl_fail_within(status, "%s", path ? path : "the caller's model");

@@ -26,6 +26,8 @@ static const fcl_option train_table[] = {
     {"source", ROW(source), .fallback = "normal", .placeholder = "SOURCE",
      .help = "what the flow begins with: \"normal\" noise, a built-in data set, or a file"},
     {"labels", ROW(labels), .help = "tell the model each sample's class"},
+    {"label-drop", ROW(label_drop), .minimum = 0, .maximum = 0.99,
+     .help = "share of the samples, drawn anew each step, whose class the model is not told; above 0 it can be sampled with guidance"},
     {"label-column", ROW(label_column), .placeholder = "NAME",
      .help = "the column of a table, or the array of an .npz, that is the label and no data; \"none\": there is none; without it the one called \"label\""},
     {"stream-data", ROW(stream_data), .help = "keep the data on the host even where it fits on the device"},
@@ -160,6 +162,9 @@ double fcl_schedule_rate(const fcl_train_options *options, int64_t step)
 /* What single rows cannot say. */
 static int check_together(const fcl_train_options *options)
 {
+    if (options->label_drop > 0 && !options->labels)
+        return fcl_fail(FCL_ERR_ARGUMENT, "label-drop %g has no use without labels: there is no class to leave out",
+                        (double)options->label_drop);
     if (options->batch % options->accumulate != 0)
         return fcl_fail(FCL_ERR_ARGUMENT, "a batch of %d cannot be computed in %d equal parts",
                         options->batch, options->accumulate);
@@ -188,7 +193,13 @@ int fcl_train_options_fill(const fcl_train_options *given, fcl_arena *strings, f
                 *text = fcl_arena_format(strings, "%s", *text);
         }
     }
+    fcl_train_options_settle(filled);
     return check_together(filled);
+}
+
+void fcl_train_options_settle(fcl_train_options *filled)
+{
+    filled->model.null_label = filled->label_drop > 0;
 }
 
 int fcl_train_options_check(const fcl_train_options *train)
@@ -210,7 +221,8 @@ char *fcl_train_options_json(const fcl_train_options *options)
 }
 
 /* A resumed run may be longer, learn at another rate, decay, clip and report differently, run elsewhere, and find its
- * data elsewhere. Anything else would continue what never began. */
+ * data elsewhere. Anything else would continue what never began: also dropping labels, where the model has no label of
+ * no class, though not at another rate. */
 static bool may_change(const char *key)
 {
     static const char *const free_keys[] = {
@@ -251,6 +263,9 @@ int fcl_train_options_compare_one(const fcl_train_options *saved, const fcl_trai
 
 int fcl_train_options_compare_model(const fcl_train_options *saved, const fcl_train_options *given, const char *where)
 {
+    if (saved->model.null_label != given->model.null_label)
+        return fcl_fail(FCL_ERR_ARGUMENT, "cannot begin with %s: it was trained %s label-drop, and so has %s label of no class",
+                        where, given->model.null_label ? "without" : "with", given->model.null_label ? "no" : "a");
     for (const fcl_option *row = fcl_model_table; row->key; row++) {
         char *before = fcl_option_text(row, &saved->model), *now = fcl_option_text(row, &given->model);
         int status = strcmp(before, now) == 0
@@ -267,9 +282,10 @@ int fcl_train_options_compare_model(const fcl_train_options *saved, const fcl_tr
 int fcl_train_options_compare(const fcl_train_options *saved, const fcl_train_options *given,
                               const char *where)
 {
+    bool drops = saved->label_drop > 0 && given->label_drop > 0;
     for (int i = 0; i < PARTS; i++)
         for (const fcl_option *row = parts[i].table; row->key; row++)
-            if (!may_change(row->key))
+            if (!may_change(row->key) && !(drops && strcmp(row->key, "label-drop") == 0))
                 FCL_TRY(compare_row(row, (const char *)saved + parts[i].offset,
                                     (const char *)given + parts[i].offset, where));
     return FCL_OK;

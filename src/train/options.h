@@ -9,6 +9,9 @@
 /* A copy with every default filled in and every text kept in `strings`. FCL_ERR_ARGUMENT: not usable. */
 int fcl_train_options_fill(const fcl_train_options *given, fcl_arena *strings, fcl_train_options *filled);
 
+/* Sets what follows from other options and is in no table: that the model knows a label of no class. */
+void fcl_train_options_settle(fcl_train_options *filled);
+
 /* The configuration as JSON, for a checkpoint; released by fcl_free. */
 char *fcl_train_options_json(const fcl_train_options *options);
 

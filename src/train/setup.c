@@ -53,6 +53,9 @@ static void build_step(fcl_trainer *trainer)
     fcl_graph *graph = trainer->graph;
     call to = {.model = trainer->model};
     fcl_tensor *x1 = fcl_name(fcl_batch_build(&trainer->batch, graph, &to.label), "x1"); /* (B, D) */
+    if (trainer->options.label_drop > 0)
+        to.label = fcl_drop_labels(to.label, fcl_model_classes(trainer->model), trainer->options.label_drop,
+                                   FCL_STREAM_LABEL_DROP);
     fcl_tensor *x0 = build_source(trainer, fcl_tensor_shape(x1));
     to.weights = fcl_learner_bind(trainer->learner, graph);
     fcl_cfm_options objective = trainer->options.objective;

@@ -192,6 +192,9 @@ save("classes.safetensors", net.tensors(*dotted(lambda i: f"net.{2 * i}"), "embe
 expect 0 info classes.safetensors --config classes.yaml --json
 json 'o["classes"] == 3 and o["sample_shape"] == [2] and o["step"] == 0 and not o["ema"]'
 json '"label.weight from embedding.weight" in o["foreign"] and o["library"] is None'
+{ cat classes.yaml && echo 'label-drop: 0.1'; } >dropped.yaml
+expect 0 info classes.safetensors --config dropped.yaml --json
+json 'o["classes"] == 2' # the last row is no class's
 expect 0 sample classes.safetensors --config classes.yaml --label 2 --decode noise.csv --steps 10 --out samples.csv
 python 'check(Net(classes=3, features=4), label=2)'
 

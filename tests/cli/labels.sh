@@ -31,6 +31,14 @@ python3 data.py || fail "no data"
 expect 0 train data.npz --labels --out run --steps 600 --width 64 --depth 2 --batch 256 --lr 0.005 --samples-every off
 says "3 classes, 1 to 2, 4, with 5 to 75 % of the samples each" "without samples, and left out: 0, 3"
 
+refused 2 "label-drop 0.1 has no use without labels" train data.npz --label-drop 0.1 --out no
+refused 2 "label-drop" train data.npz --labels --label-drop 1 --out no
+expect 0 train data.npz --labels --label-drop 0.25 --out drop --steps 1500 --width 64 --depth 2 --batch 256 --lr 0.005 --samples-every off
+says "left out: 0, 3; not told for 25 % of the samples of a step"
+expect 0 info drop
+printed "not told for 25 % of the samples of a step"
+refused 1 "trained with label-drop 0.25, not 0" train --out drop --resume --label-drop 0
+
 # How many of n samples lie at each centre.
 counted() { # counted FILE N1 N2 N4
     python3 - "$@" <<'END' || fail "$1: the classes' shares are not those of the data"

@@ -374,6 +374,28 @@ static void attend(const double *q, const double *k, const double *v, int keys, 
         }
 }
 
+/* Each head of x (rows, width) by itself; of RMS norms there is no bias. */
+static void normalise_heads(const subject *s, const double *const *in, const char *name, int rows, double *x)
+{
+    enum { D = ATTENTION_WIDTH / HEADS };
+    const attention_case *a = s->how;
+    char part[32];
+    snprintf(part, sizeof part, "a.%s.weight", name);
+    const double *weight = number_of(s, in, part);
+    snprintf(part, sizeof part, "a.%s.bias", name);
+    const double *bias = number_of(s, in, part);
+    assert_int_equal(!bias, a->how.qk_norm == FCL_QK_NORM_RMS);
+    for (int i = 0; i < rows * HEADS; i++, x += D) {
+        double mean = 0, square = 0;
+        for (int c = 0; c < D; c++)
+            mean += bias ? x[c] / D : 0;
+        for (int c = 0; c < D; c++)
+            square += (x[c] - mean) * (x[c] - mean) / D;
+        for (int c = 0; c < D; c++)
+            x[c] = (x[c] - mean) / sqrt(square + (double)a->how.epsilon) * weight[c] + (bias ? bias[c] : 0);
+    }
+}
+
 static void plain_attention(const subject *s, const double *const *in, double *y)
 {
     enum { W = ATTENTION_WIDTH, D = W / HEADS, MOST = 2 * MOST_KEYS * W };
@@ -385,6 +407,10 @@ static void plain_attention(const subject *s, const double *const *in, double *y
     linear(a->batch * rows, W, W, x, weight, bias, q);
     linear(a->batch * keys, W, W, context, weight + W * W, bias ? bias + W : NULL, k);
     linear(a->batch * keys, W, W, context, weight + 2 * W * W, bias ? bias + 2 * W : NULL, v);
+    if (a->how.qk_norm) {
+        normalise_heads(s, in, "q_norm", a->batch * rows, q);
+        normalise_heads(s, in, "k_norm", a->batch * keys, k);
+    }
     for (int i = 0; i < a->batch * rows * HEADS; i++) {
         int b = i / HEADS / rows, row = i / HEADS % rows, head = i % HEADS;
         int64_t at = (int64_t)(b * rows + row) * W + head * D, of_keys = (int64_t)b * keys * W + head * D;
@@ -398,10 +424,13 @@ static void attention_is_its_formula(void **state)
 {
     static const attention_case all[] = {
         {2, 3, 4, {0}, "a.in_proj_weight", "a.in_proj_bias", "a.out_proj.weight", "a.out_proj.bias"},
-        {2, 3, 0, {.timm = true, .no_bias = true}, "a.qkv.weight", "a.qkv.bias", "a.proj.weight", "a.proj.bias"},
+        {2, 3, 0, {.timm = true, .no_bias = true, .qk_norm = FCL_QK_NORM_LAYER, .epsilon = 0.125f}, "a.qkv.weight", "a.qkv.bias",
+         "a.proj.weight", "a.proj.bias"},
+        {2, 3, 0, {.timm = true, .qk_norm = FCL_QK_NORM_RMS, .epsilon = 0.25f}, "a.qkv.weight", "a.qkv.bias", "a.proj.weight",
+         "a.proj.bias"},
     };
     (void)state;
-    for (int i = 0; i < (trial_tiny() ? 1 : 2); i++) {
+    for (int i = 0; i < (trial_tiny() ? 1 : 3); i++) {
         const attention_case *a = &all[i];
         subject s = begin("attention", a, plain_attention);
         fcl_attention_inputs with = {.x = add_input(&s, FCL_SHAPE(a->batch, a->rows, ATTENTION_WIDTH))};
@@ -434,6 +463,14 @@ static void attention_begins_as_in_pytorch(void **state)
     check_all(params, flat, "attn.proj.bias", 0);
     assert_true(slice_of(params, "attn.qkv.bias")->undecayed && !slice_of(params, "attn.qkv.weight")->undecayed);
     assert_int_equal(fcl_params_count(params), 10);
+    free(flat);
+    fcl_params_destroy(&params);
+    params = fcl_params_create();
+    fcl_attention_declare(params, 64, 4, &(fcl_attention_options){.qk_norm = FCL_QK_NORM_LAYER}, "n");
+    flat = draw(params);
+    check_all(params, flat, "n.q_norm.weight", 1);
+    check_all(params, flat, "n.k_norm.bias", 0);
+    assert_int_equal(slice_of(params, "n.k_norm.weight")->shape.dim[0], 16);
     free(flat);
     fcl_params_destroy(&params);
 }

@@ -111,10 +111,18 @@ FCL_API fcl_tensor *fcl_group_norm_build(fcl_layer_group_norm layer, fcl_tensor 
  * Wq, Wk and Wv are the thirds of one slice (3 width, width), in this order, and each head has neighbouring columns: so
  * nn.MultiheadAttention keeps it (batch_first), with the names "NAME.in_proj_weight", "NAME.in_proj_bias",
  * "NAME.out_proj.weight" and "NAME.out_proj.bias"; and so does timm's Attention, which DiT's blocks have: there they are
- * "NAME.qkv.weight", "NAME.qkv.bias", "NAME.proj.weight" and "NAME.proj.bias". */
+ * "NAME.qkv.weight", "NAME.qkv.bias", "NAME.proj.weight" and "NAME.proj.bias".
+ *
+ * With qk_norm each head's columns of q and of k are normalised before the attention, as timm's qk_norm does, which keeps
+ * scores of long trainings from growing: "NAME.q_norm.weight" (width / heads) of ones, of layer norms also
+ * "NAME.q_norm.bias" of zeros, and the same of k. */
+typedef enum fcl_qk_norm { FCL_QK_NORM_NONE, FCL_QK_NORM_LAYER, FCL_QK_NORM_RMS } fcl_qk_norm;
+
 typedef struct fcl_attention_options {
     bool timm;    /* timm's names; first values are DiT's: Xavier's everywhere, where PyTorch's Wo is as a linear layer's */
     bool no_bias; /* PyTorch's bias=False, neither of both; timm's qkv_bias=False, which leaves the second */
+    fcl_qk_norm qk_norm;
+    float epsilon; /* of these norms; 0: PyTorch's (fcl_norm_options) */
 } fcl_attention_options;
 
 typedef struct fcl_layer_attention {
@@ -122,6 +130,8 @@ typedef struct fcl_layer_attention {
     fcl_layer_linear out;
     int64_t width;
     int heads;
+    fcl_qk_norm qk_norm;
+    fcl_layer_layer_norm norm[2]; /* of q and of k */
 } fcl_layer_attention;
 
 /* What it is built on; NULL where it is not there. */

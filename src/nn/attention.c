@@ -2,11 +2,30 @@
 #include "nn/layers.h"
 
 #include <math.h>
+#include <stdio.h>
 
 static int declare_slice(fcl_params *params, fcl_param slice, const char *name, const char *part)
 {
     slice.undecayed = slice.shape.rank == 1;
     return fcl_params_add(params, &slice, "%s.%s", name, part);
+}
+
+/* An RMS norm's is kept in a layer norm's place, without a bias. */
+static void declare_norms(fcl_params *params, fcl_layer_attention *layer, float epsilon, const char *name)
+{
+    static const char *const parts[] = {"q_norm", "k_norm"};
+    const fcl_norm_options how = {.epsilon = epsilon};
+    int64_t head = layer->heads > 0 ? layer->width / layer->heads : 1;
+    for (int i = 0; i < 2 && layer->qk_norm; i++) {
+        char part[256];
+        snprintf(part, sizeof part, "%s.%s", name, parts[i]);
+        if (layer->qk_norm == FCL_QK_NORM_LAYER) {
+            layer->norm[i] = fcl_layer_norm_declare(params, head, &how, part);
+            continue;
+        }
+        fcl_layer_rms_norm rms = fcl_rms_norm_declare(params, head, &how, part);
+        layer->norm[i] = (fcl_layer_layer_norm){rms.weight, -1, rms.width, rms.epsilon};
+    }
 }
 
 fcl_layer_attention fcl_attention_declare(fcl_params *params, int64_t width, int heads, const fcl_attention_options *options,
@@ -29,6 +48,8 @@ fcl_layer_attention fcl_attention_declare(fcl_params *params, int64_t width, int
     if (!how.no_bias || how.timm)
         layer.out.bias = declare_slice(params, (fcl_param){.shape = FCL_SHAPE(width)}, name,
                                        how.timm ? "proj.bias" : "out_proj.bias");
+    layer.qk_norm = how.qk_norm;
+    declare_norms(params, &layer, how.epsilon, name);
     return layer;
 }
 
@@ -40,10 +61,25 @@ static fcl_tensor *project(const fcl_layer_attention *layer, fcl_tensor *const *
     return fcl_linear(x, weight, bias ? fcl_slice(bias, 0, begin, end) : NULL);
 }
 
+/* x (B, T, width), of each head by itself. */
+static fcl_tensor *normalise_heads(const fcl_layer_attention *layer, fcl_tensor *const *weights, fcl_tensor *x, int which)
+{
+    const fcl_layer_layer_norm *norm = &layer->norm[which];
+    fcl_shape shape = fcl_tensor_shape(x);
+    if (layer->qk_norm == FCL_QK_NORM_NONE || shape.rank != 3)
+        return x;
+    fcl_tensor *h = fcl_reshape(x, FCL_SHAPE(shape.dim[0], shape.dim[1], layer->heads, norm->width));
+    h = layer->qk_norm == FCL_QK_NORM_RMS ? fcl_rms_norm(h, weights[norm->weight], norm->epsilon)
+                                          : fcl_layer_norm_build(*norm, weights, h);
+    return fcl_reshape(h, shape);
+}
+
 fcl_tensor *fcl_attention_build(fcl_layer_attention layer, fcl_tensor *const *weights, const fcl_attention_inputs *in)
 {
     fcl_tensor *context = in->context ? in->context : in->x;
     fcl_tensor *q = project(&layer, weights, in->x, 0); /* (B, T, width); of the context (B, S, width) */
     fcl_tensor *k = project(&layer, weights, context, 1), *v = project(&layer, weights, context, 2);
+    q = normalise_heads(&layer, weights, q, 0);
+    k = normalise_heads(&layer, weights, k, 1);
     return fcl_linear_build(layer.out, weights, fcl_attention(q, k, v, layer.heads, in->mask, in->bias));
 }

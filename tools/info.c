@@ -117,6 +117,17 @@ static void print_config(const char *config)
     json_decref(object);
 }
 
+/* Of the weights' names, at least 32. */
+static int widest_name(const fcl_checkpoint_info *info)
+{
+    int widest = 32;
+    for (int i = 0; i < info->tensor_count; i++) {
+        int length = (int)strlen(info->tensors[i].name);
+        widest = is_weight(&info->tensors[i]) && length > widest ? length : widest;
+    }
+    return widest;
+}
+
 enum { INDENT = 12 };
 
 static void print_line(const char *what, const char *text)
@@ -149,11 +160,12 @@ static void print_text(const fcl_checkpoint_info *info)
     puts("\nOptions:");
     print_config(info->config);
     puts("\nWeights:");
+    int widest = widest_name(info);
     for (int i = 0; i < info->tensor_count; i++) {
         if (!is_weight(&info->tensors[i]))
             continue;
         tool_shape_text(info->tensors[i].shape, shape);
-        printf("  %-32s %s\n", tool_plain(info->tensors[i].name), shape);
+        printf("  %-*s %s\n", widest, tool_plain(info->tensors[i].name), shape);
     }
 }
 

@@ -101,10 +101,20 @@ static int run(fcl_trainer *trainer, const run_start *start)
     return status;
 }
 
+/* Whether there can be such a model of these samples. */
+static int check_model(const fcl_dataset *data, const fcl_train_options *options)
+{
+    fcl_model *model = NULL;
+    FCL_TRY(fcl_model_create(&options->model, data->shape, options->labels ? data->classes : 0, &model));
+    fcl_model_destroy(&model);
+    return FCL_OK;
+}
+
 static int run_on(fcl_device *device, const fcl_dataset *data, run_start *start)
 {
     fcl_trainer *trainer = NULL;
-    /* An unwritable folder is found now, not at the first checkpoint; a mistake in the data leaves none. */
+    /* An unwritable folder is found now, not at the first checkpoint; a mistake in the data, or the model, leaves none. */
+    FCL_TRY(check_model(data, start->options));
     FCL_TRY(start->options->out && !start->lock ? enter(start) : FCL_OK);
     int status = fcl_trainer_create(device, data, start->options, &trainer);
     if (status == FCL_OK)

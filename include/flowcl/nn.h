@@ -51,7 +51,10 @@ typedef enum fcl_init {
     FCL_INIT_OCTAVES, /* pi, ..., pi scale: a geometric row of angular frequencies */
     /* Within +-scale sqrt(6 / (fan in + fan out)), scale the gain, 1 for linear layers (Glorot, Bengio 2010; PyTorch's
      * xavier_uniform_): fan out is the file's dimension 0, fan in its dimension 1, times what follows. */
-    FCL_INIT_XAVIER
+    FCL_INIT_XAVIER,
+    /* (..., D), a row for each place of a grid of `scale` columns, row by row: the sines of w_i column for i < q = D / 4 with
+     * w_i = 10000^(-i / q), then the cosines, then both of w_i row: the fixed positions of DiT (Peebles, Xie 2023). */
+    FCL_INIT_POSITIONS
 } fcl_init;
 
 typedef struct fcl_param {

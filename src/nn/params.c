@@ -114,6 +114,10 @@ static void check_slice(fcl_params *params, fcl_param *slice)
     if (slice->init == FCL_INIT_XAVIER && slice->shape.rank < 2)
         fcl_params_mistake(params, "%s of shape %s has no fan in and fan out, which Xavier's first values are by",
                            slice->name, fcl_shape_format(slice->shape, shape));
+    if (slice->init == FCL_INIT_POSITIONS &&
+        (slice->shape.rank < 1 || slice->shape.dim[slice->shape.rank - 1] % 4 || !(slice->scale >= 1)))
+        fcl_params_mistake(params, "%s of shape %s cannot begin with positions: they are a multiple of 4 numbers, on a grid of "
+                           "a column or more", slice->name, fcl_shape_format(slice->shape, shape));
     if (!*slice->name)
         fcl_params_mistake(params, "slice %d has no name", params->count);
     if (fcl_params_find(params, slice->name) >= 0)
@@ -274,9 +278,22 @@ static void init_xavier(const fcl_param *slice, fcl_random key, int64_t first, d
         four[i] *= bound;
 }
 
+static void init_positions(const fcl_param *slice, fcl_random key, int64_t first, double four[4])
+{
+    int64_t width = slice->shape.dim[slice->shape.rank - 1], half = width / 2, quarter = half / 2, columns = (int64_t)slice->scale;
+    (void)key;
+    for (int i = 0; i < 4; i++) {
+        int64_t place = (first + i) / width, k = (first + i) % width;
+        int64_t along = k < half ? place % columns : place / columns;
+        double angle = (double)along * pow(10000, -(double)(k % quarter) / (double)quarter);
+        four[i] = k % half < quarter ? sin(angle) : cos(angle);
+    }
+}
+
 static void (*const inits[])(const fcl_param *slice, fcl_random key, int64_t first, double four[4]) = {
     [FCL_INIT_ZEROS] = init_zeros,   [FCL_INIT_ONES] = init_ones,       [FCL_INIT_UNIFORM] = init_uniform,
     [FCL_INIT_NORMAL] = init_normal, [FCL_INIT_OCTAVES] = init_octaves, [FCL_INIT_XAVIER] = init_xavier,
+    [FCL_INIT_POSITIONS] = init_positions,
 };
 
 static int initialise(const fcl_param *slice, fcl_random key, fcl_buffer *buffer)

@@ -52,8 +52,8 @@ typedef enum fcl_init {
     /* Within +-scale sqrt(6 / (fan in + fan out)), scale the gain, 1 for linear layers (Glorot, Bengio 2010; PyTorch's
      * xavier_uniform_): fan out is the file's dimension 0, fan in its dimension 1, times what follows. */
     FCL_INIT_XAVIER,
-    /* (..., D), a row for each place of a grid of `scale` columns, row by row: the sines of w_i column for i < q = D / 4 with
-     * w_i = 10000^(-i / q), then the cosines, then both of w_i row: the fixed positions of DiT (Peebles, Xie 2023). */
+    /* (..., D), a row for each place of a grid of `scale` columns, row by row: the sines of w_i column for i < q = D / 4
+     * with w_i = 10000^(-i / q), then the cosines, then both of w_i row: the fixed positions of DiT (Peebles, Xie 2023). */
     FCL_INIT_POSITIONS
 } fcl_init;
 
@@ -122,6 +122,23 @@ FCL_API fcl_tensor **fcl_params_bind(const fcl_params *params, fcl_graph *graph,
  *
  * Each h is a block of the graph (fcl_block_begin). A PyTorch module of the same value concatenates in this order, has nn.Linear layers and an nn.Embedding, and its gelu
  * is the exact one; its weights load by fcl_checkpoint_open_with (train.h).
+ *
+ * "dit", the diffusion transformer (Peebles, Xie 2023, arXiv 2212.09748), in pixel space, as SiT has it (Ma et al. 2024,
+ * arXiv 2401.08740), of samples (C, H, W), or (H, W), whose sides are multiples of the patch p; D the width:
+ *
+ *     h = x_embedder x + pos_embed                  T = H W / p^2 patches, linear of C p^2 numbers, and fixed places (T, D)
+ *     c = t_embedder t + y_embedder label           t by 256 sines and cosines (fcl_sinusoidal_build), linear, silu, linear
+ *     DEPTH times, of six vectors of linear(silu c), adaLN_modulation.1 of each block:
+ *         h = h + gate attention(norm(h) (1 + scale) + shift)
+ *         h = h + gate' mlp(norm(h) (1 + scale') + shift')
+ *     v = final_layer.linear (norm(h) (1 + scale'') + shift'')       p^2 C numbers a patch, each pixel's colours together
+ *
+ * Norms are without weights, of epsilon 1e-6. mlp "gelu" is fc2 gelu_tanh(fc1 h), 4 D wide; "swiglu" (Shazeer 2020) is
+ * w3 (silu(a) b), (a, b) = w12 h, 8 D / 3 wide, rounded down. qk_norm: see fcl_attention_options. adaLN_modulation.1 and
+ * final_layer.linear begin with zeros, and so does the velocity.
+ * Names and shapes are SiT's of learn_sigma=False, pos_embed (1, T, D) among them, which is frozen: what stands in a
+ * checkpoint beside "ema." and "adam." loads into SiT's module with strict=True, and its weights load here by
+ * fcl_checkpoint_open_with. time_scale 1 is SiT's; -999 counts as DiT does, from 999 at noise to 0 at data.
  */
 
 typedef struct fcl_model fcl_model;
@@ -130,13 +147,19 @@ typedef struct fcl_model_row fcl_model_row;
 /* Zero is the default (see options.h), which may be another one with another model. An option that the model does not
  * read is refused. */
 typedef struct fcl_model_options {
-    const char *model;      /* "mlp" */
-    int width;              /* of a hidden layer */
-    int depth;              /* hidden layers */
+    const char *model;      /* "mlp", "dit" */
+    int width;              /* of a hidden layer, or of a token */
+    int depth;              /* hidden layers, or blocks */
     const char *activation; /* "silu" ...; a smooth one lets an adaptive solver take long steps */
     bool residual;          /* hidden layers after the first add to what they read */
     int time_features;      /* sine and cosine pairs of t besides t itself; 0: none */
     float time_frequency;   /* the highest of their frequencies, in half turns over 0 <= t <= 1 */
+    int patch;              /* side of the squares that pictures are cut into, in pixels */
+    int heads;              /* of attention; they divide the width */
+    const char *norm;       /* "layer", "rms": what blocks normalise by */
+    const char *mlp;        /* "gelu", "swiglu": a block's perceptron */
+    bool qk_norm;           /* each head's queries and keys are normalised */
+    float time_scale;       /* S: the network is told S t; where S is below 0, -S (1 - t), which ends with 0 */
     /* No rows of the table: */
     bool null_label;          /* a label more than there are classes, the last, says that a sample is of none of them: what
                                  classifier-free guidance (Ho, Salimans 2022) asks for. Without classes it says nothing */

@@ -63,8 +63,8 @@ static fcl_option_uses find_uses(const void *options)
 const fcl_option fcl_model_table[] = {
     {"model", FCL_OPTION(fcl_model_options, model), .fallback = "mlp", .choice = fcl_model_name, .choice_help = fcl_model_help,
      .uses = find_uses, .group = "Model", .help = "kind of network"},
-    {"width", FCL_OPTION(fcl_model_options, width), .minimum = 1, .maximum = 65536, .help = "numbers in a hidden layer"},
-    {"depth", FCL_OPTION(fcl_model_options, depth), .minimum = 1, .maximum = 1000, .help = "hidden layers"},
+    {"width", FCL_OPTION(fcl_model_options, width), .minimum = 1, .maximum = 65536, .help = "numbers in a hidden layer or token"},
+    {"depth", FCL_OPTION(fcl_model_options, depth), .minimum = 1, .maximum = 1000, .help = "hidden layers or blocks"},
     {"activation", FCL_OPTION(fcl_model_options, activation), .choice = fcl_activation_name,
      .help = "what follows a hidden layer"},
     {"residual", FCL_OPTION(fcl_model_options, residual),
@@ -73,6 +73,14 @@ const fcl_option fcl_model_table[] = {
      .help = "sine and cosine pairs of the time, besides the time itself"},
     {"time-frequency", FCL_OPTION(fcl_model_options, time_frequency), .minimum = 1, .maximum = 1e5,
      .help = "highest frequency of these, in half turns"},
+    {"patch", FCL_OPTION(fcl_model_options, patch), .minimum = 1, .maximum = 1024,
+     .help = "side of the squares that pictures are cut into, in pixels"},
+    {"heads", FCL_OPTION(fcl_model_options, heads), .minimum = 1, .maximum = 1024, .help = "heads of attention"},
+    {"norm", FCL_OPTION(fcl_model_options, norm), .choice = fcl_dit_norm_name, .help = "what blocks normalise by"},
+    {"mlp", FCL_OPTION(fcl_model_options, mlp), .choice = fcl_dit_mlp_name, .help = "a block's perceptron"},
+    {"qk-norm", FCL_OPTION(fcl_model_options, qk_norm), .help = "normalise each head's queries and keys"},
+    {"time-scale", FCL_OPTION(fcl_model_options, time_scale), .minimum = -1e6, .maximum = 1e6, .placeholder = "S",
+     .help = "what the time is multiplied by, 1: SiT's; below 0 it is counted from the data, -999: DiT's steps 999 to 0"},
     {0},
 };
 /* clang-format on */

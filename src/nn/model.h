@@ -5,9 +5,13 @@
 #include <flowcl/nn.h>
 
 /* The first one is the default. */
-#define FCL_MODELS(ROW) ROW(mlp)
+#define FCL_MODELS(ROW) ROW(mlp) ROW(dit)
 
 #define FCL_MODEL_OBJECT(name) extern const fcl_model_row fcl_model_##name;
 FCL_MODELS(FCL_MODEL_OBJECT)
+
+/* Names of variants: the index-th, NULL past the last (dit.c). */
+const char *fcl_dit_norm_name(int index);
+const char *fcl_dit_mlp_name(int index);
 
 #endif

@@ -116,8 +116,10 @@ static void check_slice(fcl_params *params, fcl_param *slice)
                            slice->name, fcl_shape_format(slice->shape, shape));
     if (slice->init == FCL_INIT_POSITIONS &&
         (slice->shape.rank < 1 || slice->shape.dim[slice->shape.rank - 1] % 4 || !(slice->scale >= 1)))
-        fcl_params_mistake(params, "%s of shape %s cannot begin with positions: they are a multiple of 4 numbers, on a grid of "
-                           "a column or more", slice->name, fcl_shape_format(slice->shape, shape));
+        fcl_params_mistake(params,
+                           "%s of shape %s cannot begin with positions: they are a multiple of 4 numbers, on a grid of a "
+                           "column or more",
+                           slice->name, fcl_shape_format(slice->shape, shape));
     if (!*slice->name)
         fcl_params_mistake(params, "slice %d has no name", params->count);
     if (fcl_params_find(params, slice->name) >= 0)
@@ -280,7 +282,8 @@ static void init_xavier(const fcl_param *slice, fcl_random key, int64_t first, d
 
 static void init_positions(const fcl_param *slice, fcl_random key, int64_t first, double four[4])
 {
-    int64_t width = slice->shape.dim[slice->shape.rank - 1], half = width / 2, quarter = half / 2, columns = (int64_t)slice->scale;
+    int64_t width = slice->shape.dim[slice->shape.rank - 1], half = width / 2, quarter = half / 2;
+    int64_t columns = (int64_t)slice->scale;
     (void)key;
     for (int i = 0; i < 4; i++) {
         int64_t place = (first + i) / width, k = (first + i) % width;

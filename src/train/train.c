@@ -113,7 +113,7 @@ static int check_model(const fcl_dataset *data, const fcl_train_options *options
 static int run_on(fcl_device *device, const fcl_dataset *data, run_start *start)
 {
     fcl_trainer *trainer = NULL;
-    /* An unwritable folder is found now, not at the first checkpoint; a mistake in the data, or the model, leaves none. */
+    /* An unwritable folder is found now, not at the first checkpoint; a mistake in data or model leaves none. */
     FCL_TRY(check_model(data, start->options));
     FCL_TRY(start->options->out && !start->lock ? enter(start) : FCL_OK);
     int status = fcl_trainer_create(device, data, start->options, &trainer);

@@ -32,17 +32,27 @@ for command in devices train sample likelihood eval info explain bench verify tu
 done
 
 # A model's own options are in the help that names it, whatever else stands in the line.
+unbroken() {
+    tr -s ' \n' ' ' <out | grep -qF -e "$1" || fail "the help lacks \"$1\""
+}
 for command in train explain tune; do
     expect 0 $command --help
-    printed "--model NAME" "--width N" "(default 128; 1 to 65536)"
+    printed "--model NAME" "--width N"
+    unbroken "(default 128; 1 to 65536)"
     cp out first
     for choice in "--model mlp" "--model=mlp" "--hlep --model mlp"; do
         # shellcheck disable=SC2086 # a list of words
         expect 0 $command $choice --help
         cmp -s out first || fail "flowcl $command $choice --help differs from that of the default, which is mlp"
     done
-    refused 2 '"mpl" is not usable: expected one of mlp; did you mean "mlp"?' $command --help --model mpl
-    refused 2 '"mpl" is not usable: expected one of mlp; did you mean "mlp"?' $command -h --model=mpl
+    expect 0 $command --help --model dit
+    printed "--patch N"
+    unbroken "(default 192; 1 to 65536)"
+    for choice in "--help --model mpl" "-h --model=mpl"; do
+        # shellcheck disable=SC2086 # a list of words
+        refused 2 '"mpl" is not usable: expected one of mlp, dit' $command $choice
+        says 'did you mean "mlp"?'
+    done
 done
 
 # Whatever a subcommand takes is listed: data sets, grids, and what may stand in formulas.

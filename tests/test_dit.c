@@ -2,7 +2,8 @@
  * values, and what it refuses. */
 #include "rig.h"
 
-#include <flowcl/learn.h>
+#include <flowcl/text.h>
+#include <flowcl/train.h>
 
 #include <math.h>
 #include <stdlib.h>
@@ -568,6 +569,41 @@ static void begins_with_no_velocity(void **state)
     free(flat);
 }
 
+/* --- how it is trained where nothing else is said --- */
+
+static void check_training(const char *model, const char *lr, float expected, const char *schedule)
+{
+    fcl_train_options train = {0};
+    fcl_options *options = fcl_options_create();
+    assert_ok(fcl_train_options_bind(options, &train));
+    assert_ok(fcl_options_set(options, "data", "moons", FCL_FROM_COMMAND_LINE));
+    if (model)
+        assert_ok(fcl_options_set(options, "model", model, FCL_FROM_FILE));
+    if (lr)
+        assert_ok(fcl_options_set(options, "lr", lr, FCL_FROM_CHECKPOINT));
+    char *help = fcl_options_help(options, 80), line[64];
+    fcl_snprintf(line, sizeof line, "learning rate (default %g", (double)(lr ? 0.001f : expected));
+    assert_non_null(strstr(help, line));
+    assert_ok(fcl_options_finish(options));
+    assert_true(train.lr == expected && train.clip == 1);
+    assert_string_equal(train.schedule, schedule);
+    char *yaml = fcl_options_to_yaml(options);
+    fcl_snprintf(line, sizeof line, "lr: %g ", (double)expected);
+    assert_non_null(strstr(yaml, line));
+    fcl_free(yaml);
+    fcl_free(help);
+    fcl_options_destroy(&options);
+}
+
+static void each_model_has_its_own_training(void **state)
+{
+    (void)state;
+    check_training(NULL, NULL, 0.005f, "cosine");
+    check_training("mlp", NULL, 0.005f, "cosine");
+    check_training("dit", NULL, 0.001f, "warmup");
+    check_training("dit", "0.25", 0.25f, "warmup");
+}
+
 /* --- what it refuses --- */
 
 static void refuse(fcl_model_options options, fcl_shape sample, const char *told)
@@ -611,7 +647,7 @@ int main(void)
         cmocka_unit_test(a_picture_without_channels),  cmocka_unit_test(names_and_shapes_are_sits),
         cmocka_unit_test(has_as_many_numbers_as_published), cmocka_unit_test(first_values_are_dits),
         cmocka_unit_test(begins_with_no_velocity),     cmocka_unit_test(refuses_what_it_cannot_be),
-        cmocka_unit_test(positions_need_sines_and_cosines),
+        cmocka_unit_test(positions_need_sines_and_cosines), cmocka_unit_test(each_model_has_its_own_training),
     };
     return cmocka_run_group_tests(tests, rig_up, rig_down);
 }

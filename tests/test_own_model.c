@@ -4,6 +4,7 @@
 
 #include "learn/learner.h"
 #include "train/checkpoint.h"
+#include "train/options.h"
 
 #include <flowcl/flowcl.h>
 
@@ -416,13 +417,37 @@ static void test_foreign_weights(void **state)
     fcl_checkpoint_close(&checkpoint);
 }
 
+/* What a caller's model says of its training stands in the place of the table's, or is refused. */
+static void a_model_says_how_it_is_trained(void **state)
+{
+    static const fcl_option_use good[] = {{"lr", "0.125"}, {"clip", "off"}, {0}}, unknown[] = {{"batch", "3"}, {0}},
+                                bad[] = {{"lr", "fast"}, {0}};
+    (void)state;
+    fcl_model_row row = again;
+    fcl_train_options train = {.data = "moons", .model.own = &row}, filled;
+    fcl_arena strings = {0};
+    row.training = good;
+    assert_ok(fcl_train_options_fill(&train, &strings, &filled));
+    assert_true(filled.lr == 0.125f && filled.clip == FCL_OFF && filled.ema == 0.999f);
+    train.lr = 0.5f;
+    assert_ok(fcl_train_options_fill(&train, &strings, &filled));
+    assert_true(filled.lr == 0.5f);
+    row.training = unknown;
+    assert_status(FCL_ERR_ARGUMENT, fcl_train_options_check(&train));
+    assert_told("the model again gives no default of training by \"batch\"");
+    row.training = bad;
+    assert_status(FCL_ERR_ARGUMENT, fcl_train_options_check(&train));
+    assert_told("the default lr of the model again: \"fast\" is not usable");
+    fcl_arena_free(&strings);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_is_as_the_table_s), cmocka_unit_test(test_goes_on),
         cmocka_unit_test(test_order_of_the_file), cmocka_unit_test(test_decay),
         cmocka_unit_test(test_refused),           cmocka_unit_test(test_opens_with_its_model),
-        cmocka_unit_test(test_foreign_weights),
+        cmocka_unit_test(test_foreign_weights),   cmocka_unit_test(a_model_says_how_it_is_trained),
     };
     return cmocka_run_group_tests(tests, rig_up, rig_down);
 }

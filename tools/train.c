@@ -422,7 +422,7 @@ const subcommand train_command = {
              "FILE.npz:NAME is one array of an archive. --label-column names a table's label.\n"
              "--init FILE begins with the weights of a checkpoint, whose model is taken, too,\n"
              "or of a safetensors file of another program, whose model the options tell.\n"
-             "--help --model NAME lists the options of that model.\n"
+             "--help --model NAME lists the options of that model, and its defaults.\n"
              "Ctrl-C finishes the step and saves; --resume goes on from there, bit for bit.\n"
              "A picture or a checkpoint that cannot be written, as on a full disk, is told and\n"
              "does not end the training; only the last checkpoint must succeed.\n"

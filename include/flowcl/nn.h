@@ -139,6 +139,7 @@ FCL_API fcl_tensor **fcl_params_bind(const fcl_params *params, fcl_graph *graph,
  * Names and shapes are SiT's of learn_sigma=False, pos_embed (1, T, D) among them, which is frozen: what stands in a
  * checkpoint beside "ema." and "adam." loads into SiT's module with strict=True, and its weights load here by
  * fcl_checkpoint_open_with. time_scale 1 is SiT's; -999 counts as DiT does, from 999 at noise to 0 at data.
+ * Where nothing else is said it is trained at a rate of 0.001, after a warm-up of a tenth of the steps.
  */
 
 typedef struct fcl_model fcl_model;
@@ -174,6 +175,9 @@ FCL_API const char *fcl_model_help(int index);
 /* Whether the model of that name reads an option ("width"); NULL: the default model. */
 FCL_API bool fcl_model_reads(const char *name, const char *key);
 
+/* The default that an option of training, "lr", has with this model, as text; NULL: the option's own. */
+FCL_API const char *fcl_model_training(const fcl_model_options *options, const char *key);
+
 /* Whether a model can be made of these options; zeros are defaults. FCL_ERR_ARGUMENT. */
 FCL_API int fcl_model_check(const fcl_model_options *options);
 /* The model in a few words, "mlp of depth 4 and width 128". Released by fcl_free. */
@@ -202,6 +206,9 @@ struct fcl_model_row {
     /* The options of fcl_model_table that it reads, with its own defaults; ends with {0}. NULL: none. Those of the table's
      * rows begin with "model", the choice itself. */
     const fcl_option_use *uses;
+    /* What trains it where nothing else is said: defaults of "lr", "schedule", "beta2", "clip" and "ema" in the place of
+     * train.h's; ends with {0}. NULL: those. The schedule "warmup" is a warm-up of a tenth of the steps. */
+    const fcl_option_use *training;
     bool second_time, conditions; /* its velocity takes in->r, in->conditions */
     /* What single options cannot say: FCL_ERR_ARGUMENT, with its sentence by fcl_model_refuse. Options have their defaults.
      * NULL: they can. */

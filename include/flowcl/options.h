@@ -98,6 +98,9 @@ typedef struct fcl_option {
     /* Of the one row of a table, a choice, that says which of the table's options there are, itself included, by what the
      * struct holds: the others have no default, stand in no help and no file, and who sets one is told so. */
     fcl_option_uses (*uses)(const void *values);
+    /* The default of a key where it follows from what the struct holds; NULL, or giving NULL: `fallback`. It is of the same
+     * kind, so that 0 keeps its meaning. */
+    const char *(*fallback_of)(const void *values, const char *key);
 } fcl_option;
 
 /* A row's type and offset, from the struct's member, so that they cannot disagree with it. */

@@ -76,6 +76,7 @@ typedef struct fcl_train_options {
     float condition_weight;
     int coupling_batch; /* rows that are paired at once, a multiple of batch; 0: batch */
 
+    /* Defaults of lr, schedule, beta2, clip and ema are the model's (fcl_model_row.training), or else the learner's. */
     float lr;
     const char *schedule; /* "constant", "warmup", "cosine" */
     int64_t warmup; /* steps of linear warm-up; 0: none, except for "warmup", where it is a tenth of steps */

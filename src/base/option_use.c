@@ -27,7 +27,10 @@ bool fcl_option_in_use(const fcl_option *table, const fcl_option *row, const voi
     const fcl_option *chooser = find_chooser(table);
     const fcl_option_use *list = chooser ? chooser->uses(values).list : NULL;
     const fcl_option_use *use = list ? find_use(list, row->key) : NULL;
+    const char *own = row->fallback_of ? row->fallback_of(values, row->key) : NULL;
     *as_used = *row;
+    if (own)
+        as_used->fallback = own;
     if (use && use->fallback)
         as_used->fallback = use->fallback;
     return !list || use;

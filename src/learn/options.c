@@ -10,7 +10,7 @@ const fcl_option fcl_learner_table[] = {
     {"steps", ROW(steps), .minimum = 1, .maximum = 4e9, .fallback = "5000", .help = "steps over which the schedule runs"},
     {"accumulate", ROW(accumulate), .minimum = 1, .maximum = 1e6, .fallback = "1",
      .help = "runs of the graph for a step, to save memory"},
-    FCL_OPTIMISER_ROWS(fcl_learner_options),
+    FCL_OPTIMISER_ROWS(fcl_learner_options, NULL),
     {0},
 };
 /* clang-format on */

@@ -4,11 +4,13 @@
 
 #include <flowcl/learn.h>
 
+/* `by`: what gives some of them another default (fcl_option.fallback_of), or NULL. */
 /* clang-format off */
-#define FCL_OPTIMISER_ROWS(structure)                                                                                   \
-    {"lr", FCL_OPTION(structure, lr), .minimum = 0, .maximum = 1e6, .fallback = "0.005", .help = "learning rate"},      \
-    {"schedule", FCL_OPTION(structure, schedule), .fallback = "cosine", .choice = fcl_schedule_name,                    \
-     .help = "how the learning rate changes"},                                                                          \
+#define FCL_OPTIMISER_ROWS(structure, by)                                                                               \
+    {"lr", FCL_OPTION(structure, lr), .minimum = 0, .maximum = 1e6, .fallback = "0.005", .fallback_of = by,             \
+     .help = "learning rate"},                                                                                          \
+    {"schedule", FCL_OPTION(structure, schedule), .fallback = "cosine", .fallback_of = by,                              \
+     .choice = fcl_schedule_name, .help = "how the learning rate changes"},                                             \
     {"warmup", FCL_OPTION(structure, warmup), .minimum = 0, .maximum = 1e9,                                             \
      .help = "steps of linear warm-up; 0: none, or a tenth of all for \"warmup\""},                                     \
     {"weight-decay", FCL_OPTION(structure, weight_decay), .minimum = 0, .maximum = 1e3,                                 \
@@ -16,13 +18,13 @@
     {"beta1", FCL_OPTION(structure, beta1), .minimum = 0, .maximum = 0.9999999, .fallback = "0.9",                      \
      .flags = FCL_OPTION_CAN_BE_OFF, .help = "decay of the gradient's mean"},                                           \
     {"beta2", FCL_OPTION(structure, beta2), .minimum = 0, .maximum = 0.9999999, .fallback = "0.999",                    \
-     .flags = FCL_OPTION_CAN_BE_OFF, .help = "decay of the squared gradient's mean"},                                   \
+     .fallback_of = by, .flags = FCL_OPTION_CAN_BE_OFF, .help = "decay of the squared gradient's mean"},                                   \
     {"epsilon", FCL_OPTION(structure, epsilon), .minimum = 0, .maximum = 1, .fallback = "1e-8",                         \
      .help = "added to the root of the squared gradient's mean"},                                                       \
-    {"clip", FCL_OPTION(structure, clip), .minimum = 0, .maximum = 1e30, .fallback = "1",                               \
+    {"clip", FCL_OPTION(structure, clip), .minimum = 0, .maximum = 1e30, .fallback = "1", .fallback_of = by,            \
      .flags = FCL_OPTION_CAN_BE_OFF, .help = "largest global norm of the gradient"},                                    \
     {"ema", FCL_OPTION(structure, ema), .minimum = 0, .maximum = 0.9999999, .fallback = "0.999",                        \
-     .flags = FCL_OPTION_CAN_BE_OFF, .help = "decay of the averaged weights"}
+     .fallback_of = by, .flags = FCL_OPTION_CAN_BE_OFF, .help = "decay of the averaged weights"}
 /* clang-format on */
 
 /* Of options with their defaults. */

@@ -85,13 +85,26 @@ const fcl_option fcl_model_table[] = {
 };
 /* clang-format on */
 
+/* NULL: it is not there. */
+static const fcl_option_use *find_use(const fcl_option_use *list, const char *key)
+{
+    for (; list && list->key; list++)
+        if (strcmp(list->key, key) == 0)
+            return list;
+    return NULL;
+}
+
 bool fcl_model_reads(const char *name, const char *key)
 {
     const fcl_model_row *row = find_row(name);
-    const fcl_option_use *use = row ? row->uses : NULL;
-    while (use && use->key && strcmp(use->key, key) != 0)
-        use++;
-    return use && use->key;
+    return row && find_use(row->uses, key);
+}
+
+const char *fcl_model_training(const fcl_model_options *options, const char *key)
+{
+    const fcl_model_row *row = row_of(options);
+    const fcl_option_use *use = row ? find_use(row->training, key) : NULL;
+    return use ? use->fallback : NULL;
 }
 
 /* --- making --- */

@@ -1,6 +1,7 @@
 #include "train/options.h"
 
 #include "base/error.h"
+#include "base/option_value.h"
 #include "flow/flow.h"
 #include "learn/options.h"
 #include "train/source.h"
@@ -13,6 +14,12 @@ enum { MOST_PAIRED = 32768 };
 enum { CALL = FCL_OPTION_COMMAND_LINE, OFF = FCL_OPTION_CAN_BE_OFF, FORMULA = FCL_OPTION_FORMULA,
        PARAMETERS = FCL_OPTION_PARAMETERS };
 #define ROW(member) FCL_OPTION(fcl_train_options, member)
+
+static const char *model_default(const void *values, const char *key)
+{
+    const fcl_train_options *options = values;
+    return fcl_model_training(&options->model, key);
+}
 
 /* clang-format off */
 static const fcl_option train_table[] = {
@@ -55,7 +62,7 @@ static const fcl_option train_table[] = {
      .help = "parts a step's samples are computed in, to save memory"},
     {"recompute", ROW(recompute),
      .help = "keep of each of the model's blocks what it reads alone, and compute the rest again backwards, to save memory"},
-    FCL_OPTIMISER_ROWS(fcl_train_options),
+    FCL_OPTIMISER_ROWS(fcl_train_options, model_default),
     {"path", ROW(objective.path), .fallback = "linear", .flags = FORMULA, .choice = fcl_path_name,
      .choice_help = fcl_path_help, .placeholder = "PATH", .group = "Flow",
      .help = "path from noise to data: a name, or \"alpha=t^2, sigma=1-t^2\""},
@@ -180,9 +187,28 @@ static int check_together(const fcl_train_options *options)
     return check_coupling(options);
 }
 
+/* Whether what a caller's model says of its training can be said. */
+static int check_own_training(const fcl_model_row *own)
+{
+    for (const fcl_option_use *use = own ? own->training : NULL; use && use->key; use++) {
+        fcl_train_options unused = {0};
+        const fcl_option *row = train_table;
+        while (row->key && strcmp(row->key, use->key) != 0)
+            row++;
+        if (!row->fallback_of || !use->fallback)
+            return fcl_fail(FCL_ERR_ARGUMENT, "the model %s gives no default of training by \"%s\": it may of lr, schedule, "
+                                              "beta2, clip and ema", own->name, use->key);
+        int status = fcl_option_read(row, &unused, use->fallback, NULL);
+        if (status != FCL_OK)
+            return fcl_fail_within(status, "the default %s of the model %s", use->key, own->name);
+    }
+    return FCL_OK;
+}
+
 int fcl_train_options_fill(const fcl_train_options *given, fcl_arena *strings, fcl_train_options *filled)
 {
     *filled = *given;
+    FCL_TRY(check_own_training(given->model.own));
     for (int i = 0; i < PARTS; i++) {
         char *values = (char *)filled + parts[i].offset;
         fcl_options_defaults(parts[i].table, values);

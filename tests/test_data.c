@@ -263,7 +263,7 @@ static void bad_arrays_are_refused(void **state)
     assert_refused(write_npy("text.npy", "<U2", "(1,)", nan_at_3, 8), FCL_ERR_FORMAT, "holds text");
     assert_refused(write_npy("object.npy", "|O", "(1,)", nan_at_3, 8), FCL_ERR_FORMAT, "elements of type '|O'");
     assert_refused(scratch_path("missing.npy"), FCL_ERR_FILE, "No such file");
-    assert_refused(scratch_path(""), FCL_ERR_FILE, "folder");
+    assert_refused(scratch_path(""), FCL_ERR_FORMAT, "holds no pictures");
 }
 
 static fcl_array *array_of(fcl_shape shape, float step)

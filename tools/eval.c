@@ -46,6 +46,8 @@ static int bind(fcl_options *options, void *values)
     sample_rows_fill(sample_rows, changes);
     int status = fcl_options_add(options, table, settings);
     if (status == FCL_OK)
+        status = fcl_options_add(options, fcl_image_table, &settings->image);
+    if (status == FCL_OK)
         status = fcl_options_add(options, fcl_distance_table, &settings->distance);
     if (status == FCL_OK)
         status = fcl_options_add(options, fcl_foreign_table, &settings->foreign);
@@ -221,6 +223,10 @@ static int open_models(evaluation *work, eval_subject *subjects, int count)
         foreign |= subjects[k].info && subjects[k].info->foreign;
         if (status == FCL_OK && subjects[k].info && !work->label_guess)
             work->label_guess = subjects[k].info->options->label_column;
+        if (status == FCL_OK && subjects[k].info) {
+            work->like = subjects[k].info->sample;
+            work->background_guess = subjects[k].info->options->image.background;
+        }
     }
     bool given = work->settings->label_column || (work->label_guess && !is_number(work->label_guess));
     work->label_of_samples = given ? work->label_guess : NULL;
@@ -233,7 +239,10 @@ static int open_data(evaluation *work, const tool_call *call)
 {
     fcl_dataset_options options = {.seed = work->settings->data_seed,
                                    .label_column = work->settings->label_column,
-                                   .label_guess = work->label_guess};
+                                   .label_guess = work->label_guess,
+                                   .image = work->settings->image,
+                                   .background_guess = work->background_guess,
+                                   .like = work->like};
     int status = fcl_dataset_open(call->positional[call->count - 1], &options, &work->data);
     if (status == FCL_OK && is_given(call, "data-seed") && !work->data->generated) {
         snprintf(work->fault, sizeof work->fault, "--data-seed has no use with %s, which is not generated",

@@ -10,6 +10,7 @@ typedef struct eval_settings {
     fcl_foreign_options foreign; /* of all models without our metadata */
     fcl_distance_options distance;
     const char *metrics, *chart, *label_column, *device;
+    fcl_image_options image; /* of DATA */
     uint64_t data_seed;
     fcl_toggle floor;
     int floor_draws;
@@ -35,6 +36,8 @@ typedef struct evaluation {
     fcl_dataset *data;
     const char *label_guess, *label_of_samples; /* what a label's column may be called in DATA and in SAMPLES;
                                                    NULL: nothing is known */
+    fcl_shape like;              /* of a model's samples: what pictures of DATA shall be like */
+    const char *background_guess; /* of the training's */
     int32_t label;        /* the class that is judged; -1: all */
     fcl_array *reference; /* (as many as there are samples, where the data has so many, ...) */
     int32_t *labels;      /* of the reference; NULL: the data has none */

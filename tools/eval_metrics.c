@@ -108,7 +108,7 @@ static const char *without_density(const evaluation *work, const eval_subject *s
     const char *source = chosen ? chosen : subject->info->options->source;
     if (source && strcmp(source, "normal"))
         return "the source's density is not known";
-    if (work->data->bytes)
+    if (fcl_dataset_has_bytes(work->data))
         return "of 8-bit pictures: flowcl likelihood";
     if (subject->info->classes && !work->labels && work->label < 0)
         return "the data has no labels";

@@ -13,6 +13,7 @@ typedef struct likelihood_settings {
     fcl_sample_options sample;
     fcl_foreign_options foreign;
     const char *out, *energy, *label_column, *device;
+    fcl_image_options image;
     uint64_t data_seed;
     bool json;
 } likelihood_settings;
@@ -73,6 +74,8 @@ static int bind(fcl_options *options, void *values)
     likelihood_settings *settings = values;
     sample_rows_fill(sample_rows, changes);
     int status = fcl_options_add(options, table, settings);
+    if (status == FCL_OK)
+        status = fcl_options_add(options, fcl_image_table, &settings->image);
     if (status == FCL_OK)
         status = fcl_options_add(options, sample_rows, &settings->sample);
     if (status == FCL_OK)
@@ -233,14 +236,17 @@ static int read_data(work *w, const char *name)
     const likelihood_settings *settings = w->settings;
     fcl_dataset_options options = {.seed = settings->data_seed,
                                    .label_column = settings->label_column,
-                                   .label_guess = w->info->options->label_column};
+                                   .label_guess = w->info->options->label_column,
+                                   .image = settings->image,
+                                   .background_guess = w->info->options->image.background,
+                                   .like = w->info->sample};
     int status = fcl_dataset_open(name, &options, &w->data);
     if (status == FCL_OK && w->info->classes && !settings->sample.label)
         status = fcl_dataset_match_classes(w->data, w->info->classes, w->info->class_names);
     if (status != FCL_OK)
         return status;
     int64_t n = settings->sample.n < w->data->count ? settings->sample.n : w->data->count;
-    w->bytes = w->data->bytes;
+    w->bytes = fcl_dataset_has_bytes(w->data);
     return w->bytes ? fcl_dataset_dequantise(w->data, 0, n, settings->sample.seed, &w->x)
                     : fcl_dataset_take(w->data, 0, n, &w->x);
 }

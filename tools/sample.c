@@ -12,6 +12,7 @@
 typedef struct sample_settings {
     fcl_sample_options sample;
     fcl_foreign_options foreign;
+    fcl_image_options image; /* of encode's or decode's */
     const char *out, *encode, *decode, *label_column, *energy, *device;
     bool logp, json;
 } sample_settings;
@@ -47,6 +48,8 @@ static int bind(fcl_options *options, void *values)
 {
     sample_settings *settings = values;
     int status = fcl_options_add(options, table, settings);
+    if (status == FCL_OK)
+        status = fcl_options_add(options, fcl_image_table, &settings->image);
     if (status == FCL_OK)
         status = fcl_options_add(options, fcl_sample_table, &settings->sample);
     if (status == FCL_OK)
@@ -167,7 +170,10 @@ static int read_start(sampling *work)
     const char *path = settings->encode ? settings->encode : settings->decode;
     fcl_dataset_options options = {.count = work->limited ? settings->sample.n : 0,
                                    .label_column = settings->label_column,
-                                   .label_guess = work->info->options->label_column};
+                                   .label_guess = work->info->options->label_column,
+                                   .image = settings->image,
+                                   .background_guess = work->info->options->image.background,
+                                   .like = work->info->sample};
     int status = fcl_dataset_open(path, &options, &work->data);
     if (status == FCL_OK && start_labels(work))
         status = fcl_dataset_match_classes(work->data, work->info->classes, work->info->class_names);
@@ -343,6 +349,9 @@ static int check_usage(const tool_call *call)
         return EXIT_USAGE;
     if (settings->label_column && !settings->encode && !settings->decode)
         return tool_fail_usage(&sample_command, "--label-column has no use without --encode or --decode");
+    for (const fcl_option *row = fcl_image_table; row->key && !settings->encode && !settings->decode; row++)
+        if (fcl_options_source(call->options, row->key) == FCL_FROM_COMMAND_LINE)
+            return tool_fail_usage(&sample_command, "--%s has no use without --encode or --decode", row->key);
     if (settings->encode && settings->decode)
         return tool_fail_usage(&sample_command, "--encode and --decode exclude each other");
     if ((settings->encode || settings->decode) && settings->sample.source)

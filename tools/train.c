@@ -98,8 +98,9 @@ static void print_start(const fcl_train_start *start)
             device->platform_name);
     if (device->tuning[0])
         fprintf(stderr, "warning %s\n", device->tuning);
-    fprintf(stderr, "data    %s: %" PRId64 " samples of %s, on the %s\n", tool_plain(start->data->name),
-            start->data->count, shape, start->data_on_device ? "device" : "host");
+    fprintf(stderr, "data    %s: %" PRId64 " samples of %s, %s\n", tool_plain(start->data->name),
+            start->data->count, shape,
+            start->data_on_device ? "on the device" : start->data->pictures ? "in the folder" : "on the host");
     if (start->data->note)
         fprintf(stderr, "        %s\n", start->data->note);
     tell("scale", tool_normalisation_text(start->normalisation));
@@ -420,6 +421,8 @@ const subcommand train_command = {
     .summary = "train a model on data, with checkpoints and pictures in a folder",
     .about = "DATA is a built-in set's name, or the path of a .npy, .npz, .csv or IDX file;\n"
              "FILE.npz:NAME is one array of an archive. --label-column names a table's label.\n"
+             "A folder is its PNG and JPEG files: with --labels its subfolders are classes,\n"
+             "or --label-file tells them. CIFAR-10's binary batches are read, too.\n"
              "--init FILE begins with the weights of a checkpoint, whose model is taken, too,\n"
              "or of a safetensors file of another program, whose model the options tell.\n"
              "--help --model NAME lists the options of that model, and its defaults.\n"

@@ -7,11 +7,13 @@
  *     fcl_dataset_destroy(&data);
  *
  * A data set is open data: look into it, but change nothing. Samples lie one after the other, either as
- * floats or, for pictures, as the bytes they came in, four times smaller: value = byte * scale + shift. */
+ * floats or, for pictures, as the bytes they came in, four times smaller: value = byte * scale + shift. Pictures of a
+ * folder that is too large for memory lie there still: they are decoded when they are asked for. */
 #ifndef FLOWCL_DATA_H
 #define FLOWCL_DATA_H
 
 #include <flowcl/base.h>
+#include <flowcl/options.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -22,15 +24,39 @@ typedef struct fcl_dataset {
     int64_t count;      /* samples, at least 1 */
     fcl_shape shape;    /* of one sample: (2), or (1, 28, 28): channels, height, width */
     float *values;      /* (count, shape), or NULL where the samples are bytes; always finite */
-    uint8_t *bytes;     /* (count, shape), or NULL where the samples are floats */
+    uint8_t *bytes;     /* (count, shape), or NULL where the samples are floats, or lie in a folder still */
+    struct fcl_pictures *pictures; /* where they do; they are bytes once they are decoded. NULL: they are above */
     float scale, shift; /* of the bytes; pictures go to [-1, 1] */
     int32_t *label;     /* (count), each in [0, classes), or NULL */
     int classes;        /* 0 without labels */
     char **class_name;  /* (classes) what they are called, or NULL: by their numbers */
+    bool full_range;    /* of bytes of picture files: 0 is black and 255 white, whatever of it they use */
     bool builtin;       /* known by its name: never normalised (normalise.h) */
     bool generated;     /* by fcl_dataset_options.seed; else it comes from a file or from memory */
     char *note;         /* what was made of a file beyond the plain, in a few words, for people; NULL: nothing */
 } fcl_dataset;
+
+/* Whether its samples are bytes. */
+static inline bool fcl_dataset_has_bytes(const fcl_dataset *dataset)
+{
+    return dataset->bytes || dataset->pictures;
+}
+
+/* What is done with picture files, PNG and JPEG. Zero is the default; others than zero are refused for data that are none,
+ * or, of label_file and skip_damaged, no folder of them. */
+typedef struct fcl_image_options {
+    const char *size;       /* "32", or height and width, "24x32": a picture is cropped around its centre to that aspect
+                               ratio; then each pixel is the mean of the area that it covers, or, along a side that becomes
+                               larger, made by Lanczos' kernel of three lobes. NULL: pictures keep their size, which has to
+                               be the same of all */
+    const char *background; /* "white", "black", "grey" or "#rrggbb": lies below pixels that can be seen through; NULL: white */
+    const char *label_file; /* a table of text with the columns "file", paths below the folder, and "label", or that of
+                               label_column: of each picture. NULL: classes are the subfolders */
+    bool skip_damaged;      /* pictures that cannot be read are left away, and `note` says how many */
+} fcl_image_options;
+
+/* Their rows. */
+FCL_API extern const fcl_option fcl_image_table[];
 
 typedef struct fcl_dataset_options {
     int64_t count;  /* samples, no more than a file has; 0: FCL_TOY_COUNT of a generated set, all of a file */
@@ -39,6 +65,11 @@ typedef struct fcl_dataset_options {
     const char *label_column; /* of a table of text the label's column, by its name or by its number from 1; of an .npz
                                  the labels' array; "none": there is none. NULL: see below */
     const char *label_guess;  /* the same, where there is one of that name, and for "none"; NULL: none is known */
+    fcl_image_options image;
+    fcl_shape like; /* (C, H, W) of samples that picture files shall be like, where image.size says nothing; C 3: grey
+                       becomes colour. Rank 0: nothing is known */
+    const char *background_guess; /* image.background, where that says nothing, and of picture files only; NULL: white */
+    bool stream;    /* pictures of a folder stay there, however few */
 } fcl_dataset_options;
 
 #define FCL_TOY_COUNT 100000
@@ -52,13 +83,22 @@ typedef struct fcl_dataset_options {
  *             like; else the first that is no label. "FILE.npz:NAME" names the array. `note` says which were taken
  *     IDX     MNIST's format; beside "...-images-idx3-..." the labels are read from "...-labels-idx1-..." where that
  *             exists
+ *     .png, .jpg    one picture; a JPEG where the library is built with libjpeg-turbo
+ *     a folder      its PNG and JPEG files, known by their content, and those of its subfolders, in the order of the bytes
+ *             of their paths, which are classes by the names of the topmost subfolders where all pictures lie in
+ *             subfolders. Links are followed once: what is there without them is not taken twice. Hidden and other files
+ *             are skipped, and counted in `note`. Grey stays grey (1, H, W) where all pictures are, else all are RGB
+ *             (3, H, W). 16 bits are rounded to 8, palettes looked up; no gamma or profile is applied; a JPEG's EXIF
+ *             orientation is; JPEGs for printing (CMYK) are refused. What would take more than a quarter of the machine's
+ *             memory stays in its folder
+ *     .bin          a batch of CIFAR-10's binary version; a folder with its data_batch_1.bin and so on is all of these
  *     .csv, .tsv, .txt, .dat    a row a sample, one column of them the label if label_column says so, or label_guess,
  *             or its name is "label" or "labels". Columns stand between commas, semicolons, tabs or spaces, numbers have
  *             a decimal point or comma, as the whole file tells; what can be read in two ways is refused. A first line
  *             of words is a heading; lines that begin with # are passed over; a first column without a name that
  *             numbers or names the rows, as pandas and R write it, is left out
  * Bytes of rank 3 or 4 are pictures: (count, height, width), (count, channels, height, width) or
- * (count, height, width, channels) with 1 or 3 channels.
+ * (count, height, width, channels) with 1 or 3 channels; `note` says which of the last two, the former where both fit.
  * Labels that are whole numbers from 0 are themselves. Other whole numbers, in their order, and words, in the order of
  * their bytes, are numbered from 0, and class_name keeps them.
  * A generated set is the same for the same seed and count, and any stretch of it is spread over the whole.

@@ -66,6 +66,7 @@ typedef struct fcl_train_options {
                          network knows both velocities (Ho, Salimans 2022): what fcl_sample_options.guidance asks for. Above
                          0 it sets model.null_label; the caller's is not looked at */
     const char *label_column; /* of the data, see fcl_dataset_options */
+    fcl_image_options image;  /* of a folder of pictures, see data.h */
 
     fcl_cfm_options objective; /* path, coupling, time law, loss, sigma: see flow.h */
     /* Of couplings that pair by cost. With labels, pairs do not cross classes; `condition`, or NULL, is a set of as many
@@ -88,7 +89,7 @@ typedef struct fcl_train_options {
     int keep;                                               /* checkpoints that stay in `out` */
     bool check;                                             /* name the first tensor with a NaN; slow */
     bool profile;                                           /* measure each kernel; slows launches */
-    bool stream_data; /* keep the data on the host even where it fits on the device */
+    bool stream_data; /* keep the data on the host even where it fits on the device, and pictures in their folder */
 } fcl_train_options;
 
 /* Adds the rows of training and of its model to a program's options. */

@@ -7,13 +7,16 @@
 #include "base/memory.h"
 #include "base/nearest.h"
 #include "base/watch.h"
+#include "data/pictures.h"
 #include "data/reader.h"
+#include "data/rows.h"
 #include "data/toys.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* A built-in set is made by a function or lies in a file that a package brings. */
@@ -65,6 +68,16 @@ static bool is_idx(const uint8_t head[4])
     return head[0] == 0 && head[1] == 0 && head[2] >= 8 && head[2] <= 14 && head[3] > 0;
 }
 
+static bool is_png(const uint8_t head[4])
+{
+    return fcl_picture_is_png(head, 4);
+}
+
+static bool is_jpeg(const uint8_t head[4])
+{
+    return fcl_picture_is_jpeg(head, 4);
+}
+
 static bool is_none(const uint8_t head[4])
 {
     (void)head;
@@ -76,6 +89,8 @@ static const format formats[] = {
     {"-ubyte", is_idx, fcl_dataset_read_idx}, {".idx", is_none, fcl_dataset_read_idx},
     {".csv", is_none, fcl_dataset_read_csv},  {".tsv", is_none, fcl_dataset_read_csv},
     {".txt", is_none, fcl_dataset_read_csv},  {".dat", is_none, fcl_dataset_read_csv},
+    {".png", is_png, fcl_dataset_read_picture}, {".jpg", is_jpeg, fcl_dataset_read_picture},
+    {".jpeg", is_none, fcl_dataset_read_picture}, {".bin", is_none, fcl_dataset_read_cifar},
 };
 enum { FORMATS = sizeof formats / sizeof *formats };
 
@@ -117,8 +132,8 @@ static int read_file(const fcl_reading *reading, fcl_dataset *dataset)
     if (!found)
         return fcl_fail(
             FCL_ERR_FORMAT,
-            "%s is of none of the formats that are read: .npy, .npz, IDX, and tables of text: .csv, .tsv, "
-            ".txt, .dat",
+            "%s is of none of the formats that are read: .npy, .npz, IDX, PNG, JPEG, CIFAR-10's .bin, and tables of "
+            "text: .csv, .tsv, .txt, .dat",
             path);
     if (reading->array && found->read != fcl_dataset_read_npz)
         return fcl_fail(FCL_ERR_ARGUMENT, "%s is no .npz archive: it has no array '%s'", path,
@@ -132,6 +147,44 @@ static int read_file(const fcl_reading *reading, fcl_dataset *dataset)
         return fcl_fail(FCL_ERR_ARGUMENT, "%s has no columns with names: the label cannot be '%s'", path,
                         label);
     return found->read(reading, dataset);
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat about;
+    return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
+}
+
+static int read_folder(const fcl_reading *reading, fcl_dataset *dataset)
+{
+    return fcl_dataset_is_cifar(reading->path) ? fcl_dataset_read_cifar_folder(reading, dataset)
+                                               : fcl_dataset_read_folder(reading, dataset);
+}
+
+static bool is_picture(const char *path)
+{
+    uint8_t head[4] = {0};
+    bool packed;
+    return !is_folder(path) && read_head(path, head, &packed) == FCL_OK && (is_png(head) || is_jpeg(head));
+}
+
+/* Options of picture files are for nothing else. */
+static int check_images(const char *path, const fcl_image_options *image)
+{
+    const struct {
+        const char *key;
+        bool given, folder;
+    } rows[] = {{"image-size", image->size != NULL, false},
+                {"background", image->background != NULL, false},
+                {"label-file", image->label_file != NULL, true},
+                {"skip-damaged", image->skip_damaged, true}};
+    bool folder = is_folder(path) && !fcl_dataset_is_cifar(path);
+    bool picture = folder || is_picture(path);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].given && !(rows[i].folder ? folder : picture))
+            return fcl_fail(FCL_ERR_ARGUMENT, "%s has no use with %s, which is no %s", rows[i].key, path,
+                            rows[i].folder ? "folder of pictures" : "picture file and no folder of them");
+    return FCL_OK;
 }
 
 static int make_toy(const builtin *row, const fcl_dataset_options *options, fcl_dataset *dataset)
@@ -183,9 +236,13 @@ static int open_path(const char *path, const fcl_dataset_options *options, fcl_d
 {
     const char *array = array_of(path);
     char *file = fcl_format("%.*s", (int)(array ? array - path - 1 : (long)strlen(path)), path);
+    for (size_t length = strlen(file); length > 1 && file[length - 1] == '/'; length--)
+        file[length - 1] = 0; /* of a folder's name */
     const char *slash = strrchr(file, '/');
-    snprintf(dataset->name, sizeof dataset->name, "%s", slash ? path + (slash - file) + 1 : path);
-    int status = read_file(&(fcl_reading){file, array, options}, dataset);
+    snprintf(dataset->name, sizeof dataset->name, "%s%s", slash && slash[1] ? slash + 1 : file,
+             array ? array - 1 : "");
+    const fcl_reading reading = {file, array, options};
+    int status = is_folder(file) ? read_folder(&reading, dataset) : read_file(&reading, dataset);
     if (status == FCL_OK)
         status = shorten(dataset, options->count, path);
     free(file);
@@ -246,6 +303,7 @@ bool fcl_dataset_is_builtin(const char *name)
 static int open_any(const char *name, const fcl_dataset_options *options, fcl_dataset *dataset)
 {
     const builtin *row = find_builtin(name);
+    FCL_TRY(row || access(name, F_OK) == 0 ? check_images(name, &options->image) : FCL_OK);
     if (row)
         return open_builtin(row, options, dataset);
     if (access(name, F_OK) != 0 && !strpbrk(name, "/."))
@@ -279,6 +337,7 @@ void fcl_dataset_destroy(fcl_dataset **dataset)
         return;
     free((*dataset)->values);
     free((*dataset)->bytes);
+    fcl_pictures_destroy(&(*dataset)->pictures);
     free((*dataset)->label);
     for (int c = 0; (*dataset)->class_name && c < (*dataset)->classes; c++)
         free((*dataset)->class_name[c]);
@@ -288,27 +347,28 @@ void fcl_dataset_destroy(fcl_dataset **dataset)
     *dataset = NULL;
 }
 
-static fcl_shape batch_shape(int64_t count, fcl_shape sample)
+/* Some at a time: what has to be decoded takes its time. */
+static int take_in_parts(const fcl_dataset *dataset, int64_t first, int64_t count, float *values)
 {
-    fcl_shape shape = {.rank = sample.rank + 1, .dim = {count}};
-    memcpy(shape.dim + 1, sample.dim, (size_t)sample.rank * sizeof *sample.dim);
-    return shape;
+    enum { AT_ONCE = 256 };
+    int64_t which[AT_ONCE], size = fcl_shape_size(dataset->shape);
+    for (int64_t done = 0; done < count; done += AT_ONCE) {
+        int64_t n = count - done < AT_ONCE ? count - done : AT_ONCE;
+        for (int64_t i = 0; i < n; i++)
+            which[i] = first + done + i;
+        FCL_TRY(dataset->pictures ? fcl_watch_at("decoding pictures", done, count) : FCL_OK);
+        FCL_TRY(fcl_dataset_values(dataset, n, which, values + done * size));
+    }
+    return FCL_OK;
 }
 
 int fcl_dataset_take(const fcl_dataset *dataset, int64_t first, int64_t count, fcl_array **array)
 {
-    *array = NULL;
-    if (first < 0 || count < 0 || count > dataset->count - first)
-        return fcl_fail(FCL_ERR_ARGUMENT, "%s has samples 0 to %lld, not %lld from %lld on", dataset->name,
-                        (long long)dataset->count - 1, (long long)count, (long long)first);
-    FCL_TRY(fcl_array_create(batch_shape(count, dataset->shape), array));
-    int64_t sample = fcl_shape_size(dataset->shape);
-    for (int64_t i = 0; i < count * sample; i++) {
-        int64_t from = first * sample + i;
-        (*array)->data[i] = dataset->values ? dataset->values[from]
-                                            : (float)dataset->bytes[from] * dataset->scale + dataset->shift;
-    }
-    return FCL_OK;
+    FCL_TRY(fcl_dataset_room(dataset, first, count, array));
+    int status = take_in_parts(dataset, first, count, (*array)->data);
+    if (status != FCL_OK)
+        fcl_array_destroy(array);
+    return status;
 }
 
 const fcl_dataset_builtin *fcl_dataset_builtin_at(int index)

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "data/rows.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,20 +35,12 @@ static void shuffle(const fcl_dataset *dataset, int32_t label, int64_t count, ui
     fcl_random_order(key, n, count, order);
 }
 
-static void take(const fcl_dataset *dataset, const int64_t *order, int64_t count, fcl_array *array,
-                 int32_t *labels)
+static int take(const fcl_dataset *dataset, const int64_t *order, int64_t count, fcl_array *array,
+                int32_t *labels)
 {
-    int64_t size = fcl_shape_size(dataset->shape);
-    for (int64_t i = 0; i < count; i++) {
-        const uint8_t *bytes = dataset->bytes ? dataset->bytes + order[i] * size : NULL;
-        float *to = array->data + i * size;
-        if (!bytes)
-            memcpy(to, dataset->values + order[i] * size, (size_t)size * sizeof *to);
-        for (int64_t d = 0; bytes && d < size; d++)
-            to[d] = (float)bytes[d] * dataset->scale + dataset->shift;
-        if (labels)
-            labels[i] = dataset->label[order[i]];
-    }
+    for (int64_t i = 0; labels && i < count; i++)
+        labels[i] = dataset->label[order[i]];
+    return fcl_dataset_values(dataset, count, order, array->data);
 }
 
 int fcl_dataset_draw(const fcl_dataset *dataset, int32_t label, int64_t count, uint64_t seed,
@@ -72,8 +65,13 @@ int fcl_dataset_draw(const fcl_dataset *dataset, int32_t label, int64_t count, u
         return fcl_fail(FCL_ERR_MEMORY, "no memory to draw from %lld samples", (long long)dataset->count);
     }
     shuffle(dataset, label, count, seed, order);
-    take(dataset, order, count, *array, classes);
+    int status = take(dataset, order, count, *array, classes);
     free(order);
+    if (status != FCL_OK) {
+        free(classes);
+        fcl_array_destroy(array);
+        return status;
+    }
     if (labels)
         *labels = classes;
     return FCL_OK;

@@ -268,8 +268,10 @@ static int set_range(choice *of, const char *range)
     fcl_normalisation *made = of->made;
     if (range)
         FCL_TRY(read_range(range, &made->low, &made->high));
-    of->ranged = range || recognise(fcl_dataset_extent(data), &made->low, &made->high);
-    if (data->bytes) {
+    if (!range && data->full_range)
+        made->high = 255;
+    of->ranged = range || data->full_range || recognise(fcl_dataset_extent(data), &made->low, &made->high);
+    if (fcl_dataset_has_bytes(data)) {
         made->low = value_of(data, made->low);
         made->high = value_of(data, made->high);
     }
@@ -290,6 +292,10 @@ static int choose(choice *of, const char *range)
     if (picture)
         FCL_TRY(set_range(of, range));
     of->columns = picture && (of->ranged || data->shape.rank == 3) ? 1 : fcl_shape_size(data->shape);
+    if (data->pictures && row && (row->use == use_columns || row->use == use_all))
+        return fcl_fail(FCL_ERR_UNSUPPORTED,
+                        "normalise %s looks at all numbers, and %s is read a batch at a time: give a centre and a scale",
+                        of->text, data->name);
     return row ? row->use(of) : use_pairs(of);
 }
 

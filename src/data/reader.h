@@ -18,6 +18,13 @@ fcl_dataset_reader fcl_dataset_read_npy;
 fcl_dataset_reader fcl_dataset_read_npz;
 fcl_dataset_reader fcl_dataset_read_csv;
 fcl_dataset_reader fcl_dataset_read_idx;
+fcl_dataset_reader fcl_dataset_read_picture;
+fcl_dataset_reader fcl_dataset_read_cifar;
+fcl_dataset_reader fcl_dataset_read_folder;
+fcl_dataset_reader fcl_dataset_read_cifar_folder;
+
+/* Whether a folder holds CIFAR-10's batches. */
+bool fcl_dataset_is_cifar(const char *folder);
 
 /* What options.label_column says where no column is the label. */
 #define FCL_NO_LABEL "none"

@@ -2,23 +2,19 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "data/rows.h"
 
 #include "cl/philox.h"
 #include "cl/permute.h"
 
 #include <stdlib.h>
 
-static size_t row_bytes(const fcl_dataset *data)
-{
-    return (size_t)fcl_shape_size(data->shape) * (data->bytes ? 1 : sizeof(float));
-}
-
 /* A quarter of the memory is left to the model, and indices in kernels are of 32 bits. */
 static bool fits(const fcl_device *device, const fcl_dataset *data)
 {
     const fcl_device_info *info = fcl_device_describe(device);
-    double bytes = (double)data->count * (double)row_bytes(data);
-    return bytes <= (double)info->max_allocation &&
+    double bytes = (double)data->count * (double)fcl_dataset_row_bytes(data);
+    return !data->pictures && bytes <= (double)info->max_allocation &&
            bytes + (double)fcl_device_memory(device) <= 0.75 * (double)info->memory &&
            (double)data->count * (double)fcl_shape_size(data->shape) <= INT32_MAX;
 }
@@ -51,7 +47,7 @@ static int create_whole(fcl_device *device, fcl_batch *batch)
     const fcl_dataset *data = batch->data;
     size_t rows = (size_t)data->count;
     const void *values = data->bytes ? (const void *)data->bytes : data->values;
-    FCL_TRY(fcl_buffer_create_over(device, rows * row_bytes(data), values, &batch->table));
+    FCL_TRY(fcl_buffer_create_over(device, rows * fcl_dataset_row_bytes(data), values, &batch->table));
     return batch->options.labels
                ? fcl_buffer_create_over(device, rows * sizeof *data->label, data->label, &batch->labels)
                : FCL_OK;
@@ -62,7 +58,7 @@ static int create_part(fcl_device *device, fcl_batch *batch)
 {
     const fcl_dataset *data = batch->data;
     size_t rows = (size_t)table_rows(batch, false);
-    FCL_TRY(fcl_buffer_create(device, rows * row_bytes(data), &batch->table));
+    FCL_TRY(fcl_buffer_create(device, rows * fcl_dataset_row_bytes(data), &batch->table));
     if (batch->options.labels)
         FCL_TRY(fcl_buffer_create(device, rows * sizeof *data->label, &batch->labels));
     return fcl_reader_create(device, batch, batch->options.labels, &batch->reader);
@@ -144,8 +140,9 @@ static fcl_tensor *gather(const fcl_batch *batch, fcl_graph *graph, fcl_tensor *
 {
     const fcl_dataset *data = batch->data;
     fcl_shape shape = FCL_SHAPE(table_rows(batch, !batch->reader), fcl_shape_size(data->shape));
-    fcl_tensor *table = fcl_leaf(graph, "data", data->bytes ? FCL_U8 : FCL_F32, shape, batch->table, 0);
-    float scale = data->bytes ? data->scale : 1, shift = data->bytes ? data->shift : 0;
+    bool bytes = fcl_dataset_has_bytes(data);
+    fcl_tensor *table = fcl_leaf(graph, "data", bytes ? FCL_U8 : FCL_F32, shape, batch->table, 0);
+    float scale = bytes ? data->scale : 1, shift = bytes ? data->shift : 0;
     return normalise(batch, graph, fcl_gather_rows(table, index, scale, shift));
 }
 

@@ -314,7 +314,9 @@ static int take_seen(fcl_checkpoint *checkpoint, const char *names)
     fcl_dataset_options which = {.count = options->data_count,
                                  .seed = options->seed,
                                  .unlabeled = !options->labels,
-                                 .label_column = options->label_column};
+                                 .label_column = options->label_column,
+                                 .image = options->image,
+                                 .stream = true};
     fcl_dataset *data;
     int status = fcl_dataset_open(options->data, &which, &data);
     if (status != FCL_OK)

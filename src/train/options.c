@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/option_value.h"
+#include "data/pictures.h"
 #include "flow/flow.h"
 #include "learn/options.h"
 #include "train/source.h"
@@ -24,7 +25,7 @@ static const char *model_default(const void *values, const char *key)
 /* clang-format off */
 static const fcl_option train_table[] = {
     {"data", ROW(data), .flags = FCL_OPTION_REQUIRED, .placeholder = "DATA", .group = "Data",
-     .help = "name of a built-in data set, or a file"},
+     .help = "name of a built-in data set, a file, or a folder of pictures"},
     {"data-count", ROW(data_count), .minimum = 0, .maximum = 1e12, .help = "samples to use; 0: all of a file, 100000 of a generated set"},
     {"normalise", ROW(normalise), .fallback = "auto", .flags = FORMULA, .choice = fcl_normalise_name,
      .choice_help = fcl_normalise_help, .placeholder = "HOW",
@@ -37,7 +38,7 @@ static const fcl_option train_table[] = {
      .help = "share of the samples, drawn anew each step, whose class the model is not told; above 0 it can be sampled with guidance"},
     {"label-column", ROW(label_column), .placeholder = "NAME",
      .help = "the column of a table, or the array of an .npz, that is the label and no data; \"none\": there is none; without it the one called \"label\""},
-    {"stream-data", ROW(stream_data), .help = "keep the data on the host even where it fits on the device"},
+    {"stream-data", ROW(stream_data), .help = "keep the data on the host even where it fits on the device, and pictures in their folder even where they fit into memory"},
     {"out", ROW(out), .flags = CALL, .placeholder = "DIR", .group = "Run",
      .help = "folder of the run: checkpoints, metrics, pictures"},
     {"device", ROW(device), .placeholder = "DEVICE", .help = "P:D, cpu, gpu, or a part of a device's name"},
@@ -100,7 +101,9 @@ static const fcl_option train_table[] = {
 static const struct {
     const fcl_option *table;
     size_t offset;
-} parts[] = {{train_table, 0}, {fcl_model_table, offsetof(fcl_train_options, model)}};
+} parts[] = {{train_table, 0},
+             {fcl_image_table, offsetof(fcl_train_options, image)},
+             {fcl_model_table, offsetof(fcl_train_options, model)}};
 
 enum { PARTS = sizeof parts / sizeof *parts };
 
@@ -166,6 +169,17 @@ double fcl_schedule_rate(const fcl_train_options *options, int64_t step)
     return fcl_learner_rate(&learner, step);
 }
 
+static int check_image(const fcl_train_options *options)
+{
+    int height, width;
+    uint8_t colour[3];
+    FCL_TRY(fcl_image_size(options->image.size, &height, &width));
+    FCL_TRY(options->image.background ? fcl_image_background(options->image.background, colour) : FCL_OK);
+    return options->image.label_file && !options->labels
+               ? fcl_fail(FCL_ERR_ARGUMENT, "label-file has no use without labels")
+               : FCL_OK;
+}
+
 /* What single rows cannot say. */
 static int check_together(const fcl_train_options *options)
 {
@@ -180,6 +194,7 @@ static int check_together(const fcl_train_options *options)
     const fcl_learner_options learner = fcl_train_learner_options(options);
     FCL_TRY(fcl_learner_check_together(&learner));
     FCL_TRY(fcl_normalise_check(options->normalise, options->range));
+    FCL_TRY(check_image(options));
     FCL_TRY(fcl_cfm_check(&options->objective));
     if (strcmp(options->source, FCL_SOURCE_NORMAL) != 0)
         FCL_TRY(fcl_cfm_check_source(&options->objective));
@@ -257,6 +272,7 @@ static bool may_change(const char *key)
         "profile", "ema",    "beta1",  "beta2",         "epsilon",       "accumulate",       "stream-data",
         "recompute",
         "data",    "source", "condition", "data-count", "data-changed", "label-column",
+        "image-size", "background", "label-file", "skip-damaged",
         "init",    "names"};
     for (size_t i = 0; i < sizeof free_keys / sizeof *free_keys; i++)
         if (strcmp(free_keys[i], key) == 0)

@@ -3,15 +3,16 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/worker.h"
+#include "data/rows.h"
 #include "device/staging.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct fcl_reader {
     const fcl_batch *batch;
     int64_t count; /* rows of a block: of a pool, or of a part of a step */
+    int64_t *which; /* (count) samples of the set */
     size_t row_bytes;
     bool labels; /* behind the rows */
     fcl_staging *staging;
@@ -21,16 +22,6 @@ struct fcl_reader {
     char fault[512];
 };
 
-static void gather_row(const fcl_reader *reader, int64_t row, uint8_t *rows, int32_t *labels)
-{
-    const fcl_dataset *data = reader->batch->data;
-    size_t from = (size_t)fcl_batch_sample(reader->batch, reader->step, reader->first_row + row);
-    const uint8_t *values = data->bytes ? data->bytes : (const uint8_t *)data->values;
-    memcpy(rows + (size_t)row * reader->row_bytes, values + from * reader->row_bytes, reader->row_bytes);
-    if (reader->labels)
-        labels[row] = data->label[from];
-}
-
 /* Labels are numbers of four bytes: they begin at a multiple of these. */
 static size_t label_offset(const fcl_reader *reader)
 {
@@ -38,24 +29,35 @@ static size_t label_offset(const fcl_reader *reader)
            sizeof(int32_t);
 }
 
+static int gather_rows(fcl_reader *reader)
+{
+    const fcl_dataset *data = reader->batch->data;
+    void *memory;
+    FCL_TRY(fcl_staging_fill(reader->staging, &memory));
+    int32_t *labels = (int32_t *)(void *)((uint8_t *)memory + label_offset(reader));
+    for (int64_t row = 0; row < reader->count; row++) {
+        reader->which[row] = fcl_batch_sample(reader->batch, reader->step, reader->first_row + row);
+        if (reader->labels)
+            labels[row] = data->label[reader->which[row]];
+    }
+    return fcl_dataset_rows(data, reader->count, reader->which, memory);
+}
+
 static void gather(void *argument)
 {
     fcl_reader *reader = argument;
-    void *memory;
-    reader->status = fcl_staging_fill(reader->staging, &memory);
+    reader->status = gather_rows(reader);
     if (reader->status != FCL_OK)
         snprintf(reader->fault, sizeof reader->fault, "%s", fcl_error());
-    for (int64_t row = 0; row < reader->count && reader->status == FCL_OK; row++)
-        gather_row(reader, row, memory, (int32_t *)((uint8_t *)memory + label_offset(reader)));
 }
 
 int fcl_reader_create(fcl_device *device, const fcl_batch *batch, bool labels, fcl_reader **reader)
 {
-    const fcl_dataset *data = batch->data;
     fcl_reader *created = fcl_zalloc(sizeof *created);
     created->batch = batch;
     created->count = batch->options.pool ? batch->options.pool : batch->options.rows;
-    created->row_bytes = (size_t)fcl_shape_size(data->shape) * (data->bytes ? 1 : sizeof(float));
+    created->which = fcl_zalloc((size_t)created->count * sizeof *created->which);
+    created->row_bytes = fcl_dataset_row_bytes(batch->data);
     created->labels = labels;
     created->step = -1;
     *reader = created;
@@ -75,6 +77,7 @@ void fcl_reader_destroy(fcl_reader **reader)
         return;
     fcl_worker_destroy(&dying->worker);
     fcl_staging_destroy(&dying->staging);
+    free(dying->which);
     free(dying);
     *reader = NULL;
 }

@@ -25,7 +25,7 @@ static fcl_tensor *velocity(void *data, fcl_graph *graph, const fcl_velocity_inp
 static int check_data(fcl_trainer *trainer)
 {
     const fcl_dataset *data = trainer->data;
-    if (data->count < 1 || !data->values == !data->bytes)
+    if (data->count < 1 || !data->values == !fcl_dataset_has_bytes(data))
         return fcl_fail(FCL_ERR_ARGUMENT, "%s is no data set: make one of what is in memory by fcl_dataset_from",
                         data->name);
     if (data->count > INT32_MAX)
@@ -156,8 +156,9 @@ int fcl_trainer_setup(fcl_trainer *trainer)
     FCL_TRY(fcl_model_create(&options->model, trainer->data->shape, classes, &trainer->model));
     FCL_TRY(create_learner(trainer));
     FCL_TRY(fcl_trainer_build(trainer));
-    trainer->data_content = fcl_fingerprint(trainer->data, options->labels, &trainer->strings);
-    trainer->source_content = fcl_fingerprint(trainer->source_data, false, &trainer->strings);
-    trainer->condition_content = fcl_fingerprint(trainer->condition_data, false, &trainer->strings);
+    fcl_arena *strings = &trainer->strings;
+    FCL_TRY(fcl_fingerprint(trainer->data, options->labels, strings, &trainer->data_content));
+    FCL_TRY(fcl_fingerprint(trainer->source_data, false, strings, &trainer->source_content));
+    FCL_TRY(fcl_fingerprint(trainer->condition_data, false, strings, &trainer->condition_content));
     return fcl_learner_initialise(trainer->learner); /* last, for it waits until the device has zeroed the buffers */
 }

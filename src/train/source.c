@@ -1,6 +1,7 @@
 #include "train/source.h"
 
 #include "base/error.h"
+#include "data/rows.h"
 
 #include "cl/philox.h"
 #include "cl/permute.h"
@@ -13,7 +14,7 @@ int fcl_source_open(const fcl_train_options *trained, const char *source, uint64
     *set = NULL;
     if (strcmp(source, FCL_SOURCE_NORMAL) == 0)
         return FCL_OK;
-    fcl_dataset_options which = {.seed = seed, .unlabeled = true, .label_guess = trained->label_column};
+    fcl_dataset_options which = {.seed = seed, .unlabeled = true, .label_guess = trained->label_column, .like = sample};
     int status = fcl_dataset_open(source, &which, set);
     if (status != FCL_OK)
         return fcl_fail_within(status, "the source");
@@ -65,11 +66,10 @@ int fcl_source_draw(fcl_device *device, const fcl_dataset *set, uint64_t seed, i
 {
     if (!set)
         return draw_normal(device, seed, n * size, x);
-    for (int64_t i = 0; i < n; i++) {
-        size_t from = (size_t)(sample_at(set, seed, i) * size);
-        for (int64_t k = 0; k < size; k++)
-            x[i * size + k] = set->values ? set->values[from + (size_t)k]
-                                          : (float)set->bytes[from + (size_t)k] * set->scale + set->shift;
+    int status = FCL_OK;
+    for (int64_t i = 0; i < n && status == FCL_OK; i++) {
+        int64_t from = sample_at(set, seed, i);
+        status = fcl_dataset_values(set, 1, &from, x + i * size);
     }
-    return FCL_OK;
+    return status;
 }

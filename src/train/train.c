@@ -140,7 +140,9 @@ static void *open_data(void *argument)
     fcl_dataset_options which = {.count = options->data_count,
                                  .seed = options->seed,
                                  .unlabeled = !options->labels,
-                                 .label_column = options->label_column};
+                                 .label_column = options->label_column,
+                                 .image = options->image,
+                                 .stream = options->stream_data};
     fcl_watch_set(work->watch);
     work->status = fcl_dataset_open(options->data, &which, &work->data);
     if (work->status != FCL_OK)

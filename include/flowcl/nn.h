@@ -66,6 +66,9 @@ typedef struct fcl_param {
     bool frozen;
     bool undecayed; /* weight decay leaves it alone, as is usual for biases and norms */
     int order[FCL_MAX_RANK]; /* dimension i of `shape` is the file's dimension order[i]; all 0: as they come */
+    /* Above 0: another program's file may have twice as many rows, dimension 0, of each 2 half of which the first half are
+     * taken: what a network tells of a variance besides is left out (DiT's learn_sigma). */
+    int64_t half;
 } fcl_param;
 
 FCL_API fcl_params *fcl_params_create(void);
@@ -138,7 +141,8 @@ FCL_API fcl_tensor **fcl_params_bind(const fcl_params *params, fcl_graph *graph,
  * final_layer.linear begin with zeros, and so does the velocity.
  * Names and shapes are SiT's of learn_sigma=False, pos_embed (1, T, D) among them, which is frozen: what stands in a
  * checkpoint beside "ema." and "adam." loads into SiT's module with strict=True, and its weights load here by
- * fcl_checkpoint_open_with. time_scale 1 is SiT's; -999 counts as DiT does, from 999 at noise to 0 at data.
+ * fcl_checkpoint_open_with; of a file with learn_sigma, whose last layer gives 2 C numbers a pixel, the first C are taken.
+ * time_scale 1 is SiT's; -999 counts as DiT does, from 999 at noise to 0 at data.
  * Where nothing else is said it is trained at a rate of 0.001, after a warm-up of a tenth of the steps.
  */
 
@@ -215,6 +219,12 @@ struct fcl_model_row {
     int (*check)(const fcl_model_options *options);
     /* Its size in a few words, "depth 4 and width 128", by malloc. NULL: no words. */
     char *(*describe)(const fcl_model_options *options);
+    /* Samples and classes (0: it takes no label) by the shapes of a file's tensors, where weights of another program are all
+     * there is: `find` gives the shape of the tensor that has a slice's name, rank -1 where there is none. Where it finds
+     * none, any that there can be: the names are asked first. FCL_ERR_ARGUMENT: the shapes do not tell. NULL: samples are
+     * rows of numbers, and how many is tried. */
+    int (*guess)(const fcl_model_options *options, fcl_shape (*find)(const void *file, const char *slice), const void *file,
+                 fcl_shape *sample, int *classes);
     /* Declares the parameters, at each making of such a model. *layers, if it is set, is what fcl_model_layers then gives,
      * made by malloc and released with the model. A status other than FCL_OK ends the making. */
     int (*declare)(const fcl_model *model, fcl_params *params, void **layers);

@@ -181,6 +181,17 @@ static void declare_block(fcl_params *params, const fcl_model_options *options, 
     b->modulation = fcl_modulation_declare(params, net->width, net->width, BLOCK_PARTS, name);
 }
 
+/* Zeros; the colours of a pixel are neighbours, which a variance would follow. */
+static fcl_layer_linear declare_last(fcl_params *params, const dit *net)
+{
+    int64_t out = net->patch * net->patch * net->channels;
+    const fcl_param weight = {.shape = FCL_SHAPE(out, net->width), .half = net->channels};
+    const fcl_param bias = {.shape = FCL_SHAPE(out), .undecayed = true, .half = net->channels};
+    fcl_layer_linear layer = {.weight = fcl_params_add(params, &weight, "final_layer.linear.weight")};
+    layer.bias = fcl_params_add(params, &bias, "final_layer.linear.bias");
+    return layer;
+}
+
 static int declare(const fcl_model *model, fcl_params *params, void **layers)
 {
     const fcl_model_options *options = fcl_model_options_of(model);
@@ -195,8 +206,7 @@ static int declare(const fcl_model *model, fcl_params *params, void **layers)
     declare_condition(model, params, net);
     for (int i = 0; i < net->depth; i++)
         declare_block(params, options, net, i);
-    net->last = fcl_linear_declare_with(params, net->width, net->patch * net->patch * net->channels,
-                                        &(fcl_layer_options){.zeros = true}, "final_layer.linear");
+    net->last = declare_last(params, net);
     net->modulation =
         fcl_modulation_declare(params, net->width, net->width, FINAL_PARTS, "final_layer.adaLN_modulation.1");
     net->positions = fcl_params_freeze(params, FCL_SHAPE(1, net->rows * net->columns, net->width), FCL_INIT_POSITIONS,
@@ -272,6 +282,31 @@ static fcl_tensor *velocity(const fcl_model *model, fcl_tensor *const *weights, 
     return fcl_name(join(net, h), "velocity");
 }
 
+/* --- weights of another program --- */
+
+static bool is_size(int64_t n)
+{
+    return n > 0 && n <= 1000000;
+}
+
+/* Pictures are taken for squares. */
+static int guess(const fcl_model_options *options, fcl_shape (*find)(const void *file, const char *slice), const void *file,
+                 fcl_shape *sample, int *classes)
+{
+    fcl_shape patches = find(file, "x_embedder.proj.weight"), places = find(file, "pos_embed");
+    fcl_shape labels = find(file, "y_embedder.embedding_table.weight");
+    int64_t tokens = places.rank == 3 && is_size(places.dim[1]) ? places.dim[1] : 1, side = (int64_t)sqrt((double)tokens);
+    int64_t channels = patches.rank == 4 && is_size(patches.dim[1]) ? patches.dim[1] : 1;
+    if (side * side != tokens)
+        return fcl_model_refuse("pos_embed has %lld places, which make no square: name data of the pictures' size in the "
+                                "configuration",
+                                (long long)tokens);
+    *sample = FCL_SHAPE(channels, side * options->patch, side * options->patch);
+    int64_t known = labels.rank == 2 && is_size(labels.dim[0]) ? labels.dim[0] - options->null_label : 0;
+    *classes = known > 0 ? (int)known : 0;
+    return FCL_OK;
+}
+
 /* --- its row --- */
 
 static int check(const fcl_model_options *options)
@@ -306,6 +341,7 @@ const fcl_model_row fcl_model_dit = {
     .training = (const fcl_option_use[]){{"lr", "0.001"}, {"schedule", "warmup"}, {0}},
     .check = check,
     .describe = describe,
+    .guess = guess,
     .declare = declare,
     .velocity = velocity,
 };

@@ -107,6 +107,18 @@ const char *fcl_model_training(const fcl_model_options *options, const char *key
     return use ? use->fallback : NULL;
 }
 
+bool fcl_model_guesses(const fcl_model_options *options)
+{
+    const fcl_model_row *row = row_of(options);
+    return row && row->guess;
+}
+
+int fcl_model_guess(const fcl_model_options *options, fcl_shape (*find)(const void *file, const char *slice),
+                    const void *file, fcl_shape *sample, int *classes)
+{
+    return row_of(options)->guess(options, find, file, sample, classes);
+}
+
 /* --- making --- */
 
 static int check_own(const fcl_model_row *own)

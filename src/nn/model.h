@@ -10,6 +10,11 @@
 #define FCL_MODEL_OBJECT(name) extern const fcl_model_row fcl_model_##name;
 FCL_MODELS(FCL_MODEL_OBJECT)
 
+/* Whether the row of these options, which have their defaults, has a guess; and the guess. */
+bool fcl_model_guesses(const fcl_model_options *options);
+int fcl_model_guess(const fcl_model_options *options, fcl_shape (*find)(const void *file, const char *slice),
+                    const void *file, fcl_shape *sample, int *classes);
+
 /* Names of variants: the index-th, NULL past the last (dit.c). */
 const char *fcl_dit_norm_name(int index);
 const char *fcl_dit_mlp_name(int index);

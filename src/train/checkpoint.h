@@ -24,6 +24,7 @@ struct fcl_checkpoint {
     const char **class_name;
     fcl_checkpoint_tensor *tensors;
     fcl_arena strings;   /* of a foreign file: texts of `info`, names of tensors */
+    const char *halved;  /* of a foreign file: tensors that are taken by half; NULL: none */
     fcl_array **numbers; /* of a foreign file: its tensors, converted */
 };
 

@@ -88,6 +88,8 @@ static int adopt(fcl_checkpoint *checkpoint, const fcl_pairing *pairing)
     char *words = fcl_pairing_text(pairing);
     fcl_text_add(&text, words);
     add_types(pairing, &text);
+    if (checkpoint->halved)
+        fcl_text_format(&text, "; half of %s left out, which tells a variance", checkpoint->halved);
     int status = add_tensors(checkpoint, pairing, &taken);
     checkpoint->info.foreign = fcl_arena_format(&checkpoint->strings, "%s", text.data);
     checkpoint->info.has_ema = pairing->tensor[FCL_STATE_EMA];
@@ -113,9 +115,51 @@ static int refuse(const fcl_checkpoint *checkpoint, const fcl_pairing *pairing)
     return FCL_ERR_FORMAT;
 }
 
-static int pair(fcl_checkpoint *checkpoint, const fcl_naming *naming)
+static bool is_doubled(const fcl_param *slice, fcl_shape there)
+{
+    fcl_shape doubled = fcl_param_file_shape(slice);
+    doubled.dim[0] *= 2;
+    return slice->half > 0 && fcl_shape_equal(doubled, there);
+}
+
+/* Of each 2 half rows the first half, moved together where they lie. */
+static void take_half(fcl_safetensor *tensor, int64_t half)
+{
+    size_t block = tensor->bytes / (size_t)tensor->shape.dim[0] * (size_t)half;
+    uint8_t *rows = (uint8_t *)(uintptr_t)tensor->data; /* inside the checkpoint's own bytes */
+    for (size_t i = 1; i < (size_t)(tensor->shape.dim[0] / 2 / half); i++)
+        memmove(rows + i * block, rows + 2 * i * block, block);
+    tensor->shape.dim[0] /= 2;
+    tensor->bytes /= 2;
+}
+
+/* A name's tensor that has twice the slice's rows, of weights or their average. */
+static void take_half_of(fcl_checkpoint *checkpoint, fcl_naming *naming, const fcl_param *slice, fcl_state state)
+{
+    char *name = fcl_format("%s%s", fcl_state_prefix[state], slice->name);
+    const fcl_named *there = fcl_naming_find(naming, name);
+    if (there && is_doubled(slice, there->shape)) {
+        fcl_safetensor *tensor = &checkpoint->file.tensors[there->index];
+        take_half(tensor, slice->half);
+        naming->tensor[there - naming->tensor].shape = tensor->shape;
+        const char *before = checkpoint->halved ? checkpoint->halved : "";
+        checkpoint->halved = fcl_arena_format(&checkpoint->strings, "%s%s%s", before, *before ? ", " : "", tensor->name);
+    }
+    free(name);
+}
+
+static void take_halves(fcl_checkpoint *checkpoint, fcl_naming *naming)
+{
+    const fcl_params *params = fcl_model_params(checkpoint->model);
+    for (int i = 0; i < fcl_params_count(params); i++)
+        for (fcl_state state = FCL_STATE_WEIGHTS; state <= FCL_STATE_EMA; state++)
+            take_half_of(checkpoint, naming, fcl_params_at(params, i), state);
+}
+
+static int pair(fcl_checkpoint *checkpoint, fcl_naming *naming)
 {
     fcl_pairing pairing;
+    take_halves(checkpoint, naming);
     fcl_pairing_make(naming, fcl_model_params(checkpoint->model), &pairing);
     int status = fcl_pairing_is_whole(&pairing) ? adopt(checkpoint, &pairing) : refuse(checkpoint, &pairing);
     fcl_pairing_free(&pairing);
@@ -132,132 +176,11 @@ int fcl_foreign_take(fcl_checkpoint *checkpoint, const char *names)
     return status;
 }
 
-/* --- the samples --- */
-
-/* What the tensors may tell: numbers of a sample, and classes. */
-typedef struct guess {
-    int64_t size, classes;
-    int missing, left; /* see fcl_pairing */
-    int alike;         /* slices whose shape a tensor has */
-} guess;
-
-enum { MOST_SIZES = 64, MOST_CLASSES = 8 };
-
-static int add_once(int64_t *list, int count, int most, int64_t value)
-{
-    for (int i = 0; i < count; i++)
-        if (list[i] == value)
-            return count;
-    if (count < most)
-        list[count++] = value;
-    return count;
-}
-
-/* The last layer's outputs are a sample's numbers: one of the first dimensions. */
-static int list_sizes(const fcl_checkpoint *checkpoint, int64_t sizes[MOST_SIZES])
-{
-    int count = 0;
-    for (int i = 0; i < checkpoint->file.count; i++) {
-        const fcl_safetensor *tensor = &checkpoint->file.tensors[i];
-        if (tensor->shape.rank && tensor->bytes)
-            count = add_once(sizes, count, MOST_SIZES, tensor->shape.dim[0]);
-    }
-    if (!count)
-        sizes[count++] = 1;
-    return count;
-}
-
-/* A label's embedding is a row for each class, of as many numbers as the model's has; and one for no class, where the
- * configuration says so. */
-static int list_classes(const fcl_checkpoint *checkpoint, int64_t columns, int64_t classes[MOST_CLASSES])
-{
-    int count = 0, further = checkpoint->options.model.null_label;
-    for (int i = 0; i < checkpoint->file.count; i++) {
-        const fcl_safetensor *tensor = &checkpoint->file.tensors[i];
-        if (tensor->shape.rank == 2 && tensor->bytes && tensor->shape.dim[1] == columns &&
-            tensor->shape.dim[0] > further && tensor->shape.dim[0] <= 1000000)
-            count = add_once(classes, count, MOST_CLASSES, tensor->shape.dim[0] - further);
-    }
-    if (!count)
-        classes[count++] = 1;
-    return count;
-}
-
-static int create_model(fcl_checkpoint *checkpoint, fcl_shape sample, int64_t classes)
-{
-    fcl_model_destroy(&checkpoint->model);
-    return fcl_model_create(&checkpoint->options.model, sample, (int)classes, &checkpoint->model);
-}
-
-/* Of files with very many tensors it is not asked for: it only decides which of the models that do not fit is
- * told. */
-static int count_alike(const fcl_checkpoint *checkpoint)
-{
-    enum { MOST_TENSORS = 4096 };
-    const fcl_params *params = fcl_model_params(checkpoint->model);
-    const fcl_safetensors *file = &checkpoint->file;
-    int alike = 0;
-    for (int i = 0; i < fcl_params_count(params) && file->count <= MOST_TENSORS; i++) {
-        int k = 0;
-        const fcl_shape shape = fcl_param_file_shape(fcl_params_at(params, i));
-        while (k < file->count && !fcl_shape_equal(file->tensors[k].shape, shape))
-            k++;
-        alike += k < file->count;
-    }
-    return alike;
-}
-
-static bool is_better(const guess *a, const guess *b)
-{
-    if (a->missing != b->missing)
-        return a->missing < b->missing;
-    if (a->left != b->left)
-        return a->left < b->left;
-    return a->alike != b->alike ? a->alike > b->alike : a->size < b->size;
-}
-
-static int try(fcl_checkpoint *checkpoint, const fcl_naming *naming, guess *made)
-{
-    fcl_pairing pairing;
-    FCL_TRY(create_model(checkpoint, FCL_SHAPE(made->size), made->classes));
-    fcl_pairing_make(naming, fcl_model_params(checkpoint->model), &pairing);
-    made->missing = pairing.missing;
-    made->left = pairing.left;
-    made->alike = pairing.missing ? count_alike(checkpoint) : 0;
-    fcl_pairing_free(&pairing);
-    return FCL_OK;
-}
-
-/* The model that most tensors are of; what does not fit it is told later. */
-static int guess_samples(fcl_checkpoint *checkpoint, const fcl_naming *naming)
-{
-    int64_t sizes[MOST_SIZES], classes[MOST_CLASSES] = {0};
-    guess best = {0};
-    const fcl_params *params = fcl_model_params(checkpoint->model);
-    int label = fcl_params_find(params, "label.weight");
-    int class_counts =
-        label < 0 ? 1 : list_classes(checkpoint, fcl_param_file_shape(fcl_params_at(params, label)).dim[1], classes);
-    int size_count = list_sizes(checkpoint, sizes);
-    for (int i = 0; i < size_count * class_counts; i++) {
-        guess now = {.size = sizes[i / class_counts], .classes = classes[i % class_counts]};
-        FCL_TRY(try(checkpoint, naming, &now));
-        if (!best.size || is_better(&now, &best))
-            best = now;
-    }
-    checkpoint->info.sample = FCL_SHAPE(best.size);
-    checkpoint->info.classes = (int)best.classes;
-    return create_model(checkpoint, checkpoint->info.sample, best.classes);
-}
-
 static int take_unseen(fcl_checkpoint *checkpoint, const char *names)
 {
     fcl_naming naming;
-    FCL_TRY(create_model(checkpoint, FCL_SHAPE(1), checkpoint->options.labels)); /* for its names */
-    FCL_TRY(fcl_naming_create(&checkpoint->file, names, checkpoint->path, fcl_model_params(checkpoint->model),
-                              &naming));
-    int status = guess_samples(checkpoint, &naming);
-    if (status == FCL_OK)
-        status = pair(checkpoint, &naming);
+    FCL_TRY(fcl_guess_samples(checkpoint, names, &naming));
+    int status = pair(checkpoint, &naming);
     fcl_naming_free(&naming);
     return status;
 }
@@ -325,7 +248,7 @@ static int take_seen(fcl_checkpoint *checkpoint, const char *names)
     status = take_data(checkpoint, data);
     fcl_dataset_destroy(&data);
     if (status == FCL_OK)
-        status = create_model(checkpoint, checkpoint->info.sample, checkpoint->info.classes);
+        status = fcl_model_create(&options->model, checkpoint->info.sample, checkpoint->info.classes, &checkpoint->model);
     return status == FCL_OK ? fcl_foreign_take(checkpoint, names) : status;
 }
 

@@ -59,6 +59,10 @@ typedef struct fcl_pairing {
 void fcl_pairing_make(const fcl_naming *naming, const fcl_params *params, fcl_pairing *pairing);
 void fcl_pairing_free(fcl_pairing *pairing);
 
+/* The samples and classes that a file's tensors are of (guess.c): checkpoint->info has them, checkpoint->model is of them, and
+ * *naming, to be freed, has the file's names. `names` as `list` above. FCL_ERR_ARGUMENT, or as fcl_naming_create. */
+int fcl_guess_samples(fcl_checkpoint *checkpoint, const char *names, fcl_naming *naming);
+
 /* Whether it can be used: nothing is missing, nothing left over but what a list of the user's leaves. */
 bool fcl_pairing_is_whole(const fcl_pairing *pairing);
 

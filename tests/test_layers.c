@@ -1,4 +1,5 @@
 /* Layers against plain C in double precision, what they declare and begin with, and what they refuse. */
+#include "plain.h"
 #include "rig.h"
 
 #include <flowcl/learn.h>
@@ -50,6 +51,14 @@ static void check_all(const fcl_params *params, const float *flat, const char *n
     const fcl_param *slice = slice_of(params, name);
     for (int64_t i = 0; i < fcl_shape_size(slice->shape); i++)
         assert_true(flat[slice->offset / sizeof(float) + (size_t)i] == value);
+}
+
+static void check_file_slice(const fcl_params *params, const char *name, fcl_shape shape)
+{
+    fcl_shape found = fcl_param_file_shape(slice_of(params, name));
+    assert_int_equal(found.rank, shape.rank);
+    for (int i = 0; i < shape.rank; i++)
+        assert_int_equal(found.dim[i], shape.dim[i]);
 }
 
 static void first_values_have_their_laws(void **state)
@@ -135,6 +144,18 @@ static const double *number_of(const subject *s, const double *const *in, const 
     return index < 0 ? NULL : in[s->inputs + index];
 }
 
+/* For plain.h. */
+typedef struct numbers {
+    const subject *s;
+    const double *const *in;
+} numbers;
+
+static const double *find_number(const void *of, const char *slice)
+{
+    const numbers *n = of;
+    return number_of(n->s, n->in, slice);
+}
+
 /* Each element within twice its bound, as the graph's own constants are rounded as well, and `more`. */
 static void check(const subject *s, const char *part, fcl_tensor *tensor, const double *expected, double more)
 {
@@ -203,42 +224,8 @@ static void end(subject *s)
 
 /* --- convolution --- */
 
-/* An image, (n, height, width, channels). */
-typedef struct image {
-    int n, height, width, channels;
-} image;
-
-static int64_t pixels_of(image i)
-{
-    return (int64_t)i.n * i.height * i.width;
-}
-
-/* The image that comes out; weight (side, side, in, out), bias may be NULL. */
-static image convolve(image from, const double *x, const double *weight, const double *bias, int out, int side,
-                      const fcl_conv2d_options *how, double *y)
-{
-    int scale = how->upsample ? 2 : 1, stride = how->stride ? how->stride : 1;
-    image to = {from.n, (scale * from.height + 2 * how->padding - side) / stride + 1,
-                (scale * from.width + 2 * how->padding - side) / stride + 1, out};
-    for (int64_t p = 0; p < pixels_of(to); p++)
-        for (int o = 0; o < out; o++) {
-            double sum = bias ? bias[o] : 0;
-            for (int tap = 0; tap < side * side; tap++) {
-                int64_t i = p / to.width % to.height * stride + tap / side - how->padding;
-                int64_t j = p % to.width * stride + tap % side - how->padding;
-                if (i < 0 || j < 0 || i >= scale * from.height || j >= scale * from.width)
-                    continue;
-                int64_t at = ((p / to.width / to.height * from.height + i / scale) * from.width + j / scale) * from.channels;
-                for (int c = 0; c < from.channels; c++)
-                    sum += x[at + c] * weight[(tap * from.channels + c) * out + o];
-            }
-            y[p * out + o] = sum;
-        }
-    return to;
-}
-
 typedef struct conv_case {
-    image x;
+    plain_image x;
     int out, side;
     fcl_conv2d_options how;
     bool no_bias;
@@ -247,7 +234,8 @@ typedef struct conv_case {
 static void plain_conv(const subject *s, const double *const *in, double *y)
 {
     const conv_case *c = s->how;
-    convolve(c->x, in[0], number_of(s, in, "c.weight"), number_of(s, in, "c.bias"), c->out, c->side, &c->how, y);
+    const numbers n = {s, in};
+    plain_convolve(&(plain_weights){&n, find_number}, "c", c->x, in[0], c->out, c->side, &c->how, y);
 }
 
 static void convolutions_are_their_formula(void **state)
@@ -299,28 +287,13 @@ static void features_of_time_are_their_formula(void **state)
 
 /* --- modulation --- */
 
-static double silu(double x)
-{
-    return x / (1 + exp(-x));
-}
-
-/* y (rows, out) of x (rows, in). */
-static void linear(int rows, int in, int out, const double *x, const double *weight, const double *bias, double *y)
-{
-    for (int i = 0; i < rows * out; i++) {
-        y[i] = bias ? bias[i % out] : 0;
-        for (int k = 0; k < in; k++)
-            y[i] += x[i / out * in + k] * weight[i % out * in + k];
-    }
-}
-
 /* x (2, 3, 4), condition (2, 5), three parts of it: (x (1 + scale) + shift) gate */
 static void plain_modulation(const subject *s, const double *const *in, double *y)
 {
     double active[10], part[24];
     for (int i = 0; i < 10; i++)
-        active[i] = silu(in[1][i]);
-    linear(2, 5, 12, active, number_of(s, in, "adaLN_modulation.1.weight"), number_of(s, in, "adaLN_modulation.1.bias"), part);
+        active[i] = plain_silu(in[1][i]);
+    plain_linear(2, 5, 12, active, number_of(s, in, "adaLN_modulation.1.weight"), number_of(s, in, "adaLN_modulation.1.bias"), part);
     for (int i = 0; i < 24; i++) {
         const double *own = part + i / 12 * 12 + i % 4;
         y[i] = (in[0][i] * (1 + own[4]) + own[0]) * own[8];
@@ -404,9 +377,9 @@ static void plain_attention(const subject *s, const double *const *in, double *y
     const double *weight = number_of(s, in, a->in), *bias = number_of(s, in, a->in_bias);
     int rows = a->rows, keys = a->keys ? a->keys : rows;
     double q[MOST], k[MOST], v[MOST], out[MOST];
-    linear(a->batch * rows, W, W, x, weight, bias, q);
-    linear(a->batch * keys, W, W, context, weight + W * W, bias ? bias + W : NULL, k);
-    linear(a->batch * keys, W, W, context, weight + 2 * W * W, bias ? bias + 2 * W : NULL, v);
+    plain_linear(a->batch * rows, W, W, x, weight, bias, q);
+    plain_linear(a->batch * keys, W, W, context, weight + W * W, bias ? bias + W : NULL, k);
+    plain_linear(a->batch * keys, W, W, context, weight + 2 * W * W, bias ? bias + 2 * W : NULL, v);
     if (a->how.qk_norm) {
         normalise_heads(s, in, "q_norm", a->batch * rows, q);
         normalise_heads(s, in, "k_norm", a->batch * keys, k);
@@ -417,7 +390,7 @@ static void plain_attention(const subject *s, const double *const *in, double *y
         attend(q + at, k + of_keys, v + of_keys, keys, a->keys ? key_mask + b * keys : NULL,
                a->keys ? in[2] + (head * rows + row) * keys : NULL, out + at);
     }
-    linear(a->batch * rows, W, W, out, number_of(s, in, a->out), number_of(s, in, a->out_bias), y);
+    plain_linear(a->batch * rows, W, W, out, number_of(s, in, a->out), number_of(s, in, a->out_bias), y);
 }
 
 static void attention_is_its_formula(void **state)
@@ -478,98 +451,15 @@ static void attention_begins_as_in_pytorch(void **state)
 /* --- the residual block --- */
 
 typedef struct block {
-    image x;
+    plain_image x;
     fcl_residual_options how;
 } block;
-
-static int out_channels(const block *b)
-{
-    return b->how.out ? (int)b->how.out : b->x.channels;
-}
-
-static void group_norm(image of, int groups, const double *weight, const double *bias, const double *x, double *y)
-{
-    int width = of.channels / groups, pixels = of.height * of.width;
-    for (int set = 0; set < of.n * groups; set++) {
-        int64_t first = (int64_t)(set / groups) * pixels * of.channels + set % groups * width;
-        double mean = 0, square = 0, count = (double)pixels * width;
-        for (int i = 0; i < pixels * width; i++)
-            mean += x[first + i / width * of.channels + i % width] / count;
-        for (int i = 0; i < pixels * width; i++)
-            square += pow(x[first + i / width * of.channels + i % width] - mean, 2) / count;
-        for (int i = 0; i < pixels * width; i++) {
-            int64_t at = first + i / width * of.channels + i % width, c = at % of.channels;
-            y[at] = (x[at] - mean) / sqrt(square + (double)1e-5f) * weight[c] + bias[c];
-        }
-    }
-}
-
-/* An image in half of its size, or in twice of it. */
-static image resample(image from, fcl_resample how, const double *x, double *y)
-{
-    image to = from;
-    if (how == FCL_RESAMPLE_DOWN)
-        to.height /= 2, to.width /= 2;
-    if (how == FCL_RESAMPLE_UP)
-        to.height *= 2, to.width *= 2;
-    for (int64_t i = 0; i < pixels_of(to) * to.channels; i++) {
-        int64_t c = i % to.channels, p = i / to.channels, column = p % to.width, row = p / to.width % to.height;
-        const double *of = x + p / to.width / to.height * from.height * from.width * from.channels + c;
-        int64_t step = from.channels, line = (int64_t)from.width * step;
-        if (how == FCL_RESAMPLE_DOWN) {
-            of += 2 * row * line + 2 * column * step;
-            y[i] = (of[0] + of[step] + of[line] + of[line + step]) / 4;
-        } else {
-            y[i] = how == FCL_RESAMPLE_UP ? of[row / 2 * line + column / 2 * step] : of[row * line + column * step];
-        }
-    }
-    return to;
-}
-
-enum { MOST_NUMBERS = 2048 };
-
-/* h with what the embedding says, and normalised. */
-static void plain_middle(const subject *s, const double *const *in, image of, double *h)
-{
-    const block *b = s->how;
-    double active[64], e[128], normal[MOST_NUMBERS];
-    int n = of.n, width = (int)b->how.embedding, out = of.channels, parts = b->how.scale_shift ? 2 : 1;
-    for (int i = 0; i < n * width; i++)
-        active[i] = silu(in[1][i]);
-    if (width)
-        linear(n, width, parts * out, active, number_of(s, in, "b.emb_layers.1.weight"),
-               number_of(s, in, "b.emb_layers.1.bias"), e);
-    int64_t size = pixels_of(of) * out, each = size / n;
-    for (int64_t i = 0; i < size && width && parts == 1; i++)
-        h[i] += e[i / each * out + i % out];
-    group_norm(of, b->how.groups, number_of(s, in, "b.out_layers.0.weight"), number_of(s, in, "b.out_layers.0.bias"), h, normal);
-    for (int64_t i = 0; i < size; i++) {
-        const double *own = e + i / each * 2 * out + i % out;
-        h[i] = parts == 2 ? normal[i] * (1 + own[0]) + own[out] : normal[i];
-    }
-}
 
 static void plain_block(const subject *s, const double *const *in, double *y)
 {
     const block *b = s->how;
-    const fcl_conv2d_options same = {.padding = 1}, one = {0};
-    double h[MOST_NUMBERS], g[MOST_NUMBERS];
-    int out = out_channels(b);
-    group_norm(b->x, b->how.groups, number_of(s, in, "b.in_layers.0.weight"), number_of(s, in, "b.in_layers.0.bias"), in[0], h);
-    for (int64_t i = 0; i < pixels_of(b->x) * b->x.channels; i++)
-        h[i] = silu(h[i]);
-    image of = resample(b->x, b->how.resample, h, g);
-    of = convolve(of, g, number_of(s, in, "b.in_layers.2.weight"), number_of(s, in, "b.in_layers.2.bias"), out, 3, &same, h);
-    plain_middle(s, in, of, h);
-    for (int64_t i = 0; i < pixels_of(of) * out; i++)
-        h[i] = silu(h[i]);
-    convolve(of, h, number_of(s, in, "b.out_layers.3.weight"), number_of(s, in, "b.out_layers.3.bias"), out, 3, &same, y);
-    of = resample(b->x, b->how.resample, in[0], g);
-    const double *skip = number_of(s, in, "b.skip_connection.weight");
-    if (skip)
-        convolve(of, g, skip, number_of(s, in, "b.skip_connection.bias"), out, 1, &one, h);
-    for (int64_t i = 0; i < pixels_of(of) * out; i++)
-        y[i] += skip ? h[i] : g[i];
+    const numbers n = {s, in};
+    plain_residual(&(plain_weights){&n, find_number}, "b", b->x, in[0], b->how.embedding ? in[1] : NULL, &b->how, y);
 }
 
 static void residual_blocks_are_their_formula(void **state)
@@ -589,6 +479,55 @@ static void residual_blocks_are_their_formula(void **state)
         s.y = fcl_residual_build(layer, bind(&s), x, embedding, false); /* it does not train: nothing is dropped */
         end(&s);
     }
+}
+
+/* --- the attention block --- */
+
+typedef struct attention_block_case {
+    plain_image x;
+    int heads, groups;
+} attention_block_case;
+
+static void plain_attention_block_of(const subject *s, const double *const *in, double *y)
+{
+    const attention_block_case *b = s->how;
+    const numbers n = {s, in};
+    plain_attention_block(&(plain_weights){&n, find_number}, "b", b->x, b->heads, b->groups, in[0], y);
+}
+
+static void attention_blocks_are_their_formula(void **state)
+{
+    static const attention_block_case all[] = {{{2, 2, 3, 6}, 3, 2}, {{1, 3, 3, 4}, 1, 4}};
+    (void)state;
+    for (int i = 0; i < (trial_tiny() ? 1 : 2); i++) {
+        const attention_block_case *b = &all[i];
+        subject s = begin("attention block", b, plain_attention_block_of);
+        fcl_tensor *x = add_input(&s, FCL_SHAPE(b->x.n, b->x.height, b->x.width, b->x.channels));
+        fcl_layer_attention_block layer = fcl_attention_block_declare(s.params, b->x.channels, b->heads, b->groups, "b");
+        s.y = fcl_attention_block_build(layer, bind(&s), x);
+        end(&s);
+    }
+}
+
+static void an_attention_block_begins_as_in_adm(void **state)
+{
+    (void)state;
+    fcl_params *params = fcl_params_create();
+    fcl_attention_block_declare(params, 64, 4, 0, "input_blocks.4.1");
+    check_file_slice(params, "input_blocks.4.1.norm.weight", FCL_SHAPE(64));
+    check_file_slice(params, "input_blocks.4.1.norm.bias", FCL_SHAPE(64));
+    check_file_slice(params, "input_blocks.4.1.qkv.weight", FCL_SHAPE(192, 64, 1));
+    check_file_slice(params, "input_blocks.4.1.qkv.bias", FCL_SHAPE(192));
+    check_file_slice(params, "input_blocks.4.1.proj_out.weight", FCL_SHAPE(64, 64, 1));
+    check_file_slice(params, "input_blocks.4.1.proj_out.bias", FCL_SHAPE(64));
+    assert_int_equal(fcl_params_count(params), 6);
+    float *flat = draw(params);
+    check_uniform(params, flat, "input_blocks.4.1.qkv.weight", 1.0 / 8);
+    check_uniform(params, flat, "input_blocks.4.1.qkv.bias", 1.0 / 8);
+    check_all(params, flat, "input_blocks.4.1.proj_out.weight", 0);
+    check_all(params, flat, "input_blocks.4.1.proj_out.bias", 0);
+    free(flat);
+    fcl_params_destroy(&params);
 }
 
 /* With its first values a block is what goes round it. */
@@ -621,14 +560,6 @@ static void a_block_begins_as_the_identity(void **state)
 }
 
 /* --- names, shapes and orders in files --- */
-
-static void check_file_slice(const fcl_params *params, const char *name, fcl_shape shape)
-{
-    fcl_shape found = fcl_param_file_shape(slice_of(params, name));
-    assert_int_equal(found.rank, shape.rank);
-    for (int i = 0; i < shape.rank; i++)
-        assert_int_equal(found.dim[i], shape.dim[i]);
-}
 
 static void slices_are_as_in_pytorch(void **state)
 {
@@ -725,6 +656,9 @@ static void declare_badly(fcl_params *params, int which)
     case 10:
         fcl_attention_declare(params, 32, 5, NULL, "attn");
         break;
+    case 11:
+        fcl_attention_block_declare(params, 32, 5, 0, "block");
+        break;
     default:
         fcl_modulation_declare(params, 4, 4, 0, "ada");
     }
@@ -743,6 +677,7 @@ static void bad_sizes_are_told(void **state)
                                        "block: scale_shift is about an embedding",
                                        "time: 3 features of time; there are at least 4",
                                        "attn: 5 heads of a width of 32; their number divides the width",
+                                       "block: 5 heads of 32 channels; their number divides the channels'",
                                        "ada: a modulation of 0 parts"};
     (void)state;
     for (int i = 0; i < (int)(sizeof says / sizeof *says); i++) {
@@ -759,13 +694,18 @@ static fcl_tensor *build_badly(fcl_params *params, fcl_graph *graph, int which)
     fcl_tensor *x = fcl_input(graph, "x", FCL_F32, FCL_SHAPE(2, 2, 2, 4)), *e = fcl_input(graph, "e", FCL_F32, FCL_SHAPE(3, 4));
     fcl_layer_conv2d conv = {.bias = -1};
     fcl_layer_residual residual;
-    if (which < 2)
+    fcl_layer_attention_block attention;
+    if (which == 5)
+        attention = fcl_attention_block_declare(params, 4, 1, 4, "a");
+    else if (which < 2)
         conv = fcl_conv2d_declare(params, which ? 4 : 3, 5, which ? 5 : 3, NULL, &(fcl_layer_options){.no_bias = true}, "c");
     else
         residual = fcl_residual_declare(params, 4, &(fcl_residual_options){.groups = 1, .embedding = which == 2 ? 4 : 0}, "b");
     fcl_tensor *w[MOST_LEAVES];
     for (int i = 0; i < fcl_params_count(params); i++)
         w[i] = fcl_input(graph, fcl_params_at(params, i)->name, FCL_F32, fcl_params_at(params, i)->shape);
+    if (which == 5)
+        return fcl_attention_block_build(attention, w, e);
     return which < 2    ? fcl_conv2d_build(conv, w, x)
            : which == 4 ? fcl_modulate(x, e, e)
                         : fcl_residual_build(residual, w, x, which == 2 ? NULL : e, false);
@@ -777,9 +717,10 @@ static void bad_graphs_are_told(void **state)
                                        "images of 2 x 2 with a padding of 0 are smaller than a kernel of 5 x 5",
                                        "is given no embedding, and is declared with one",
                                        "is given an embedding, and is declared without one",
-                                       "of shape (2, 2, 2, 4) is modulated by input 'e' of shape (3, 4)"};
+                                       "of shape (2, 2, 2, 4) is modulated by input 'e' of shape (3, 4)",
+                                       "an attention block is built on input 'e' of shape (3, 4)"};
     (void)state;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 6; i++) {
         fcl_params *params = fcl_params_create();
         fcl_graph *graph = fcl_graph_create();
         fcl_output(build_badly(params, graph, i));
@@ -802,6 +743,8 @@ int main(void)
         cmocka_unit_test(attention_begins_as_in_pytorch),
         cmocka_unit_test(residual_blocks_are_their_formula),
         cmocka_unit_test(a_block_begins_as_the_identity),
+        cmocka_unit_test(attention_blocks_are_their_formula),
+        cmocka_unit_test(an_attention_block_begins_as_in_adm),
         cmocka_unit_test(slices_are_as_in_pytorch),
         cmocka_unit_test(a_file_has_pytorchs_order),
         cmocka_unit_test(bad_sizes_are_told),

@@ -61,6 +61,8 @@ Residual = struct("fcl_layer_residual", norm=GroupNorm * 2, conv=Conv * 2, skip=
 AttentionOptions = struct("fcl_attention_options", timm=c.c_bool, no_bias=c.c_bool, qk_norm=c.c_int, epsilon=c.c_float)
 Attention = struct("fcl_layer_attention", in_weight=c.c_int, in_bias=c.c_int, out=Linear, width=c.c_int64, heads=c.c_int,
                    qk_norm=c.c_int, norm=LayerNorm * 2)
+AttentionBlock = struct("fcl_layer_attention_block", norm=GroupNorm, qkv=Linear, out=Linear, channels=c.c_int64,
+                        heads=c.c_int)
 AttentionInputs = struct("fcl_attention_inputs", x=c.c_void_p, context=c.c_void_p, mask=c.c_void_p, bias=c.c_void_p)
 F32, I32 = 0, 1
 NONE, DOWN, UP = 0, 1, 2
@@ -113,6 +115,8 @@ SIGNATURES = {  # result, arguments
     "residual_build": (pointer, [Residual, pointer, pointer, pointer, c.c_bool]),
     "attention_declare": (Attention, [pointer, integer, c.c_int, pointer, text]),
     "attention_build": (pointer, [Attention, pointer, pointer]),
+    "attention_block_declare": (AttentionBlock, [pointer, integer, c.c_int, c.c_int, text]),
+    "attention_block_build": (pointer, [AttentionBlock, pointer, pointer]),
     "avg_pool2d": (pointer, [pointer]),
     "upsample2d": (pointer, [pointer]),
     "gather": (pointer, [pointer, pointer]),
@@ -128,7 +132,7 @@ class Flowcl:
     """fcl_NAME is NAME; a status other than FCL_OK is an exception with the sentence."""
 
     def __init__(self, path):
-        library = c.CDLL(path)
+        self.library = library = c.CDLL(path)
         for name, (result, arguments) in SIGNATURES.items():
             function = getattr(library, "fcl_" + name)
             function.restype, function.argtypes = result, arguments
@@ -208,6 +212,22 @@ class Block(nn.Module):
         return self.skip_connection(self.sized(x)) + h
 
 
+class AttentiveBlock(nn.Module):
+    """ADM's AttentionBlock, in its legacy order."""
+
+    def __init__(self, channels, heads, groups):
+        super().__init__()
+        self.heads, self.norm = heads, nn.GroupNorm(groups, channels)
+        self.qkv, self.proj_out = nn.Conv1d(channels, 3 * channels, 1), nn.Conv1d(channels, channels, 1)
+
+    def forward(self, x):
+        n, channels, h, w = x.shape
+        qkv = self.qkv(self.norm(x).flatten(2)).reshape(n, self.heads, 3, channels // self.heads, h * w)
+        q, k, v = (part.transpose(-2, -1) for part in qkv.unbind(2))
+        of = F.scaled_dot_product_attention(q, k, v).transpose(-2, -1).reshape(n, channels, h * w)
+        return x + self.proj_out(of).reshape(x.shape)
+
+
 class Modulated(nn.Module):
     def __init__(self, condition, width):
         super().__init__()
@@ -281,6 +301,12 @@ def block(channels, out, embedding=0, scale_shift=False, resample=NONE, size=8):
             lambda f, layer, w, x, e=None: f.residual_build(layer, w, x, e, True))
 
 
+def attention_block(channels, heads, groups):
+    return (AttentiveBlock(channels, heads, groups), [(2, channels, 5, 7)],
+            lambda f, p: f.attention_block_declare(p, channels, heads, groups, b"n"),
+            lambda f, layer, w, x: f.attention_block_build(layer, w, x))
+
+
 def conv(channels, out, side, bias=True, **how):
     module = nn.Conv2d(channels, out, side, how.get("stride", 1), how.get("padding", 0), bias=bias)
     return (module, [(3, channels, 13, 10)],
@@ -352,6 +378,8 @@ def cases():
                                            lambda f, p: f.attention_declare(p, 48, 6, layer_norms, b"n"), attention),
         "attention, timm's, RMS norms": (Timm(48, 4, nn.RMSNorm), [(3, 17, 48)],
                                          lambda f, p: f.attention_declare(p, 48, 4, rms_norms, b"n"), attention),
+        "attention block": attention_block(32, 1, 8),
+        "attention block of four heads": attention_block(32, 4, 8),
         "gather along the last axis": plain("gather", lambda a, i: torch.gather(a, -1, i), (4, 3, 20), Label(20, 4, 3, 31)),
         "gelu": plain("gelu", F.gelu, (5, 77)),
         "gelu, tanh": plain("gelu_tanh", lambda x: F.gelu(x, approximate="tanh"), (5, 77)),

@@ -262,6 +262,26 @@ FCL_API fcl_layer_residual fcl_residual_declare(fcl_params *params, int64_t in, 
 FCL_API fcl_tensor *fcl_residual_build(fcl_layer_residual layer, fcl_tensor *const *weights, fcl_tensor *x,
                                        fcl_tensor *embedding, bool training);
 
+/* --- the attention block of U-Nets: ADM's AttentionBlock, channels last ---
+ *
+ *     q, k, v = qkv(norm x)                                  x (N, H, W, channels); each pixel is an item
+ *     y = x + proj_out fcl_attention(q, k, v, heads)         (N, H, W, channels)
+ *
+ * "NAME.norm" is a group norm; "NAME.qkv.weight" (3 channels, channels, 1) and "NAME.proj_out.weight" (channels, channels,
+ * 1) are nn.Conv1d's, with a bias each. Rows of qkv are head by head, of each its queries, its keys, its values: ADM's legacy
+ * order. proj_out begins with zeros: the block begins as x. It is a block of the graph (fcl_block_begin). */
+typedef struct fcl_layer_attention_block {
+    fcl_layer_group_norm norm;
+    fcl_layer_linear qkv, out;
+    int64_t channels;
+    int heads;
+} fcl_layer_attention_block;
+
+/* heads divide the channels; groups of the norm as well, 0: 32. */
+FCL_API fcl_layer_attention_block fcl_attention_block_declare(fcl_params *params, int64_t channels, int heads, int groups,
+                                                              const char *name);
+FCL_API fcl_tensor *fcl_attention_block_build(fcl_layer_attention_block layer, fcl_tensor *const *weights, fcl_tensor *x);
+
 /* --- activations by name: the index-th name, NULL past the last; and the builder, NULL where there is no such --- */
 
 typedef fcl_tensor *fcl_activation(fcl_tensor *a);

@@ -123,8 +123,8 @@ FCL_API fcl_tensor **fcl_params_bind(const fcl_params *params, fcl_graph *graph,
  *     h = act(layers.0 h), then DEPTH - 1 times h = act(layers.i h), or h + act(layers.i h) where residual
  *     v = layers.DEPTH h
  *
- * Each h is a block of the graph (fcl_block_begin). A PyTorch module of the same value concatenates in this order, has nn.Linear layers and an nn.Embedding, and its gelu
- * is the exact one; its weights load by fcl_checkpoint_open_with (train.h).
+ * Each h is a block of the graph (fcl_block_begin). A PyTorch module of the same value concatenates in this order, has
+ * nn.Linear layers and an nn.Embedding, and its gelu is the exact one; its weights load by fcl_checkpoint_open_with (train.h).
  *
  * "dit", the diffusion transformer (Peebles, Xie 2023, arXiv 2212.09748), in pixel space, as SiT has it (Ma et al. 2024,
  * arXiv 2401.08740), of samples (C, H, W), or (H, W), whose sides are multiples of the patch p; D the width:
@@ -144,6 +144,30 @@ FCL_API fcl_tensor **fcl_params_bind(const fcl_params *params, fcl_graph *graph,
  * fcl_checkpoint_open_with; of a file with learn_sigma, whose last layer gives 2 C numbers a pixel, the first C are taken.
  * time_scale 1 is SiT's; -999 counts as DiT does, from 999 at noise to 0 at data.
  * Where nothing else is said it is trained at a rate of 0.001, after a warm-up of a tenth of the steps.
+ *
+ * "unet", the U-Net of ADM (Dhariwal, Nichol 2021, arXiv 2105.05233) for pictures, samples of shape (channels, height,
+ * width), as torchcfm's UNetModel has it (Tong et al. 2024) with the same names, shapes and first values. With C =
+ * channels:
+ *
+ *     e = time_embed.2 silu(time_embed.0 features(t)) + label_emb(label)   (4 C); C features of fcl_sinusoidal_build
+ *     h = input_blocks.0.0 x                                      a convolution of 3 x 3, as all are that no layer has
+ *     h = residual(h, e), attention(h) where its height is said   input_blocks.N.0 and .1: `blocks` times at each size
+ *     h = half of its size                                        input_blocks.N.0.op, between the sizes
+ *     h = residual(attention(residual(h, e)), e)                  middle_block.0, .1 and .2
+ *     h = residual([h, kept], e), attention(h)                    output_blocks.N.0 and .1: blocks + 1 times at each size
+ *     h = twice of its size                                       output_blocks.N.M.conv, between the sizes
+ *     v = out.2 silu(out.0 h)                                     begins with zeros
+ *
+ * Size k of the picture has C times the k-th of the multipliers as channels. On the way down each h, x's first and the
+ * halves among them, is kept; on the way up each `kept` is the last that is still there. residual and attention are
+ * fcl_residual_build and fcl_attention_block_build with norms of 32 groups (layers.h), so C is divisible by 32, and a
+ * picture's sides by 2 for each multiplier after the first. From size to size go convolutions of stride 2, and of what
+ * is upsampled (resample "conv"); fcl_avg_pool2d and fcl_upsample2d (torchcfm's conv_resample=False, "pool"); or
+ * residual blocks (resblock_updown=True, "block"). t is told from 0 to 1, as torchcfm tells it; of guided-diffusion,
+ * which counts 1000 steps to the noise, time_scale is -1000. torchcfm's attention_resolutions are factors of
+ * downsampling, and its UNetModelWrapper computes them: for MNIST 28 // 16 = 1, which is attention "28".
+ * tools/compare_models.py holds it against torchcfm's, by weights in a file. Where nothing else is said it is trained
+ * at a rate of 0.001, after a warm-up of a tenth of the steps.
  */
 
 typedef struct fcl_model fcl_model;
@@ -160,11 +184,19 @@ typedef struct fcl_model_options {
     int time_features;      /* sine and cosine pairs of t besides t itself; 0: none */
     float time_frequency;   /* the highest of their frequencies, in half turns over 0 <= t <= 1 */
     int patch;              /* side of the squares that pictures are cut into, in pixels */
-    int heads;              /* of attention; they divide the width */
+    int heads;              /* of attention; they divide the width. A U-Net's: 0: 1, or by head_channels */
     const char *norm;       /* "layer", "rms": what blocks normalise by */
     const char *mlp;        /* "gelu", "swiglu": a block's perceptron */
     bool qk_norm;           /* each head's queries and keys are normalised */
     float time_scale;       /* S: the network is told S t; where S is below 0, -S (1 - t), which ends with 0 */
+    int channels;            /* of a U-Net at the picture's own size; divisible by 32 */
+    const char *multipliers; /* "1,2,2": of the channels, one for each size */
+    int blocks;              /* residual blocks a size, and one more on the way back */
+    const char *attention;   /* "14,7": heights at which it attends; "half": of the picture's own height; "none" */
+    int head_channels;       /* channels of a head; 0: by heads */
+    float dropout;           /* its rate in residual blocks */
+    bool scale_shift;        /* of residual blocks, layers.h */
+    const char *resample;    /* "conv", "pool" or "block" */
     /* No rows of the table: */
     bool null_label;          /* a label more than there are classes, the last, says that a sample is of none of them: what
                                  classifier-free guidance (Ho, Salimans 2022) asks for. Without classes it says nothing */

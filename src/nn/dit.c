@@ -246,8 +246,7 @@ static fcl_tensor *embed(const dit *net, fcl_tensor *const *weights, fcl_tensor 
 static fcl_tensor *condition(const fcl_model *model, fcl_tensor *const *weights, const fcl_velocity_inputs *in)
 {
     const dit *net = fcl_model_layers(model);
-    bool counts_back = fcl_model_options_of(model)->time_scale < 0;
-    fcl_tensor *t = counts_back ? fcl_shift(fcl_neg(in->t), 1) : in->t;
+    fcl_tensor *t = fcl_model_counted(model, in->t);
     fcl_tensor *c = fcl_linear_build(net->time[0], weights, fcl_sinusoidal_build(net->features, t));
     c = fcl_linear_build(net->time[1], weights, fcl_silu(c));
     return in->label ? fcl_add(c, fcl_embedding_build(net->label, weights, in->label)) : c;

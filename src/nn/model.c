@@ -75,12 +75,29 @@ const fcl_option fcl_model_table[] = {
      .help = "highest frequency of these, in half turns"},
     {"patch", FCL_OPTION(fcl_model_options, patch), .minimum = 1, .maximum = 1024,
      .help = "side of the squares that pictures are cut into, in pixels"},
-    {"heads", FCL_OPTION(fcl_model_options, heads), .minimum = 1, .maximum = 1024, .help = "heads of attention"},
+    {"heads", FCL_OPTION(fcl_model_options, heads), .minimum = 0, .maximum = 1024,
+     .help = "heads of attention; of a U-Net 0: one, or by head-channels"},
     {"norm", FCL_OPTION(fcl_model_options, norm), .choice = fcl_dit_norm_name, .help = "what blocks normalise by"},
     {"mlp", FCL_OPTION(fcl_model_options, mlp), .choice = fcl_dit_mlp_name, .help = "a block's perceptron"},
     {"qk-norm", FCL_OPTION(fcl_model_options, qk_norm), .help = "normalise each head's queries and keys"},
     {"time-scale", FCL_OPTION(fcl_model_options, time_scale), .minimum = -1e6, .maximum = 1e6, .placeholder = "S",
      .help = "what the time is multiplied by, 1: SiT's; below 0 it is counted from the data, -999: DiT's steps 999 to 0"},
+    {"channels", FCL_OPTION(fcl_model_options, channels), .minimum = 32, .maximum = 4096,
+     .help = "of the U-Net at the picture's full size; divisible by 32"},
+    {"multipliers", FCL_OPTION(fcl_model_options, multipliers), .placeholder = "N,N,...",
+     .help = "of the channels, one for each size of the picture: its own, half of it, and so on"},
+    {"blocks", FCL_OPTION(fcl_model_options, blocks), .minimum = 1, .maximum = 64,
+     .help = "residual blocks at each size, and one more on the way back"},
+    {"attention", FCL_OPTION(fcl_model_options, attention), .placeholder = "N,N,...",
+     .help = "heights of the picture at which it attends, such as 14,7, besides the middle; half, or none"},
+    {"head-channels", FCL_OPTION(fcl_model_options, head_channels), .minimum = 0, .maximum = 4096,
+     .help = "channels of a head, instead of their number; 0: by heads"},
+    {"dropout", FCL_OPTION(fcl_model_options, dropout), .minimum = 0, .maximum = 0.99,
+     .help = "share of a residual block's numbers that is set to 0 in training"},
+    {"scale-shift", FCL_OPTION(fcl_model_options, scale_shift),
+     .help = "time and label scale and shift what the norms give, instead of being added before them"},
+    {"resample", FCL_OPTION(fcl_model_options, resample), .choice = fcl_unet_resample_name,
+     .choice_help = fcl_unet_resample_help, .help = "what goes from one size to the next"},
     {0},
 };
 /* clang-format on */
@@ -139,12 +156,18 @@ static int fill(const fcl_model_options *options, fcl_model_options *filled)
     return fcl_options_check(fcl_model_table, filled);
 }
 
+/* Defaults filled in, and all of it checked. */
+static int fill_checked(const fcl_model_options *options, fcl_model_options *filled)
+{
+    FCL_TRY(fill(options, filled));
+    const fcl_model_row *row = row_of(filled);
+    return row->check ? row->check(filled) : FCL_OK;
+}
+
 int fcl_model_check(const fcl_model_options *options)
 {
     fcl_model_options filled;
-    FCL_TRY(fill(options, &filled));
-    const fcl_model_row *row = row_of(&filled);
-    return row->check ? row->check(&filled) : FCL_OK;
+    return fill_checked(options, &filled);
 }
 
 int fcl_model_refuse(const char *sentence, ...)
@@ -190,7 +213,7 @@ int fcl_model_create(const fcl_model_options *options, fcl_shape sample, int cla
 {
     fcl_model_options filled;
     *model = NULL;
-    FCL_TRY(fill(options, &filled));
+    FCL_TRY(fill_checked(options, &filled));
     if (fcl_shape_size(sample) < 1 || classes < 0)
         return fcl_fail(FCL_ERR_ARGUMENT,
                         "a model needs samples of at least one number, and 0 or more classes");
@@ -241,6 +264,11 @@ const fcl_model_options *fcl_model_options_of(const fcl_model *model)
 void *fcl_model_layers(const fcl_model *model)
 {
     return model->layers;
+}
+
+fcl_tensor *fcl_model_counted(const fcl_model *model, fcl_tensor *t)
+{
+    return model->options.time_scale < 0 ? fcl_shift(fcl_neg(t), 1) : t;
 }
 
 void *fcl_model_data(const fcl_model *model)

@@ -5,7 +5,7 @@
 #include <flowcl/nn.h>
 
 /* The first one is the default. */
-#define FCL_MODELS(ROW) ROW(mlp) ROW(dit)
+#define FCL_MODELS(ROW) ROW(mlp) ROW(dit) ROW(unet)
 
 #define FCL_MODEL_OBJECT(name) extern const fcl_model_row fcl_model_##name;
 FCL_MODELS(FCL_MODEL_OBJECT)
@@ -15,8 +15,14 @@ bool fcl_model_guesses(const fcl_model_options *options);
 int fcl_model_guess(const fcl_model_options *options, fcl_shape (*find)(const void *file, const char *slice),
                     const void *file, fcl_shape *sample, int *classes);
 
+/* The time as a network with a time_scale is told it, before it is multiplied: 1 - t where that is below 0. */
+fcl_tensor *fcl_model_counted(const fcl_model *model, fcl_tensor *t);
+
 /* Names of variants: the index-th, NULL past the last (dit.c). */
 const char *fcl_dit_norm_name(int index);
 const char *fcl_dit_mlp_name(int index);
+/* How a U-Net goes from one size to the next: the index-th name, NULL past the last, and what it is. */
+const char *fcl_unet_resample_name(int index);
+const char *fcl_unet_resample_help(int index);
 
 #endif

@@ -165,17 +165,23 @@ static int refuse_label(evaluation *work, const char *text)
     return FCL_ERR_ARGUMENT;
 }
 
-/* --label means the class of the samples and so of the data. */
+/* --label means the class of the samples and so of the data; none: samples of no class, beside all of the data. */
 static int read_label(evaluation *work)
 {
     const char *text = work->settings->sample.label;
     work->label = -1;
     if (!text)
         return FCL_OK;
-    work->label = fcl_class_find(work->data->classes, (const char *const *)work->data->class_name, text);
-    if (work->label >= 0 && fcl_dataset_count(work->data, work->label) > 0)
+    int32_t found = fcl_class_find(work->data->classes, (const char *const *)work->data->class_name, text);
+    if (found >= 0 && fcl_dataset_count(work->data, found) > 0) {
+        work->label = found;
         return FCL_OK;
-    return refuse_label(work, text);
+    }
+    if (strchr(text, ',')) {
+        snprintf(work->fault, sizeof work->fault, "--label %.40s: samples are judged beside data of one class, or of all", text);
+        return FCL_ERR_ARGUMENT;
+    }
+    return strcmp(text, "none") == 0 ? FCL_OK : refuse_label(work, text);
 }
 
 static bool same_names(const fcl_dataset *data, const fcl_checkpoint_info *info)

@@ -110,7 +110,7 @@ static const char *without_density(const evaluation *work, const eval_subject *s
         return "the source's density is not known";
     if (fcl_dataset_has_bytes(work->data))
         return "of 8-bit pictures: flowcl likelihood";
-    if (subject->info->classes && !work->labels && work->label < 0)
+    if (subject->info->classes && !work->labels && !work->settings->sample.label)
         return "the data has no labels";
     return NULL;
 }
@@ -131,10 +131,10 @@ static int measure_nll(evaluation *work, eval_subject *subject, eval_value *valu
         options.steps = 0;
         options.grid = options.w = NULL;
     }
-    bool exact = fcl_shape_size(work->data->shape) <= EXACT_SIZE;
+    bool exact = fcl_shape_size(work->data->shape) <= EXACT_SIZE, own = !options.label || work->label >= 0;
     options.divergence = (fcl_divergence_options){.divergence = exact ? "exact" : "hutchinson"};
     int status = fcl_log_density(work->device, subject->checkpoint, &options, work->reference,
-                                 subject->info->classes ? work->labels : NULL, &density, NULL);
+                                 subject->info->classes && own ? work->labels : NULL, &density, NULL);
     if (status == FCL_OK) {
         double standard_error;
         value->value = -mean_column(density, 0, &standard_error);

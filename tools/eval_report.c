@@ -30,9 +30,12 @@ static several mean_of(const eval_results *results, int metric, size_t offset)
 static void print_subject(const eval_results *results, const eval_subject *subject)
 {
     printf("%" PRId64 " samples of %s", subject->samples->shape.dim[0], tool_plain(subject->name));
-    if (subject->info)
-        fcl_printf(" (step %" PRId64 ", %s, %.4g evaluations a sample)", subject->info->step,
-                   results->work->settings->sample.solver, subject->stats.nfe_mean);
+    const fcl_sample_options *how = &results->work->settings->sample;
+    if (subject->info) {
+        printf(" (step %" PRId64 ", %s", subject->info->step, how->solver);
+        tool_print_guidance(how);
+        fcl_printf(", %.4g evaluations a sample)", subject->stats.nfe_mean);
+    }
     putchar('\n');
 }
 
@@ -213,6 +216,7 @@ int eval_print_json(const eval_results *results)
     json_object_set_new(object, "metrics", metrics);
     if (work->device) {
         json_object_set_new(object, "solver", json_string(work->settings->sample.solver));
+        tool_add_guidance(&work->settings->sample, object);
         json_object_set_new(object, "device", tool_text_json(fcl_device_describe(work->device)->name));
     }
     return tool_print_json(object);

@@ -102,19 +102,36 @@ static void print_density(const sampling *work)
         weights_print(&work->weights, work->density->shape.dim[0]);
 }
 
+/* The solver and its steps, also where they are the defaults. */
+static void print_solver(const sampling *work)
+{
+    const fcl_sample_options *how = &work->settings->sample;
+    int64_t samples = sample_count(work), steps = work->stats.accepted / (samples > 0 ? samples : 1);
+    fcl_printf("%" PRId64 " samples by %s", samples, how->solver);
+    if (!fcl_solver_is_adaptive(how->solver))
+        printf(" in %" PRId64 " step%s", steps, steps == 1 ? "" : "s");
+    tool_print_guidance(how);
+}
+
+static void print_evaluations(const sampling *work)
+{
+    const fcl_sample_stats *stats = &work->stats;
+    const char *doubled = tool_is_guided(&work->settings->sample) ? ", each with and without the class" : "";
+    if (stats->nfe_minimum == stats->nfe_maximum)
+        printf("%" PRId64 " function evaluations a sample%s\n", stats->nfe_minimum, doubled);
+    else
+        fcl_printf("%.1f function evaluations a sample (%" PRId64 " to %" PRId64 ")%s; steps: %" PRId64
+                   " accepted, %" PRId64 " rejected\n",
+                   stats->nfe_mean, stats->nfe_minimum, stats->nfe_maximum, doubled, stats->accepted, stats->rejected);
+}
+
 static void print_report(const sampling *work)
 {
     const fcl_sample_stats *stats = &work->stats;
-    fcl_printf("%" PRId64 " samples by %s in %.3g s, %.0f samples/s; kernels built in %.3g s\n",
-               sample_count(work), work->settings->sample.solver, stats->seconds,
-               (double)sample_count(work) / (stats->seconds > 0 ? stats->seconds : 1e-9),
-               stats->build_seconds);
-    if (stats->nfe_minimum == stats->nfe_maximum)
-        printf("%" PRId64 " function evaluations a sample\n", stats->nfe_minimum);
-    else
-        fcl_printf("%.1f function evaluations a sample (%" PRId64 " to %" PRId64 "); steps: %" PRId64
-                   " accepted, %" PRId64 " rejected\n",
-                   stats->nfe_mean, stats->nfe_minimum, stats->nfe_maximum, stats->accepted, stats->rejected);
+    print_solver(work);
+    fcl_printf(": %.3g s, %.0f samples/s; kernels built in %.3g s\n", stats->seconds,
+               (double)sample_count(work) / (stats->seconds > 0 ? stats->seconds : 1e-9), stats->build_seconds);
+    print_evaluations(work);
     if (work->density)
         print_density(work);
     printf("written to %s\n", tool_plain(work->settings->out));
@@ -133,6 +150,7 @@ static int print_json(const sampling *work)
                             tool_text_json(work->settings->sample.source ? work->settings->sample.source
                                                                       : work->info->options->source));
     json_object_set_new(object, "solver", json_string(work->settings->sample.solver));
+    tool_add_guidance(&work->settings->sample, object);
     json_object_set_new(object, "nfe", json_real(stats->nfe_mean));
     json_object_set_new(object, "nfe_minimum", json_integer(stats->nfe_minimum));
     json_object_set_new(object, "nfe_maximum", json_integer(stats->nfe_maximum));
@@ -219,7 +237,18 @@ static bool holds_arrays(const char *path)
     return has_ending(path, ".npy") || has_ending(path, ".npz");
 }
 
-/* The class of each sample, where the file has a place for it; else NULL. */
+/* The classes of drawn samples; NULL where they have none. */
+static int drawn_labels(const sampling *work, const fcl_sample_options *options, int32_t **labels)
+{
+    int status = fcl_sample_labels(work->checkpoint, options, labels);
+    if (status == FCL_OK && *labels && (*labels)[0] == work->info->classes) {
+        fcl_free(*labels);
+        *labels = NULL;
+    }
+    return status;
+}
+
+/* The class of each sample, where they have one and the file has a place for it; else NULL. */
 static int make_labels(const sampling *work, int32_t **labels)
 {
     const sample_settings *settings = work->settings;
@@ -230,7 +259,7 @@ static int make_labels(const sampling *work, int32_t **labels)
     if (!work->info->classes || settings->sample.times ||
         !(has_ending(settings->out, ".npz") || has_ending(settings->out, ".csv")))
         return FCL_OK;
-    int status = given ? FCL_OK : fcl_sample_labels(work->checkpoint, &drawn, labels);
+    int status = given ? FCL_OK : drawn_labels(work, &drawn, labels);
     if (given && (*labels = calloc((size_t)drawn.n, sizeof **labels)))
         memcpy(*labels, given, (size_t)drawn.n * sizeof **labels);
     return given && !*labels ? FCL_ERR_MEMORY : status;
@@ -256,7 +285,7 @@ static int write_plain(sampling *work, fcl_picture_options *picture)
     snprintf(title, sizeof title, "%" PRId64 " samples at step %" PRId64, work->samples->shape.dim[0],
              work->info->step);
     if (!work->start && !settings->sample.times) {
-        status = fcl_sample_labels(work->checkpoint, &settings->sample, &label);
+        status = drawn_labels(work, &settings->sample, &label);
         picture->title = title;
         picture->label = label;
     }

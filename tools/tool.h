@@ -89,6 +89,11 @@ void tool_print_formulas(void);
  * share of samples the training leaves them out. To be freed. */
 char *tool_classes_text(int classes, const char *const *names, const int64_t *counts, double label_drop);
 
+/* Whether samples are drawn with guidance; how, behind a solver's name (", guidance 2"), and into a JSON object. */
+bool tool_is_guided(const fcl_sample_options *options);
+void tool_print_guidance(const fcl_sample_options *options);
+void tool_add_guidance(const fcl_sample_options *options, json_t *object);
+
 /* A line on standard error of what was made of a file beyond the plain (fcl_dataset.note); nothing for NULL. */
 void tool_print_note(const char *name, const char *note);
 

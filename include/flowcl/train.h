@@ -312,8 +312,20 @@ typedef struct fcl_sample_options {
     uint64_t seed;
     const char *source; /* of x0, see fcl_train_options; NULL: as the model was trained */
     fcl_toggle ema;    /* use the averaged weights; default: where there are any */
-    const char *label; /* class of every sample, by its name or number; NULL: classes in the shares of the data that the model
+    const char *label; /* class of every sample, by its name or number; or several, "3,5": of N samples and K classes number i,
+                          from 0, is of class i K / N, rounded down, so that those of a class stand together; or "none", of
+                          a model that was trained with label_drop. NULL: classes in the shares of the data that the model
                           was trained on, see fcl_class_draw */
+    float guidance; /* W: the velocity is v_u + W (v_c - v_u), of the sample's class v_c and of no class v_u (Ho, Salimans
+                       2022): above 1 samples are more typical of their class, and less different. 0: 1, which is v_c and
+                       evaluates nothing else. Else of a model that was trained with label_drop, which each evaluation asks
+                       once, with all samples twice. Log densities and energies are those of the flow that is guided so;
+                       scores, of stochastic solvers, too. Predictions of x1, eps or the score are moved by the same formula,
+                       which is that of the velocity, since v = p x + q (prediction) in both */
+    const char *guidance_interval; /* "LO,HI": times of the training's path, ends included, at which W acts; elsewhere the
+                                      velocity is v_c. They are jumps of the velocity, which an adaptive solver's estimate of
+                                      its error may step over: where they count, `times` names them, and steps end there.
+                                      NULL: "0,1" */
     int batch;         /* samples at once; 0: as memory allows */
     const char *times; /* keep the samples at these times, see fcl_times_read, or "steps": at each of the grid, a
                           whole trajectory. NULL: at the end only. No row of the table */
@@ -330,7 +342,7 @@ FCL_API extern const fcl_option fcl_sample_table[];
 FCL_API int fcl_sample_check(const fcl_sample_options *options);
 
 typedef struct fcl_sample_stats {
-    int64_t nfe_minimum, nfe_maximum; /* function evaluations of a sample */
+    int64_t nfe_minimum, nfe_maximum; /* function evaluations of a sample; with guidance each is of a doubled batch */
     double nfe_mean;
     int64_t accepted, rejected; /* steps, summed over samples */
     int64_t unfinished;         /* samples that did not arrive, or are not finite */
@@ -348,7 +360,7 @@ typedef struct fcl_sample_stats {
 FCL_API int fcl_sample(fcl_device *device, const fcl_checkpoint *checkpoint,
                        const fcl_sample_options *options, fcl_array **samples, fcl_sample_stats *stats);
 /* The classes of the samples that fcl_sample draws with the same options: *label (n), to be released by fcl_free, or
- * NULL of a model without classes. Errors as fcl_sample. */
+ * NULL of a model without classes; no class is the number of classes. Errors as fcl_sample. */
 FCL_API int fcl_sample_labels(const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
                               int32_t **label);
 /* The energy of the paths that fcl_sample takes with the same options (see fcl_energy_velocity in flow.h):
@@ -357,7 +369,8 @@ FCL_API int fcl_sample_labels(const fcl_checkpoint *checkpoint, const fcl_sample
 FCL_API int fcl_sample_energy(fcl_device *device, const fcl_checkpoint *checkpoint,
                               const fcl_sample_options *options, fcl_array **start, fcl_array **energy);
 /* fcl_sample from given noise `x` (n, sample shape), or with `backward` from data to noise, t from 1 to 0.
- * `label` (n) is each one's class, or NULL: as the options say. options->n and seed are not used. */
+ * `label` (n) is each one's class, or the number of classes for none, of a model that was trained with label_drop; NULL: as
+ * the options say. options->n and seed are not used. */
 FCL_API int fcl_transport(fcl_device *device, const fcl_checkpoint *checkpoint,
                           const fcl_sample_options *options, const fcl_array *x, const int32_t *label,
                           bool backward, fcl_array **result, fcl_sample_stats *stats);

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "flow/diffusion.h"
 #include "train/checkpoint.h"
+#include "train/guidance.h"
 #include "train/source.h"
 
 #include <math.h>
@@ -28,7 +29,11 @@ const fcl_option fcl_sample_table[] = {
     {"seed", ROW(seed), .help = "of the noise"},
     {"source", ROW(source), .placeholder = "SOURCE", .help = "begin with samples of this set or file, or \"normal\"; default: as it was trained"},
     {"ema", ROW(ema), .fallback = "yes", .help = "use the averaged weights, where there are any"},
-    {"label", ROW(label), .placeholder = "CLASS", .help = "class of every sample, by its name or number; without it classes in the shares of the training's data"},
+    {"label", ROW(label), .placeholder = "CLASS", .help = "class of every sample, by its name or number; several, as 3,5, share them in this order; none: no class, of a model trained with label-drop; without it classes in the shares of the training's data"},
+    {"guidance", ROW(guidance), .minimum = 0.01, .maximum = 1000, .fallback = "1", .placeholder = "W",
+     .help = "classifier-free: the velocity is v_u + W (v_c - v_u) of class and no class, from a doubled batch; of a model trained with label-drop"},
+    {"guidance-interval", ROW(guidance_interval), .placeholder = "LO,HI",
+     .help = "times at which guidance acts, ends included; elsewhere the velocity is the class's; without it 0,1"},
     {"batch", ROW(batch), .minimum = 0, .maximum = 1e6, .help = "samples at once; 0: as memory allows"},
     {0},
 };
@@ -48,7 +53,9 @@ int fcl_sample_check(const fcl_sample_options *options)
     fcl_solver_options how = fcl_sampler_solver(options, 0);
     double *times = NULL;
     int count, status = FCL_OK;
+    fcl_guidance by;
     FCL_TRY(fcl_options_check(fcl_sample_table, options));
+    FCL_TRY(fcl_guidance_read(options, &by));
     if (fcl_solver_is_stochastic(options->solver)) {
         FCL_TRY(check_w(options->w));
         how.path = options->path;
@@ -159,8 +166,10 @@ static int run(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_s
 {
     const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
     fcl_sampled of = {.model = info->model, .objective = &info->options->objective};
-    int32_t *labels;
-    int status = fcl_sample_make_labels(info, options, label, (*x)->shape.dim[0], &labels);
+    int32_t *labels = NULL;
+    int status = fcl_guidance_check(info, options);
+    if (status == FCL_OK)
+        status = fcl_sample_make_labels(info, options, label, (*x)->shape.dim[0], &labels);
     if (status == FCL_OK)
         status = fcl_buffer_create(device, fcl_params_bytes(fcl_model_params(info->model)), &of.weights);
     if (status == FCL_OK && flags & FCL_SAMPLER_ENERGY)

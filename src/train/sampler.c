@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/watch.h"
+#include "train/guidance.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -12,8 +13,9 @@
 
 struct fcl_sampler {
     const fcl_model *model;
+    fcl_guidance guidance;
     fcl_solver *solver;
-    fcl_buffer *labels; /* NULL without classes */
+    fcl_buffer *labels; /* (rows), with guidance as many of no class behind them; NULL without classes */
     int64_t rows, size; /* of a part; D, or D + 1 with energy */
     float *part;
     int time_count;
@@ -40,28 +42,44 @@ typedef struct call {
     fcl_tensor **leaves, *label;
 } call;
 
+/* Rows that the network is asked at once. */
+static int64_t asked_rows(const fcl_sampler *sampler)
+{
+    return fcl_guidance_doubles(&sampler->guidance) ? 2 * sampler->rows : sampler->rows;
+}
+
 /* A solver asks once a stage, and may build several graphs: each gets its leaves once. */
+static void bind_leaves(call *to, fcl_graph *graph)
+{
+    const fcl_sampler *sampler = to->sampler;
+    fcl_free(to->leaves);
+    to->graph = graph;
+    to->leaves = fcl_params_bind(fcl_model_params(sampler->model), graph, to->weights, "");
+    to->label = NULL;
+    if (sampler->labels)
+        to->label = fcl_leaf(graph, "label", FCL_I32, FCL_SHAPE(asked_rows(sampler)), sampler->labels, 0);
+}
+
 static fcl_tensor *velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
 {
     call *to = data;
     const fcl_sampler *sampler = to->sampler;
-    if (to->graph != graph) {
-        fcl_free(to->leaves);
-        to->graph = graph;
-        to->leaves = fcl_params_bind(fcl_model_params(sampler->model), graph, to->weights, "");
-        to->label = sampler->labels
-                        ? fcl_leaf(graph, "label", FCL_I32, FCL_SHAPE(sampler->rows), sampler->labels, 0)
-                        : NULL;
-    }
+    if (to->graph != graph)
+        bind_leaves(to, graph);
     fcl_velocity_inputs labelled = *in;
     labelled.label = to->label;
-    return fcl_model_velocity(sampler->model, to->leaves, &labelled);
+    if (!fcl_guidance_doubles(&sampler->guidance))
+        return fcl_model_velocity(sampler->model, to->leaves, &labelled);
+    labelled = fcl_guidance_ask(in, to->label);
+    fcl_tensor *both = fcl_model_velocity(sampler->model, to->leaves, &labelled);
+    return fcl_guidance_answer(&sampler->guidance, both, in->t);
 }
 
-/* What a row counts for: its numbers, or an eighth of those that are swept with it, which are not kept long.
- */
-static int64_t row_numbers(const fcl_sample_options *options, int64_t size, unsigned flags)
+/* What a row counts for: its numbers, with guidance twice, or an eighth of those that are swept with it, which are not
+ * kept long. */
+static int64_t row_numbers(const fcl_sampler *sampler, const fcl_sample_options *options, unsigned flags)
 {
+    int64_t size = fcl_guidance_doubles(&sampler->guidance) ? 2 * sampler->size : sampler->size;
     int64_t tangents = flags & FCL_SAMPLER_DENSITY ? fcl_divergence_tangents(&options->divergence, size) : 1;
     return tangents < 8 ? size : tangents < INT32_MAX / size ? tangents * size / 8 : INT32_MAX;
 }
@@ -172,7 +190,7 @@ static int create(fcl_device *device, const fcl_sampled *of, const fcl_sample_op
 {
     const fcl_cfm_options *objective = of->objective;
     if (fcl_model_classes(sampler->model))
-        FCL_TRY(fcl_buffer_create(device, (size_t)sampler->rows * sizeof(int32_t), &sampler->labels));
+        FCL_TRY(fcl_buffer_create(device, (size_t)asked_rows(sampler) * sizeof(int32_t), &sampler->labels));
     fcl_solver_options how = fcl_sampler_solver(options, flags);
     call to = {.sampler = sampler, .weights = of->weights};
     paths along = {0};
@@ -196,13 +214,15 @@ int fcl_sampler_create(fcl_device *device, const fcl_sampled *of, const fcl_samp
     created->model = of->model;
     created->seed = options->seed;
     created->size = fcl_shape_size(fcl_model_sample(of->model)) + (flags & FCL_SAMPLER_ENERGY ? 1 : 0);
-    created->rows = part_rows(options, row_numbers(options, created->size, flags), most);
+    int status = fcl_guidance_read(options, &created->guidance);
+    created->rows = part_rows(options, row_numbers(created, options, flags), most);
     created->progress = options->progress;
     created->progress_data = options->progress_data;
     created->part = fcl_zalloc((size_t)(created->rows * created->size) * sizeof(float));
-    created->part_labels = fcl_zalloc((size_t)created->rows * sizeof(int32_t));
+    created->part_labels = fcl_zalloc((size_t)asked_rows(created) * sizeof(int32_t));
     *sampler = created;
-    int status = create(device, of, options, flags, created);
+    if (status == FCL_OK)
+        status = create(device, of, options, flags, created);
     if (status != FCL_OK)
         fcl_sampler_destroy(sampler);
     return status;
@@ -243,7 +263,9 @@ static int write_labels(fcl_sampler *sampler, const int32_t *label, int64_t firs
         return FCL_OK;
     for (int64_t row = 0; row < sampler->rows; row++)
         sampler->part_labels[row] = label[first + (row < count ? row : count - 1)];
-    return fcl_buffer_write(sampler->labels, 0, (size_t)sampler->rows * sizeof(int32_t),
+    for (int64_t row = sampler->rows; row < asked_rows(sampler); row++)
+        sampler->part_labels[row] = fcl_model_classes(sampler->model);
+    return fcl_buffer_write(sampler->labels, 0, (size_t)asked_rows(sampler) * sizeof(int32_t),
                             sampler->part_labels);
 }
 

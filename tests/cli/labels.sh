@@ -48,7 +48,7 @@ rows = [tuple(map(float, line.split(",")[:2])) for line in list(open(sys.argv[1]
 near = lambda p: min(centre, key=lambda k: sum((a - b) ** 2 for a, b in zip(p, centre[k])))
 found = {k: sum(near(p) == k for p in rows) for k in centre}
 print(found)
-wanted = dict(zip(centre, map(int, sys.argv[2:])))
+wanted = dict(zip(centre, map(int, sys.argv[2:5])))
 assert all(abs(found[k] - wanted[k]) <= 2 + len(rows) // 100 for k in centre)
 END
 }
@@ -61,6 +61,48 @@ assert max(abs(a - b) for p, q in zip(read("all.csv"), read("parts.csv")) for a,
 END
 expect 0 sample run --n 40 --out four.csv --label 4
 counted four.csv 0 0 40
+
+# Several classes share the samples in their order; no class is as the data are, and its file has no labels.
+expect 0 sample drop --n 30 --out two.csv --label 4,1
+counted two.csv 15 0 15
+[ "$(sed -n 16p two.csv | cut -d, -f3)" = 4 ] && [ "$(sed -n 17p two.csv | cut -d, -f3)" = 1 ] || fail "classes are mixed"
+expect 0 sample drop --n 400 --out none.csv --label none
+[ "$(head -n 1 none.csv | tr -cd , | wc -c)" -eq 1 ] || fail "samples of no class have labels"
+python3 - <<'END' || fail "samples of no class are not as the data"
+from clusters import centre
+rows = [tuple(map(float, line.split(","))) for line in open("none.csv")]
+at = sum((p[0] + 4) ** 2 + p[1] ** 2 < 4 for p in rows)
+print(at)
+assert 220 < at < 360 and len(rows) == 400
+END
+
+# Guidance: a class of few samples becomes a narrower one; solvers, densities and eval take it; 1 changes nothing.
+expect 0 sample drop --n 100 --out one.npy --label 4
+expect 0 sample drop --n 100 --out same.npy --label 4 --guidance 1
+cmp one.npy same.npy || fail "guidance 1 is not the class's own flow"
+expect 0 sample drop --n 100 --out guided.npy --label 4 --guidance 3
+printed "100 samples by euler in 100 steps, guidance 3: " "100 function evaluations a sample, each with and without the class"
+cmp -s one.npy guided.npy && fail "guidance 3 changes nothing"
+expect 0 sample drop --n 20 --out late.npy --label 4 --guidance 3 --guidance-interval 0.5,1 --solver dopri5 --json
+json 'o["guidance"] == 3 and o["guidance_interval"] == "0.5,1" and o["unfinished"] == 0'
+expect 0 sample drop --n 20 --out p.npz --label 4 --guidance 2 --logp --steps 5
+printed "mean log p"
+expect 0 eval drop data.npz --n 200 --label 4 --guidance 2 --metrics sliced,nfe --steps 5 --json
+json 'o["metrics"]["nfe"]["value"] == 5 and o["guidance"] == 2'
+expect 0 eval drop data.npz --n 200 --label none --metrics sliced --steps 5
+expect 0 likelihood drop four.npz --solver euler --steps 5 --guidance 2 --label 4
+refused 1 "guidance 2 is away from the flow of no class" sample run --n 4 --out no.csv --guidance 2
+refused 1 "trained without label-drop" sample run --n 4 --out no.csv --label none
+refused 1 "guidance 2 has no use with label none" sample drop --n 4 --out no.csv --guidance 2 --label none
+refused 2 "guidance-interval 0,1 has no use without guidance" sample drop --out no.csv --guidance-interval 0,1
+refused 2 "expected two times" sample drop --out no.csv --guidance 2 --guidance-interval 1
+refused 2 "expected a number from 0.01 to 1000" sample drop --out no.csv --guidance 0
+refused 1 "label '4' is given twice" sample drop --n 4 --out no.csv --label 4,4
+refused 1 "more than there are samples: 1" sample drop --n 1 --out no.csv --label 4,1
+refused 1 "beside data of one class, or of all" eval drop data.npz --label 4,1
+refused 2 "--guidance has no use without a model" eval two.csv data.npz --guidance 2
+expect 0 train data.npz --out unlabelled --steps 1 --width 8 --depth 1 --batch 8 --samples-every off
+refused 1 "guidance 2 is towards a class, and the model was trained without labels" sample unlabelled --out no.csv --guidance 2
 
 # A picture has each class in a colour of its own.
 expect 0 sample run --n 400 --out all.png

@@ -33,7 +33,8 @@ enum fcl_stream {
     FCL_STREAM_BATCH = 1,         /* the order of the data */
     FCL_STREAM_SAMPLE = 16,       /* x0 (n, D) in sampling: normal; the order of the source's samples */
     FCL_STREAM_SOURCE_BATCH = 17, /* the order of the source's samples */
-    FCL_STREAM_LABEL_DROP = 18    /* (B): uniform; which rows are told no class */
+    FCL_STREAM_LABEL_DROP = 18,   /* (B): uniform; which rows are told no class */
+    FCL_STREAM_MIRROR = 19        /* (B, 1): uniform; which pictures are mirrored */
 };
 
 /* --- options --- */
@@ -67,6 +68,8 @@ typedef struct fcl_train_options {
                          0 it sets model.null_label; the caller's is not looked at */
     const char *label_column; /* of the data, see fcl_dataset_options */
     fcl_image_options image;  /* of a folder of pictures, see data.h */
+    bool hflip; /* each picture of a batch is mirrored, left to right, with probability 1/2. What is learned then knows no
+                   left and right; not for writing and its like */
 
     fcl_cfm_options objective; /* path, coupling, time law, loss, sigma: see flow.h */
     /* Of couplings that pair by cost. With labels, pairs do not cross classes; `condition`, or NULL, is a set of as many

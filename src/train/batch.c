@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "data/rows.h"
+#include "train/mirror.h"
 
 #include "cl/philox.h"
 #include "cl/permute.h"
@@ -93,6 +94,7 @@ static int create(fcl_device *device, bool whole, fcl_batch *batch)
 {
     size_t pool = (size_t)batch->options.pool * sizeof(int32_t);
     FCL_TRY(create_normalisation(device, batch));
+    FCL_TRY(fcl_mirror_create(device, batch));
     FCL_TRY(whole ? create_whole(device, batch) : create_part(device, batch));
     if (!whole || pool)
         FCL_TRY(create_index(device, batch));
@@ -117,6 +119,9 @@ void fcl_batch_destroy(fcl_batch *batch)
     fcl_reader_destroy(&batch->reader);
     fcl_buffer_destroy(&batch->centre);
     fcl_buffer_destroy(&batch->factor);
+    fcl_buffer_destroy(&batch->columns);
+    fcl_buffer_destroy(&batch->draw);
+    fcl_buffer_destroy(&batch->draw_order);
     fcl_buffer_destroy(&batch->order);
     fcl_buffer_destroy(&batch->natural);
     fcl_buffer_destroy(&batch->index);
@@ -160,13 +165,14 @@ fcl_tensor *fcl_batch_build(const fcl_batch *batch, fcl_graph *graph, fcl_tensor
         fcl_tensor *labels = fcl_leaf(graph, "labels", FCL_I32, FCL_SHAPE(rows), batch->labels, 0);
         *label = fcl_gather_rows(labels, index, 1, 0); /* (rows) */
     }
-    return gather(batch, graph, index); /* (rows, D) */
+    return fcl_mirror_build(batch, gather(batch, graph, index), options->pool != 0); /* (rows, D) */
 }
 
 fcl_tensor *fcl_batch_build_pool(const fcl_batch *batch, fcl_graph *graph)
 {
     fcl_shape shape = FCL_SHAPE(batch->options.pool);
-    return gather(batch, graph, fcl_leaf(graph, "rows", FCL_I32, shape, batch->natural, 0));
+    fcl_tensor *natural = fcl_leaf(graph, "rows", FCL_I32, shape, batch->natural, 0);
+    return fcl_mirror_build(batch, gather(batch, graph, natural), false);
 }
 
 /* --- before a run --- */
@@ -185,8 +191,9 @@ int fcl_batch_prepare(fcl_batch *batch, int64_t step, int64_t first_row)
     const fcl_batch_options *options = &batch->options;
     if (options->pool) {
         int64_t in_pool = step % (options->pool / options->total) * options->total + first_row;
-        return fcl_buffer_copy(batch->index, 0, batch->order, (size_t)in_pool * sizeof(int32_t),
-                               (size_t)options->rows * sizeof(int32_t));
+        size_t first = (size_t)in_pool * sizeof(int32_t), bytes = (size_t)options->rows * sizeof(int32_t);
+        FCL_TRY(batch->draw ? fcl_buffer_copy(batch->draw, 0, batch->draw_order, first, bytes) : FCL_OK);
+        return fcl_buffer_copy(batch->index, 0, batch->order, first, bytes);
     }
     if (!batch->reader)
         return FCL_OK;

@@ -19,6 +19,7 @@ typedef struct fcl_batch_options {
     int64_t pool;     /* rows of a pool, a multiple of total; 0: none */
     bool labels;      /* also the labels */
     bool stream_data; /* from the host even where it fits */
+    bool hflip;       /* pictures are mirrored, see mirror.h */
     const fcl_normalisation *normalisation; /* of the samples; NULL: they stay as they are */
 } fcl_batch_options;
 
@@ -30,6 +31,9 @@ typedef struct fcl_batch {
     fcl_buffer *index;          /* (rows) of the part in the table; NULL: drawn in the graph */
     fcl_buffer *natural;        /* (pool) in the table, as they come; NULL without a pool */
     fcl_buffer *order;          /* (pool) in the table, as they are taken */
+    fcl_buffer *columns;        /* (W) of a picture that is mirrored; NULL: none is */
+    fcl_buffer *draw;           /* (rows) of the part, by which its rows are mirrored; NULL: drawn in the graph */
+    fcl_buffer *draw_order;     /* (pool) as they are taken; NULL without a pool */
     fcl_reader *reader;         /* NULL with the whole set */
 } fcl_batch;
 

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/worker.h"
 #include "flow/coupling.h"
+#include "train/mirror.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -34,7 +35,8 @@ struct fcl_matcher {
     int32_t *label;                               /* NULL: no classes */
     float *label_sent, *costs;
     int32_t *partner, *order;
-    fcl_transfer *rows_sent, *source_sent, *condition_sent, *class_sent, *order_sent, *costs_read;
+    float *draws; /* of what is mirrored, in that order */
+    fcl_transfer *rows_sent, *source_sent, *condition_sent, *class_sent, *order_sent, *draws_sent, *costs_read;
     fcl_worker *worker;
     int status; /* of the worker's last piece, and its sentence */
     char fault[512];
@@ -90,6 +92,17 @@ static void assign_order(const fcl_matcher *matcher, const fcl_batch *batch, fcl
     fcl_assign(order_leaf(matcher, batch->order), fcl_gather_rows(natural, row, 1, 0));
 }
 
+/* The draws by which rows are mirrored go where the rows go. */
+static void assign_draws(const fcl_matcher *matcher, fcl_tensor *row)
+{
+    const fcl_batch *data = matcher->of.data;
+    if (!data->draw_order)
+        return;
+    fcl_graph *graph = matcher->graph;
+    fcl_tensor *taken = fcl_leaf(graph, "draws", FCL_F32, FCL_SHAPE(matcher->pool, 1), data->draw_order, 0);
+    fcl_assign(taken, fcl_gather_rows(fcl_mirror_draws(data, graph), row, 1, 0));
+}
+
 static void build_plan(const fcl_matcher *matcher, fcl_tensor *x0, fcl_tensor *x0_with, fcl_tensor *x1_with)
 {
     fcl_graph *graph = matcher->graph;
@@ -99,6 +112,7 @@ static void build_plan(const fcl_matcher *matcher, fcl_tensor *x0, fcl_tensor *x
         fcl_leaf(graph, "report", FCL_F32, FCL_SHAPE(FCL_TRANSPORT_REPORT), matcher->report, 0);
     fcl_assign(sums, fcl_add(sums, pairs.report));
     assign_order(matcher, matcher->of.data, pairs.x1_row);
+    assign_draws(matcher, pairs.x1_row);
     if (matcher->of.source) {
         assign_order(matcher, matcher->of.source, pairs.x0_row);
     } else {
@@ -156,6 +170,7 @@ static int create_exact(fcl_matcher *matcher)
         return fcl_fail(FCL_ERR_MEMORY, "no memory for the costs of %zu rows with %zu rows", pool, pool);
     matcher->partner = fcl_zalloc(pool * sizeof *matcher->partner);
     matcher->order = fcl_zalloc(pool * sizeof *matcher->order);
+    matcher->draws = fcl_zalloc(pool * sizeof *matcher->draws);
     return fcl_worker_create(assign, matcher, &matcher->worker);
 }
 
@@ -204,7 +219,7 @@ void fcl_matcher_destroy(fcl_matcher **matcher)
     if (!dying)
         return;
     fcl_worker_destroy(&dying->worker);
-    fcl_transfer **transfers[] = {&dying->costs_read,  &dying->order_sent,     &dying->class_sent,
+    fcl_transfer **transfers[] = {&dying->costs_read,  &dying->order_sent,     &dying->draws_sent, &dying->class_sent,
                                   &dying->source_sent, &dying->condition_sent, &dying->rows_sent};
     for (size_t i = 0; i < sizeof transfers / sizeof *transfers; i++)
         fcl_transfer_end(transfers[i]);
@@ -214,7 +229,7 @@ void fcl_matcher_destroy(fcl_matcher **matcher)
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         fcl_buffer_destroy(buffers[i]);
     void *memory[] = {dying->costs,      dying->rows,    dying->source_rows, dying->condition_rows,
-                      dying->label_sent, dying->partner, dying->order,       dying->label};
+                      dying->label_sent, dying->partner, dying->order,       dying->label, dying->draws};
     for (size_t i = 0; i < sizeof memory / sizeof *memory; i++)
         free(memory[i]);
     free(dying);
@@ -268,6 +283,19 @@ static int ask(fcl_matcher *matcher, int64_t number)
     return FCL_OK;
 }
 
+/* The draws by which rows are mirrored, where their rows are. */
+static int take_draws(fcl_matcher *matcher)
+{
+    const fcl_batch *data = matcher->of.data;
+    if (!data->draw_order)
+        return FCL_OK;
+    FCL_TRY(fcl_transfer_end(&matcher->draws_sent));
+    for (int64_t row = 0; row < matcher->pool; row++)
+        matcher->draws[row] = fcl_mirror_draw(data, matcher->asked * matcher->steps, matcher->partner[row]);
+    return fcl_buffer_write_begin(data->draw_order, 0, (size_t)matcher->pool * sizeof *matcher->draws, matcher->draws,
+                                  &matcher->draws_sent);
+}
+
 /* The pairs that were asked for, into the orders: x0 stays as it comes, x1 goes where its partner is. */
 static int take(fcl_matcher *matcher)
 {
@@ -280,6 +308,7 @@ static int take(fcl_matcher *matcher)
     for (int64_t row = 0; row < matcher->pool; row++)
         matcher->order[row] = matcher->rows[matcher->partner[row]];
     FCL_TRY(fcl_buffer_write_begin(matcher->of.data->order, 0, bytes, matcher->order, &matcher->order_sent));
+    FCL_TRY(take_draws(matcher));
     if (matcher->of.source)
         FCL_TRY(fcl_buffer_copy(matcher->of.source->order, 0, matcher->of.source->natural, 0, bytes));
     matcher->ready = matcher->asked;

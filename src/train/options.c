@@ -38,6 +38,7 @@ static const fcl_option train_table[] = {
      .help = "share of the samples, drawn anew each step, whose class the model is not told; above 0 it can be sampled with guidance"},
     {"label-column", ROW(label_column), .placeholder = "NAME",
      .help = "the column of a table, or the array of an .npz, that is the label and no data; \"none\": there is none; without it the one called \"label\""},
+    {"hflip", ROW(hflip), .help = "mirror each picture of a batch, left to right, with probability 1/2"},
     {"stream-data", ROW(stream_data), .help = "keep the data on the host even where it fits on the device, and pictures in their folder even where they fit into memory"},
     {"out", ROW(out), .flags = CALL, .placeholder = "DIR", .group = "Run",
      .help = "folder of the run: checkpoints, metrics, pictures"},

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "flow/flow.h"
 #include "train/fingerprint.h"
+#include "train/mirror.h"
 #include "train/options.h"
 #include "train/source.h"
 
@@ -31,6 +32,8 @@ static int check_data(fcl_trainer *trainer)
     if (data->count > INT32_MAX)
         return fcl_fail(FCL_ERR_UNSUPPORTED, "%s has %lld samples; at most %d can be drawn from", data->name,
                         (long long)data->count, INT32_MAX);
+    if (trainer->options.hflip)
+        FCL_TRY(fcl_mirror_check(data));
     if (trainer->options.labels && !data->label)
         return fcl_fail(FCL_ERR_ARGUMENT, "%s has no labels; train without them", data->name);
     if (trainer->options.labels)
@@ -104,12 +107,13 @@ static int create_batches(fcl_trainer *trainer)
         .pool = paired ? pool : 0,
         .labels = options->labels,
         .stream_data = options->stream_data,
+        .hflip = options->hflip,
         .normalisation = trainer->normalisation,
     };
     FCL_TRY(fcl_batch_create(trainer->device, trainer->data, &rows, &trainer->batch));
     FCL_TRY(fcl_source_open(options, options->source, options->seed, trainer->data->shape, &trainer->source_data));
     rows.stream = FCL_STREAM_SOURCE_BATCH;
-    rows.labels = false;
+    rows.labels = rows.hflip = false;
     if (!fcl_source_is_moved(options->source))
         rows.normalisation = NULL;
     if (trainer->source_data)

@@ -7,6 +7,7 @@
 #include "base/watch.h"
 #include "device/launch.h"
 #include "train/folder.h"
+#include "train/mirror.h"
 #include "train/options.h"
 
 #include <pthread.h>
@@ -114,6 +115,7 @@ static int run_on(fcl_device *device, const fcl_dataset *data, run_start *start)
 {
     fcl_trainer *trainer = NULL;
     /* An unwritable folder is found now, not at the first checkpoint; a mistake in data or model leaves none. */
+    FCL_TRY(start->options->hflip ? fcl_mirror_check(data) : FCL_OK);
     FCL_TRY(check_model(data, start->options));
     FCL_TRY(start->options->out && !start->lock ? enter(start) : FCL_OK);
     int status = fcl_trainer_create(device, data, start->options, &trainer);

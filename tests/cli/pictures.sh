@@ -58,6 +58,7 @@ refused 2 "label-file has no use without labels" train set --label-file labels.c
 refused 2 'image-size: "12y" is not usable' train sizes --image-size 12y --out run $small
 refused 1 "image-size has no use with moons" train moons --image-size 12 --out run $small
 refused 1 "skip-damaged has no use with set/cat/0.png" train set/cat/0.png --skip-damaged --out run $small
+refused 1 "hflip mirrors pictures, and the samples of moons, (2,), are none" train moons --hflip --out run $small
 [ ! -e run ] || fail "a refused training left a folder behind"
 
 expect 0 train hurt --skip-damaged --out hurt-run $small
@@ -68,6 +69,7 @@ expect 0 train set --labels --out run $small
 says "set: 24 samples of (3, 6, 6), on the device" "3 classes, cat, dog, owl"
 python3 -c 'import png; rows, channels = png.read("run/samples-0000000004.png"); assert channels == 3, channels' ||
     fail "the samples are not in colour"
+refused 1 "it was trained with hflip no, not yes" train --resume --steps 6 --hflip --out run
 expect 0 train --resume --steps 6 --out run
 expect 0 sample run --n 4 --label owl --out owl.png
 expect 0 sample run --n 8 --out eight.npz

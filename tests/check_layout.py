@@ -18,7 +18,7 @@ MAY_INCLUDE = {
     "train": {"base", "device", "data", "graph", "nn", "flow", "learn"},
 }
 # A layer's public headers by their names; a private header stands in the layer's folder.
-PUBLIC = {"options": "base", "text": "base", "normalise": "data", "path": "flow", "velocity": "graph", "layers": "nn", "measure": "device", "tune": "device"} | {layer: layer for layer in MAY_INCLUDE}
+PUBLIC = {"classify": "train", "options": "base", "text": "base", "normalise": "data", "path": "flow", "velocity": "graph", "layers": "nn", "measure": "device", "tune": "device"} | {layer: layer for layer in MAY_INCLUDE}
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.M)
 OPENCL = re.compile(r"\b(cl_[a-z]\w*|cl[A-Z]\w+|CL_[A-Z]\w+)\b")
 

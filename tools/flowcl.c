@@ -20,6 +20,7 @@ static const subcommand *const commands[] = {
     &sample_command,
     &likelihood_command,
     &eval_command,
+    &classify_command,
     &info_command,
     &explain_command,
     &bench_command,

@@ -173,7 +173,7 @@ static json_t *plans_json(const fcl_train_plans *plans)
     return object;
 }
 
-static char *row_text(const fcl_train_metrics *metrics)
+static json_t *row_of(const fcl_train_metrics *metrics)
 {
     json_t *row = json_object();
     json_object_set_new(row, "step", json_integer(metrics->step));
@@ -184,14 +184,10 @@ static char *row_text(const fcl_train_metrics *metrics)
     json_object_set_new(row, "seconds", number_or_null(metrics->seconds));
     if (metrics->plans.count)
         json_object_set_new(row, "coupling", plans_json(&metrics->plans));
-    char *text = json_dumps(row, JSON_COMPACT | JSON_REAL_PRECISION(9));
-    json_decref(row);
-    if (!text)
-        abort();
-    return text;
+    return row;
 }
 
-static void add_row(run_folder *folder, const char *text)
+static void add_text(run_folder *folder, const char *text)
 {
     size_t length = strlen(text);
     folder->rows = realloc(folder->rows, folder->rows_size + length + 1);
@@ -223,13 +219,23 @@ static bool write_rows(run_folder *folder)
     return true;
 }
 
+bool run_folder_add_row(run_folder *folder, json_t *row)
+{
+    double step = json_number_value(json_object_get(row, "step"));
+    const json_t *loss = json_object_get(row, "loss");
+    char *text = json_dumps(row, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    if (!text)
+        abort();
+    add_text(folder, text);
+    free(text);
+    remember(folder, step, json_is_number(loss) ? json_number_value(loss) : NAN);
+    json_decref(row);
+    return write_rows(folder);
+}
+
 bool run_folder_add_metrics(run_folder *folder, const fcl_train_metrics *metrics)
 {
-    char *text = row_text(metrics);
-    add_row(folder, text);
-    free(text);
-    remember(folder, (double)metrics->step, metrics->loss);
-    return write_rows(folder);
+    return run_folder_add_row(folder, row_of(metrics));
 }
 
 /* --- pictures --- */

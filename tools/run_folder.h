@@ -11,6 +11,7 @@
 #define RUN_FOLDER_H
 
 #include <flowcl/flowcl.h>
+#include <jansson.h>
 
 typedef struct run_folder {
     const char *path; /* made by the library before the first step */
@@ -29,6 +30,8 @@ bool run_folder_write_config(run_folder *folder, const fcl_options *options, con
 bool run_folder_begin(run_folder *folder, int64_t first_step);
 /* A row that cannot be written is written with the next one. */
 bool run_folder_add_metrics(run_folder *folder, const fcl_train_metrics *metrics);
+/* The same of any row that has a step and a loss; it is released. */
+bool run_folder_add_row(run_folder *folder, json_t *row);
 /* Numbers that are not finite are written beside the picture. False where there is no picture; the sentence says
  * whether the numbers are there. */
 bool run_folder_add_samples(run_folder *folder, int64_t step, const fcl_array *samples,

@@ -32,7 +32,7 @@ typedef struct subcommand {
 } subcommand;
 
 extern const subcommand devices_command, explain_command, train_command, sample_command, likelihood_command,
-    eval_command, info_command, bench_command, bench_device_command, tune_command, tune_candidate_command,
+    eval_command, classify_command, info_command, bench_command, bench_device_command, tune_command, tune_candidate_command,
     verify_command;
 
 /* "flowcl: sentence" on standard error; returns EXIT_FAILED, so that a subcommand can end with it. */
@@ -93,6 +93,10 @@ char *tool_classes_text(int classes, const char *const *names, const int64_t *co
 bool tool_is_guided(const fcl_sample_options *options);
 void tool_print_guidance(const fcl_sample_options *options);
 void tool_add_guidance(const fcl_sample_options *options, json_t *object);
+
+/* The set or file that holds the test pictures of DATA, "fashion-mnist-test" of "fashion-mnist"; NULL: none is known. To be
+ * freed. */
+char *tool_test_part(const char *data);
 
 /* A line on standard error of what was made of a file beyond the plain (fcl_dataset.note); nothing for NULL. */
 void tool_print_note(const char *name, const char *note);

@@ -5,6 +5,7 @@
 #define FCL_VERSION "0.1.0"
 
 #include <flowcl/base.h>
+#include <flowcl/classify.h>
 #include <flowcl/data.h>
 #include <flowcl/eval.h>
 #include <flowcl/device.h>

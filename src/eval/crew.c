@@ -1,58 +1,37 @@
 #include "eval/crew.h"
 
-#include "base/error.h"
+#include "base/pool.h"
 #include "base/watch.h"
-#include "base/worker.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
-#include <unistd.h>
-
-enum { MOST_HELPERS = 31 };
 
 typedef struct crew {
+    const char *what;
     int64_t count;
-    _Atomic int64_t next;
     void (*work)(void *data, int64_t index);
     void *data;
+    pthread_t caller; /* whose watch it is */
+    _Atomic int status;
 } crew;
 
-static bool take_piece(crew *c)
+static void do_piece(void *data, int64_t index)
 {
-    int64_t index = atomic_fetch_add(&c->next, 1);
-    if (index < c->count)
+    crew *c = data;
+    if (c->status == FCL_OK && pthread_equal(pthread_self(), c->caller))
+        c->status = fcl_watch_at(c->what, index, c->count);
+    if (c->status == FCL_OK)
         c->work(c->data, index);
-    return index < c->count;
-}
-
-static void help(void *data)
-{
-    while (take_piece(data))
-        continue;
-}
-
-/* Threads that cannot be had are done without. */
-static int call_helpers(crew *c, fcl_worker *helper[MOST_HELPERS])
-{
-    int64_t wanted = sysconf(_SC_NPROCESSORS_ONLN) - 1;
-    int count = 0;
-    wanted = wanted < c->count - 1 ? wanted : c->count - 1;
-    wanted = wanted < MOST_HELPERS ? wanted : MOST_HELPERS;
-    while (count < wanted && fcl_worker_create(help, c, &helper[count]) == FCL_OK)
-        fcl_worker_start(helper[count++]);
-    return count;
 }
 
 int fcl_crew_run(const char *what, int64_t count, void (*work)(void *data, int64_t index), void *data)
 {
-    crew c = {.count = count, .work = work, .data = data};
-    fcl_worker *helper[MOST_HELPERS];
-    int helpers = call_helpers(&c, helper), status = FCL_OK;
-    do
-        status = fcl_watch_at(what, c.next < count ? c.next : count, count);
-    while (status == FCL_OK && take_piece(&c));
+    crew c = {.what = what, .count = count, .work = work, .data = data, .caller = pthread_self()};
+    int status = fcl_watch_at(what, 0, count);
     if (status != FCL_OK)
-        c.next = count;
-    for (int i = 0; i < helpers; i++)
-        fcl_worker_destroy(&helper[i]);
-    return status;
+        return status;
+    fcl_pool *pool = fcl_pool_create(0);
+    fcl_pool_run(pool, count, do_piece, &c);
+    fcl_pool_destroy(&pool);
+    return c.status;
 }

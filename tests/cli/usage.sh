@@ -18,7 +18,7 @@ for word in help version; do
     expect 0 help $word
     printed "usage: flowcl $word"
 done
-for command in devices train sample likelihood eval info explain bench verify tune; do
+for command in devices train sample likelihood eval classify info explain bench verify tune; do
     expect 0 $command --help
     narrow
     printed "usage: flowcl $command"

@@ -1,0 +1,72 @@
+#!/bin/sh
+# A classifier of drawn shapes: trained, stopped, gone on with; what it is tested on; wrong input.
+. "$(dirname "$0")/lib.sh"
+
+# MNIST's files, with a test part: pictures of 8 x 8 with a line across, a line down, or a block.
+python3 - <<'END'
+import random, struct
+random.seed()
+def ink(kind, x, y):
+    return 0 <= x < 4 and 0 <= y < 4 and (kind == 2 or (y == 0 if kind == 0 else x == 0))
+def write(name, count):
+    pictures, labels = bytearray(), bytearray()
+    for i in range(count):
+        left, top = random.randrange(5), random.randrange(5)
+        labels.append(i % 3)
+        pictures.extend(random.randrange(40) + (200 if ink(i % 3, p % 8 - left, p // 8 - top) else 0) for p in range(64))
+    open(name + "-images-idx3-ubyte", "wb").write(struct.pack(">IIII", 0x803, count, 8, 8) + pictures)
+    open(name + "-labels-idx1-ubyte", "wb").write(struct.pack(">II", 0x801, count) + labels)
+write("train", 600)
+write("t10k", 90)
+END
+data=train-images-idx3-ubyte
+small="--batch 32 --lr 0.005 --shift 1 --held-out 0.1"
+
+expect 0 classify $data --out judge --steps 60 $small --patience 100
+printed "of the 90 pictures of t10k-images-idx3-ubyte" "of 60 held-out pictures" "  2 " "written to judge/classifier.safetensors"
+says "540 pictures to train on, 60 held out" "classifier of 3 classes"
+rows judge/metrics.jsonl $(seq 3 3 60)
+[ ! -e judge/training.safetensors ] || fail "what a training goes on from is left"
+expect 0 classify $data --out judge --resume --json # it is done
+json 'o["test"] == "t10k-images-idx3-ubyte" and o["n"] == 90 and o["accuracy"] > 0.7' # chance: a third
+json '0.8 < o["held_out_accuracy"] <= 1 and o["held_out"] == 60 and 0 < o["step"] <= 60'
+# Without a test part, and with one that is named.
+cp $data plain.idx
+cp train-labels-idx1-ubyte labels.idx
+python3 - <<'END'
+import zipfile, struct
+def npy(shape, kind, data):
+    head = "{'descr': '%s', 'fortran_order': False, 'shape': %s, }" % (kind, shape)
+    head += " " * (-(len(head) + 11) % 64) + "\n"
+    return b"\x93NUMPY\x01\0" + struct.pack("<H", len(head)) + head.encode() + data
+pictures, labels = open("plain.idx", "rb").read()[16:], open("labels.idx", "rb").read()[8:]
+with zipfile.ZipFile("shapes.npz", "w") as archive:
+    archive.writestr("x.npy", npy("(600, 8, 8)", "|u1", pictures))
+    archive.writestr("y.npy", npy("(600,)", "|u1", labels))
+END
+expect 0 classify shapes.npz --out other --steps 4 $small
+printed "there is no test part: accuracy "
+expect 0 classify shapes.npz --out other2 --steps 4 $small --test t10k-images-idx3-ubyte
+printed "of the 90 pictures of t10k-images-idx3-ubyte"
+
+# A signal saves, --resume goes on by the same options.
+"$flowcl" classify $data --out stopped --steps 100000 $small --look-every 20 >began.out 2>began.err </dev/null &
+process=$!
+while [ ! -s stopped/metrics.jsonl ] && kill -0 $process 2>/dev/null; do sleep 0.1; done
+kill -TERM $process
+ended || fail "a classifier that is stopped fails"
+grep -q "go on with: flowcl classify .* --resume --out stopped" began.err || fail "nobody is told how it goes on"
+[ -s stopped/classifier.safetensors ] && [ -s stopped/training.safetensors ] || fail "nothing was saved"
+refused 1 "had other options" classify $data --out stopped --resume --steps 90000
+refused 1 "go on with --resume" classify $data --out stopped
+
+# Wrong input.
+refused 2 "--out" classify $data
+refused 1 "a classifier is of pictures" classify moons --out no
+refused 1 "plain.idx has no labels" classify plain.idx --out no
+refused 1 "judge/classifier.safetensors is there already: choose another folder" classify $data --out judge
+refused 1 "plain.idx has no labels" classify $data --out no --test plain.idx
+refused 1 "moons has pictures of another size" classify $data --out no --test moons
+refused 2 "--shift" classify $data --out no --shift 100
+refused 1 "missing.npz" classify missing.npz --out no
+exit 0

@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 """Holds each model for pictures against the PyTorch module that it shares its weights' names with.
 
-Needs PyTorch, numpy, safetensors and torchcfm, in an environment of your own; neither flowcl nor its tests need any of them.
+Needs PyTorch, numpy, safetensors, torchcfm, and timm for sit.py, in an environment of your own; neither flowcl nor its tests
+need any of them.
 
-    python3 -m venv /tmp/venv && /tmp/venv/bin/pip install torch numpy safetensors torchcfm
+    python3 -m venv /tmp/venv && /tmp/venv/bin/pip install torch numpy safetensors torchcfm timm
     /tmp/venv/bin/python tools/compare_models.py --library build/src/libflowcl.so
 
 PyTorch draws random weights, none of them zeros, and writes the module's state dict with safetensors; flowcl's learner begins
 with that file. Both compute the velocity of the same random pictures, times and labels, and the gradients of <u, velocity> in
 the pictures and in every weight, flowcl on the device that FLOWCL_DEVICE or its own rule chooses. What is printed is the
 largest difference over the largest number of PyTorch's: of the velocity, then of the gradient that is farthest off. Then
-flowcl writes its file, and the module loads it with strict=False: none of its own names may be missing, and the numbers are
-those that it began with. The status is 1 where velocities are more than 1e-5 apart, gradients more than 1e-4, or a file does
+flowcl writes its file, and the module loads it with strict=True, once averages and moments, "ema." and "adam.", are left
+aside; the numbers are those that it began with. The status is 1 where velocities are more than 1e-5 apart, gradients more than 1e-4, or a file does
 not fit. Random draws are new in each run; --seed repeats one.
 """
 import argparse
@@ -43,6 +44,7 @@ layers.SIGNATURES |= {
     "options_finish": (c.c_int, [pointer]),
     "options_destroy": (None, [pointer]),
     "model_create": (c.c_int, [pointer, layers.Shape, c.c_int, pointer]),
+    "params_trained": (c.c_int, [pointer]),
     "model_params": (pointer, [pointer]),
     "model_velocity": (pointer, [pointer, pointer, pointer]),
     "model_destroy": (None, [pointer]),
@@ -68,6 +70,14 @@ def torchcfm_mnist(classes=None):
     return UNetModelWrapper(dim=(1, 28, 28), num_channels=32, num_res_blocks=1, class_cond=bool(classes), num_classes=classes)
 
 
+def dit(sample, labels=0, **options):
+    """SiT's module, and the same options here."""
+    from sit import SiT
+
+    texts = {key.replace("_", "-"): "yes" if value is True else str(value) for key, value in options.items()}
+    return SiT(sample, labels=labels, **options), sample, labels, {"model": "dit"} | texts
+
+
 def cases():
     """name: module, a picture's shape, classes, options."""
     grey, colour, small = (1, 28, 28), (3, 16, 16), (3, 16, 24)
@@ -85,6 +95,12 @@ def cases():
             torchcfm(colour, (2, 1, 3), (4,), 7, blocks=2, resblock_updown=True, num_head_channels=16), colour, 7,
             {"model": "unet", "multipliers": "2,1,3", "attention": "4", "blocks": "2", "resample": "block",
              "head-channels": "16"}),
+        "dit": dit(grey),
+        "dit, with classes, not square": dit(small, 11, width=48, depth=2, heads=4),
+        "dit, SiT's own time": dit((4, 8, 8), 3, patch=2, width=64, depth=2, heads=2, time_scale=1),
+        "dit, normalised queries and keys": dit((1, 8, 8), 2, patch=2, width=48, depth=2, heads=2, qk_norm=True),
+        "dit, RMS norms, SwiGLU, DiT's steps": dit((3, 6, 9), patch=3, width=40, depth=2, heads=5, norm="rms", mlp="swiglu",
+                                                   qk_norm=True, time_scale=-999),
     }
 
 
@@ -92,7 +108,7 @@ def cases():
 
 def draw_weights(module):
     with torch.no_grad():
-        for name, p in module.named_parameters():
+        for p in filter(lambda p: p.requires_grad, module.parameters()):
             if p.dim() > 1:
                 p.copy_(torch.randn_like(p) / math.sqrt(p[0].numel()))
             else:
@@ -105,7 +121,7 @@ def run_torch(module, inputs, u):
     x = x.clone().requires_grad_()
     v = module.eval()(t, x, *([label] if label is not None else []))
     v.backward(u)
-    gradients = {"x": x.grad} | {name: p.grad for name, p in module.named_parameters()}
+    gradients = {"x": x.grad} | {name: p.grad for name, p in module.named_parameters() if p.requires_grad}
     return v.detach().numpy(), {name: g.numpy() for name, g in gradients.items()}
 
 
@@ -132,7 +148,7 @@ class Ours:
 
     def run(self, inputs, u):
         f, graph, size = self.f, self.f.graph_create(), math.prod(self.sample)
-        leaves, count = f.learner_bind(self.learner, graph), f.params_count(self.params)
+        leaves, count = f.learner_bind(self.learner, graph), f.params_trained(self.params)
         x, seed = (f.input(graph, name, F32, shape_of((BATCH, size))) for name in (b"x", b"u"))
         t, label = f.input(graph, b"t", F32, shape_of((BATCH, 1))), None
         if self.classes:
@@ -164,9 +180,11 @@ class Ours:
         with tempfile.TemporaryDirectory() as folder:
             path = str(pathlib.Path(folder) / "ours.safetensors")
             self.f.check(self.f.learner_save(self.learner, path.encode()))
-            missing, _ = loaded.load_state_dict(safetensors.torch.load_file(path), strict=False)
-        if missing:
-            return f"our file lacks {missing[0]}"
+            ours = safetensors.torch.load_file(path)
+        try:
+            loaded.load_state_dict({n: p for n, p in ours.items() if not n.startswith(("ema.", "adam."))}, strict=True)
+        except RuntimeError as fault:
+            return str(fault)
         other = [n for n, p in module.state_dict().items() if not torch.equal(p, loaded.state_dict()[n])]
         return f"our file has other numbers for {other[0]}" if other else ""
 

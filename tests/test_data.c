@@ -230,6 +230,33 @@ static void npy_bytes_of_rank_3_and_4_are_pictures(void **state)
     fcl_dataset_destroy(&data);
 }
 
+/* What the dimensions were taken for is said. */
+static void shapes_of_pictures_are_told(void **state)
+{
+    static const struct {
+        const char *shape, *note;
+        int64_t channels;
+    } rows[] = {
+        {"(2, 3, 2, 2)", "its shape (2, 3, 2, 2) is read as (N, C, H, W)", 3},
+        {"(2, 2, 2, 3)", "its shape (2, 2, 2, 3) is read as (N, H, W, C)", 3},
+        {"(2, 4, 3, 1)", "its shape (2, 4, 3, 1) is read as (N, H, W, C)", 1},
+        {"(1, 3, 8, 1)", "its shape (1, 3, 8, 1) is read as (N, C, H, W), and could be (N, H, W, C)", 3},
+        {"(1, 2, 3, 4)", "its shape (1, 2, 3, 4) is read as (N, C, H, W), though these are neither 1 nor 3 channels", 2},
+        {"(2, 3, 4)", NULL, 1},
+    };
+    const uint8_t bytes[24] = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fcl_dataset *data = open_ok(write_npy("shape.npy", "|u1", rows[i].shape, bytes, 24), NULL);
+        assert_int_equal(data->shape.dim[0], rows[i].channels);
+        if (rows[i].note)
+            assert_string_equal(data->note, rows[i].note);
+        else
+            assert_null(data->note);
+        fcl_dataset_destroy(&data);
+    }
+}
+
 static void npy_of_one_dimension_is_samples_of_one_number(void **state)
 {
     (void)state;
@@ -677,6 +704,7 @@ int main(void)
         cmocka_unit_test(idx_refuses_every_truncation),
         cmocka_unit_test(idx_tells_its_mistakes),
         cmocka_unit_test(npy_bytes_of_rank_3_and_4_are_pictures),
+        cmocka_unit_test(shapes_of_pictures_are_told),
         cmocka_unit_test(npy_of_one_dimension_is_samples_of_one_number),
         cmocka_unit_test(bad_arrays_are_refused),
         cmocka_unit_test(npz_finds_samples_and_labels),

@@ -186,8 +186,10 @@ static int read_arrays(const fcl_npz *npz, const fcl_reading *reading, fcl_datas
     FCL_TRY(load(npz, reading->path, samples, fcl_dataset_set_samples, dataset));
     if (labels && !reading->options->unlabeled)
         FCL_TRY(load(npz, reading->path, labels, sure ? fcl_dataset_set_labels : set_guessed, dataset));
-    dataset->note = dataset->label ? fcl_format("the samples are array %s, the labels %s", samples, labels)
-                                   : fcl_format("the samples are array %s", samples);
+    char *shape = dataset->note;
+    dataset->note = fcl_format("the samples are array %s%s%s%s%s", samples, dataset->label ? ", the labels " : "",
+                               dataset->label ? labels : "", shape ? "; " : "", shape ? shape : "");
+    free(shape);
     return FCL_OK;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/array.h"
 #include "base/error.h"
+#include "base/memory.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -11,6 +12,18 @@
 static bool is_channels(int64_t dim)
 {
     return dim == 1 || dim == 3;
+}
+
+/* Which of its dimensions are taken for what. */
+static char *describe(fcl_shape shape, bool channels_last)
+{
+    char text[FCL_SHAPE_TEXT];
+    bool first = is_channels(shape.dim[1]), last = is_channels(shape.dim[3]);
+    const char *doubt = first && last     ? ", and could be (N, H, W, C)"
+                        : !first && !last ? ", though these are neither 1 nor 3 channels"
+                                          : "";
+    return fcl_format("its shape %s is read as %s%s", fcl_shape_format(shape, text),
+                      channels_last ? "(N, H, W, C)" : "(N, C, H, W)", doubt);
 }
 
 /* (N, H, W, C) to (N, C, H, W). */
@@ -53,6 +66,8 @@ static int set_pictures(fcl_dataset *dataset, fcl_npy *array, const char *where)
     dataset->shape = array->shape.rank == 3 ? FCL_SHAPE(1, dim[1], dim[2])
                      : channels_last        ? FCL_SHAPE(dim[3], dim[1], dim[2])
                                             : FCL_SHAPE(dim[1], dim[2], dim[3]);
+    if (array->shape.rank == 4)
+        dataset->note = describe(array->shape, channels_last);
     dataset->scale = FCL_PICTURE_SCALE;
     dataset->shift = FCL_PICTURE_SHIFT;
     return FCL_OK;

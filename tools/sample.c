@@ -21,7 +21,8 @@ typedef struct sample_settings {
 static const fcl_option table[] = {
     {"out", FCL_OPTION(sample_settings, out), .flags = FCL_OPTION_REQUIRED, .placeholder = "FILE",
      .group = "Input and output",
-     .help = "where the samples go: .npy, .npz, .csv or .png; of a model with classes .npz and .csv hold them, too, as \"label\""},
+     .help = "where the samples go: .npy, .npz, .csv or .png, or a folder, DIR/, for a .png of each picture; with classes .npz and "
+             ".csv hold them, too, as \"label\"; pictures are bytes in an .npz, (N, H, W, C) as \"arr_0\", classes \"arr_1\""},
     {"encode", FCL_OPTION(sample_settings, encode), .placeholder = "FILE",
      .help = "carry this data to noise, instead of noise to data"},
     {"decode", FCL_OPTION(sample_settings, decode), .placeholder = "FILE",
@@ -67,11 +68,26 @@ typedef struct sampling {
     fcl_array *start, *samples, *density; /* density (n, 2): NULL without --logp */
     fcl_sample_stats stats;
     weights weights;      /* of --energy */
+    bool rows_of_classes;   /* the picture has a row for each class */
     char fault[TOOL_FAULT]; /* what the program itself finds wrong; empty: nothing */
     char unfinished[512]; /* why some samples are; empty: none is */
 } sampling;
 
 /* --- output --- */
+
+static bool has_ending(const char *path, const char *ending)
+{
+    const char *dot = strrchr(path, '.');
+    return dot && !strcasecmp(dot, ending);
+}
+
+/* Pictures that a file holds as bytes: those at the end of their way, not noise. */
+static bool as_bytes(const sampling *work)
+{
+    const sample_settings *settings = work->settings;
+    bool pictures = work->info->pictures && !settings->encode && !settings->sample.times;
+    return pictures && (has_ending(settings->out, ".npz") || fcl_pictures_in_folder(settings->out));
+}
 
 static int64_t sample_count(const sampling *work)
 {
@@ -125,6 +141,16 @@ static void print_evaluations(const sampling *work)
                    stats->nfe_mean, stats->nfe_minimum, stats->nfe_maximum, doubled, stats->accepted, stats->rejected);
 }
 
+/* What stands there, where the ending does not say it. */
+static const char *written_text(const sampling *work)
+{
+    if (work->rows_of_classes)
+        return ": a row for each class";
+    if (!as_bytes(work))
+        return "";
+    return has_ending(work->settings->out, ".npz") ? ": bytes (N, H, W, C) as arr_0" : ": a picture each, 00000.png and so on";
+}
+
 static void print_report(const sampling *work)
 {
     const fcl_sample_stats *stats = &work->stats;
@@ -134,7 +160,7 @@ static void print_report(const sampling *work)
     print_evaluations(work);
     if (work->density)
         print_density(work);
-    printf("written to %s\n", tool_plain(work->settings->out));
+    printf("written to %s%s\n", tool_plain(work->settings->out), written_text(work));
 }
 
 static int print_json(const sampling *work)
@@ -226,12 +252,6 @@ static int draw(sampling *work)
     return fcl_sample(work->device, work->checkpoint, &settings->sample, &work->samples, &work->stats);
 }
 
-static bool has_ending(const char *path, const char *ending)
-{
-    const char *dot = strrchr(path, '.');
-    return dot && !strcasecmp(dot, ending);
-}
-
 static bool holds_arrays(const char *path)
 {
     return has_ending(path, ".npy") || has_ending(path, ".npz");
@@ -257,7 +277,7 @@ static int make_labels(const sampling *work, int32_t **labels)
     *labels = NULL;
     drawn.n = sample_count(work);
     if (!work->info->classes || settings->sample.times ||
-        !(has_ending(settings->out, ".npz") || has_ending(settings->out, ".csv")))
+        !(has_ending(settings->out, ".npz") || has_ending(settings->out, ".csv") || fcl_pictures_in_folder(settings->out)))
         return FCL_OK;
     int status = given ? FCL_OK : drawn_labels(work, &drawn, labels);
     if (given && (*labels = calloc((size_t)drawn.n, sizeof **labels)))
@@ -288,6 +308,8 @@ static int write_plain(sampling *work, fcl_picture_options *picture)
         status = drawn_labels(work, &settings->sample, &label);
         picture->title = title;
         picture->label = label;
+        work->rows_of_classes = label && work->info->pictures && has_ending(settings->out, ".png") &&
+                                fcl_picture_rows(sample_count(work), label);
     }
     if (status == FCL_OK)
         status = fcl_samples_write(settings->out, work->samples, picture);
@@ -314,9 +336,11 @@ static int write_samples(sampling *work)
         columns[count++] = (fcl_column){"logw", work->weights.column};
     if (labels)
         columns[count++] = (fcl_column){"label", .label = labels, .class_names = work->info->class_names};
-    if (status == FCL_OK && count)
+    if (status == FCL_OK && as_bytes(work))
+        status = fcl_pictures_write(settings->out, work->samples, &picture, count, columns);
+    else if (status == FCL_OK && count)
         status = fcl_columns_write(settings->out, sample_count(work), work->samples, count, columns);
-    if (status == FCL_OK && !(count && numbers)) /* a picture in its own range */
+    if (status == FCL_OK && !as_bytes(work) && !(count && numbers)) /* a picture in its own range */
         status = write_plain(work, &picture);
     fcl_free(labels);
     fcl_array_destroy(&logp);
@@ -453,7 +477,7 @@ const subcommand sample_command = {
     .about = "A folder stands for its newest checkpoint; --config tells of weights of another\n"
              "program, such as a state dict of PyTorch. The file's ending says what is\n"
              "written: .npy, .npz, .csv, or .png, a scatter picture of points and a grid of\n"
-             "pictures.",
+             "pictures; a folder, DIR/, takes a .png each.",
     .appendix = print_appendix,
     .least = 1,
     .most = 1,

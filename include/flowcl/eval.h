@@ -17,7 +17,8 @@ typedef struct fcl_picture_options {
     const fcl_array *reference; /* points (M, D) drawn in grey underneath, such as the data; NULL for none */
     const char *title;          /* above a scatter picture, where charts are built in; NULL for none */
     double low, high;           /* of pictures: what is drawn black and white; both 0: -1 and 1 */
-    const int32_t *label;       /* (N) from 0: points are coloured by class, and a legend tells which; or NULL */
+    const int32_t *label;       /* (N) from 0: points are coloured by class, and a legend tells which; pictures of a
+                                   class stand in rows of their own, see fcl_picture_rows; or NULL */
     const char *const *class_names; /* for the legend, by label; NULL: numbers */
 } fcl_picture_options;
 
@@ -27,6 +28,7 @@ typedef struct fcl_picture_options {
  *     .png        pictures (N, C, H, W) with C 1 or 3, or (N, H, W), values from low to high: a grid of the first
  *                 1024; points (N, D) with D at least 2: a scatter picture of the first two numbers of each.
  *                 The frame holds all but the outermost 0.2 % of the points on each side.
+ *     folder      pictures, as fcl_pictures_write writes them
  * `options` may be NULL; they concern pictures only. FCL_ERR_ARGUMENT for another ending, FCL_ERR_SHAPE for
  * samples that cannot be drawn, FCL_ERR_NUMERIC where no point is finite, FCL_ERR_FILE, FCL_ERR_MEMORY. */
 FCL_API int fcl_samples_write(const char *path, const fcl_array *samples, const fcl_picture_options *options);
@@ -37,6 +39,10 @@ FCL_API int fcl_samples_check_path(const char *path);
 /* The same, once the shape of one sample is known: FCL_ERR_SHAPE where the path is a picture's and such samples cannot
  * be drawn. */
 FCL_API int fcl_samples_check_shape(const char *path, fcl_shape sample);
+
+/* Whether pictures of these classes (n) are drawn with a row for each class, in the order of their numbers: a class of
+ * more than 32 pictures has several. Not where most of the grid would be empty, nor with one picture a class. */
+FCL_API bool fcl_picture_rows(int64_t n, const int32_t *label);
 
 /* Whether samples of that shape are drawn as pictures: (H, W), or (C, H, W) with C 1 or 3. */
 FCL_API bool fcl_samples_are_pictures(fcl_shape sample);
@@ -77,6 +83,21 @@ FCL_API int fcl_columns_write(const char *path, int64_t n, const fcl_array *samp
                               const fcl_column *columns);
 /* Where fcl_columns_write puts a column that stands beside samples. Released by fcl_free. */
 FCL_API char *fcl_columns_path(const char *path, const char *name);
+
+/* Writes pictures (N, H, W), or (N, C, H, W) with C 1 or 3, as bytes, from options->low, 0, to options->high, 255, rounded;
+ * what lies outside is cut off. Columns stand beside them, `count` may be 0.
+ *     .npz     "arr_0", uint8 (N, H, W, C), the classes as "arr_1", other columns by their names: what programs read that
+ *              judge pictures, as ADM's evaluator (Dhariwal, Nichol 2021)
+ *     folder   a path that ends in '/', or is one without such an ending: 00000.png, 00001.png, ...; and with columns "pictures.csv", a table of
+ *              "file" and these, which fcl_dataset_options.label_file reads
+ * Both are read back by fcl_dataset_open. `options` may be NULL. Errors as fcl_samples_write. */
+FCL_API int fcl_pictures_write(const char *path, const fcl_array *pictures, const fcl_picture_options *options, int count,
+                               const fcl_column *columns);
+/* Whether that path is a folder's. */
+FCL_API bool fcl_pictures_in_folder(const char *path);
+/* To be asked before a long computation: FCL_ERR_ARGUMENT where the path is neither's, FCL_ERR_FILE where nothing can be
+ * written there; a folder is made by fcl_pictures_write, and refused where it holds pictures already. */
+FCL_API int fcl_pictures_check_path(const char *path);
 
 /* A chart of the loss over the steps: the values faint, their moving mean strong, on a logarithmic scale. */
 typedef struct fcl_loss_chart {

@@ -157,17 +157,19 @@ int fcl_npz_load(const fcl_npz *npz, const char *name, fcl_npy *npy, uint8_t **b
 
 static int encode(const fcl_npz_entry *entry, uint8_t **bytes, size_t *size)
 {
-    if (!entry->array)
+    if (!entry->array && !entry->bytes)
         return fcl_npy_encode_labels(entry->count, entry->number, entry->word, bytes, size);
     char text[FCL_NPY_HEADER_SIZE];
-    size_t head = fcl_npy_header('f', 4, entry->array->shape, text);
-    size_t numbers = (size_t)fcl_shape_size(entry->array->shape) * sizeof(float);
+    const fcl_shape shape = entry->bytes ? entry->shape : entry->array->shape;
+    int width = entry->bytes ? 1 : sizeof(float);
+    size_t head = fcl_npy_header(entry->bytes ? 'u' : 'f', width, shape, text);
+    size_t numbers = (size_t)fcl_shape_size(shape) * (size_t)width;
     *size = head + numbers;
     *bytes = malloc(*size);
     if (!*bytes)
         return FCL_ERR_MEMORY;
     memcpy(*bytes, text, head);
-    memcpy(*bytes + head, entry->array->data, numbers);
+    memcpy(*bytes + head, entry->bytes ? (const void *)entry->bytes : entry->array->data, numbers);
     return FCL_OK;
 }
 

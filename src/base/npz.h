@@ -17,13 +17,15 @@ bool fcl_npz_holds(const fcl_npz *npz, const char *name);
 /* Reads one array: npy->data points into *bytes, which is released by free. */
 int fcl_npz_load(const fcl_npz *npz, const char *name, fcl_npy *npy, uint8_t **bytes);
 
-/* Either an array or, where that is NULL, labels: see fcl_npy_encode_labels. */
+/* An array; or bytes; or, where both are NULL, labels: see fcl_npy_encode_labels. */
 typedef struct fcl_npz_entry {
     const char *name;
     const fcl_array *array;
     int64_t count;
     const int32_t *number;
     const char *const *word;
+    const uint8_t *bytes;
+    fcl_shape shape; /* of these */
 } fcl_npz_entry;
 
 int fcl_npz_write(const char *path, const fcl_npz_entry *entries, int count);

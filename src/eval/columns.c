@@ -6,12 +6,11 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/npz.h"
+#include "eval/plot.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { MOST_COLUMNS = 16 };
 
 static const fcl_column *find_classes(int count, const fcl_column *columns)
 {
@@ -83,8 +82,8 @@ static fcl_array as_array(int64_t n, const fcl_column *column)
 static int write_npz(const char *path, int64_t n, const fcl_array *samples, int count,
                      const fcl_column *columns)
 {
-    fcl_npz_entry entries[MOST_COLUMNS + 1];
-    fcl_array arrays[MOST_COLUMNS];
+    fcl_npz_entry entries[FCL_MOST_COLUMNS + 1];
+    fcl_array arrays[FCL_MOST_COLUMNS];
     int entry = 0;
     if (samples)
         entries[entry++] = (fcl_npz_entry){"x", .array = samples};
@@ -150,7 +149,7 @@ int fcl_columns_write(const char *path, int64_t n, const fcl_array *samples, int
                       const fcl_column *columns)
 {
     FCL_TRY(fcl_samples_check_path(path));
-    if (count < 1 || count > MOST_COLUMNS || n < 1 || (samples && samples->shape.dim[0] != n))
+    if (count < 1 || count > FCL_MOST_COLUMNS || n < 1 || (samples && samples->shape.dim[0] != n))
         return fcl_fail(FCL_ERR_SHAPE, "cannot write %s: %d columns of %lld numbers", path, count,
                         (long long)n);
     if (fcl_file_ends_with(path, ".npz"))

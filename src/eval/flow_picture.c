@@ -210,7 +210,7 @@ static int write_pictures(const char *path, const fcl_flow_picture *picture)
     shape.dim[0] = rows * (2 * side + 1);
     FCL_TRY(fcl_array_create(shape, &grid));
     arrange(picture, shown, side, grid);
-    int status = fcl_grid_write(path, grid, 2 * side + 1, picture->low, picture->high);
+    int status = fcl_grid_write(path, grid, 2 * side + 1, picture->low, picture->high, NULL);
     fcl_array_destroy(&grid);
     return status;
 }

@@ -61,7 +61,14 @@ static int write_png(const char *path, const fcl_array *samples, const fcl_pictu
     const fcl_shape sample = fcl_sample_shape(samples->shape);
     if (are_points(sample))
         return fcl_scatter_write(path, samples, options);
-    return fcl_samples_are_pictures(sample) ? fcl_grid_write(path, samples, 0, options->low, options->high) : fail_shape(path, sample);
+    return fcl_samples_are_pictures(sample)
+               ? fcl_grid_write(path, samples, 0, options->low, options->high, options->label)
+               : fail_shape(path, sample);
+}
+
+static int write_folder(const char *path, const fcl_array *samples, const fcl_picture_options *options)
+{
+    return fcl_pictures_write(path, samples, options, 0, NULL);
 }
 
 static const struct {
@@ -76,6 +83,8 @@ static const struct {
 
 static writer *find_writer(const char *path)
 {
+    if (fcl_pictures_in_folder(path))
+        return write_folder;
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         if (fcl_file_ends_with(path, formats[i].ending))
             return formats[i].write;
@@ -87,16 +96,18 @@ int fcl_samples_check_path(const char *path)
 {
     if (!find_writer(path))
         return fcl_fail(FCL_ERR_ARGUMENT,
-                        "cannot tell the format of '%s': its name has to end in .npy, .npz, .csv or .png",
+                        "cannot tell the format of '%s': its name has to end in .npy, .npz, .csv or .png, or in / for a "
+                        "folder of pictures",
                         path);
-    return fcl_file_check_place(path);
+    return fcl_pictures_in_folder(path) ? fcl_folder_check(path) : fcl_file_check_place(path);
 }
 
 int fcl_samples_check_shape(const char *path, fcl_shape sample)
 {
     FCL_TRY(fcl_samples_check_path(path));
-    bool fits = find_writer(path) != write_png || are_points(sample) || fcl_samples_are_pictures(sample);
-    return fits ? FCL_OK : fail_shape(path, sample);
+    writer *found = find_writer(path);
+    bool drawn = found == write_png && are_points(sample), whole = found == write_png || found == write_folder;
+    return drawn || !whole || fcl_samples_are_pictures(sample) ? FCL_OK : fail_shape(path, sample);
 }
 
 int fcl_samples_write(const char *path, const fcl_array *samples, const fcl_picture_options *options)

@@ -20,8 +20,18 @@ int fcl_scatter_fit(int count, const fcl_array *const *sets, fcl_frame *frame);
 int fcl_scatter_draw(fcl_canvas *canvas, const fcl_frame *frame, const fcl_array *points, uint32_t color);
 
 /* Pictures (N, C, H, W) with C 1 or 3, or (N, H, W). `columns` of two grids beside each other; 0: of
- * one, about as many as rows. From `low`, black, to `high`, white; both 0: -1 and 1. */
-int fcl_grid_write(const char *path, const fcl_array *pictures, int64_t columns, double low, double high);
+ * one, about as many as rows, or with `label` (N) as fcl_picture_rows says. From `low`, black, to `high`, white; both 0: -1
+ * and 1. */
+int fcl_grid_write(const char *path, const fcl_array *pictures, int64_t columns, double low, double high,
+                   const int32_t *label);
+
+/* low to high as a byte; what lies outside is cut off, NaN is 0. */
+uint8_t fcl_picture_byte(double low, double high, float value);
+
+/* Of a folder that pictures are to be written into: see fcl_pictures_check_path. */
+int fcl_folder_check(const char *path);
+
+enum { FCL_MOST_COLUMNS = 16 }; /* beside samples */
 
 /* What is drawn of points (N, ...) that are not in the plane: their coordinates along the two principal axes
  * of the data. FCL_ERR_MEMORY. */

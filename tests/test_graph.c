@@ -323,6 +323,39 @@ static void a_long_chain_needs_little_memory(void **state)
     assert_true(stats.sum_bytes > 3 * stats.arena_bytes);
 }
 
+static double operations_of(fcl_device *device, fcl_tensor *y, int count, fcl_tensor *const *x)
+{
+    fcl_graph *graph = fcl_tensor_graph(y);
+    fcl_tensor *gradient[4];
+    fcl_vjp(fcl_output(y), NULL, count, x, gradient);
+    for (int i = 0; i < count; i++)
+        fcl_output(gradient[i]);
+    assert_ok(fcl_graph_compile(graph, device, NULL));
+    double operations = fcl_graph_describe(graph).operations;
+    fcl_graph_destroy(&graph);
+    return operations;
+}
+
+/* Of the value, and of as many gradients as are asked for. */
+static void operations_are_those_of_definitions(void **state)
+{
+    trial *t = trial_create();
+    fcl_tensor *a = trial_input(t, FCL_SHAPE(4, 7, 5), SMOOTH, 0), *b = trial_input(t, FCL_SHAPE(5, 3), SMOOTH, 0);
+    fcl_tensor *product[] = {a, b}, *y = fcl_square(fcl_matmul(a, b, false, false));
+    assert_true(operations_of(*state, y, 2, product) == 3 * 2 * 4 * 7 * 5 * 3);
+    t->graph = fcl_graph_create();
+    fcl_tensor *x = trial_input(t, FCL_SHAPE(2, 4, 6, 3), SMOOTH, 0), *w = trial_input(t, FCL_SHAPE(3, 3, 3, 5), SMOOTH, 0);
+    y = fcl_square(fcl_conv2d(x, w, &(fcl_conv2d_options){.stride = 2, .padding = 1}));
+    assert_true(operations_of(*state, y, 1, &w) == 2 * 2 * 2 * 2 * 3 * 5 * 9 * 3);
+    t->graph = fcl_graph_create();
+    fcl_tensor *q = trial_input(t, FCL_SHAPE(2, 5, 8), SMOOTH, 0), *k = trial_input(t, FCL_SHAPE(2, 9, 8), SMOOTH, 0);
+    fcl_tensor *v = trial_input(t, FCL_SHAPE(2, 9, 8), SMOOTH, 0), *all[] = {q, k, v};
+    y = fcl_square(fcl_attention(q, k, v, 2, NULL, NULL));
+    assert_true(operations_of(*state, y, 3, all) == 6 * 2 * 2 * 2 * 5 * 9 * 4);
+    t->graph = fcl_graph_create();
+    trial_destroy(&t);
+}
+
 /* tanh(h) could follow the product in its kernel, but not h, which the product reads from memory. */
 static void a_products_operand_is_made_before_it(void **state)
 {
@@ -1272,6 +1305,7 @@ int main(void)
         cmocka_unit_test(a_chain_is_one_launch),
         cmocka_unit_test(what_nobody_reads_launches_nothing),
         cmocka_unit_test(a_long_chain_needs_little_memory),
+        cmocka_unit_test(operations_are_those_of_definitions),
         cmocka_unit_test(a_products_operand_is_made_before_it),
         cmocka_unit_test(a_products_rows_and_columns_follow_it),
         cmocka_unit_test(a_block_of_many_products_is_right),

@@ -399,6 +399,8 @@ typedef struct fcl_graph_stats {
     int kernels;          /* distinct ones that were generated for it: equal ones are built once */
     double build_seconds; /* that the driver's compiler took for these */
     bool repeats;         /* many runs of fcl_graph_repeat are one launch */
+    double operations;    /* floating-point ones of products, convolutions and attention, by their definitions: a multiplication
+                             and an addition each, what is computed again for a derivative only where the graph says so */
     uint64_t arena_bytes; /* planned memory of intermediate values */
     uint64_t sum_bytes;   /* what they would take without sharing */
 } fcl_graph_stats;

@@ -216,8 +216,11 @@ fcl_buffer *fcl_tensor_buffer(fcl_tensor *tensor)
 fcl_graph_stats fcl_graph_describe(const fcl_graph *graph)
 {
     fcl_graph_stats stats = {0};
-    for (int i = 0; i < graph->count; i++)
-        stats.nodes += graph->nodes[i]->needed;
+    for (int i = 0; i < graph->count; i++) {
+        const fcl_tensor *node = graph->nodes[i];
+        stats.nodes += node->needed;
+        stats.operations += node->needed && node->op->work ? node->op->work(node) : 0;
+    }
     if (graph->plan) {
         for (int i = 0; i < graph->plan->action_count; i++)
             stats.launches += !graph->plan->actions[i].look;

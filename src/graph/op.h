@@ -40,6 +40,7 @@ typedef struct fcl_op {
     fcl_shape (*shape)(fcl_tensor *node); /* from inputs and attributes; a misfit calls fcl_mistake */
     const char *expression;               /* elementwise: OpenCL C in a, b, c of type `real`; else NULL */
     int (*lower)(fcl_lowering *lowering, fcl_tensor *node); /* else: append the launches */
+    double (*work)(const fcl_tensor *node); /* floating-point operations of its definition; NULL: few beside others' */
     size_t (*scratch)(const fcl_tensor *node, const fcl_device *device); /* memory of these alone, bytes; NULL: none */
     fcl_element element;
     fcl_row_text rows;

@@ -376,16 +376,42 @@ static int tangent_lower(fcl_lowering *lowering, fcl_tensor *node)
     return FCL_OK;
 }
 
+/* So many products of the size of the scores. */
+static double work_of(const fcl_tensor *node, int products)
+{
+    fcl_attention_problem p = fcl_attention_problem_of(node);
+    return 2.0 * products * p.lead * p.batch * p.heads * p.queries * p.keys * p.width;
+}
+
+/* q k' and what is done with v. */
+static double attention_work(const fcl_tensor *node)
+{
+    return work_of(node, 2);
+}
+
+/* Of q, k and v in one: what the softmax takes is not counted again. */
+static double grad_work(const fcl_tensor *node)
+{
+    return work_of(node, 4);
+}
+
+/* dq k', q dk', and what is done with v and dv. */
+static double tangent_work(const fcl_tensor *node)
+{
+    return work_of(node, 4);
+}
+
 #define ATTENTION_ROW(name_, shape_) .name = name_, .attributes = sizeof(fcl_attention_attributes), .shape = shape_, .tangent = FCL_OWN_TANGENT
-const fcl_op fcl_op_attention = {ATTENTION_ROW("attention", attention_shape), .lower = attention_lower,
+const fcl_op fcl_op_attention = {ATTENTION_ROW("attention", attention_shape), .lower = attention_lower, .work = attention_work,
                                  .adjoint = fcl_attention_adjoint, .own_tangent = fcl_attention_tangent};
-const fcl_op fcl_op_attention_grad = {ATTENTION_ROW("attention_grad", grad_shape), .lower = grad_lower, .scratch = grad_scratch,
+const fcl_op fcl_op_attention_grad = {ATTENTION_ROW("attention_grad", grad_shape), .lower = grad_lower, .scratch = grad_scratch, .work = grad_work,
                                       .adjoint = fcl_attention_grad_adjoint, .own_tangent = fcl_attention_grad_tangent};
 const fcl_op fcl_op_attention_grad_kv = {ATTENTION_ROW("attention_grad_kv", grad_kv_shape), .part = true,
                                          .adjoint = fcl_attention_grad_adjoint, .own_tangent = fcl_attention_grad_tangent};
 const fcl_op fcl_op_attention_grad_bias = {ATTENTION_ROW("attention_grad_bias", grad_bias_shape), .lower = grad_bias_lower,
                                            .adjoint = fcl_attention_grad_adjoint, .own_tangent = fcl_attention_grad_tangent};
 const fcl_op fcl_op_attention_tangent = {ATTENTION_ROW("attention_tangent", tangent_shape), .lower = tangent_lower,
+                                         .work = tangent_work,
                                          .adjoint = fcl_attention_tangent_adjoint,
                                          .own_tangent = fcl_attention_tangent_tangent};
 #undef ATTENTION_ROW

@@ -311,10 +311,18 @@ static int weight_lower(fcl_lowering *lowering, fcl_tensor *node)
     return FCL_OK;
 }
 
+/* Taps in the padding among them, as those inside. */
+static double conv_work(const fcl_tensor *node)
+{
+    fcl_conv_problem p = fcl_conv_problem_of(node);
+    return 2.0 * p.batch * p.images * p.out_height * p.out_width * p.outputs * p.side * p.side * p.channels;
+}
+
 const fcl_op fcl_op_conv2d = {"conv2d",
                               sizeof(fcl_conv_attributes),
                               conv2d_shape,
                               .lower = conv_lower,
+                              .work = conv_work,
                               .adjoint = conv_adjoint,
                               .tangent = FCL_OWN_TANGENT,
                               .own_tangent = conv_tangent,
@@ -324,6 +332,7 @@ const fcl_op fcl_op_conv2d_input = {"conv2d_input",
                                     sizeof(fcl_conv_attributes),
                                     conv2d_input_shape,
                                     .lower = conv_lower,
+                                    .work = conv_work,
                                     .adjoint = conv_adjoint,
                                     .tangent = FCL_OWN_TANGENT,
                                     .own_tangent = conv_tangent,
@@ -333,6 +342,7 @@ const fcl_op fcl_op_conv2d_weight = {"conv2d_weight",
                                      sizeof(fcl_conv_attributes),
                                      conv2d_weight_shape,
                                      .lower = weight_lower,
+                                     .work = conv_work,
                                      .scratch = conv_scratch,
                                      .adjoint = conv_adjoint,
                                      .tangent = FCL_OWN_TANGENT,

@@ -143,9 +143,16 @@ fcl_gemm_problem fcl_matmul_problem(const fcl_tensor *node)
     };
 }
 
+static double matmul_work(const fcl_tensor *node)
+{
+    fcl_gemm_problem p = fcl_matmul_problem(node);
+    return 2.0 * p.batch * p.m * p.n * p.k;
+}
+
 const fcl_op fcl_op_matmul = {"matmul",
                               sizeof(fcl_matmul_attributes),
                               matmul_shape,
+                              .work = matmul_work,
                               .rows = {.any_rows = 1u << 1},
                               .adjoint = matmul_adjoint,
                               .tangent = FCL_OWN_TANGENT,

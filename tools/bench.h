@@ -53,15 +53,6 @@ typedef struct bench_model {
 extern const bench_model bench_models[]; /* ends with a NULL name */
 const char *bench_model_name(int index); /* NULL past the last */
 
-/* What bench counts of a model's step. */
-typedef struct bench_work {
-    double operations; /* of the three products of each linear layer, two of the first */
-    double bytes;      /* optimiser and gradients, and the activations once written and read */
-    int64_t parameters;
-} bench_work;
-
-int bench_model_work(const bench_model *model, bench_work *work);
-
 typedef enum bench_kind { BENCH_MACHINE, BENCH_PRODUCT, BENCH_TRAINING, BENCH_SAMPLING, BENCH_CONVOLUTION, BENCH_ATTENTION } bench_kind;
 
 typedef struct bench_item {

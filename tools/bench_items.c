@@ -11,6 +11,8 @@ const bench_model bench_models[] = {
      .solver = "rk4", .steps = 5, .quick_steps = 1, .samples = 4096},
     {"mlp-784-1024", .sample = FCL_SHAPE(784), .batch = 256, .options = {.width = 1024, .depth = 3},
      .solver = "rk4", .steps = 10, .quick_steps = 1, .samples = 256},
+    {"unet-28-32", .sample = FCL_SHAPE(1, 28, 28), .batch = 64, .options = {.model = "unet"},
+     .solver = "euler", .steps = 4, .quick_steps = 1, .samples = 64},
     {"conv-28-32", .batch = 64, .image = {64, 28, 32, 32}},
     {"conv-32-128", .batch = 16, .image = {16, 32, 128, 128}},
     {"attention-49", .batch = 128, .heads = {128, 49, 6, 32}},
@@ -36,7 +38,7 @@ const char *bench_model_name(int index)
     return bench_models[index].name;
 }
 
-/* --- a model's products --- */
+/* --- a perceptron's products; those of others are of many sizes, most of them with what follows --- */
 
 /* Whether the slice is the weight (out, in) of a linear layer: its bias (out) follows. */
 static bool is_linear(const fcl_params *params, int index, int *out, int *in)
@@ -53,28 +55,6 @@ static bool is_linear(const fcl_params *params, int index, int *out, int *in)
 static int open_model(const bench_model *row, fcl_model **model)
 {
     return fcl_model_create(&row->options, row->sample, 0, model);
-}
-
-int bench_model_work(const bench_model *row, bench_work *work)
-{
-    enum { OPTIMISER_FLOATS = 10, ACTIVATION_FLOATS = 6 };
-    fcl_model *model;
-    int status = open_model(row, &model), out, in;
-    if (status != FCL_OK)
-        return status;
-    const fcl_params *params = fcl_model_params(model);
-    *work = (bench_work){.parameters = fcl_params_numbers(params)};
-    work->bytes = sizeof(float) * OPTIMISER_FLOATS * (double)work->parameters;
-    int products = 2; /* the first layer's input has no gradient */
-    for (int i = 0; i < fcl_params_trained(params); i++) {
-        if (!is_linear(params, i, &out, &in))
-            continue;
-        work->operations += 2.0 * products * row->batch * out * in;
-        work->bytes += sizeof(float) * ACTIVATION_FLOATS * (double)row->batch * out;
-        products = 3;
-    }
-    fcl_model_destroy(&model);
-    return FCL_OK;
 }
 
 static bool is_listed(const bench_item *items, int count, const bench_item *item)
@@ -163,7 +143,7 @@ int bench_items(bench_item items[BENCH_ITEMS_MOST])
             add_attention(items, &count, row);
             continue;
         }
-        if (add_products(items, &count, row) != FCL_OK)
+        if (!row->options.model && add_products(items, &count, row) != FCL_OK)
             return -1;
         add(items, &count, (bench_item){BENCH_TRAINING, .model = row, .unit = "samples/s", .scale = 1},
             "training");

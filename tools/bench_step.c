@@ -33,15 +33,14 @@ static void add_floor(json_t *step, const char *name, const floor_cost *floor, c
 }
 
 /* Memory's bandwidth is no floor of what stays in the device's cache. */
-static void add_floors(json_t *step, const bench_unit *unit, const bench_work *work, double launches,
-                       const json_t *facts, const double *seconds)
+static void add_floors(json_t *step, const bench_unit *unit, const json_t *facts, const double *seconds)
 {
     static const char *const names[] = {"compute", "bandwidth", "launches", "host"};
     bool in_cache = bench_number(facts, "memory_bytes") <= bench_number(facts, "cache_bytes");
     const floor_cost floors[FLOORS] = {
-        [COMPUTE] = {work->operations, &unit->reference[FCL_MEASURE_PEAK]},
-        [BANDWIDTH] = {in_cache ? NAN : work->bytes, &unit->reference[FCL_MEASURE_TRIAD]},
-        [LAUNCHES] = {launches, &unit->reference[FCL_MEASURE_LAUNCH]},
+        [COMPUTE] = {bench_number(facts, "operations"), &unit->reference[FCL_MEASURE_PEAK]},
+        [BANDWIDTH] = {in_cache ? NAN : bench_number(facts, "bytes"), &unit->reference[FCL_MEASURE_TRIAD]},
+        [LAUNCHES] = {bench_number(facts, "launches"), &unit->reference[FCL_MEASURE_LAUNCH]},
         [HOST] = {1, &unit->host},
     };
     json_object_set_new(step, "floors", json_object());
@@ -56,19 +55,16 @@ static void add_floors(json_t *step, const bench_unit *unit, const bench_work *w
 
 json_t *bench_step_record(const bench_unit *unit, const bench_model *model, const json_t *facts)
 {
-    static const char *const members[] = {"memory_bytes",  "cache_bytes", "process_bytes",    "loss",
-                                          "clblast_calls", "kernels",     "distinct_kernels", "build_seconds"};
-    double seconds[BENCH_REPEATS_MOST], launches = bench_number(facts, "launches");
-    bench_work work = {0};
-    bench_model_work(model, &work);
+    static const char *const members[] = {"parameters",   "operations",  "bytes",         "launches",
+                                          "memory_bytes", "cache_bytes", "process_bytes", "loss",
+                                          "clblast_calls", "kernels",    "distinct_kernels", "build_seconds"};
+    double seconds[BENCH_REPEATS_MOST];
     for (int i = 0; i < unit->count; i++)
         seconds[i] = model->batch * unit->own.cost[i];
-    json_t *step = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:f, s:f, s:f, s:f}", "record", "step",
-                             "device", unit->id, "group", "training", "model", model->name, "what", "step",
-                             "parameters", (json_int_t)work.parameters, "batch", model->batch, "seconds",
-                             rounds_of(seconds, unit->count).median, "operations", work.operations, "bytes",
-                             work.bytes, "launches", launches);
-    add_floors(step, unit, &work, launches, facts, seconds);
+    json_t *step = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:f}", "record", "step", "device", unit->id, "group",
+                             "training", "model", model->name, "what", "step", "batch", model->batch, "seconds",
+                             rounds_of(seconds, unit->count).median);
+    add_floors(step, unit, facts, seconds);
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
         json_object_set(step, members[i], json_object_get(facts, members[i]));
     return step;

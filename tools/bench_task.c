@@ -274,8 +274,21 @@ static int profile(const bench_task *task, json_t *facts)
     return status;
 }
 
+/* What a step computes and moves at the least: optimiser and gradients, and each value in memory once written and read. */
+static void tell_work(const fcl_trainer *trainer, json_t *facts)
+{
+    enum { OPTIMISER_FLOATS = 10 };
+    const fcl_graph_stats stats = fcl_trainer_describe(trainer);
+    const int64_t parameters = fcl_params_numbers(fcl_model_params(fcl_trainer_model(trainer)));
+    const double bytes = sizeof(float) * OPTIMISER_FLOATS * (double)parameters + 2 * (double)stats.sum_bytes;
+    json_object_set_new(facts, "parameters", json_integer((json_int_t)parameters));
+    json_object_set_new(facts, "operations", json_real(stats.operations));
+    json_object_set_new(facts, "bytes", json_real(bytes));
+}
+
 static int tell_training(bench_task *task, json_t *facts)
 {
+    tell_work(task->trainer, facts);
     json_object_set_new(facts, "loss", json_real(task->loss));
     json_object_set_new(facts, "cache_bytes", json_integer((json_int_t)fcl_device_describe(task->device)->cache));
     json_object_set_new(facts, "memory_bytes", json_integer((json_int_t)task->memory));

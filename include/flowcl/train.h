@@ -212,6 +212,8 @@ FCL_API int fcl_trainer_loss(fcl_trainer *trainer, double *loss);
 FCL_API int fcl_trainer_save(fcl_trainer *trainer, const char *path);
 /* Trains until options.steps, with hooks and checkpoints; the folder options.out is locked meanwhile, as by fcl_train. */
 FCL_API int fcl_trainer_run(fcl_trainer *trainer, const fcl_train_hooks *hooks);
+/* Of the graph of a step, or of each of its parts where options.accumulate says so. */
+FCL_API fcl_graph_stats fcl_trainer_describe(const fcl_trainer *trainer);
 /* The network, which sees normalised numbers. */
 FCL_API const fcl_model *fcl_trainer_model(const fcl_trainer *trainer);
 /* The flat buffers, in the layout of the model's fcl_params. */

@@ -167,6 +167,11 @@ int fcl_trainer_save(fcl_trainer *trainer, const char *path)
     return fcl_checkpoint_save(path, &snapshot);
 }
 
+fcl_graph_stats fcl_trainer_describe(const fcl_trainer *trainer)
+{
+    return fcl_graph_describe(trainer->graph);
+}
+
 const fcl_model *fcl_trainer_model(const fcl_trainer *trainer)
 {
     return trainer->model;

@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Runs the same work in PyTorch and in flowcl, in turn, and prints the ratios.
 
-Needs PyTorch, numpy and, for sampling, torchdiffeq, in an environment of your own; neither flowcl nor its tests
-need any of them.
+Needs PyTorch, numpy, for sampling torchdiffeq, and for networks for pictures torchcfm, in an environment of your own;
+neither flowcl nor its tests need any of them.
 
-    python3 -m venv /tmp/venv && /tmp/venv/bin/pip install torch numpy scipy torchdiffeq
+    python3 -m venv /tmp/venv && /tmp/venv/bin/pip install torch numpy scipy torchdiffeq torchcfm
     /tmp/venv/bin/python tools/compare_pytorch.py --flowcl build/tools/flowcl
 
 Training: conditional flow matching on the linear path with AdamW(fused=True), clipping of the gradient's norm and an
 average of the weights (EMA), eager and by torch.compile; the better one counts. flowcl does the same by `flowcl
-train`; its figure is the median row of metrics.jsonl. The start is timed from the start of the process to the end of
+train`; its figure is the median row of metrics.jsonl. Networks for pictures are run in both of PyTorch's memory layouts as
+well. The start is timed from the start of the process to the end of
 its first step: for PyTorch its import and a step on random numbers; flowcl reads Fashion-MNIST too, and its step is
 done when metrics.jsonl has a row. Sampling is the solving alone, without building kernels, of the same weights, which
 flowcl has trained; the means of evaluations a sample are printed beside. A convolution's forms are its value and its gradients
@@ -33,6 +34,9 @@ LADDER = [  # name, data, dimensions, width, hidden layers, batch, steps of one 
     ("MLP 2-64 x 3, batch 256", "moons", 2, 64, 3, 256, 600),
     ("MLP 2-512 x 4, batch 4096", "moons", 2, 512, 4, 4096, 12),
     ("MLP 784-1024 x 3, batch 256", "fashion-mnist", 784, 1024, 3, 256, 40),
+]
+PICTURES = [  # name, PyTorch's network, flowcl's options, batch, steps of one measurement
+    ("U-Net 28x28x1, 32 (1, 2, 2), batch 64", "unet", ["--model", "unet"], 64, 6),
 ]
 SAMPLING = [  # name, solver, points, options
     ("rk4, 100 steps, 100 000 points", "rk4", 100_000, ["--steps", "100"]),
@@ -62,24 +66,30 @@ def mlp(torch, dimensions, width, depth):
     return torch.nn.Sequential(*layers)
 
 
-def torch_train(dimensions, width, depth, batch, steps, compiled):
-    import torch
+def unet(torch):
+    """torchcfm's, with attention at 14 x 14 and in the middle; its velocity of (x, t)."""
+    from torchcfm.models.unet.unet import UNetModel
 
-    torch.manual_seed(0)
-    model = mlp(torch, dimensions, width, depth)
+    model = UNetModel(28, 1, 32, 1, 1, (2,), channel_mult=(1, 2, 2))
+    return model, lambda x, t: model(t.flatten(), x)
+
+
+NETWORKS = {"unet": unet}
+
+
+def measure_training(torch, model, velocity, data, batch, steps, compiled):
     average = [p.detach().clone() for p in model.parameters()]
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.0, fused=True)
-    data = torch.randn(60_000, dimensions)
 
     def loss_of(x1, x0, t):
-        v = model(torch.cat([t * x1 + (1 - t) * x0, t], dim=1))
+        v = velocity(t * x1 + (1 - t) * x0, t)
         return (v - (x1 - x0)).square().mean()
 
     loss_function = torch.compile(loss_of) if compiled else loss_of
 
     def step():
         x1 = data[torch.randint(len(data), (batch,))]
-        loss = loss_function(x1, torch.randn_like(x1), torch.rand(batch, 1))
+        loss = loss_function(x1, torch.randn_like(x1), torch.rand(batch, *[1] * (data.dim() - 1)))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -95,6 +105,27 @@ def torch_train(dimensions, width, depth, batch, steps, compiled):
     for _ in range(steps):
         step()
     return {"seconds": (time.perf_counter() - began) / steps, "first": first}
+
+
+def torch_train(dimensions, width, depth, batch, steps, compiled):
+    import torch
+
+    torch.manual_seed(0)
+    model = mlp(torch, dimensions, width, depth)
+    data = torch.randn(60_000, dimensions)
+    return measure_training(torch, model, lambda x, t: model(torch.cat([x, t], dim=1)), data, batch, steps, compiled)
+
+
+def torch_pictures(network, batch, steps, compiled, channels_last):
+    import torch
+
+    torch.manual_seed(0)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    model, velocity = NETWORKS[network](torch)
+    model.to(memory_format=layout)
+    data = torch.randn(60_000, 1, 28, 28)
+    return measure_training(torch, model, lambda x, t: velocity(x.contiguous(memory_format=layout), t), data, batch, steps,
+                            compiled)
 
 
 def load_average(torch, model, checkpoint):
@@ -192,7 +223,8 @@ def child(arguments):
 
     torch.set_num_threads(arguments.threads)
     work = json.loads(arguments.child)
-    kinds = {"train": torch_train, "sample": torch_sample, "convolve": torch_convolve, "attend": torch_attend}
+    kinds = {"train": torch_train, "pictures": torch_pictures, "sample": torch_sample, "convolve": torch_convolve,
+             "attend": torch_attend}
     ((kind, of),) = work.items()
     result = kinds[kind](**of)
     result["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -230,15 +262,19 @@ def run_flowcl(command, rows=None):
     return {"start": start, "peak_mib": usage.ru_maxrss / 1024, "output": output}
 
 
-def flowcl_train(arguments, row, folder, every):
-    _, data, _, width, depth, batch, steps = row
-    command = [arguments.flowcl, "train", data, "--out", folder, "--width", width, "--depth", depth, "--batch", batch,
-               "--steps", steps, "--metrics-every", every, "--samples-every", "off",
-               "--checkpoint-every", "off", "--schedule", "constant", "--activation", "selu"]
+def flowcl_train(arguments, data, options, batch, steps, folder, every):
+    command = [arguments.flowcl, "train", data, "--out", folder, *options, "--batch", batch, "--steps", steps,
+               "--metrics-every", every, "--samples-every", "off", "--checkpoint-every", "off", "--schedule", "constant"]
     file = pathlib.Path(folder, "metrics.jsonl")
     result = run_flowcl(list(map(str, command)), file)
     rates = [json.loads(line)["samples_per_second"] for line in file.read_text().splitlines()]
     return result | {"seconds": batch / statistics.median(rates[1:] or rates)}
+
+
+def flowcl_mlp(arguments, row, steps, folder, every):
+    _, data, _, width, depth, batch, _ = row
+    options = ["--width", width, "--depth", depth, "--activation", "selu"]
+    return flowcl_train(arguments, data, options, batch, steps, folder, every)
 
 
 def flowcl_sample(arguments, checkpoint, solver, points, options, folder):
@@ -278,28 +314,43 @@ def print_row(name, torch_seconds, flowcl_seconds, unit=1e3):
           flush=True)
 
 
+def compare_steps(arguments, name, kind, ways, train):
+    """Of the ways in which PyTorch does it the fastest counts, and of the memory the least."""
+    times, memory = {way: [] for way in ways}, {way: [] for way in ways}
+    ours, our_memory = [], []
+    for _ in range(arguments.repeats):
+        for way, work in ways.items():
+            result = run_torch(arguments, {kind: work})
+            if "failed" in result:
+                print(f"  PyTorch, {way}, does not work here: {result['failed']}", file=sys.stderr)
+                continue
+            times[way].append(result["seconds"])
+            memory[way].append(result["peak_mib"])
+        with tempfile.TemporaryDirectory() as folder:
+            result = train(os.path.join(folder, "run"))
+        ours.append(result["seconds"])
+        our_memory.append(result["peak_mib"])
+    best = min((way for way in ways if times[way]), key=lambda way: median(times[way]))
+    print_row(f"train {name}, ms", times[best], ours)
+    print_row("  peak memory, MiB", min((m for m in memory.values() if m), key=median), our_memory, 1)
+    print("  PyTorch, ms: " + ", ".join(f"{way} {median(times[way]) * 1e3:.3f}" for way in ways if times[way]), flush=True)
+
+
 def compare_training(arguments, row):
     name, _, dimensions, width, depth, batch, steps = row
     work = {"dimensions": dimensions, "width": width, "depth": depth, "batch": batch, "steps": steps}
-    times = {"eager": [], "compile": []}
-    ours, our_memory, memory = [], [], []
+    ways = {"eager": work | {"compiled": False}, "compile": work | {"compiled": True}}
     every = max(1, steps // 6)
-    for _ in range(arguments.repeats):
-        for kind in times:
-            result = run_torch(arguments, {"train": work | {"compiled": kind == "compile"}})
-            if "failed" in result:
-                print(f"  torch.compile does not work here: {result['failed']}", file=sys.stderr)
-                continue
-            times[kind].append(result["seconds"])
-            if kind == "eager":
-                memory.append(result["peak_mib"])
-        with tempfile.TemporaryDirectory() as folder:
-            result = flowcl_train(arguments, row[:-1] + (steps + every,), os.path.join(folder, "run"), every)
-        ours.append(result["seconds"])
-        our_memory.append(result["peak_mib"])
-    best = min((v for v in times.values() if v), key=median)
-    print_row(f"train {name}, ms", best, ours)
-    print_row("  peak memory, MiB", memory, our_memory, 1)
+    compare_steps(arguments, name, "train", ways, lambda folder: flowcl_mlp(arguments, row, steps + every, folder, every))
+
+
+def compare_pictures(arguments, row):
+    name, network, options, batch, steps = row
+    ways = {how + layout: {"network": network, "batch": batch, "steps": steps, "compiled": how == "compile",
+                           "channels_last": bool(layout)}
+            for how in ("eager", "compile") for layout in ("", ", channels last")}
+    compare_steps(arguments, name, "pictures", ways, lambda folder: flowcl_train(
+        arguments, "fashion-mnist", options, batch, steps + 1, folder, 1))
 
 
 def compare_ways(arguments, name, ways, ask, ours_of, row):
@@ -329,7 +380,7 @@ def compare_startup(arguments):
     theirs, ours = [], []
     for repeat in range(1 + arguments.repeats):  # the first fills the cache of kernels
         with tempfile.TemporaryDirectory() as folder:
-            result = flowcl_train(arguments, row[:-1] + (1,), os.path.join(folder, "run"), 1)
+            result = flowcl_mlp(arguments, row, 1, os.path.join(folder, "run"), 1)
         if repeat:
             ours.append(result["start"])
             theirs.append(run_torch(arguments, {"train": work})["start"])
@@ -359,7 +410,8 @@ def main():
     parser.add_argument("--flowcl", default="build/tools/flowcl", help="the program (default %(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of PyTorch (default: the cores)")
     parser.add_argument("--repeats", type=int, default=5, help="measurements of each (default %(default)s)")
-    parser.add_argument("--part", choices=("all", "training", "convolution", "attention", "start", "sampling"), default="all",
+    parts = ("all", "training", "pictures", "convolution", "attention", "start", "sampling")
+    parser.add_argument("--part", choices=parts, default="all",
                         help="what to compare (default %(default)s)")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -372,6 +424,8 @@ def main():
     print(f"{'':38} {'PyTorch':>11} {'flowcl':>11} {'ratio':>9}")
     for row in LADDER if arguments.part in ("all", "training") else []:
         compare_training(arguments, row)
+    for row in PICTURES if arguments.part in ("all", "pictures") else []:
+        compare_pictures(arguments, row)
     for row in CONVOLUTIONS if arguments.part in ("all", "convolution") else []:
         compare_convolution(arguments, row)
     for row in ATTENTIONS if arguments.part in ("all", "attention") else []:

@@ -7,7 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define ROW(member) FCL_OPTION(eval_settings, member)
 
@@ -61,15 +60,6 @@ static bool is_given(const tool_call *call, const char *key)
     return fcl_options_source(call->options, key) != FCL_FROM_DEFAULT;
 }
 
-static bool is_model(const char *path)
-{
-    struct stat about;
-    size_t length = strlen(path);
-    const char *ending = ".safetensors";
-    return (stat(path, &about) == 0 && S_ISDIR(about.st_mode)) ||
-           (length > strlen(ending) && strcmp(path + length - strlen(ending), ending) == 0);
-}
-
 static int open_model(const evaluation *work, eval_subject *subject)
 {
     int status = fcl_checkpoint_open_with(subject->name, &work->settings->foreign, &subject->checkpoint);
@@ -97,7 +87,9 @@ static int read_samples(evaluation *work, bool limited, eval_subject *subject)
     fcl_dataset *file;
     fcl_dataset_options options = {.count = limited ? work->settings->sample.n : 0,
                                    .unlabeled = work->label < 0,
-                                   .label_guess = work->label_of_samples};
+                                   .label_guess = work->label_of_samples,
+                                   .background_guess = work->settings->image.background,
+                                   .like = work->data->shape};
     int status = fcl_dataset_open(subject->name, &options, &file);
     if (status != FCL_OK)
         return status;
@@ -225,7 +217,7 @@ static int open_models(evaluation *work, eval_subject *subjects, int count)
     bool foreign = false;
     work->label_guess = work->settings->label_column;
     for (int k = 0; k < count && status == FCL_OK; k++) {
-        status = is_model(subjects[k].name) ? open_model(work, &subjects[k]) : FCL_OK;
+        status = tool_is_model(subjects[k].name) ? open_model(work, &subjects[k]) : FCL_OK;
         foreign |= subjects[k].info && subjects[k].info->foreign;
         if (status == FCL_OK && subjects[k].info && !work->label_guess)
             work->label_guess = subjects[k].info->options->label_column;
@@ -373,7 +365,7 @@ static int check_sampling(const tool_call *call)
 {
     static const char *const of_files[] = {"n", "seed", "label", NULL};
     for (int k = 0; k < call->count - 1; k++)
-        if (is_model(call->positional[k]))
+        if (tool_is_model(call->positional[k]))
             return EXIT_DONE;
     for (int i = 0; sample_rows[i].key; i++)
         if (!is_among(sample_rows[i].key, of_files) && is_given(call, sample_rows[i].key))
@@ -393,7 +385,7 @@ static int check_usage(const tool_call *call, evaluation *work, eval_results *re
         fcl_distance_check(&work->settings->distance))
         return tool_fail_usage(&eval_command, "%s", fcl_error());
     for (int k = 0; k < results->subjects; k++)
-        models = models && is_model(call->positional[k]);
+        models = models && tool_is_model(call->positional[k]);
     results->metrics = eval_choose(work, models, results->metric);
     int status = results->metrics < 0 ? FCL_ERR_ARGUMENT : eval_check_chart(work);
     if (work->fault[0])

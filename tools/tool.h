@@ -71,6 +71,9 @@ void tool_shape_text(fcl_shape shape, char text[TOOL_SHAPE_TEXT]);
 enum { TOOL_FAULT = 512 };
 int tool_open_checkpoint(const char *path, const fcl_foreign_options *foreign, fcl_checkpoint **checkpoint,
                          char fault[TOOL_FAULT]);
+/* Whether a path is that of a checkpoint or of a run's folder, and not of samples: a folder is, unless there are picture
+ * files in it and nothing of a run. */
+bool tool_is_model(const char *path);
 /* Whether any is given: then the sentence, about the checkpoint at `path`. */
 bool tool_foreign_is_unused(const fcl_foreign_options *foreign, const char *path, char fault[TOOL_FAULT]);
 /* A line on standard error of how weights of another program were taken; nothing for our own. */

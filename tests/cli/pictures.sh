@@ -76,6 +76,9 @@ expect 0 sample run --n 8 --out eight.npz
 expect 0 eval run set --n 20 --metrics w2 --floor no --json
 expect 0 eval run sizes --n 20 --label-column none --metrics sliced --floor no
 says "brought to 6 x 6, height by width"
+# Pictures that any program has drawn are samples.
+expect 0 eval sizes set --metrics w2 --floor no
+printed "24 samples of sizes" "against 24 of the 24 of set"
 expect 0 sample run --encode set --solver midpoint --steps 2 --out noise.npy
 expect 0 sample run --encode set/dog/1.png --label dog --solver midpoint --steps 2 --out noise.npy
 refused 2 "--image-size has no use without --encode" sample run --image-size 6 --out x.npy

@@ -545,6 +545,27 @@ static void a_streamed_set_is_the_same(void **state)
     fcl_dataset_destroy(&streamed);
 }
 
+/* A thousand pictures that would be 800 MB each: they stay where they are, and none of them is decoded. */
+static void what_is_too_large_for_memory_streams(void **state)
+{
+    enum { MANY = 1000 };
+    const uint8_t colour[3] = {1, 2, 3};
+    char name[40];
+    (void)state;
+    png_write_plain(place("large/0.png"), 1, 1, 3, colour);
+    for (int i = 1; i < MANY; i++) { /* a file of many names is as many files */
+        snprintf(name, sizeof name, "large/%d.png", i);
+        assert_int_equal(link(scratch_path("large/0.png"), scratch_path(name)), 0);
+    }
+    fcl_dataset *data = open_ok(scratch_path("large"), (fcl_dataset_options){.image.size = "16384"});
+    assert_true(data->pictures && !data->bytes && data->count == MANY && data->shape.dim[2] == 16384);
+    assert_non_null(strstr(data->note, "1000 pictures stay in the folder, and are decoded when they are needed"));
+    fcl_dataset_destroy(&data);
+    data = open_ok(scratch_path("large"), (fcl_dataset_options){.image.size = "16"});
+    assert_true(!data->pictures && data->bytes && data->bytes[3 * 16 * 16 - 1] == 3);
+    fcl_dataset_destroy(&data);
+}
+
 static void what_models_know_is_asked_for(void **state)
 {
     (void)state;
@@ -650,6 +671,7 @@ int main(void)
         cmocka_unit_test(classes_stand_in_a_table),
         cmocka_unit_test(damaged_files_are_named_or_skipped),
         cmocka_unit_test(a_streamed_set_is_the_same),
+        cmocka_unit_test(what_is_too_large_for_memory_streams),
         cmocka_unit_test(what_models_know_is_asked_for),
         cmocka_unit_test(cifar_is_read),
         cmocka_unit_test(a_pool_does_each_piece_once),

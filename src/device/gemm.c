@@ -122,12 +122,23 @@ static fcl_gemm_choice best_on_gpus(const fcl_device *device, const fcl_gemm_pro
     return list[0];
 }
 
+/* Drivers of CPUs that vectorise over work-items, as llvmpipe, are told what GPUs are: they would compile a tile for half a
+ * minute, and llvmpipe leaves loops after 65535 passes, all of a work-item together, which a block of tiles needs. */
+static fcl_gemm_provider provider_of_kind(const fcl_device_info *info)
+{
+    if (!fcl_gemm_has_tiles(info->type))
+        return FCL_GEMM_CLBLAST;
+    return info->vector_width >= 4 ? FCL_GEMM_TILE : FCL_GEMM_GPU;
+}
+
 fcl_gemm_choice fcl_gemm_rule(const fcl_device *device, const fcl_gemm_problem *problem)
 {
     int named = provider_of_environment();
+    if (named < 0)
+        named = provider_of_kind(&device->info);
     if (named == FCL_GEMM_GPU)
         return best_on_gpus(device, problem);
-    if (named == FCL_GEMM_CLBLAST || !fcl_gemm_has_tiles(device->info.type))
+    if (named == FCL_GEMM_CLBLAST)
         return (fcl_gemm_choice){.provider = FCL_GEMM_CLBLAST};
     return fcl_gemm_tile_rule(device, problem);
 }

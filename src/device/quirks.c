@@ -34,7 +34,9 @@ static const quirk quirks[] = {
      "a processor that plays an FPGA; PoCL or Intel's driver for CPUs is faster on it"},
     {"FPGA", "Emulated Device", NULL, 0, EMULATED,
      "a processor that plays an FPGA; PoCL or Intel's driver for CPUs is faster on it"},
-    {NULL, "llvmpipe", NULL, 0, EMULATED, "a software renderer; PoCL is many times faster on the same processor"},
+    {NULL, "llvmpipe", NULL, 0, EMULATED,
+     "a software renderer that leaves a kernel's loops after 65535 passes, so that very large sums come out wrong; PoCL is right, "
+     "and many times faster, on the same processor"},
     {"Intel", "Arc", NULL, 10603, WARN,
      "CLBlast before 1.6.3 multiplies matrices wrongly on Intel Arc; install a newer libclblast1"},
 };

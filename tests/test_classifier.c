@@ -60,7 +60,7 @@ static fcl_dataset *draw(int count)
 }
 
 static const fcl_classify_options small = {
-    .steps = 60, .batch = 32, .lr = 0.005f, .shift = 1, .look_every = 10, .patience = 100, .seed = 3};
+    .steps = 80, .batch = 32, .lr = 0.005f, .shift = 1, .look_every = 10, .patience = 100, .seed = 3};
 
 static fcl_array *all_of(const fcl_dataset *set)
 {

@@ -10,10 +10,20 @@
 
 #define ROW(member) FCL_OPTION(eval_settings, member)
 
+static const char *against_name(int index)
+{
+    static const char *const names[] = {"test", "train"};
+    return index >= 0 && index < 2 ? names[index] : NULL;
+}
+
 /* clang-format off */
 static const fcl_option table[] = {
     {"metrics", ROW(metrics), .placeholder = "NAME,...", .group = "Evaluation",
      .help = "what to measure; without it everything that can be, but for what is of features"},
+    {"features", ROW(features), .placeholder = "DIR",
+     .help = "a classifier of classify: measure its features of pictures, against the test part of DATA where there is one"},
+    {"against", ROW(against), .choice = against_name,
+     .help = "what --features holds samples against: the test part of DATA, or DATA itself (default test)"},
     {"floor", ROW(floor), .fallback = "yes",
      .help = "measure each distance between draws of the data, too, at the same number of points"},
     {"floor-draws", ROW(floor_draws), .minimum = 2, .maximum = 1000, .fallback = "5",
@@ -314,6 +324,8 @@ static int compute(evaluation *work, const tool_call *call, eval_subject *subjec
     if (status == FCL_OK)
         status = open_data(work, call);
     if (status == FCL_OK)
+        status = eval_open_features(work, call->positional[call->count - 1]);
+    if (status == FCL_OK)
         status = match_classes(work, subjects, results->subjects);
     if (status == FCL_OK)
         status = read_label(work);
@@ -325,7 +337,11 @@ static int compute(evaluation *work, const tool_call *call, eval_subject *subjec
     if (status == FCL_OK)
         status = draw_data(work, call->positional[call->count - 1], most);
     if (status == FCL_OK)
+        status = eval_see_all(work, subjects, results->subjects, most);
+    if (status == FCL_OK)
         status = measure_all(work, subjects, results);
+    if (status == FCL_OK)
+        status = eval_measure_classes(work, &subjects[0]);
     return status == FCL_OK ? eval_draw_chart(work, &subjects[0]) : status;
 }
 
@@ -372,7 +388,8 @@ static int check_sampling(const tool_call *call)
             return tool_fail_usage(&eval_command, "--%s has no use without a model: %s holds samples",
                                    sample_rows[i].key, call->positional[0]);
     static const char *const of_models[] = {"device", "config", "names"};
-    for (size_t i = 0; i < sizeof of_models / sizeof *of_models; i++)
+    const eval_settings *settings = call->settings;
+    for (size_t i = settings->features ? 1 : 0; i < sizeof of_models / sizeof *of_models; i++)
         if (is_given(call, of_models[i]))
             return tool_fail_usage(&eval_command, "--%s has no use without a model", of_models[i]);
     return EXIT_DONE;
@@ -386,6 +403,8 @@ static int check_usage(const tool_call *call, evaluation *work, eval_results *re
         return tool_fail_usage(&eval_command, "%s", fcl_error());
     for (int k = 0; k < results->subjects; k++)
         models = models && tool_is_model(call->positional[k]);
+    if (work->settings->against && !work->settings->features)
+        return tool_fail_usage(&eval_command, "--against has no use without --features");
     results->metrics = eval_choose(work, models, results->metric);
     int status = results->metrics < 0 ? FCL_ERR_ARGUMENT : eval_check_chart(work);
     if (work->fault[0])
@@ -403,11 +422,18 @@ static void destroy(evaluation *work, eval_subject *subjects, int count)
         fcl_array_destroy(&subjects[k].samples);
         fcl_array_destroy(&subjects[k].start);
         fcl_array_destroy(&subjects[k].energy);
+        eval_forget(&subjects[k].seen);
+        free(subjects[k].nearest);
     }
     fcl_array_destroy(&work->reference);
     fcl_free(work->labels);
     fcl_array_destroy(&work->pool);
     fcl_dataset_destroy(&work->data);
+    fcl_dataset_destroy(&work->training);
+    eval_forget(&work->seen_reference);
+    eval_forget(&work->seen_floor);
+    free(work->of_class);
+    fcl_classifier_close(&work->classifier);
     fcl_device_close(&work->device);
 }
 
@@ -460,7 +486,11 @@ const subcommand eval_command = {
     .about = "SAMPLES is a .npy, .npz or .csv file, DATA a built-in set's name or a file. Of\n"
              "several models or files the mean and the standard deviation are told. Files may\n"
              "also hold features of pictures, a row each, which any program has made:\n"
-             "  flowcl eval a.npy b.npy --metrics frechet,kid,precision",
+             "  flowcl eval a.npy b.npy --metrics frechet,kid,precision\n"
+             "With --features DIR, a classifier that flowcl classify has made, frechet to\n"
+             "coverage are of its features of pictures, samples are held against the test part\n"
+             "of DATA, and the floor is as many training pictures against the same; without\n"
+             "--metrics these are measured, accuracy, nearest and nfe, and told by class, too.",
     .appendix = print_appendix,
     .least = 2,
     .most = EVAL_MOST_SUBJECTS + 1,

@@ -10,12 +10,19 @@ typedef struct eval_settings {
     fcl_foreign_options foreign; /* of all models without our metadata */
     fcl_distance_options distance;
     const char *metrics, *chart, *label_column, *device;
+    const char *features, *against; /* a classifier; "test" or "train" */
     fcl_image_options image; /* of DATA */
     uint64_t data_seed;
     fcl_toggle floor;
     int floor_draws;
     bool json;
 } eval_settings;
+
+/* What a classifier sees of pictures. */
+typedef struct eval_seen {
+    fcl_array *features;   /* (n, FCL_FEATURES) */
+    int32_t *said, *label; /* (n) the class that it finds, and the one that they are of; label NULL: not known */
+} eval_seen;
 
 /* What is judged: samples, of a model or from a file. */
 typedef struct eval_subject {
@@ -26,8 +33,17 @@ typedef struct eval_subject {
     fcl_array *samples;        /* (n, ...) */
     fcl_sample_stats stats;    /* of sampling */
     fcl_array *start, *energy; /* see fcl_sample_energy; NULL until a metric asks for them */
+    eval_seen seen;            /* where there is a classifier; label: the class that was asked for */
+    double *nearest;           /* (nearest_count) distances to the nearest training picture; NULL until they are asked for */
+    int64_t nearest_count;
     fcl_distance transport;    /* W2 of start and data; `how` empty until a metric asks for it */
 } eval_subject;
+
+/* Of a class of pictures, NAN what is not known. */
+typedef struct eval_class {
+    int64_t count; /* samples */
+    double frechet, frechet_floor, accuracy, accuracy_floor;
+} eval_class;
 
 /* Against what. */
 typedef struct evaluation {
@@ -42,6 +58,10 @@ typedef struct evaluation {
     fcl_array *reference; /* (as many as there are samples, where the data has so many, ...) */
     int32_t *labels;      /* of the reference; NULL: the data has none */
     fcl_array *pool;      /* data that the draws of the floor are taken from; NULL: no floor */
+    fcl_classifier *classifier; /* NULL: no features */
+    fcl_dataset *training;      /* what the test part `data` is beside of; NULL: `data` itself */
+    eval_seen seen_reference, seen_floor;
+    eval_class *of_class;   /* (data->classes) of the first subject; NULL: not told */
     char fault[TOOL_FAULT]; /* what the program itself finds wrong; empty: the library says it */
 } evaluation;
 
@@ -51,6 +71,7 @@ typedef struct eval_value {
     double bandwidth;  /* of a distance */
     double error;      /* standard error; NAN: none is known */
     int64_t points[2]; /* of a distance: taken of each set */
+    double floor;      /* of what is no distance, the same of the reference; NAN: there is none */
     double at_floor;   /* of a distance: at the floor's points, where these are fewer; else NAN */
     char how[160];
 } eval_value;
@@ -62,6 +83,8 @@ typedef struct eval_metric {
     bool of_model;
     int (*measure)(evaluation *work, eval_subject *subject, eval_value *value); /* NULL: a distance */
     bool of_features; /* of a picture's features: measured where it is asked for, or these are there */
+    bool needs_features; /* cannot be had without a classifier */
+    bool asked;          /* only where it is named */
 } eval_metric;
 
 enum { EVAL_MOST_METRICS = 32, EVAL_MOST_SUBJECTS = 64 };
@@ -77,6 +100,19 @@ int eval_measure(evaluation *work, const eval_metric *metric, eval_subject *subj
  * too few for that, each value is measured at the floor's points, too. A mean of NAN: there is no floor. */
 int eval_measure_floor(evaluation *work, const eval_metric *metric, const eval_subject *subjects, int count,
                        eval_value *value, fcl_distance_mean *floor);
+
+/* Opens --features and what it makes of DATA: the reference is the test part, where there is one. */
+int eval_open_features(evaluation *work, const char *data);
+/* What samples are of that a model learned. */
+const fcl_dataset *eval_training(const evaluation *work);
+/* Features of the reference, of as many training pictures as the `most` samples of a subject, and of all subjects. */
+int eval_see_all(evaluation *work, eval_subject *subjects, int count, int64_t most);
+void eval_forget(eval_seen *seen);
+/* The same distance of training pictures; a mean of NAN is left where there are none. */
+int eval_feature_floor(evaluation *work, const eval_metric *metric, fcl_distance_mean *floor);
+int eval_measure_accuracy(evaluation *work, eval_subject *subject, eval_value *value);
+int eval_measure_nearest(evaluation *work, eval_subject *subject, eval_value *value);
+int eval_measure_classes(evaluation *work, const eval_subject *subject);
 
 /* The results: values[metric][subject], and the floor of each metric. */
 typedef struct eval_results {

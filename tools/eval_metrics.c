@@ -115,6 +115,15 @@ static const char *without_density(const evaluation *work, const eval_subject *s
     return NULL;
 }
 
+static void choose_adaptive(fcl_sample_options *options)
+{
+    if (fcl_solver_is_adaptive(options->solver))
+        return;
+    options->solver = "dopri5";
+    options->steps = 0;
+    options->grid = options->w = NULL;
+}
+
 /* By an adaptive solver, whatever draws the samples: the coarse steps of one would be in the density. */
 static int measure_nll(evaluation *work, eval_subject *subject, eval_value *value)
 {
@@ -126,11 +135,7 @@ static int measure_nll(evaluation *work, eval_subject *subject, eval_value *valu
         snprintf(value->how, sizeof value->how, "%s", why);
         return FCL_OK;
     }
-    if (!fcl_solver_is_adaptive(options.solver)) {
-        options.solver = "dopri5";
-        options.steps = 0;
-        options.grid = options.w = NULL;
-    }
+    choose_adaptive(&options);
     bool exact = fcl_shape_size(work->data->shape) <= EXACT_SIZE, own = !options.label || work->label >= 0;
     options.divergence = (fcl_divergence_options){.divergence = exact ? "exact" : "hutchinson"};
     int status = fcl_log_density(work->device, subject->checkpoint, &options, work->reference,
@@ -145,6 +150,43 @@ static int measure_nll(evaluation *work, eval_subject *subject, eval_value *valu
     return status;
 }
 
+/* --- bits per dimension --- */
+
+/* Of the first pictures of the data, as many as the reference has, dequantised. */
+static int log_density_of_bytes(evaluation *work, eval_subject *subject, fcl_sample_options *options, fcl_array **density)
+{
+    int64_t n = work->reference->shape.dim[0];
+    fcl_array *pictures;
+    const int32_t *label = subject->info->classes && !options->label ? work->data->label : NULL;
+    int status = fcl_dataset_dequantise(work->data, 0, n, options->seed, &pictures);
+    if (status == FCL_OK)
+        status = fcl_log_density(work->device, subject->checkpoint, options, pictures, label, density, NULL);
+    fcl_array_destroy(&pictures);
+    return status;
+}
+
+static int measure_bits(evaluation *work, eval_subject *subject, eval_value *value)
+{
+    fcl_sample_options options = work->settings->sample;
+    fcl_array *density = NULL;
+    int64_t size = fcl_shape_size(work->data->shape);
+    if (!fcl_dataset_has_bytes(work->data) || work->label >= 0) {
+        snprintf(value->how, sizeof value->how, "of 8-bit pictures of all classes only");
+        return FCL_OK;
+    }
+    choose_adaptive(&options);
+    options.divergence = (fcl_divergence_options){.divergence = "hutchinson"};
+    int status = log_density_of_bytes(work, subject, &options, &density);
+    if (status == FCL_OK) {
+        value->value = fcl_bits_per_dimension(mean_column(density, 0, &value->error), size);
+        value->error /= (double)size * log(2);
+        fcl_snprintf(value->how, sizeof value->how, "standard error %.2g, %lld pictures, %s, hutchinson divergence",
+                     value->error, (long long)density->shape.dim[0], options.solver);
+    }
+    fcl_array_destroy(&density);
+    return status;
+}
+
 /* clang-format off */
 static const eval_metric of_models[] = {
     {"nll", "mean negative log-likelihood of the data", true, measure_nll},
@@ -153,6 +195,11 @@ static const eval_metric of_models[] = {
     {"npe", "(path energy - OT cost) / OT cost; of --json the size", true, measure_npe},
     {"straightness", "int E|v - (x1 - x0)|^2 dt, 0 where every path is straight", true, measure_straightness},
     {"nfe", "evaluations of the model for one sample", true, measure_nfe},
+    {"bpd", "of 8-bit pictures: bits per dimension, where it is named", true, measure_bits, .asked = true},
+    {"accuracy", "share of samples that --features finds of the class asked for", true, eval_measure_accuracy,
+     .of_features = true, .needs_features = true},
+    {"nearest", "mean distance to the nearest training picture", false, eval_measure_nearest,
+     .of_features = true, .needs_features = true},
 };
 /* clang-format on */
 enum { OF_MODELS = sizeof of_models / sizeof *of_models };
@@ -197,11 +244,20 @@ static int refuse(evaluation *work, const char *name, int length)
     return -1;
 }
 
-static int choose_all(bool models, eval_metric chosen[EVAL_MOST_METRICS])
+/* With a classifier what it tells, and the evaluations. */
+static bool is_default(const evaluation *work, bool models, const eval_metric *metric)
+{
+    bool features = work->settings->features;
+    if (metric->asked || (metric->of_model && !models))
+        return false;
+    return features ? metric->of_features || metric->measure == measure_nfe : !metric->of_features;
+}
+
+static int choose_all(const evaluation *work, bool models, eval_metric chosen[EVAL_MOST_METRICS])
 {
     int count = 0;
     for (int i = 0; eval_metric_at(i, &chosen[count]); i++)
-        count += (models || !chosen[count].of_model) && !chosen[count].of_features;
+        count += is_default(work, models, &chosen[count]);
     return count;
 }
 
@@ -210,7 +266,7 @@ int eval_choose(evaluation *work, bool models, eval_metric chosen[EVAL_MOST_METR
     const char *name = work->settings->metrics;
     int count = 0;
     if (!name)
-        return choose_all(models, chosen);
+        return choose_all(work, models, chosen);
     for (;;) {
         size_t length = strcspn(name, ",");
         if (count == EVAL_MOST_METRICS || !find(name, length, &chosen[count]))
@@ -218,6 +274,10 @@ int eval_choose(evaluation *work, bool models, eval_metric chosen[EVAL_MOST_METR
         if (chosen[count].of_model && !models) {
             snprintf(work->fault, sizeof work->fault, "--metrics: %s is a property of models, not of samples",
                      chosen[count].name);
+            return -1;
+        }
+        if (chosen[count].needs_features && !work->settings->features) {
+            snprintf(work->fault, sizeof work->fault, "--metrics: %s needs --features DIR, a classifier", chosen[count].name);
             return -1;
         }
         count++;
@@ -242,9 +302,12 @@ static int measure_distance(const eval_metric *metric, const fcl_array *a, const
 
 int eval_measure(evaluation *work, const eval_metric *metric, eval_subject *subject, eval_value *value)
 {
-    *value = (eval_value){.value = NAN, .with_sign = NAN, .error = NAN, .at_floor = NAN};
+    *value = (eval_value){.value = NAN, .with_sign = NAN, .error = NAN, .floor = NAN, .at_floor = NAN};
     if (metric->measure)
         return metric->measure(work, subject, value);
+    if (metric->of_features && work->classifier)
+        return measure_distance(metric, subject->seen.features, work->seen_reference.features, &work->settings->distance,
+                                value);
     return measure_distance(metric, subject->samples, work->reference, &work->settings->distance, value);
 }
 
@@ -274,6 +337,10 @@ int eval_measure_floor(evaluation *work, const eval_metric *metric, const eval_s
     int64_t points[2] = {INT64_MAX, INT64_MAX};
     fcl_distance_options options = work->settings->distance;
     *floor = (fcl_distance_mean){.mean = NAN, .deviation = NAN};
+    if (metric->measure)
+        floor->mean = value->floor;
+    if (metric->of_features && work->classifier && !metric->measure)
+        return eval_feature_floor(work, metric, floor);
     if (metric->measure || !work->pool)
         return FCL_OK;
     for (int k = 0; k < 2 * count; k++)

@@ -27,6 +27,11 @@ static several mean_of(const eval_results *results, int metric, size_t offset)
 
 #define MEAN_OF(results, metric, member) mean_of(results, metric, offsetof(eval_value, member))
 
+static bool uses_average(const eval_results *results, const eval_subject *subject)
+{
+    return subject->info->has_ema && results->work->settings->sample.ema != FCL_OFF;
+}
+
 static void print_subject(const eval_results *results, const eval_subject *subject)
 {
     printf("%" PRId64 " samples of %s", subject->samples->shape.dim[0], tool_plain(subject->name));
@@ -34,7 +39,8 @@ static void print_subject(const eval_results *results, const eval_subject *subje
     if (subject->info) {
         printf(" (step %" PRId64 ", %s", subject->info->step, how->solver);
         tool_print_guidance(how);
-        fcl_printf(", %.4g evaluations a sample)", subject->stats.nfe_mean);
+        fcl_printf(", %.4g evaluations a sample, %s)", subject->stats.nfe_mean,
+                   uses_average(results, subject) ? "averaged weights" : "weights without average");
     }
     putchar('\n');
 }
@@ -63,6 +69,26 @@ static int64_t floor_size(const eval_results *results)
     return size;
 }
 
+/* Of distances between samples; those between features have another floor. */
+static bool has_drawn_floor(const eval_results *results)
+{
+    bool drawn = false;
+    for (int i = 0; i < results->metrics; i++)
+        drawn |= !isnan(results->floor[i].mean) && !isnan(results->floor[i].deviation);
+    return drawn;
+}
+
+static void print_features(const evaluation *work)
+{
+    const fcl_classifier_info *info = fcl_classifier_describe(work->classifier);
+    fcl_printf("features of %s, %.2f %% right\n", tool_plain(info->path), 100 * info->accuracy);
+    if (!work->training)
+        printf("%s is the reference itself: no test part\n", tool_plain(work->data->name));
+    if (work->seen_floor.features)
+        printf("floor of features: %" PRId64 " pictures of %s against the same\n", work->seen_floor.features->shape.dim[0],
+               tool_plain(eval_training(work)->name));
+}
+
 static void print_floors(const eval_results *results)
 {
     int64_t size = floor_size(results);
@@ -79,7 +105,9 @@ static void print_head(const eval_results *results)
         print_subject(results, &results->subject[i]);
     printf("against %" PRId64 " of the %" PRId64 " of %s\n", work->reference->shape.dim[0],
            fcl_dataset_count(work->data, work->label), tool_plain(work->data->name));
-    if (has_floor(results))
+    if (work->classifier)
+        print_features(work);
+    if (has_drawn_floor(results))
         print_floors(results);
     putchar('\n');
 }
@@ -115,6 +143,33 @@ static int print_floor(const fcl_distance_mean *floor)
     return printf(" %9s %-2s %-8s", mean, deviation[0] ? "+-" : "", deviation);
 }
 
+static void print_class(const eval_class *row, const char *name)
+{
+    const double numbers[] = {row->frechet, row->frechet_floor, row->accuracy, row->accuracy_floor};
+    printf("%-13s %8" PRId64, tool_plain(name), row->count);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        char text[16];
+        number(numbers[i], text);
+        printf(" %10s", text);
+    }
+    putchar('\n');
+}
+
+/* Of conditional samples by the class that was asked for, else by the one that the classifier finds. */
+static void print_classes(const eval_results *results)
+{
+    const evaluation *work = results->work;
+    if (!work->of_class)
+        return;
+    printf("\nby the class that %s\n", results->subject[0].seen.label ? "was asked for" : "the classifier finds");
+    printf("%-13s %8s %10s %10s %10s %10s\n", "class", "samples", "frechet", "floor", "accuracy", "floor");
+    for (int k = 0; k < work->data->classes; k++) {
+        char text[16];
+        snprintf(text, sizeof text, "%d", k);
+        print_class(&work->of_class[k], work->data->class_name ? work->data->class_name[k] : text);
+    }
+}
+
 void eval_print_table(const eval_results *results)
 {
     bool many = results->subjects > 1, floor = has_floor(results);
@@ -136,6 +191,7 @@ void eval_print_table(const eval_results *results)
         column += results->value[i][0].how[0] ? printf("  ") : 0;
         print_how(results, i, column);
     }
+    print_classes(results);
 }
 
 static json_t *real_or_null(double value)
@@ -150,7 +206,7 @@ static void add_floor_json(const eval_results *results, int metric, json_t *obje
     json_object_set_new(object, "floor", real_or_null(floor->mean));
     json_object_set_new(object, "floor_deviation", real_or_null(floor->deviation));
     json_object_set_new(object, "floor_points",
-                        there
+                        there && floor->points[0]
                             ? json_pack("[I, I]", (json_int_t)floor->points[0], (json_int_t)floor->points[1])
                             : json_null());
     json_object_set_new(object, "floor_disjoint", there ? json_boolean(floor->disjoint) : json_null());
@@ -176,7 +232,7 @@ static json_t *metric_json(const eval_results *results, int metric)
     return object;
 }
 
-static json_t *subject_json(const eval_subject *subject)
+static json_t *subject_json(const eval_results *results, const eval_subject *subject)
 {
     json_t *object = json_object();
     json_object_set_new(object, "name", tool_text_json(subject->name));
@@ -186,6 +242,7 @@ static json_t *subject_json(const eval_subject *subject)
         json_object_set_new(object, "step", json_integer(subject->info->step));
         json_object_set_new(object, "nfe", json_real(subject->stats.nfe_mean));
         json_object_set_new(object, "seconds", json_real(subject->stats.seconds));
+        json_object_set_new(object, "average", json_boolean(uses_average(results, subject)));
     }
     return object;
 }
@@ -199,12 +256,47 @@ static json_t *floor_points(const eval_results *results)
     return json_null();
 }
 
+static bool has_models(const eval_results *results)
+{
+    bool any = false;
+    for (int i = 0; i < results->subjects; i++)
+        any |= results->subject[i].info != NULL;
+    return any;
+}
+
+static json_t *classes_json(const evaluation *work)
+{
+    json_t *list = json_array();
+    for (int k = 0; k < work->data->classes; k++) {
+        const eval_class *row = &work->of_class[k];
+        json_t *object = json_object();
+        json_object_set_new(object, "name", work->data->class_name ? tool_text_json(work->data->class_name[k]) : json_integer(k));
+        json_object_set_new(object, "n", json_integer(row->count));
+        json_object_set_new(object, "frechet", real_or_null(row->frechet));
+        json_object_set_new(object, "frechet_floor", real_or_null(row->frechet_floor));
+        json_object_set_new(object, "accuracy", real_or_null(row->accuracy));
+        json_object_set_new(object, "accuracy_floor", real_or_null(row->accuracy_floor));
+        json_array_append_new(list, object);
+    }
+    return list;
+}
+
+static void add_features_json(const evaluation *work, json_t *object)
+{
+    const fcl_classifier_info *info = fcl_classifier_describe(work->classifier);
+    json_object_set_new(object, "features", tool_text_json(info->path));
+    json_object_set_new(object, "classifier_accuracy", json_real(info->accuracy));
+    json_object_set_new(object, "training", tool_text_json(eval_training(work)->name));
+    if (work->of_class)
+        json_object_set_new(object, "classes", classes_json(work));
+}
+
 int eval_print_json(const eval_results *results)
 {
     const evaluation *work = results->work;
     json_t *object = json_object(), *subjects = json_array(), *metrics = json_object();
     for (int i = 0; i < results->subjects; i++)
-        json_array_append_new(subjects, subject_json(&results->subject[i]));
+        json_array_append_new(subjects, subject_json(results, &results->subject[i]));
     for (int i = 0; i < results->metrics; i++)
         json_object_set_new(metrics, results->metric[i].name, metric_json(results, i));
     json_object_set_new(object, "subjects", subjects);
@@ -214,10 +306,13 @@ int eval_print_json(const eval_results *results)
     json_object_set_new(object, "floor_draws",
                         has_floor(results) ? json_integer(work->settings->floor_draws) : json_null());
     json_object_set_new(object, "metrics", metrics);
-    if (work->device) {
+    if (work->classifier)
+        add_features_json(work, object);
+    if (has_models(results)) {
         json_object_set_new(object, "solver", json_string(work->settings->sample.solver));
         tool_add_guidance(&work->settings->sample, object);
-        json_object_set_new(object, "device", tool_text_json(fcl_device_describe(work->device)->name));
     }
+    if (work->device)
+        json_object_set_new(object, "device", tool_text_json(fcl_device_describe(work->device)->name));
     return tool_print_json(object);
 }

@@ -157,8 +157,8 @@ FCL_API int fcl_bar_chart_write(const char *path, const fcl_bar_chart *chart);
  *                N - 1, in double precision (Dowson and Landau 1982; Heusel et al. 2017). It falls with the number of
  *                points, by about 1/N: compare at one N, and with the floor
  *     kid        the squared maximum mean discrepancy by the kernel (x y / D + 1)^3, unbiased: the mean of 100 pairs of
- *                subsets of 1000 points (fewer where a set has fewer), and `error` its standard error (Binkowski et al.
- *                2018)
+ *                subsets of 1000 points (fewer where a set has fewer), and `error` its standard error, which is not
+ *                known where both sets are no larger than that (Binkowski et al. 2018)
  *     precision  share of a inside a ball around a point of b that reaches to its third neighbour in b; and
  *     recall     share of b inside such a ball of a (Kynkaanniemi et al. 2019)
  *     density    mean number of such balls of b, to the fifth neighbour, that a point of a is inside of, over 5; about 1

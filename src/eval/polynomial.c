@@ -12,6 +12,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { SUBSETS = 100, SUBSET = 1000 };
 
@@ -21,6 +22,7 @@ typedef struct subsets {
     int64_t size, points; /* numbers of a point; points of a subset */
     double value[SUBSETS];
     bool failed[SUBSETS];
+    bool whole; /* both sets are a subset each: all subsets are one */
 } subsets;
 
 /* (x y / size + 1)^3, summed over all pairs, or over those of different points of one set. */
@@ -89,6 +91,10 @@ static int conclude(const subsets *all, fcl_distance *distance)
     for (int i = 0; i < SUBSETS; i++)
         squares += (all->value[i] - total) * (all->value[i] - total);
     distance->value = total;
+    if (all->whole) {
+        strcpy(distance->how, "of all points, too few for subsets");
+        return FCL_OK;
+    }
     distance->error = sqrt(squares / (SUBSETS - 1) / SUBSETS);
     fcl_snprintf(distance->how, sizeof distance->how, "standard error %.2g, %d subsets of %lld",
                  distance->error, SUBSETS, (long long)all->points);
@@ -101,6 +107,7 @@ int fcl_distance_kid(const fcl_array *a, const fcl_array *b, const fcl_distance_
     int64_t n = a->shape.dim[0], m = b->shape.dim[0], least = n < m ? n : m;
     subsets all = {.set = {a, b}, .seed = options->seed, .size = fcl_shape_size(a->shape) / n};
     all.points = least < SUBSET ? least : SUBSET;
+    all.whole = n == m && n <= SUBSET;
     FCL_TRY(fcl_crew_run("measuring the kernel distance", SUBSETS, measure_subset, &all));
     return conclude(&all, distance);
 }

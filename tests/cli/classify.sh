@@ -60,6 +60,40 @@ grep -q "go on with: flowcl classify .* --resume --out stopped" began.err || fai
 refused 1 "had other options" classify $data --out stopped --resume --steps 90000
 refused 1 "go on with --resume" classify $data --out stopped
 
+# The judge of a model: against the test part, with training pictures as the floor.
+expect 0 train $data --labels --out run --steps 30 --width 32 --depth 2 --batch 64 --samples-every off
+expect 0 eval run $data --features judge --n 80 --steps 5 --chart near.png
+printed "against 80 of the 90 of t10k-images-idx3-ubyte" "floor of features: 80 pictures of train-images-idx3-ubyte" \
+    "averaged weights" "by the class that was asked for" "5 evaluations a sample" "of 600 pictures"
+[ -s near.png ] || fail "there is no chart"
+narrow
+expect 0 eval run $data --features judge --n 80 --steps 5 --json
+json 'set(o["metrics"]) == {"frechet", "kid", "precision", "recall", "density", "coverage", "accuracy", "nearest", "nfe"}'
+json 'all(m["floor"] is not None for k, m in o["metrics"].items() if k != "nfe") and o["subjects"][0]["average"]'
+json 'o["metrics"]["frechet"]["value"] > o["metrics"]["frechet"]["floor"] > 0 and o["metrics"]["accuracy"]["floor"] > 0.7'
+json 'o["metrics"]["frechet"]["floor_points"] == [80, 80] and o["training"] == "train-images-idx3-ubyte"'
+json 'o["metrics"]["nearest"]["value"] > o["metrics"]["nearest"]["floor"] > 0 and o["data"] == "t10k-images-idx3-ubyte"'
+json '[c["n"] for c in o["classes"]] == [27, 27, 26] and all(c["accuracy_floor"] > 0.3 for c in o["classes"])'
+json 'abs(sum(c["n"] * c["accuracy"] for c in o["classes"]) / 80 - o["metrics"]["accuracy"]["value"]) < 1e-9'
+# Against the training pictures, the floor is of others of them, and a picture of the reference is its own nearest one.
+expect 0 eval run $data --features judge --n 80 --steps 5 --against train --metrics frechet,nearest,accuracy --json
+json 'o["data"] == o["training"] == "train-images-idx3-ubyte" and o["metrics"]["nearest"]["floor"] is None'
+json 'o["metrics"]["frechet"]["value"] > o["metrics"]["frechet"]["floor"] > 0'
+# Training pictures as samples: nothing is as near, and their distances are those of two draws.
+expect 0 eval shapes.npz $data --features judge --n 80 --json
+json 'o["metrics"]["nearest"]["value"] == 0 and "accuracy" not in o["metrics"] and "solver" not in o'
+json 'o["metrics"]["precision"]["value"] > 0.5 and o["metrics"]["frechet"]["value"] < 10 * o["metrics"]["frechet"]["floor"]'
+# Bits per dimension, where they are named.
+expect 0 eval run $data --metrics bpd --n 20 --json
+json 'o["metrics"]["bpd"]["value"] > 0 and o["metrics"]["bpd"]["standard_error"] > 0'
+cp out first
+expect 0 likelihood run $data --n 20 --divergence hutchinson --seed 0 --solver dopri5 --json
+json 'abs(o["bits_per_dimension"] - json.load(open("first"))["metrics"]["bpd"]["value"]) < 0.05 * o["bits_per_dimension"]'
+refused 1 "its pictures have 64 numbers, those of moons have 2" eval shapes.npz moons --features judge
+refused 1 "run" eval run $data --features run
+refused 1 "missing" eval run $data --features missing
+refused 2 "--against: \"all\"" eval run $data --features judge --against all
+
 # Wrong input.
 refused 2 "--out" classify $data
 refused 1 "a classifier is of pictures" classify moons --out no

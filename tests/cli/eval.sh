@@ -75,12 +75,16 @@ write("few.npy", rows[:3])
 END
 head -c 2000 f.npy >cut.npy
 expect 0 eval f.npy g.npy --metrics frechet,kid,precision
-printed "300 samples of f.npy" "frechet " "100 subsets of 300" "k = 3, 300 points each"
+printed "300 samples of f.npy" "frechet " "of all points" "k = 3, 300 points each"
 narrow
 expect 0 eval f.npy g.npy --metrics frechet,kid,recall,density,coverage --json --floor-draws 2
 json 'abs(o["metrics"]["frechet"]["value"] - 12) < 1e-3 and o["metrics"]["frechet"]["floor_points"] == [150, 150]'
-json 'o["metrics"]["kid"]["value"] > 1 and o["metrics"]["kid"]["standard_error"] >= 0'
+json 'o["metrics"]["kid"]["value"] > 1 and "standard_error" not in o["metrics"]["kid"]'
 json '0 <= o["metrics"]["coverage"]["value"] < 1 and "standard_error" not in o["metrics"]["recall"]'
+expect 0 eval f.npy few.npy --metrics kid --floor no --json --n 200
+json 'o["metrics"]["kid"]["standard_error"] > 0 and "100 subsets of 3" in o["metrics"]["kid"]["how"]'
+refused 2 "nearest needs --features DIR" eval f.npy g.npy --metrics nearest
+refused 2 "--against has no use without --features" eval f.npy g.npy --against train
 expect 0 eval f.npy f.npy --metrics precision,coverage,density --floor no --json
 json 'o["metrics"]["precision"]["value"] == o["metrics"]["coverage"]["value"] == 1'
 expect 0 eval f.npy g.npy --json --floor no

@@ -13,7 +13,7 @@ typedef struct sample_settings {
     fcl_sample_options sample;
     fcl_foreign_options foreign;
     fcl_image_options image; /* of encode's or decode's */
-    const char *out, *encode, *decode, *label_column, *energy, *device;
+    const char *out, *encode, *decode, *mask, *label_column, *energy, *device;
     bool logp, json;
 } sample_settings;
 
@@ -26,7 +26,11 @@ static const fcl_option table[] = {
     {"encode", FCL_OPTION(sample_settings, encode), .placeholder = "FILE",
      .help = "carry this data to noise, instead of noise to data"},
     {"decode", FCL_OPTION(sample_settings, decode), .placeholder = "FILE",
-     .help = "begin with this noise, instead of drawing it"},
+     .help = "begin with this noise, instead of drawing it; or with data, see --from-time and --mask"},
+    {"from-time", FCL_OPTION(sample_settings, sample.from_time), .minimum = 0.0001, .maximum = 0.9999, .placeholder = "T",
+     .help = "begin at this time, from 0, noise, to 1, data, with noise over --decode's file, which then is data: the earlier, the more is new"},
+    {"mask", FCL_OPTION(sample_settings, mask), .placeholder = "FILE",
+     .help = "paint --decode's file, which then is data, anew where this picture or array is not 0, and keep the rest: one for all, or one each"},
     {"label-column", FCL_OPTION(sample_settings, label_column), .placeholder = "NAME",
      .help = "of that file the column or array that is the label; without it that of the training, or \"label\""},
     {"times", FCL_OPTION(sample_settings, sample.times), .placeholder = "TIMES",
@@ -66,6 +70,8 @@ typedef struct sampling {
     fcl_device *device;
     fcl_dataset *data;                    /* of --encode or --decode */
     fcl_array *start, *samples, *density; /* density (n, 2): NULL without --logp */
+    int32_t *start_label;                 /* (n) of the start, where that is data taken in turn; else NULL */
+    fcl_array *mask;
     fcl_sample_stats stats;
     weights weights;      /* of --energy */
     bool rows_of_classes;   /* the picture has a row for each class */
@@ -126,6 +132,10 @@ static void print_solver(const sampling *work)
     fcl_printf("%" PRId64 " samples by %s", samples, how->solver);
     if (!fcl_solver_is_adaptive(how->solver))
         printf(" in %" PRId64 " step%s", steps, steps == 1 ? "" : "s");
+    if (how->from_time > 0)
+        fcl_printf(" from time %g", how->from_time);
+    if (work->mask)
+        fputs(", beside what is kept", stdout);
     tool_print_guidance(how);
 }
 
@@ -171,6 +181,10 @@ static int print_json(const sampling *work)
     json_object_set_new(object, "n", json_integer(sample_count(work)));
     json_object_set_new(object, "shape", tool_shape_json(work->samples->shape));
     json_object_set_new(object, "direction", json_string(work->settings->encode ? "encode" : "decode"));
+    if (work->settings->sample.from_time > 0)
+        json_object_set_new(object, "from_time", json_real(work->settings->sample.from_time));
+    if (work->mask)
+        json_object_set_new(object, "mask", tool_text_json(work->settings->mask));
     if (!work->start)
         json_object_set_new(object, "source",
                             tool_text_json(work->settings->sample.source ? work->settings->sample.source
@@ -204,7 +218,84 @@ static int print_json(const sampling *work)
 /* An explicit --label stands for the whole file; else the file has to know its classes. */
 static const int32_t *start_labels(const sampling *work)
 {
-    return work->info->classes && !work->settings->sample.label ? work->data->label : NULL;
+    const int32_t *own = work->start_label ? work->start_label : work->data->label;
+    return work->info->classes && !work->settings->sample.label ? own : NULL;
+}
+
+/* Whether --decode's file is data, and not noise. */
+static bool begins_with_data(const sample_settings *settings)
+{
+    return settings->mask || settings->sample.from_time > 0;
+}
+
+static int32_t *repeated_labels(const fcl_dataset *data, const fcl_array *start)
+{
+    int64_t n = start->shape.dim[0];
+    int32_t *label = malloc((size_t)n * sizeof *label);
+    for (int64_t i = 0; label && i < n; i++)
+        label[i] = data->label[i % data->count];
+    return label;
+}
+
+/* As many as --n says, from few data in turn: each has noise of its own. */
+static int repeat_start(sampling *work)
+{
+    int64_t n = work->settings->sample.n, size = fcl_shape_size(work->data->shape), there = work->data->count;
+    fcl_array *repeated;
+    fcl_shape shape = work->start->shape;
+    if (!work->limited || n == there)
+        return FCL_OK;
+    shape.dim[0] = n;
+    int status = fcl_array_create(shape, &repeated);
+    if (status != FCL_OK)
+        return status;
+    for (int64_t i = 0; i < n; i++)
+        memcpy(repeated->data + i * size, work->start->data + i % there * size, (size_t)size * sizeof(float));
+    fcl_array_destroy(&work->start);
+    work->start = repeated;
+    if (!work->data->label)
+        return FCL_OK;
+    work->start_label = repeated_labels(work->data, work->start);
+    return work->start_label ? FCL_OK : FCL_ERR_MEMORY;
+}
+
+/* One for all samples or one each, 1 where they are painted anew; one without channels is that of each channel. Of bytes 0 is
+ * what is kept. */
+static int make_mask(sampling *work, const fcl_dataset *file, const fcl_array *read)
+{
+    fcl_shape sample = work->info->sample;
+    int64_t size = fcl_shape_size(sample), given = fcl_shape_size(read->shape), n = work->start->shape.dim[0];
+    int64_t plane = sample.rank == 3 ? size / sample.dim[0] : size, all = given == plane ? size : given;
+    float black = fcl_dataset_has_bytes(file) ? file->shift : 0;
+    if (all != size && all != n * size) {
+        snprintf(work->fault, sizeof work->fault,
+                 "%s has %lld numbers: a mask has those of one sample, %lld, or of all %lld samples", file->name,
+                 (long long)given, (long long)size, (long long)n);
+        return FCL_ERR_ARGUMENT;
+    }
+    int status = fcl_array_create(FCL_SHAPE(all), &work->mask);
+    for (int64_t i = 0; i < all && status == FCL_OK; i++)
+        work->mask->data[i] = fabsf(read->data[i % given] - black) > 1e-6f;
+    return status;
+}
+
+static int read_mask(sampling *work)
+{
+    const char *path = work->settings->mask;
+    fcl_dataset_options options = {.unlabeled = true, .image = work->settings->image, .like = work->info->sample};
+    fcl_dataset *file;
+    fcl_array *read = NULL;
+    if (!path)
+        return FCL_OK;
+    int status = fcl_dataset_open(path, &options, &file);
+    if (status != FCL_OK)
+        return status;
+    status = fcl_dataset_take(file, 0, file->count, &read);
+    if (status == FCL_OK)
+        status = make_mask(work, file, read);
+    fcl_array_destroy(&read);
+    fcl_dataset_destroy(&file);
+    return status;
 }
 
 /* The samples that --encode or --decode names: all of them, or as many as --n says. */
@@ -212,7 +303,7 @@ static int read_start(sampling *work)
 {
     const sample_settings *settings = work->settings;
     const char *path = settings->encode ? settings->encode : settings->decode;
-    fcl_dataset_options options = {.count = work->limited ? settings->sample.n : 0,
+    fcl_dataset_options options = {.count = work->limited && !begins_with_data(settings) ? settings->sample.n : 0,
                                    .label_column = settings->label_column,
                                    .label_guess = work->info->options->label_column,
                                    .image = settings->image,
@@ -237,14 +328,19 @@ static int check_start(sampling *work)
         snprintf(work->fault, sizeof work->fault,
                  "%s has no labels, and the model has %d classes: give --label", data->name,
                  fcl_class_existing(work->info->classes, work->info->class_counts));
-    return work->fault[0] ? FCL_ERR_ARGUMENT : FCL_OK;
+    if (work->fault[0])
+        return FCL_ERR_ARGUMENT;
+    int status = begins_with_data(work->settings) ? repeat_start(work) : FCL_OK;
+    return status == FCL_OK ? read_mask(work) : status;
 }
 
 static int draw(sampling *work)
 {
     const sample_settings *settings = work->settings;
+    fcl_sample_options how = settings->sample;
+    how.mask = work->mask;
     if (work->start)
-        return fcl_transport(work->device, work->checkpoint, &settings->sample, work->start,
+        return fcl_transport(work->device, work->checkpoint, &how, work->start,
                              start_labels(work), settings->encode != NULL, &work->samples, &work->stats);
     if (settings->logp || settings->energy)
         return fcl_sample_density(work->device, work->checkpoint, &settings->sample, &work->samples,
@@ -400,6 +496,9 @@ static int check_usage(const tool_call *call)
     const sample_settings *settings = call->settings;
     if (check_density(call) != EXIT_DONE)
         return EXIT_USAGE;
+    if (begins_with_data(settings) && !settings->decode)
+        return tool_fail_usage(&sample_command, "--%s has no use without --decode, which names the data",
+                               settings->mask ? "mask" : "from-time");
     if (settings->label_column && !settings->encode && !settings->decode)
         return tool_fail_usage(&sample_command, "--label-column has no use without --encode or --decode");
     for (const fcl_option *row = fcl_image_table; row->key && !settings->encode && !settings->decode; row++)
@@ -410,7 +509,7 @@ static int check_usage(const tool_call *call)
     if ((settings->encode || settings->decode) && settings->sample.source)
         return tool_fail_usage(&sample_command,
                                "--source has no use with --encode or --decode: their file is the start");
-    if ((settings->encode || settings->decode) && !fcl_solver_is_stochastic(settings->sample.solver) &&
+    if ((settings->encode || settings->decode) && !begins_with_data(settings) && !fcl_solver_is_stochastic(settings->sample.solver) &&
         fcl_options_source(call->options, "seed") == FCL_FROM_COMMAND_LINE)
         return tool_fail_usage(&sample_command,
                                "--seed has no use with --encode or --decode: they draw no noise");
@@ -457,6 +556,8 @@ static int run(const tool_call *call)
     fcl_array_destroy(&work.density);
     fcl_array_destroy(&work.samples);
     fcl_array_destroy(&work.start);
+    fcl_array_destroy(&work.mask);
+    free(work.start_label);
     fcl_dataset_destroy(&work.data);
     fcl_checkpoint_close(&work.checkpoint);
     fcl_device_close(&work.device);

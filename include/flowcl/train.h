@@ -334,6 +334,13 @@ typedef struct fcl_sample_options {
     int batch;         /* samples at once; 0: as memory allows */
     const char *times; /* keep the samples at these times, see fcl_times_read, or "steps": at each of the grid, a
                           whole trajectory. NULL: at the end only. No row of the table */
+    /* Of fcl_transport forward alone, which then is given data. No rows of the table. */
+    double from_time; /* the way begins there, below 1, at alpha x1 + sigma x0 of the given data x1 and noise x0 drawn by `seed`
+                         as fcl_sample's (SDEdit, Meng et al. 2022); steps are those from there to 1. 0: with the noise */
+    const fcl_array *mask; /* (sample shape), or one for each sample: numbers where it is 0 are kept. Wherever a solver asks
+                              for the velocity they are at alpha(t) x1 + sigma(t) x0, with the same x0 (as RePaint, Lugmayr
+                              et al. 2022, has them at each step), so that the others fit them; of options->times, too, and
+                              at t = 1 they are the data bit for bit. With every solver. NULL: nothing is kept */
     fcl_divergence_options divergence; /* of log densities: see flow.h */
     void (*progress)(void *data, int64_t done, int64_t n); /* after each batch; or NULL */
     void *progress_data;
@@ -375,7 +382,8 @@ FCL_API int fcl_sample_energy(fcl_device *device, const fcl_checkpoint *checkpoi
                               const fcl_sample_options *options, fcl_array **start, fcl_array **energy);
 /* fcl_sample from given noise `x` (n, sample shape), or with `backward` from data to noise, t from 1 to 0.
  * `label` (n) is each one's class, or the number of classes for none, of a model that was trained with label_drop; NULL: as
- * the options say. options->n and seed are not used. */
+ * the options say. options->n is not used, and seed only by stochastic solvers, and with options->from_time or mask, where `x`
+ * are data. FCL_ERR_SHAPE: a mask is neither one sample's nor all samples'. */
 FCL_API int fcl_transport(fcl_device *device, const fcl_checkpoint *checkpoint,
                           const fcl_sample_options *options, const fcl_array *x, const int32_t *label,
                           bool backward, fcl_array **result, fcl_sample_stats *stats);

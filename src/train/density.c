@@ -28,6 +28,7 @@ static int fill_options(const fcl_checkpoint_info *info, const fcl_sample_option
                         fcl_sample_options *filled)
 {
     *filled = *options;
+    FCL_TRY(fcl_edit_refuse(options));
     if (options->times)
         return fcl_fail(FCL_ERR_ARGUMENT, "log densities are of samples at t = 1: no times \"%s\"",
                         options->times);

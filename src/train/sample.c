@@ -56,6 +56,7 @@ int fcl_sample_check(const fcl_sample_options *options)
     fcl_guidance by;
     FCL_TRY(fcl_options_check(fcl_sample_table, options));
     FCL_TRY(fcl_guidance_read(options, &by));
+    FCL_TRY(fcl_edit_check(options));
     if (fcl_solver_is_stochastic(options->solver)) {
         FCL_TRY(check_w(options->w));
         how.path = options->path;
@@ -154,18 +155,20 @@ static int run_with(fcl_device *device, const fcl_checkpoint *checkpoint, const 
     int status = stats ? fcl_sampler_prepare(sampler, &seconds) : FCL_OK;
     if (status == FCL_OK)
         status = move(sampler, label, x, stats);
+    if (of->edit && fcl_sample_is_there(status))
+        fcl_edit_keep(of->edit, fcl_sampler_times(sampler), fcl_sampler_time_list(sampler), (*x)->data);
     if (stats)
         stats->build_seconds = seconds;
     fcl_sampler_destroy(&sampler);
     return status;
 }
 
-/* In normalised numbers. */
-static int run(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
-               const int32_t *label, unsigned flags, fcl_array **x, fcl_array *density, fcl_sample_stats *stats)
+int fcl_sample_move(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
+                    const int32_t *label, unsigned flags, fcl_edit *edit, fcl_array **x, fcl_array *density,
+                    fcl_sample_stats *stats)
 {
     const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
-    fcl_sampled of = {.model = info->model, .objective = &info->options->objective};
+    fcl_sampled of = {.model = info->model, .objective = &info->options->objective, .edit = edit};
     int32_t *labels = NULL;
     int status = fcl_guidance_check(info, options);
     if (status == FCL_OK)
@@ -199,7 +202,7 @@ int fcl_sample_run(fcl_device *device, const fcl_checkpoint *checkpoint, const f
     bool backward = flags & FCL_SAMPLER_BACKWARD, moved = begins_moved(info, options);
     if (backward || moved)
         fcl_normalisation_apply(by, (*x)->shape.dim[0], size, (*x)->data);
-    int status = run(device, checkpoint, options, label, flags, x, density, stats);
+    int status = fcl_sample_move(device, checkpoint, options, label, flags, NULL, x, density, stats);
     if (fcl_sample_is_there(status) && (!backward || moved || options->times))
         fcl_normalisation_undo(by, fcl_shape_size((*x)->shape) / size, size, (*x)->data);
     for (int64_t i = 0; density && i < density->shape.dim[0]; i++)
@@ -245,6 +248,7 @@ int fcl_sample(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_s
     fcl_sample_options filled = *options;
     const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
     *samples = NULL;
+    FCL_TRY(fcl_edit_refuse(options));
     fcl_options_defaults(fcl_sample_table, &filled);
     FCL_TRY(fcl_sample_check(&filled));
     FCL_TRY(check_score(info, &filled));
@@ -280,6 +284,7 @@ int fcl_sample_energy(fcl_device *device, const fcl_checkpoint *checkpoint, cons
     int64_t size = fcl_shape_size(info->sample);
     fcl_array *x0 = NULL, *x = NULL;
     *start = *energy = NULL;
+    FCL_TRY(fcl_edit_refuse(options));
     if (options->times)
         return fcl_fail(FCL_ERR_ARGUMENT, "the energy of paths is one number for all times: no times \"%s\"",
                         options->times);
@@ -300,7 +305,7 @@ int fcl_sample_energy(fcl_device *device, const fcl_checkpoint *checkpoint, cons
             fcl_normalisation_apply(info->normalisation, filled.n, size, x0->data);
         for (int64_t i = 0; i < filled.n; i++)
             memcpy(x->data + i * (size + 1), x0->data + i * size, (size_t)size * sizeof(float));
-        status = run(device, checkpoint, &filled, NULL, FCL_SAMPLER_ENERGY, &x, NULL, NULL);
+        status = fcl_sample_move(device, checkpoint, &filled, NULL, FCL_SAMPLER_ENERGY, NULL, &x, NULL, NULL);
     }
     if (status == FCL_OK) {
         set_energy(info->normalisation, x0, x, *energy);
@@ -335,6 +340,10 @@ int fcl_transport(fcl_device *device, const fcl_checkpoint *checkpoint, const fc
     fcl_options_defaults(fcl_sample_table, &filled);
     FCL_TRY(fcl_sample_check(&filled));
     FCL_TRY(check_score(fcl_checkpoint_describe(checkpoint), &filled));
+    if (backward)
+        FCL_TRY(fcl_edit_refuse(options));
+    if (fcl_edit_is_asked(options))
+        return fcl_edit_run(device, checkpoint, &filled, x, label, result, stats);
     FCL_TRY(fcl_sample_take(fcl_checkpoint_describe(checkpoint), x, result));
     return fcl_sample_run(device, checkpoint, &filled, label, backward ? FCL_SAMPLER_BACKWARD : 0, result,
                           NULL, stats);

@@ -3,7 +3,7 @@
 #ifndef TRAIN_SAMPLE_H
 #define TRAIN_SAMPLE_H
 
-#include <flowcl/train.h>
+#include "train/edit.h"
 
 typedef struct fcl_sampler fcl_sampler;
 
@@ -19,6 +19,7 @@ typedef struct fcl_sampled {
     fcl_buffer *weights; /* in the layout of the model's parameters */
     const fcl_cfm_options *objective;
     fcl_buffer *energy_weight; /* (D) of fcl_energy_flow, or NULL */
+    fcl_edit *edit;            /* what is kept of the samples (edit.h), or NULL */
 } fcl_sampled;
 
 /* `most` is how many rows will be asked for: the sampler takes them in equal parts. Its samples are normalised ones. */
@@ -37,8 +38,9 @@ bool fcl_sampler_each_step(const fcl_sample_options *options);
 /* Where runs put the log density of each sample and its standard error: (n, 2). */
 void fcl_sampler_collect(fcl_sampler *sampler, float *density);
 
-/* How many times options->times names; 0: none. */
+/* How many times options->times names, 0: none; and these. */
 int fcl_sampler_times(const fcl_sampler *sampler);
+const double *fcl_sampler_time_list(const fcl_sampler *sampler);
 
 /* Moves x (n, D), or (n, D + 1) with energy, in place, and keeps the samples at each time in x_times (T, n,
  * D). `label` (n), looked at where the model has classes. `stats` may be NULL. FCL_ERR_NUMERIC: see fcl_sample. */
@@ -51,6 +53,10 @@ int fcl_sampler_run(fcl_sampler *sampler, float *x, const int32_t *label, int64_
 int fcl_sample_run(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
                    const int32_t *label, unsigned flags, fcl_array **x, fcl_array *density,
                    fcl_sample_stats *stats);
+/* The same in normalised numbers, with an edit or NULL. */
+int fcl_sample_move(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
+                    const int32_t *label, unsigned flags, fcl_edit *edit, fcl_array **x, fcl_array *density,
+                    fcl_sample_stats *stats);
 /* x0 (n, D) of the source that the options name, else of the one that the model was trained with. */
 int fcl_sample_start(fcl_device *device, const fcl_checkpoint_info *info, const fcl_sample_options *options, float *x);
 /* *label (n), released by free: those that are given, checked, or as the options say; NULL without classes. */

@@ -14,6 +14,7 @@
 struct fcl_sampler {
     const fcl_model *model;
     fcl_guidance guidance;
+    fcl_known *known; /* what is kept of the samples; NULL: nothing */
     fcl_solver *solver;
     fcl_buffer *labels; /* (rows), with guidance as many of no class behind them; NULL without classes */
     int64_t rows, size; /* of a part; D, or D + 1 with energy */
@@ -60,12 +61,10 @@ static void bind_leaves(call *to, fcl_graph *graph)
         to->label = fcl_leaf(graph, "label", FCL_I32, FCL_SHAPE(asked_rows(sampler)), sampler->labels, 0);
 }
 
-static fcl_tensor *velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
+/* The network, with its labels and guidance. */
+static fcl_tensor *ask(const call *to, const fcl_velocity_inputs *in)
 {
-    call *to = data;
     const fcl_sampler *sampler = to->sampler;
-    if (to->graph != graph)
-        bind_leaves(to, graph);
     fcl_velocity_inputs labelled = *in;
     labelled.label = to->label;
     if (!fcl_guidance_doubles(&sampler->guidance))
@@ -73,6 +72,19 @@ static fcl_tensor *velocity(void *data, fcl_graph *graph, const fcl_velocity_inp
     labelled = fcl_guidance_ask(in, to->label);
     fcl_tensor *both = fcl_model_velocity(sampler->model, to->leaves, &labelled);
     return fcl_guidance_answer(&sampler->guidance, both, in->t);
+}
+
+static fcl_tensor *velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
+{
+    call *to = data;
+    const fcl_sampler *sampler = to->sampler;
+    if (to->graph != graph)
+        bind_leaves(to, graph);
+    fcl_velocity_inputs of = *in;
+    if (!sampler->known)
+        return ask(to, in);
+    of.x = fcl_known_put(sampler->known, in);
+    return fcl_known_answer(sampler->known, ask(to, &of), in->t);
 }
 
 /* What a row counts for: its numbers, with guidance twice, or an eighth of those that are swept with it, which are not
@@ -130,7 +142,7 @@ fcl_solver_options fcl_sampler_solver(const fcl_sample_options *options, unsigne
                                 .atol = options->atol,
                                 .max_steps = options->max_steps,
                                 .w = options->w,
-                                .t_begin = backward,
+                                .t_begin = backward ? 1 : options->from_time,
                                 .t_end = !backward};
 }
 
@@ -191,6 +203,8 @@ static int create(fcl_device *device, const fcl_sampled *of, const fcl_sample_op
     const fcl_cfm_options *objective = of->objective;
     if (fcl_model_classes(sampler->model))
         FCL_TRY(fcl_buffer_create(device, (size_t)asked_rows(sampler) * sizeof(int32_t), &sampler->labels));
+    if (of->edit && of->edit->mask)
+        FCL_TRY(fcl_known_create(device, of->edit, sampler->rows, &sampler->known));
     fcl_solver_options how = fcl_sampler_solver(options, flags);
     call to = {.sampler = sampler, .weights = of->weights};
     paths along = {0};
@@ -238,6 +252,7 @@ void fcl_sampler_destroy(fcl_sampler **sampler)
     else
         fcl_solver_destroy(&dying->solver);
     fcl_buffer_destroy(&dying->labels);
+    fcl_known_destroy(&dying->known);
     free(dying->part_density);
     free(dying->part_error);
     free(dying->part);
@@ -297,6 +312,11 @@ int fcl_sampler_times(const fcl_sampler *sampler)
     return sampler->time_count;
 }
 
+const double *fcl_sampler_time_list(const fcl_sampler *sampler)
+{
+    return sampler->times;
+}
+
 static bool arrived(const fcl_sampler *sampler, int64_t row)
 {
     return sampler->likelihood ? !isnan(sampler->part_density[row])
@@ -339,6 +359,8 @@ static int run_part(fcl_sampler *sampler, float *x, const int32_t *label, int64_
 {
     float *rows = x + first * sampler->size;
     FCL_TRY(write_labels(sampler, label, first, count));
+    if (sampler->known)
+        FCL_TRY(fcl_known_write(sampler->known, first, count));
     fill_part(sampler, rows, count);
     fcl_solver_random(sampler->solver, sampler->seed, (uint64_t)first);
     int status = solve(sampler, first, count);

@@ -104,6 +104,7 @@ int fcl_dataset_from(const fcl_dataset *given, fcl_dataset **dataset)
     *made = (fcl_dataset){.count = described.count, .shape = described.shape};
     memcpy(made->name, described.name, sizeof made->name);
     bool default_scale = described.bytes && described.scale == 0;
+    made->full_range = described.bytes && described.full_range;
     made->scale = default_scale ? FCL_PICTURE_SCALE : described.scale;
     made->shift = default_scale ? FCL_PICTURE_SHIFT : described.shift;
     int status = copy(&described, made);

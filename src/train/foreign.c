@@ -239,7 +239,7 @@ static int take_seen(fcl_checkpoint *checkpoint, const char *names)
                                  .unlabeled = !options->labels,
                                  .label_column = options->label_column,
                                  .image = options->image,
-                                 .stream = true};
+                                 .stream = options->stream_data};
     fcl_dataset *data;
     int status = fcl_dataset_open(options->data, &which, &data);
     if (status != FCL_OK)

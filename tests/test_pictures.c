@@ -439,7 +439,7 @@ static void classes_stand_in_a_table(void **state)
     assert_int_equal(data->classes, 2);
     assert_string_equal(data->class_name[1], "hen");
     assert_true(data->label[0] == 0 && data->label[1] == 1 && data->label[2] == 1);
-    assert_string_equal(data->note, "1 rows of the label file are of no picture here");
+    assert_string_equal(data->note, "rows of the label file that are of no picture here: 1");
     fcl_dataset_destroy(&data);
     write_text("labels.csv", "file;kind\nsub/c.png;3\nb.png;1\nsub/a.png;0\n");
     data = open_ok(scratch_path("told"),

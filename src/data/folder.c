@@ -77,10 +77,8 @@ static int keep_pictures(fcl_folder *r)
     }
     if (p->count)
         return FCL_OK;
-    return fcl_fail(FCL_ERR_FORMAT,
-                    "the folder %s holds no pictures: of its %lld files %lld are neither PNG nor JPEG%s",
-                    p->folder, (long long)r->tree.count, (long long)r->others,
-                    r->damaged ? ", the others are damaged" : "");
+    return fcl_fail(FCL_ERR_FORMAT, "the folder %s holds no pictures, PNG or JPEG (damaged: %lld, other files: %lld)",
+                    p->folder, (long long)r->damaged, (long long)r->others);
 }
 
 /* --- their size --- */

@@ -37,7 +37,7 @@ static void tell_colours(const fcl_folder *r, fcl_text *note)
         grey += !fcl_folder_is_coloured(r, &r->head[i]);
         clear += r->head[i].clear;
     }
-    tell(note, "%lld grey ones as colour", p->channels == 3 ? grey : 0);
+    tell(note, "%lld of grey as colour", p->channels == 3 ? grey : 0);
     tell(note, "%lld that can be seen through over ", clear);
     if (clear)
         fcl_text_add(note, fcl_image_below(r->of->options));
@@ -75,7 +75,7 @@ char *fcl_folder_describe(const fcl_folder *r, const fcl_dataset *dataset)
         tell(&note, "%lld pictures stay in the folder, and are decoded when they are needed",
              r->pictures->count);
     tell_skipped(r, &note);
-    tell(&note, "%lld rows of the label file are of no picture here", r->spare);
+    tell(&note, "rows of the label file that are of no picture here: %lld", r->spare);
     if (!dataset->label && !options->unlabeled && !options->label_column)
         fcl_text_format(&note, "%sno classes, as pictures lie outside of subfolders",
                         note.length ? "; " : "");

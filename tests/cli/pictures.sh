@@ -45,7 +45,7 @@ END
 python3 write.py
 
 # What is wrong is one sentence, with what and where.
-refused 1 "the folder bare holds no pictures: of its 1 files 1 are neither PNG nor JPEG" train bare --out run $small
+refused 1 "the folder bare holds no pictures, PNG or JPEG (damaged: 0, other files: 1)" train bare --out run $small
 refused 1 "hurt/1.png is damaged: libpng says" train hurt --out run $small
 says "skip-damaged leaves such files away"
 refused 1 "sizes holds pictures of several sizes, width by height" train sizes --out run $small
@@ -97,4 +97,4 @@ mv set moved
 expect 0 train moved --resume --steps 10 --out memory
 
 expect 0 train kinds --image-size 2 --out kinds-run --width 8 --depth 1 --batch 2 --steps 1 --samples-every off
-says "2 samples of (3, 2, 2)" "1 grey ones as colour"
+says "2 samples of (3, 2, 2)" "1 of grey as colour"

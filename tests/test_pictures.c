@@ -269,6 +269,25 @@ static void jpegs_that_are_not_read_are_named(void **state)
                    "cut/a.jpg is damaged: libjpeg says");
 }
 
+/* A JPEG of 12 bits, as its header says. */
+static void other_kinds_of_jpeg_are_no_damage(void **state)
+{
+    uint8_t pixels[DOWN * ACROSS] = {0}, bytes[4096];
+    (void)state;
+    draw_smooth(1, pixels);
+    jpeg_write(place("kind/a.jpg"), ACROSS, DOWN, 1, pixels, 0, false);
+    FILE *file = fopen(scratch_path("kind/a.jpg"), "rb");
+    size_t size = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    uint8_t *frame = memmem(bytes, size, "\xff\xc0", 2); /* SOF0: its length, then the bits of a sample */
+    assert_non_null(frame);
+    assert_int_equal(frame[4], 8);
+    frame[4] = 12;
+    scratch_write("kind/a.jpg", bytes, size);
+    assert_refused(scratch_path("kind"), (fcl_dataset_options){0}, FCL_ERR_FORMAT,
+                   "kind/a.jpg is of a kind that is not read: libjpeg says");
+}
+
 #endif
 
 /* --- other sizes --- */
@@ -663,6 +682,7 @@ int main(void)
         cmocka_unit_test(jpeg_is_read_to_within_its_loss),
         cmocka_unit_test(all_orientations_are_honoured),
         cmocka_unit_test(jpegs_that_are_not_read_are_named),
+        cmocka_unit_test(other_kinds_of_jpeg_are_no_damage),
 #endif
         cmocka_unit_test(other_sizes_are_as_defined),
         cmocka_unit_test(sizes_are_asked_for),

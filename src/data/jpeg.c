@@ -30,6 +30,13 @@ static void give_up(j_common_ptr jpeg)
     longjmp(d->escape, 1);
 }
 
+/* Whole, but of a kind that libjpeg does not decode: of 12 bits, lossless. */
+static bool is_foreign(int code)
+{
+    return code == JERR_BAD_PRECISION || code == JERR_SOF_UNSUPPORTED || code == JERR_NOTIMPL ||
+           code == JERR_CONVERSION_NOTIMPL || code == JERR_ARITH_NOTIMPL;
+}
+
 /* libjpeg goes on with grey where data are damaged, and warns. What costs no pixel is none of our business.
  */
 static bool is_damage(int code)
@@ -163,7 +170,8 @@ int fcl_picture_read_jpeg(FILE *file, const char *path, bool pixels, fcl_picture
     decode(&d, file);
     jpeg_destroy_decompress(&d.jpeg);
     if (d.failed)
-        d.status = fcl_fail(FCL_ERR_FORMAT, "%s is damaged: libjpeg says: %s", path, d.message);
+        d.status = fcl_fail(FCL_ERR_FORMAT, "%s is %s: libjpeg says: %s", path,
+                            is_foreign(d.manager.msg_code) ? "of a kind that is not read" : "damaged", d.message);
     if (d.status == FCL_OK && pixels)
         d.status = fcl_picture_turn(picture, d.orientation);
     if (d.status != FCL_OK) {

@@ -593,6 +593,15 @@ static void what_models_know_is_asked_for(void **state)
     assert_true(data->shape.dim[0] == 3 && data->shape.dim[1] == 4 && data->shape.dim[2] == 2 &&
                 data->bytes[23] == 50);
     fcl_dataset_destroy(&data);
+    const uint8_t colours[] = {255, 0, 0, 0, 255, 0, 0, 0, 255, 77, 77, 77}, grey[] = {76, 150, 29, 77};
+    png_write_plain(scratch_path("like/a.png"), 2, 2, 3, colours);
+    for (int folder = 0; folder < 2; folder++) {
+        data = open_ok(scratch_path(folder ? "like" : "like/a.png"), (fcl_dataset_options){.like = FCL_SHAPE(1, 2, 2)});
+        assert_int_equal(data->shape.dim[0], 1);
+        assert_memory_equal(data->bytes, grey, 4);
+        fcl_dataset_destroy(&data);
+    }
+    write_grey("like/a.png", 8, 8, 50);
     data = open_ok(scratch_path("like/a.png"), (fcl_dataset_options){.like = FCL_SHAPE(1, 2, 4)});
     assert_true(data->count == 1 && data->shape.dim[0] == 1 && data->shape.dim[1] == 2 &&
                 data->bytes[7] == 50);

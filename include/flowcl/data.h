@@ -67,7 +67,7 @@ typedef struct fcl_dataset_options {
     const char *label_guess;  /* the same, where there is one of that name, and for "none"; NULL: none is known */
     fcl_image_options image;
     fcl_shape like; /* (C, H, W) of samples that picture files shall be like, where image.size says nothing; C 3: grey
-                       becomes colour. Rank 0: nothing is known */
+                       becomes colour; C 1: colour becomes grey, 0.299 R + 0.587 G + 0.114 B. Rank 0: nothing is known */
     const char *background_guess; /* image.background, where that says nothing, and of picture files only; NULL: white */
     bool stream;    /* pictures of a folder stay there, however few */
 } fcl_dataset_options;

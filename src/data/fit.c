@@ -107,13 +107,26 @@ static void mix_lines(const taps *t, const float *lines, int width, uint8_t *pla
     }
 }
 
-int fcl_picture_fit(const fcl_picture *picture, int channels, int height, int width, uint8_t *planes)
+/* What is grey already stays as it is. */
+static void make_grey(fcl_picture *picture)
+{
+    int64_t pixels = (int64_t)picture->width * picture->height;
+    for (int64_t p = 0; p < pixels; p++) {
+        const uint8_t *rgb = picture->pixels + 3 * p;
+        picture->pixels[p] = (uint8_t)((299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2] + 500) / 1000);
+    }
+    picture->channels = 1;
+}
+
+int fcl_picture_fit(fcl_picture *picture, int channels, int height, int width, uint8_t *planes)
 {
     fcl_crop crop = fcl_picture_crop(picture->width, picture->height, width, height);
     float *lines = malloc((size_t)crop.height * (size_t)width * sizeof *lines);
     if (!lines)
         return fcl_fail(FCL_ERR_MEMORY, "no memory to bring %d x %d pixels to %d x %d", picture->width,
                         picture->height, width, height);
+    if (channels < picture->channels)
+        make_grey(picture);
     taps along = plan(crop.width, width), down = plan(crop.height, height);
     size_t row = (size_t)picture->width * (size_t)picture->channels;
     for (int c = 0; c < channels; c++, planes += (size_t)height * (size_t)width) {

@@ -135,11 +135,11 @@ bool fcl_folder_is_coloured(const fcl_folder *r, const fcl_picture *head)
 
 static void choose_channels(fcl_folder *r)
 {
-    const fcl_shape *like = &r->of->options->like;
-    r->pictures->channels = like->rank == 3 && like->dim[0] == 3 ? 3 : 1;
+    int own = 1;
     for (int64_t i = 0; i < r->pictures->count; i++)
         if (fcl_folder_is_coloured(r, &r->head[i]))
-            r->pictures->channels = 3;
+            own = 3;
+    r->pictures->channels = fcl_image_channels(r->of->options, own);
 }
 
 /* --- their pixels --- */

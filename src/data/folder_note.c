@@ -38,6 +38,7 @@ static void tell_colours(const fcl_folder *r, fcl_text *note)
         clear += r->head[i].clear;
     }
     tell(note, "%lld of grey as colour", p->channels == 3 ? grey : 0);
+    tell(note, "%lld of colour as grey", p->channels == 1 ? p->count - grey : 0);
     tell(note, "%lld that can be seen through over ", clear);
     if (clear)
         fcl_text_add(note, fcl_image_below(r->of->options));

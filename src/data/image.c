@@ -54,6 +54,12 @@ int fcl_image_size(const char *text, int *height, int *width)
                           text);
 }
 
+int fcl_image_channels(const fcl_dataset_options *options, int own)
+{
+    bool known = options->like.rank == 3 && (options->like.dim[0] == 1 || options->like.dim[0] == 3);
+    return known ? (int)options->like.dim[0] : own;
+}
+
 const char *fcl_image_below(const fcl_dataset_options *options)
 {
     const char *given = options->image.background ? options->image.background : options->background_guess;

@@ -48,8 +48,8 @@ fcl_crop fcl_picture_crop(int width, int height, int to_width, int to_height);
 
 /* Brings it to (channels, height, width), planes one after the other: cropped; where it becomes smaller each
  * pixel is the mean of the area that it covers, where larger by Lanczos' kernel of three lobes, along each
- * side by itself, in the values as they are stored. Grey becomes colour where `channels` is 3; colour stays
- * no grey: its channels are 3. FCL_ERR_MEMORY. */
-int fcl_picture_fit(const fcl_picture *picture, int channels, int height, int width, uint8_t *planes);
+ * side by itself, in the values as they are stored. Where `channels` is 3 grey becomes colour; where it is 1
+ * colour becomes grey, in place: 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601). FCL_ERR_MEMORY. */
+int fcl_picture_fit(fcl_picture *picture, int channels, int height, int width, uint8_t *planes);
 
 #endif

@@ -33,7 +33,7 @@ static int decode(const fcl_pictures *of, const char *name, uint8_t *to)
     fcl_picture picture;
     char *path = fcl_format("%s/%s", of->folder, name);
     int status = fcl_picture_read(path, of->background, &picture);
-    if (status == FCL_OK && (!picture.pixels || picture.channels > of->channels))
+    if (status == FCL_OK && !picture.pixels)
         status = fcl_fail(FCL_ERR_FORMAT, "%s is no longer the picture that it was", path);
     if (status == FCL_OK)
         status = fcl_picture_fit(&picture, of->channels, of->height, of->width, to);
@@ -72,11 +72,11 @@ int fcl_pictures_read(const fcl_pictures *pictures, int64_t n, const int64_t *wh
 
 /* --- one picture as a set --- */
 
-static int fit(const fcl_reading *reading, const fcl_picture *picture, fcl_dataset *dataset)
+static int fit(const fcl_reading *reading, fcl_picture *picture, fcl_dataset *dataset)
 {
     const fcl_dataset_options *options = reading->options;
     bool like = options->like.rank == 3;
-    int height, width, channels = like && options->like.dim[0] == 3 ? 3 : picture->channels;
+    int height, width, channels = fcl_image_channels(options, picture->channels);
     FCL_TRY(fcl_image_size(options->image.size, &height, &width));
     if (!height) {
         height = like ? (int)options->like.dim[1] : picture->height;

@@ -35,6 +35,8 @@ int fcl_pictures_read_labels(const fcl_pictures *pictures, const fcl_dataset_opt
 
 /* FCL_ERR_ARGUMENT where a text is not usable. NULL: no size, 0. */
 int fcl_image_size(const char *text, int *height, int *width);
+/* Of pictures: those that options ask for, else their own. */
+int fcl_image_channels(const fcl_dataset_options *options, int own);
 /* The background's text: as it is given, guessed, or white. */
 const char *fcl_image_below(const fcl_dataset_options *options);
 int fcl_image_background(const char *text, uint8_t colour[3]);

@@ -35,7 +35,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 }
 
 /* What the header says is what is there. */
-static void check(const fcl_picture *head, const fcl_picture *picture)
+static void check(const fcl_picture *head, fcl_picture *picture)
 {
     uint8_t small[3 * 4 * 4];
     int64_t size = (int64_t)picture->width * picture->height * picture->channels;
@@ -44,7 +44,8 @@ static void check(const fcl_picture *head, const fcl_picture *picture)
         abort();
     for (int64_t i = 0; i < size; i++)
         sum += picture->pixels[i];
-    if (sum > 255u * (uint64_t)size || fcl_picture_fit(picture, 3, 4, 4, small) != FCL_OK)
+    if (sum > 255u * (uint64_t)size || fcl_picture_fit(picture, 3, 4, 4, small) != FCL_OK ||
+        fcl_picture_fit(picture, 1, 4, 4, small) != FCL_OK)
         abort();
 }
 

@@ -475,6 +475,28 @@ static void a_leaf_is_updated_in_place(void **state)
     fcl_buffer_destroy(&buffer);
 }
 
+/* x w' + b, wide enough for products of their own. */
+static int launches_of_layer(fcl_device *device, fcl_shape shape)
+{
+    enum { IN = 300, OUT = 200 };
+    fcl_graph *graph = fcl_graph_create();
+    shape.dim[shape.rank - 1] = IN;
+    fcl_tensor *x = fcl_input(graph, "x", FCL_F32, shape), *w = fcl_input(graph, "w", FCL_F32, FCL_SHAPE(OUT, IN));
+    fcl_output(fcl_linear(x, w, fcl_input(graph, "b", FCL_F32, FCL_SHAPE(OUT))));
+    assert_ok(fcl_graph_compile(graph, device, NULL));
+    int launches = fcl_graph_describe(graph).launches;
+    fcl_graph_destroy(&graph);
+    return launches;
+}
+
+/* Rows with several dimensions before them are launched as if they had one. */
+static void a_bias_joins_its_product(void **state)
+{
+    int one = launches_of_layer(*state, FCL_SHAPE(30, 0));
+    assert_int_equal(launches_of_layer(*state, FCL_SHAPE(3, 2, 5, 0)), one);
+    assert_in_range(one, 1, 2); /* a provider may take no epilogue */
+}
+
 /* y = 2 x where y begins in the middle of x: written in place, it would read what it has written. */
 static void windows_that_overlap_are_not_updated_in_place(void **state)
 {
@@ -1311,6 +1333,7 @@ int main(void)
         cmocka_unit_test(a_block_of_many_products_is_right),
         cmocka_unit_test(all_operations_see_the_old_value),
         cmocka_unit_test(a_leaf_is_updated_in_place),
+        cmocka_unit_test(a_bias_joins_its_product),
         cmocka_unit_test(windows_that_overlap_are_not_updated_in_place),
         cmocka_unit_test(results_that_nobody_reads_are_not_stored),
         cmocka_unit_test(mistakes_are_told_in_words),

@@ -38,10 +38,10 @@ typedef struct norm_row {
 
 static const norm_row norms[] = {{"layer", layer_norm, FCL_QK_NORM_LAYER}, {"rms", rms_norm, FCL_QK_NORM_RMS}};
 
-static fcl_tensor *gate_by_half(fcl_tensor *h) /* (B, T, 2 N) -> (B, T, N) */
+static fcl_tensor *gate_by_half(fcl_tensor *h) /* (B T, 2 N) -> (B T, N) */
 {
-    int64_t half = fcl_tensor_shape(h).dim[2] / 2;
-    return fcl_mul(fcl_silu(fcl_slice(h, 2, 0, half)), fcl_slice(h, 2, half, 2 * half));
+    int64_t half = fcl_tensor_shape(h).dim[1] / 2;
+    return fcl_mul(fcl_silu(fcl_slice(h, 1, 0, half)), fcl_slice(h, 1, half, 2 * half));
 }
 
 typedef struct mlp_row {
@@ -252,6 +252,15 @@ static fcl_tensor *condition(const fcl_model *model, fcl_tensor *const *weights,
     return in->label ? fcl_add(c, fcl_embedding_build(net->label, weights, in->label)) : c;
 }
 
+/* x (B, T, D), as rows: what follows a product without a view between joins it. */
+static fcl_tensor *build_mlp(const dit *net, const block *b, fcl_tensor *const *weights, fcl_tensor *x)
+{
+    fcl_shape shape = fcl_tensor_shape(x);
+    fcl_tensor *rows = fcl_reshape(x, FCL_SHAPE(shape.dim[0] * shape.dim[1], shape.dim[2]));
+    fcl_tensor *h = net->mlp->activation(fcl_linear_build(b->in, weights, rows));
+    return fcl_reshape(fcl_linear_build(b->out, weights, h), shape);
+}
+
 static fcl_tensor *build_block(const dit *net, int index, fcl_tensor *const *weights, fcl_tensor *h, fcl_tensor *c)
 {
     const block *b = &net->block[index];
@@ -261,9 +270,8 @@ static fcl_tensor *build_block(const dit *net, int index, fcl_tensor *const *wei
     a = fcl_attention_build(b->attention, weights, &(fcl_attention_inputs){.x = a});
     h = fcl_add(h, fcl_gate(a, part[2]));
     fcl_tensor *m = fcl_modulate(net->norm->build(h), part[3], part[4]);
-    m = net->mlp->activation(fcl_linear_build(b->in, weights, m));
-    m = fcl_linear_build(b->out, weights, m);
-    return fcl_name(fcl_add(h, fcl_gate(m, part[5])), "blocks.%d", index);
+    m = fcl_gate(build_mlp(net, b, weights, m), part[5]);
+    return fcl_name(fcl_add(h, m), "blocks.%d", index);
 }
 
 static fcl_tensor *velocity(const fcl_model *model, fcl_tensor *const *weights, const fcl_velocity_inputs *in)

@@ -51,12 +51,15 @@ static fcl_shape matmul_shape(fcl_tensor *node)
     return shape;
 }
 
-/* A (..., M, K) by a shared (K, N) is one product of all rows; the shape comes back by a view. */
-static fcl_tensor *fold_rows(fcl_tensor *a, fcl_tensor *b, bool transpose_b)
+/* A (..., M, K) by a shared (K, N) is one product of all rows, (... M, K); the shape comes back by a view. */
+static fcl_tensor *fold_rows(fcl_tensor *a)
 {
     int64_t columns = columns_of(a);
-    fcl_tensor *flat = fcl_reshape(a, FCL_SHAPE(fcl_shape_size(a->shape) / columns, columns));
-    fcl_tensor *product = fcl_matmul(flat, b, false, transpose_b);
+    return fcl_reshape(a, FCL_SHAPE(fcl_shape_size(a->shape) / columns, columns));
+}
+
+static fcl_tensor *unfold_rows(fcl_tensor *product, const fcl_tensor *a)
+{
     fcl_shape shape = a->shape;
     shape.dim[shape.rank - 1] = columns_of(product);
     return fcl_reshape(product, shape);
@@ -65,15 +68,19 @@ static fcl_tensor *fold_rows(fcl_tensor *a, fcl_tensor *b, bool transpose_b)
 fcl_tensor *fcl_matmul(fcl_tensor *a, fcl_tensor *b, bool transpose_a, bool transpose_b)
 {
     if (a->shape.rank > 2 && b->shape.rank == 2 && !transpose_a)
-        return fold_rows(a, b, transpose_b);
+        return unfold_rows(fcl_matmul(fold_rows(a), b, false, transpose_b), a);
     return fcl_node(a->graph, &fcl_op_matmul, 2, (fcl_tensor *[]){a, b},
                     &(fcl_matmul_attributes){transpose_a, transpose_b});
 }
 
 fcl_tensor *fcl_linear(fcl_tensor *x, fcl_tensor *weight, fcl_tensor *bias)
 {
-    fcl_tensor *product = fcl_matmul(x, weight, false, true);
-    return bias ? fcl_add(product, bias) : product;
+    if (!bias)
+        return fcl_matmul(x, weight, false, true);
+    /* Before the view: so the bias joins its product, and the sum of its gradient one that reads the same rows. */
+    if (x->shape.rank > 2 && weight->shape.rank == 2 && bias->shape.rank == 1)
+        return unfold_rows(fcl_linear(fold_rows(x), weight, bias), x);
+    return fcl_add(fcl_matmul(x, weight, false, true), bias);
 }
 
 /* The product of a whole batch summed: where one operand is shared, its derivative sums over the batch. */

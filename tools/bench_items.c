@@ -13,6 +13,8 @@ const bench_model bench_models[] = {
      .solver = "rk4", .steps = 10, .quick_steps = 1, .samples = 256},
     {"unet-28-32", .sample = FCL_SHAPE(1, 28, 28), .batch = 64, .options = {.model = "unet"},
      .solver = "euler", .steps = 4, .quick_steps = 1, .samples = 64},
+    {"dit-28-192", .sample = FCL_SHAPE(1, 28, 28), .batch = 128, .options = {.model = "dit"},
+     .solver = "euler", .steps = 4, .quick_steps = 1, .samples = 128},
     {"conv-28-32", .batch = 64, .image = {64, 28, 32, 32}},
     {"conv-32-128", .batch = 16, .image = {16, 32, 128, 128}},
     {"attention-49", .batch = 128, .heads = {128, 49, 6, 32}},

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Runs the same work in PyTorch and in flowcl, in turn, and prints the ratios.
 
-Needs PyTorch, numpy, for sampling torchdiffeq, and for networks for pictures torchcfm, in an environment of your own;
-neither flowcl nor its tests need any of them.
+Needs PyTorch, numpy, for sampling torchdiffeq, and for networks for pictures torchcfm and timm, in an environment of your
+own; neither flowcl nor its tests need any of them.
 
-    python3 -m venv /tmp/venv && /tmp/venv/bin/pip install torch numpy scipy torchdiffeq torchcfm
+    python3 -m venv /tmp/venv && /tmp/venv/bin/pip install torch numpy scipy torchdiffeq torchcfm timm
     /tmp/venv/bin/python tools/compare_pytorch.py --flowcl build/tools/flowcl
 
 Training: conditional flow matching on the linear path with AdamW(fused=True), clipping of the gradient's norm and an
@@ -37,6 +37,7 @@ LADDER = [  # name, data, dimensions, width, hidden layers, batch, steps of one 
 ]
 PICTURES = [  # name, PyTorch's network, flowcl's options, batch, steps of one measurement
     ("U-Net 28x28x1, 32 (1, 2, 2), batch 64", "unet", ["--model", "unet"], 64, 6),
+    ("DiT 28x28x1, width 192, 6 blocks, batch 128", "dit", ["--model", "dit"], 128, 6),
 ]
 SAMPLING = [  # name, solver, points, options
     ("rk4, 100 steps, 100 000 points", "rk4", 100_000, ["--steps", "100"]),
@@ -74,12 +75,21 @@ def unet(torch):
     return model, lambda x, t: model(t.flatten(), x)
 
 
-NETWORKS = {"unet": unet}
+def dit(torch):
+    """SiT's, whose attention is scaled_dot_product_attention."""
+    from sit import SiT
+
+    model = SiT((1, 28, 28))
+    return model, lambda x, t: model(t.flatten(), x)
+
+
+NETWORKS = {"unet": unet, "dit": dit}
 
 
 def measure_training(torch, model, velocity, data, batch, steps, compiled):
-    average = [p.detach().clone() for p in model.parameters()]
-    optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.0, fused=True)
+    weights = [p for p in model.parameters() if p.requires_grad]
+    average = [p.detach().clone() for p in weights]
+    optimiser = torch.optim.AdamW(weights, lr=2e-3, weight_decay=0.0, fused=True)
 
     def loss_of(x1, x0, t):
         v = velocity(t * x1 + (1 - t) * x0, t)
@@ -92,10 +102,10 @@ def measure_training(torch, model, velocity, data, batch, steps, compiled):
         loss = loss_function(x1, torch.randn_like(x1), torch.rand(batch, *[1] * (data.dim() - 1)))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimiser.step()
         with torch.no_grad():
-            torch._foreach_lerp_(average, list(model.parameters()), 0.001)
+            torch._foreach_lerp_(average, weights, 0.001)
 
     step()
     first = time.time()  # the parent process knows when this one was started
@@ -413,6 +423,7 @@ def main():
     parts = ("all", "training", "pictures", "convolution", "attention", "start", "sampling")
     parser.add_argument("--part", choices=parts, default="all",
                         help="what to compare (default %(default)s)")
+    parser.add_argument("--only", default="", help="networks for pictures whose name contains this")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -425,7 +436,8 @@ def main():
     for row in LADDER if arguments.part in ("all", "training") else []:
         compare_training(arguments, row)
     for row in PICTURES if arguments.part in ("all", "pictures") else []:
-        compare_pictures(arguments, row)
+        if arguments.only in row[0]:
+            compare_pictures(arguments, row)
     for row in CONVOLUTIONS if arguments.part in ("all", "convolution") else []:
         compare_convolution(arguments, row)
     for row in ATTENTIONS if arguments.part in ("all", "attention") else []:

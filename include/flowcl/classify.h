@@ -1,7 +1,7 @@
 /* flowcl/classify.h: a judge of pictures: a small convolutional classifier, trained here, and the features that it sees.
  *
  *     fcl_classifier *judge = NULL;
- *     fcl_classify_options options = {.steps = 4000};
+ *     fcl_classify_options options = {.shift = 1};
  *     fcl_classifier_train(device, data, &options, NULL, "judge", &judge);      // or fcl_classifier_open(device, "judge", &judge)
  *     fcl_array *features;
  *     fcl_classifier_apply(judge, pictures, &features, NULL);                   // (n, FCL_FEATURES)
@@ -17,8 +17,7 @@
  *
  * It is trained on pictures that are moved by a few pixels, with what stands at the border going on there, and mirrored,
  * as random bits of each step say (Philox, in the graph); by the cross entropy, AdamW and a schedule; and looked at on a
- * part of the data that is held out. The average of the weights is kept that did best there, the last
- * of equals. */
+ * part of the data that is held out. The average of the weights that did best there is kept, the last of equals. */
 #ifndef FLOWCL_CLASSIFY_H
 #define FLOWCL_CLASSIFY_H
 

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "train/classifier.h"
 #include "train/normalised.h"
 #include "train/options.h"
 
@@ -275,6 +276,9 @@ static int read_bytes(fcl_checkpoint *checkpoint, const fcl_foreign_options *for
 {
     FCL_TRY(fcl_safetensors_parse(checkpoint->bytes, checkpoint->size, checkpoint->path, &checkpoint->file));
     checkpoint->options.model.own = foreign ? foreign->own : NULL;
+    if (fcl_safetensors_metadata(&checkpoint->file, FCL_CLASSIFIER_FORMAT))
+        return fcl_fail(FCL_ERR_ARGUMENT, "%s is a classifier of pictures, no model that draws any: eval takes it by --features",
+                        checkpoint->path);
     if (!is_own(checkpoint) && !(foreign && (foreign->config || foreign->own)))
         return fcl_fail(FCL_ERR_FORMAT,
                         "%s is a safetensors file, but not written by flowcl: it has no metadata that says what the "

@@ -62,7 +62,10 @@ int fcl_classifier_run(fcl_classifier *classifier, const float *pictures, int64_
 #define FCL_CLASSIFIER_FILE     "classifier.safetensors"
 #define FCL_CLASSIFIER_TRAINING "training.safetensors"
 
-/* The file. Its metadata: "flowcl_classifier" the version of the format, then what the info says. */
+/* The metadata's key that says whose file it is; its value is the version of the format. */
+#define FCL_CLASSIFIER_FORMAT "flowcl_classifier"
+
+/* The file: the weights, and as metadata what the info says. */
 int fcl_classifier_save(const char *path, const fcl_classifier *classifier);
 int fcl_classifier_load(fcl_device *device, const char *path, fcl_classifier **classifier);
 

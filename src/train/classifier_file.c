@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FORMAT  "flowcl_classifier"
+#define FORMAT  FCL_CLASSIFIER_FORMAT
 #define VERSION "1"
 
 /* What the checksum covers. */

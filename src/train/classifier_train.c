@@ -24,7 +24,7 @@
 /* clang-format off */
 const fcl_option fcl_classify_table[] = {
     {"seed", ROW(seed), .group = "Training", .help = "of the first weights, the order and the moves of pictures"},
-    {"steps", ROW(steps), .minimum = 1, .maximum = 4e9, .fallback = "4000", .help = "optimiser steps, at most"},
+    {"steps", ROW(steps), .minimum = 1, .maximum = 4e9, .fallback = "7000", .help = "optimiser steps, at most"},
     {"batch", ROW(batch), .minimum = 1, .maximum = 1 << 20, .fallback = "128", .help = "pictures a step"},
     {"lr", ROW(lr), .minimum = 0, .maximum = 1e6, .fallback = "0.002", .help = "learning rate; it falls with a cosine"},
     {"weight-decay", ROW(weight_decay), .minimum = 0, .maximum = 1e3, .fallback = "0.05",
@@ -35,7 +35,7 @@ const fcl_option fcl_classify_table[] = {
     {"held-out", ROW(held_out), .minimum = 0, .maximum = 0.5, .fallback = "0.05",
      .help = "share of the data to look at, and not to train on"},
     {"look-every", ROW(look_every), .minimum = 0, .maximum = 4e9, .help = "steps between looks; 0: a twentieth of all"},
-    {"patience", ROW(patience), .minimum = 1, .maximum = 1e6, .fallback = "6",
+    {"patience", ROW(patience), .minimum = 1, .maximum = 1e6, .fallback = "8",
      .help = "looks without one as good as the best after which it ends"},
     {"resume", ROW(resume), .flags = FCL_OPTION_COMMAND_LINE, .help = "go on where a training in the folder was stopped"},
     {0},

@@ -48,6 +48,15 @@ expect 0 classify shapes.npz --out other --steps 4 $small
 printed "there is no test part: accuracy "
 expect 0 classify shapes.npz --out other2 --steps 4 $small --test t10k-images-idx3-ubyte
 printed "of the 90 pictures of t10k-images-idx3-ubyte"
+# CIFAR-10's folder has its test part inside.
+mkdir cifar
+python3 - <<'END'
+import os
+for name, count in ("data_batch_1", 40), ("test_batch", 20):
+    open(f"cifar/{name}.bin", "wb").write(b"".join(bytes([i % 10]) + os.urandom(3072) for i in range(count)))
+END
+expect 0 classify cifar --out colours --steps 1 --batch 8
+printed "of the 20 pictures of test_batch.bin"
 
 # A signal saves, --resume goes on by the same options.
 "$flowcl" classify $data --out stopped --steps 100000 $small --look-every 20 >began.out 2>began.err </dev/null &
@@ -91,6 +100,7 @@ expect 0 likelihood run $data --n 20 --divergence hutchinson --seed 0 --solver d
 json 'abs(o["bits_per_dimension"] - json.load(open("first"))["metrics"]["bpd"]["value"]) < 0.05 * o["bits_per_dimension"]'
 refused 1 "its pictures have 64 numbers, those of moons have 2" eval shapes.npz moons --features judge
 refused 1 "run" eval run $data --features run
+refused 1 "is a classifier of pictures, no model" info judge
 refused 1 "missing" eval run $data --features missing
 refused 2 "--against: \"all\"" eval run $data --features judge --against all
 

@@ -483,9 +483,10 @@ const subcommand eval_command = {
     .name = "eval",
     .usage = "CHECKPOINT|DIR|SAMPLES... DATA [options]",
     .summary = "measure how near samples are to data, and how a model gets there",
-    .about = "SAMPLES is a .npy, .npz or .csv file, DATA a built-in set's name or a file. Of\n"
-             "several models or files the mean and the standard deviation are told. Files may\n"
-             "also hold features of pictures, a row each, which any program has made:\n"
+    .about = "SAMPLES is a .npy, .npz or .csv file or a folder of pictures, DATA a built-in\n"
+             "set's name, a file or a folder. Of several models or files the mean and the\n"
+             "standard deviation are told. Files may also hold features of pictures, a row\n"
+             "each, which any program has made:\n"
              "  flowcl eval a.npy b.npy --metrics frechet,kid,precision\n"
              "With --features DIR, a classifier that flowcl classify has made, frechet to\n"
              "coverage are of its features of pictures, samples are held against the test part\n"

@@ -119,6 +119,21 @@ static void check_batch(fcl_device *device, int rows, int size, bool bytes)
     trial_destroy(&t);
 }
 
+/* Labels that are gathered, dropped by chance, and read as an index. */
+static void labels_are_dropped_on_their_way(void **state)
+{
+    trial *t = trial_create();
+    int rows = trial_int(2, trial_tiny() ? 6 : 100), classes = 5;
+    fcl_tensor *labels = trial_input(t, FCL_SHAPE(rows + 3), INDEX, classes);
+    fcl_tensor *table = trial_input(t, FCL_SHAPE(classes + 1, 4), SMOOTH, 0);
+    fcl_tensor *index = fcl_batch_index(t->graph, rows + 3, rows, 2 * rows, 7);
+    fcl_tensor *dropped = fcl_drop_labels(fcl_gather_rows(labels, index, 1, 0), classes, 0.5f, 18);
+    fcl_tensor *known = fcl_silu(fcl_gather_rows(table, dropped, 1, 0));
+    fcl_tensor *all[] = {fcl_sum(known), known};
+    check(t, *state, 2, all, "labels on their way");
+    trial_destroy(&t);
+}
+
 static void a_batch_is_a_few_launches(void **state)
 {
     int most = trial_tiny() ? 6 : 100;
@@ -262,6 +277,7 @@ int main(void)
         cmocka_unit_test(a_concatenation_is_one_launch),
         cmocka_unit_test(a_concatenation_goes_on),
         cmocka_unit_test(a_batch_is_a_few_launches),
+        cmocka_unit_test(labels_are_dropped_on_their_way),
         cmocka_unit_test(what_is_gathered_comes_from_another_kernel),
         cmocka_unit_test(sums_of_few_rows_are_one_stage_and_one_launch),
         cmocka_unit_test(a_sum_that_is_read_is_there),

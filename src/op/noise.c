@@ -219,4 +219,4 @@ const fcl_op fcl_op_batch_index = {NOISE("batch_index"), .lower = batch_index_lo
 const fcl_op fcl_op_row_number = {NOISE("row_number"), .lower = row_number_lower,
                                   .element = {write_row_number, .single = true}};
 const fcl_op fcl_op_drop_labels = {"drop_labels", sizeof(fcl_drop_attributes), drop_shape, .lower = drop_lower,
-                                   .element = {write_drop, .single = true}};
+                                   .element = {write_drop, .single = true, .anywhere = true}};

@@ -244,7 +244,8 @@ static void fill_weight(const fcl_param *slice, double *value)
 static subject make_subject(const setting *s)
 {
     subject b = {.s = s, .t = trial_create()};
-    assert_ok(fcl_model_create(&s->options, FCL_SHAPE(s->colours, s->height, s->width), s->classes, &b.model));
+    const fcl_shape grey = FCL_SHAPE(s->height, s->width), colour = FCL_SHAPE(s->colours, s->height, s->width);
+    assert_ok(fcl_model_create(&s->options, s->colours == 1 ? grey : colour, s->classes, &b.model));
     b.params = fcl_model_params(b.model);
     b.x = trial_input(b.t, FCL_SHAPE(s->images, s->colours * s->height * s->width), SMOOTH, 0);
     b.time = trial_input(b.t, FCL_SHAPE(s->images, 1), TIME, 0);

@@ -146,8 +146,8 @@ FCL_API fcl_tensor **fcl_params_bind(const fcl_params *params, fcl_graph *graph,
  * Where nothing else is said it is trained at a rate of 0.001, after a warm-up of a tenth of the steps.
  *
  * "unet", the U-Net of ADM (Dhariwal, Nichol 2021, arXiv 2105.05233) for pictures, samples of shape (channels, height,
- * width), as torchcfm's UNetModel has it (Tong et al. 2024) with the same names, shapes and first values. With C =
- * channels:
+ * width) or (height, width), as torchcfm's UNetModel has it (Tong et al. 2024) with the same names, shapes and first
+ * values. With C = channels:
  *
  *     e = time_embed.2 silu(time_embed.0 features(t)) + label_emb(label)   (4 C); C features of fcl_sinusoidal_build
  *     h = input_blocks.0.0 x                                      a convolution of 3 x 3, as all are that no layer has

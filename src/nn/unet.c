@@ -191,9 +191,9 @@ static void declare_embedding(declaring *d, int labels)
 static int declare(const fcl_model *model, fcl_params *params, void **layers)
 {
     const fcl_model_options *options = fcl_model_options_of(model);
-    const fcl_shape sample = fcl_model_sample(model);
+    const fcl_shape picture = fcl_unet_picture(fcl_model_sample(model));
     fcl_unet_plan of;
-    FCL_TRY(fcl_unet_plan_make(options, sample, &of));
+    FCL_TRY(fcl_unet_plan_make(options, picture, &of));
     const int most = of.levels * (6 * options->blocks + 6) + 8; /* stages */
     unet *net = *layers = fcl_zalloc(sizeof *net + (size_t)most * sizeof net->stage[0]);
     declaring d = {.options = options,
@@ -201,7 +201,7 @@ static int declare(const fcl_model *model, fcl_params *params, void **layers)
                    .params = params,
                    .net = net,
                    .embedding = 4 * (int64_t)options->channels,
-                   .channels = sample.dim[0],
+                   .channels = picture.dim[0],
                    .kept = fcl_zalloc((size_t)most * sizeof *d.kept)};
     declare_embedding(&d, fcl_model_labels(model));
     declare_way_down(&d);
@@ -210,7 +210,7 @@ static int declare(const fcl_model *model, fcl_params *params, void **layers)
     declare_way_up(&d);
     free(d.kept);
     net->norm = fcl_group_norm_declare(params, FCL_UNET_GROUPS, d.channels, NULL, "out.0");
-    net->last = fcl_conv2d_declare(params, d.channels, sample.dim[0], SIDE, &(fcl_conv2d_options){.padding = SIDE / 2},
+    net->last = fcl_conv2d_declare(params, d.channels, picture.dim[0], SIDE, &(fcl_conv2d_options){.padding = SIDE / 2},
                                    &(fcl_layer_options){.zeros = true}, "out.2");
     return FCL_OK;
 }
@@ -227,10 +227,10 @@ static fcl_tensor *embed(const fcl_model *model, fcl_tensor *const *weights, con
 }
 
 /* (B, C H W) as the file of a picture has it, to (B, H, W, C). */
-static fcl_tensor *channels_last(fcl_tensor *x, fcl_shape sample)
+static fcl_tensor *channels_last(fcl_tensor *x, fcl_shape picture)
 {
     const int64_t batch = fcl_tensor_shape(x).dim[0];
-    x = fcl_reshape(x, FCL_SHAPE(batch, sample.dim[0], sample.dim[1], sample.dim[2]));
+    x = fcl_reshape(x, FCL_SHAPE(batch, picture.dim[0], picture.dim[1], picture.dim[2]));
     return fcl_permute(x, (const int[]){0, 2, 3, 1});
 }
 
@@ -278,7 +278,7 @@ static void build_stage(const stage *s, fcl_tensor *const *weights, flow *f)
 static fcl_tensor *velocity(const fcl_model *model, fcl_tensor *const *weights, const fcl_velocity_inputs *in)
 {
     const unet *net = fcl_model_layers(model);
-    flow f = {.h = channels_last(in->x, fcl_model_sample(model)),
+    flow f = {.h = channels_last(in->x, fcl_unet_picture(fcl_model_sample(model))),
               .embedding = embed(model, weights, in),
               .kept = fcl_zalloc((size_t)net->keeps * sizeof *f.kept),
               .training = in->training};

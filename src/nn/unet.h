@@ -18,9 +18,12 @@ typedef struct fcl_unet_plan {
     bool attends[FCL_UNET_LEVELS];
 } fcl_unet_plan;
 
-/* What options alone can have wrong; and the plan for pictures of the shape `sample`. FCL_ERR_ARGUMENT. */
+/* A sample as (channels, height, width): one of (height, width) has one channel. */
+fcl_shape fcl_unet_picture(fcl_shape sample);
+
+/* What options alone can have wrong; and the plan for pictures of such a shape. FCL_ERR_ARGUMENT. */
 int fcl_unet_check(const fcl_model_options *options);
-int fcl_unet_plan_make(const fcl_model_options *options, fcl_shape sample, fcl_unet_plan *plan);
+int fcl_unet_plan_make(const fcl_model_options *options, fcl_shape picture, fcl_unet_plan *plan);
 /* Of attention to so many channels. */
 int fcl_unet_heads(const fcl_model_options *options, int64_t channels);
 

@@ -101,18 +101,23 @@ int fcl_unet_check(const fcl_model_options *options)
 
 /* --- the plan --- */
 
-static int check_picture(fcl_shape sample, const fcl_model_options *options, const fcl_unet_plan *of)
+fcl_shape fcl_unet_picture(fcl_shape sample)
+{
+    return sample.rank == 2 ? FCL_SHAPE(1, sample.dim[0], sample.dim[1]) : sample;
+}
+
+static int check_picture(fcl_shape picture, const fcl_model_options *options, const fcl_unet_plan *of)
 {
     char text[FCL_SHAPE_TEXT];
     int64_t divisor = 1LL << (of->levels - 1);
-    if (sample.rank != 3)
+    if (picture.rank != 3)
         return fcl_fail(FCL_ERR_ARGUMENT, "the model unet takes pictures, (channels, height, width), and a sample is %s",
-                        fcl_shape_format(sample, text));
-    if (sample.dim[1] % divisor || sample.dim[2] % divisor)
+                        fcl_shape_format(picture, text));
+    if (picture.dim[1] % divisor || picture.dim[2] % divisor)
         return fcl_fail(FCL_ERR_ARGUMENT,
                         "multipliers %s halve a picture %d times, and one of %lld x %lld has sides that %lld does not divide: "
                         "take fewer of them, or pictures of another size",
-                        options->multipliers, of->levels - 1, (long long)sample.dim[1], (long long)sample.dim[2],
+                        options->multipliers, of->levels - 1, (long long)picture.dim[1], (long long)picture.dim[2],
                         (long long)divisor);
     return FCL_OK;
 }
@@ -168,13 +173,13 @@ static int check_heads(const fcl_model_options *options, const fcl_unet_plan *of
     return FCL_OK;
 }
 
-int fcl_unet_plan_make(const fcl_model_options *options, fcl_shape sample, fcl_unet_plan *of)
+int fcl_unet_plan_make(const fcl_model_options *options, fcl_shape picture, fcl_unet_plan *of)
 {
     *of = (fcl_unet_plan){0};
     FCL_TRY(read_multipliers(options, of));
-    FCL_TRY(check_picture(sample, options, of));
+    FCL_TRY(check_picture(picture, options, of));
     for (int l = 0; l < of->levels; l++)
-        of->height[l] = sample.dim[1] >> l;
+        of->height[l] = picture.dim[1] >> l;
     FCL_TRY(place_attention(options, of));
     return check_heads(options, of);
 }

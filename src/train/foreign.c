@@ -119,7 +119,7 @@ static bool is_doubled(const fcl_param *slice, fcl_shape there)
 {
     fcl_shape doubled = fcl_param_file_shape(slice);
     doubled.dim[0] *= 2;
-    return slice->half > 0 && fcl_shape_equal(doubled, there);
+    return slice->half > 0 && doubled.rank > 0 && doubled.dim[0] % (2 * slice->half) == 0 && fcl_shape_equal(doubled, there);
 }
 
 /* Of each 2 half rows the first half, moved together where they lie. */

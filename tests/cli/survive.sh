@@ -69,7 +69,7 @@ says "warning cannot write limited/checkpoint-0000000010.safetensors: File too l
 rows limited/metrics.jsonl 10 20 30
 
 mkdir disk
-if mount -t tmpfs -o size=512k tmpfs disk 2>/dev/null; then
+if mount -t tmpfs -o size=1m tmpfs disk 2>/dev/null; then
     mounts=disk
     begin disk/run --samples-every 20 --checkpoint-every 20 --keep 1
     fill_until "warning cannot write disk/run/checkpoint-.*No space left on device"

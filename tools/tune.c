@@ -1,6 +1,7 @@
 /* flowcl tune: measures the products of a model, and writes the table that runs read. */
 #include "tune.h"
 
+#include "bench.h"
 #include "stop.h"
 #include "terminal.h"
 
@@ -11,16 +12,16 @@
 typedef struct tune_settings {
     fcl_model_options model;
     bool all, json;
-    const char *device;
-    int64_t size, batch, batch_of_samples;
+    const char *device, *size;
+    int64_t batch, batch_of_samples;
     double seconds, limit;
 } tune_settings;
 
 static const fcl_option table[] = {
     {"all", FCL_OPTION(tune_settings, all), .group = "What",
-     .help = "every built-in model, narrow and wide, instead of one"},
-    {"size", FCL_OPTION(tune_settings, size), .minimum = 1, .maximum = 1e6, .fallback = "2",
-     .help = "numbers in a sample: 2 for points of the plane, 784 for pictures of 28 x 28"},
+     .help = "the ladder of flowcl bench, every built-in model, narrow and wide, instead of one"},
+    {"size", FCL_OPTION(tune_settings, size), .fallback = "2", .placeholder = "SIZE",
+     .help = "of a sample: 2 for points of the plane, 1x28x28 (channels, height, width) for grey pictures of 28 x 28"},
     {"batch", FCL_OPTION(tune_settings, batch), .minimum = 1, .maximum = 1e6, .fallback = "256",
      .help = "samples in a training step"},
     {"sample-batch", FCL_OPTION(tune_settings, batch_of_samples), .minimum = 1, .maximum = 1e6,
@@ -42,16 +43,11 @@ static int bind(fcl_options *options, void *values)
     return status ? status : fcl_options_add(options, fcl_model_table, &settings->model);
 }
 
-/* What --all measures of each kind of model. */
-static const struct {
-    int width, depth;
-    int64_t size, batch;
-} ladder[] = {{64, 3, 2, 256}, {512, 4, 2, 4096}, {1024, 3, 784, 256}};
-
 /* --- one product --- */
 
 typedef struct tuning {
     const tune_settings *settings;
+    fcl_shape sample;
     fcl_device *device;
     fcl_product *products;
     int count;
@@ -281,24 +277,38 @@ static int print_json(const tuning *t, const char *path)
 
 /* --- the whole --- */
 
+static int read_size(const char *text, fcl_shape *sample)
+{
+    const char *rest = text;
+    *sample = (fcl_shape){0};
+    while (sample->rank < 3) {
+        char *end;
+        long number = strtol(rest, &end, 10);
+        if (end == rest || number < 1 || number > 1000000)
+            break;
+        sample->dim[sample->rank++] = number;
+        if (!*end)
+            return EXIT_DONE;
+        if (*end != 'x')
+            break;
+        rest = end + 1;
+    }
+    return tool_fail_usage(&tune_command, "size '%s' is neither a number, as 2, nor channels, height and width, as 1x28x28",
+                           text);
+}
+
 static int collect(tuning *t)
 {
     const tune_settings *s = t->settings;
-    tune_model one = {s->model, s->size, s->batch, s->batch_of_samples};
+    tune_model one = {s->model, t->sample, s->batch, s->batch_of_samples};
     if (!s->all)
         return tune_products_add(t->device, &one, &t->products, &t->count);
-    for (int kind = 0; fcl_model_name(kind); kind++)
-        for (size_t i = 0; i < sizeof ladder / sizeof *ladder; i++) {
-            tune_model row = {s->model, ladder[i].size, ladder[i].batch, s->batch_of_samples};
-            row.options.model = fcl_model_name(kind);
-            if (fcl_model_reads(row.options.model, "width"))
-                row.options.width = ladder[i].width;
-            if (fcl_model_reads(row.options.model, "depth"))
-                row.options.depth = ladder[i].depth;
-            int status = tune_products_add(t->device, &row, &t->products, &t->count);
-            if (status != FCL_OK)
-                return status;
-        }
+    for (const bench_model *row = bench_models; row->name; row++) {
+        tune_model of = {row->options, row->sample, row->batch, s->batch_of_samples};
+        int status = row->sample.rank ? tune_products_add(t->device, &of, &t->products, &t->count) : FCL_OK;
+        if (status != FCL_OK)
+            return status;
+    }
     return FCL_OK;
 }
 
@@ -334,15 +344,20 @@ static int tune(tuning *t)
     return report(t);
 }
 
-/* The built-in models have their own kinds, widths, depths and batches. */
+/* The ladder's models have their own sizes and batches, and options. */
 static int check_all(const tool_call *call)
 {
-    static const char *const of_one[] = {"size", "batch", "model", "width", "depth"};
     const tune_settings *settings = call->settings;
-    for (size_t i = 0; i < sizeof of_one / sizeof *of_one && settings->all; i++)
-        if (fcl_options_source(call->options, of_one[i]) != FCL_FROM_DEFAULT)
-            return tool_fail_usage(&tune_command, "--%s has no use with --all, whose models have their own",
-                                   of_one[i]);
+    const char *given = NULL;
+    if (fcl_options_source(call->options, "size") != FCL_FROM_DEFAULT)
+        given = "size";
+    if (fcl_options_source(call->options, "batch") != FCL_FROM_DEFAULT)
+        given = "batch";
+    for (const fcl_option *row = fcl_model_table; row->key; row++)
+        if (fcl_options_source(call->options, row->key) != FCL_FROM_DEFAULT)
+            given = row->key;
+    if (settings->all && given)
+        return tool_fail_usage(&tune_command, "--%s has no use with --all, whose models have their own", given);
     return EXIT_DONE;
 }
 
@@ -353,6 +368,8 @@ static int run(const tool_call *call)
     if (check_all(call) != EXIT_DONE)
         return EXIT_USAGE;
     tuning t = {.settings = call->settings, .terminal = isatty(STDERR_FILENO)};
+    if (read_size(t.settings->size, &t.sample) != EXIT_DONE)
+        return EXIT_USAGE;
     stop_watch();
     int status = tune(&t);
     free(t.results);

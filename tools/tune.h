@@ -9,7 +9,7 @@
 
 typedef struct tune_model {
     fcl_model_options options;
-    int64_t size;                    /* numbers in a sample */
+    fcl_shape sample;                /* the shape of one */
     int64_t batch, batch_of_samples; /* rows in a training step, and in sampling */
 } tune_model;
 

@@ -19,7 +19,7 @@ static fcl_tensor *velocity(void *data, fcl_graph *graph, const fcl_velocity_inp
 static void build_step(fcl_graph *graph, const tune_model *row, parts *to)
 {
     int trained = fcl_params_trained(fcl_model_params(to->model));
-    fcl_tensor *x1 = fcl_input(graph, "x1", FCL_F32, FCL_SHAPE(row->batch, row->size));
+    fcl_tensor *x1 = fcl_input(graph, "x1", FCL_F32, FCL_SHAPE(row->batch, fcl_shape_size(row->sample)));
     fcl_tensor *loss = fcl_cfm_objective(graph, NULL, x1, velocity, to);
     fcl_tensor **gradients = calloc((size_t)trained, sizeof *gradients);
     if (!gradients)
@@ -32,7 +32,7 @@ static void build_step(fcl_graph *graph, const tune_model *row, parts *to)
 
 static void build_sampling(fcl_graph *graph, const tune_model *row, parts *to)
 {
-    fcl_tensor *x = fcl_input(graph, "x", FCL_F32, FCL_SHAPE(row->batch_of_samples, row->size));
+    fcl_tensor *x = fcl_input(graph, "x", FCL_F32, FCL_SHAPE(row->batch_of_samples, fcl_shape_size(row->sample)));
     fcl_output(velocity(to, graph, &(fcl_velocity_inputs){.x = x, .t = fcl_scalar(graph, "t")}));
 }
 
@@ -73,7 +73,7 @@ int tune_products_add(fcl_device *device, const tune_model *row, fcl_product **l
 {
     fcl_model *model;
     fcl_buffer *weights = NULL;
-    int status = fcl_model_create(&row->options, FCL_SHAPE(row->size), 0, &model);
+    int status = fcl_model_create(&row->options, row->sample, 0, &model);
     if (status == FCL_OK)
         status = fcl_buffer_create(device, fcl_params_bytes(fcl_model_params(model)), &weights);
     if (status == FCL_OK)

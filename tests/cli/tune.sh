@@ -49,6 +49,12 @@ for width, size, batch in (512, 2, 4096), (1024, 784, 256):
         assert inputs == size + 1 or (batch, inputs, outputs, False, False) in found, (batch, inputs, outputs)
 END
 
+python3 - cache/flowcl/products-*.json <<'END' || fail "--all left out the transformer's perceptron"
+import json, sys
+rows = json.load(open(sys.argv[1]))["products"]
+assert any((r["m"], r["n"], r["k"]) == (128 * 49, 768, 192) for r in rows)
+END
+
 # A narrow model's products are parts of row blocks.
 expect 0 tune --width 24 --depth 1 --batch 32 --seconds 0.01
 printed "nothing to tune: every product of this model is part of a row block"
@@ -86,6 +92,8 @@ grep -q gemm_gpu.cl dump/*.cl || fail "the run did not multiply as the table say
 refused 2 "above 0" tune --limit 0
 refused 2 "above 0" tune --seconds 0
 refused 2 "--width has no use with --all" tune --all --width 8
+refused 2 "--size has no use with --all" tune --all --size 3
+refused 2 "size '28x' is neither a number, as 2, nor channels, height and width" tune --size 28x
 refused 1 "no such thing" tune --device "no such thing"
 
 # One whose compiler hangs is ended at its limit, with the process that the driver has started for it; the rest

@@ -197,6 +197,21 @@ static bool reads_anywhere(const fcl_step *step, int b)
     return false;
 }
 
+/* Does a derivative's node read of a product's step what sums wait for in memory, or beside it what is computed again? Then it is
+ * better off with these, which may be a row program: the product would store or read a tensor more. */
+static bool belongs_to_sums(const fcl_tensor *node, int product)
+{
+    for (int k = 0; k < node->inputs && node->derived; k++) {
+        const fcl_tensor *read = fcl_node_root(node->input[k]);
+        if (read->again)
+            return true;
+        for (int r = 0; r < read->readers && read->step == product; r++)
+            if (read->reader[r]->op->reduction)
+                return true;
+    }
+    return false;
+}
+
 static void take_members(fuser *f, int a, int b)
 {
     fcl_step *from = &f->steps[b];
@@ -218,7 +233,7 @@ static bool merge(fuser *f, int a, int b)
         fcl_groups_detour(f->groups, a, b) || fcl_groups_detour(f->groups, b, a))
         return false;
     for (int i = 0; i < from->members && to->product; i++)
-        if (fcl_generate_scattered(from->member[i]))
+        if (fcl_generate_scattered(from->member[i]) || belongs_to_sums(from->member[i], a))
             return false;
     take_members(f, a, b);
     return true;
@@ -232,7 +247,7 @@ static bool join(fuser *f, fcl_tensor *node)
         if (s < 0 || !direct || fcl_step_age(&f->steps[s]) != node->age || !takes_members(&f->steps[s], node->shape, 1, arguments_of(node, s)) ||
             fcl_groups_lead_back(f->groups, node, s))
             continue;
-        if (f->steps[s].product && fcl_generate_scattered(node))
+        if (f->steps[s].product && (fcl_generate_scattered(node) || belongs_to_sums(node, s)))
             continue;
         add_member(&f->steps[s], node);
         f->steps[s].arguments += arguments_of(node, s);

@@ -114,6 +114,8 @@ fcl_plan *fcl_plan_create(fcl_graph *graph, fcl_device *device, const fcl_graph_
 
 /* same.c: nodes read the first of those that compute the same. */
 void fcl_plan_find_same(fcl_graph *graph);
+/* again.c: a derivative computes what is cheap anew, from what is kept. */
+void fcl_plan_compute_again(fcl_graph *graph);
 /* fuse.c: marks what is needed and groups it into plan->steps, in the order of running. */
 void fcl_plan_fuse(fcl_plan *plan);
 /* Is the node the sum of axis 0 of a matrix? */

@@ -24,6 +24,8 @@ fcl_plan *fcl_plan_create(fcl_graph *graph, fcl_device *device, const fcl_graph_
     plan->table_index = -1;
     if (!plan->options.no_fusion)
         fcl_plan_find_same(graph);
+    if (!plan->options.no_fusion && !graph->recompute)
+        fcl_plan_compute_again(graph);
     fcl_plan_fuse(plan);
     if (!plan->options.no_fusion && fcl_device_traits(device).wide)
         fcl_plan_block(plan);

@@ -57,6 +57,7 @@ void fcl_vjp(fcl_tensor *y, fcl_tensor *seed, int count, fcl_tensor *const *x, f
         no_derivatives(count, x, dx);
         return;
     }
+    graph->deriving++;
     bool *live = mark_dependents(graph, y->id, count, x);
     fcl_tensor **bar = fcl_zalloc(((size_t)y->id + 1) * sizeof *bar);
     fcl_tensor **again = fcl_zalloc(((size_t)y->id + 1) * sizeof *again);
@@ -85,6 +86,7 @@ void fcl_vjp(fcl_tensor *y, fcl_tensor *seed, int count, fcl_tensor *const *x, f
         bool reached = x[i]->id <= y->id && bar[x[i]->id];
         dx[i] = reached ? bar[x[i]->id] : zeros(graph, x[i]->shape);
     }
+    graph->deriving--;
     free(again);
     free(bar);
     free(live);

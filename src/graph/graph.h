@@ -28,6 +28,8 @@ struct fcl_tensor {
     float scalar;         /* a constant, or what fcl_scalar_set said */
     int block;            /* that it was built in, from 1; 0: in none */
     int age;              /* of the nodes at its building: what is computed again is younger than what it repeats */
+    bool derived;         /* by fcl_vjp: a part of a backward pass */
+    bool again;           /* of values that it computes again, and no more (compile/again.c) */
     bool kept;            /* fcl_output */
     bool assigned;        /* fcl_assign has a value for it */
 
@@ -56,6 +58,7 @@ struct fcl_graph {
     int blocks, nested; /* begun so far; begun and not ended, of which the outermost counts */
     bool recompute;
     int age; /* of the nodes that are built now */
+    int deriving; /* fcl_vjp calls that build them */
     uint64_t seed, first_row;
     uint32_t step;
     struct fcl_plan *plan; /* after compile (compile/plan.h) */

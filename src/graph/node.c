@@ -115,6 +115,7 @@ fcl_tensor *fcl_node(fcl_graph *graph, const fcl_op *op, int inputs, fcl_tensor 
     }
     node->block = graph->nested ? graph->blocks : 0;
     node->age = graph->age;
+    node->derived = graph->deriving > 0;
     node->id = graph->count;
     graph->nodes[graph->count++] = node;
     return node;

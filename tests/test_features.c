@@ -1,37 +1,12 @@
 /* The metrics of features against plain double references and closed forms. */
-#include "status.h"
+#include "draws.h"
 
 #include <flowcl/eval.h>
 
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { MOST = 16 };
-
-static unsigned short state48[3];
-
-/* Fresh numbers each time; FCL_TEST_SEED repeats them. */
-static int seed_draws(void **state)
-{
-    const char *given = getenv("FCL_TEST_SEED");
-    unsigned long seed = given ? strtoul(given, NULL, 10) : (unsigned long)time(NULL);
-    (void)state;
-    print_message("FCL_TEST_SEED=%lu\n", seed);
-    for (int i = 0; i < 3; i++)
-        state48[i] = (unsigned short)(seed >> (16 * i));
-    return 0;
-}
-
-static int whole(int low, int high)
-{
-    return low + (int)(erand48(state48) * (high - low + 1));
-}
-
-static double normal(void)
-{
-    return sqrt(-2 * log(1 - erand48(state48))) * cos(2 * M_PI * erand48(state48));
-}
 
 /* Normal points, moved by `mean` and mixed so that their numbers depend on each other. */
 static fcl_array *draw_points(int n, int size, double mean)

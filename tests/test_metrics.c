@@ -1,34 +1,10 @@
 /* Distances between sets of points against plain double references and closed forms. */
-#include "status.h"
+#include "draws.h"
 
 #include <flowcl/eval.h>
 
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
-
-static unsigned short state48[3];
-
-/* Fresh numbers each time; FCL_TEST_SEED repeats them. */
-static void seed_draws(void)
-{
-    const char *given = getenv("FCL_TEST_SEED");
-    unsigned long seed = given ? strtoul(given, NULL, 10) : (unsigned long)time(NULL);
-    print_message("FCL_TEST_SEED=%lu\n", seed);
-    for (int i = 0; i < 3; i++)
-        state48[i] = (unsigned short)(seed >> (16 * i));
-}
-
-static int whole(int low, int high)
-{
-    return low + (int)(erand48(state48) * (high - low + 1));
-}
-
-static double normal(void)
-{
-    double u = 1 - erand48(state48), v = erand48(state48);
-    return sqrt(-2 * log(u)) * cos(2 * M_PI * v);
-}
 
 static fcl_array *new_points(int n, int size)
 {
@@ -464,6 +440,6 @@ int main(void)
         cmocka_unit_test(draws_share_no_point),
         cmocka_unit_test(refusals_say_why),
     };
-    seed_draws();
+    seed_draws(NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,40 +1,21 @@
 /* Ratios of what is measured in turn, on a machine that is made up: its speed changes, the ratio of two works
  * does not. */
-#include "status.h"
+#include "draws.h"
 
 #include "tools/rounds.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { ROUNDS = 9 };
-static unsigned short state48[3];
-
-/* Fresh numbers each time; FCL_TEST_SEED repeats them. */
-static int seed_draws(void **state)
-{
-    const char *given = getenv("FCL_TEST_SEED");
-    unsigned long seed = given ? strtoul(given, NULL, 10) : (unsigned long)time(NULL);
-    (void)state;
-    print_message("FCL_TEST_SEED=%lu\n", seed);
-    for (int i = 0; i < 3; i++)
-        state48[i] = (unsigned short)(seed >> (16 * i));
-    return 0;
-}
-
-static double between(double low, double high)
-{
-    return low + (high - low) * erand48(state48);
-}
 
 /* The seconds of two works in a round each; in every third round somebody disturbs one of them. */
 static void measure_in_turn(double a, double b, double *as, double *bs)
 {
     for (int i = 0; i < ROUNDS; i++) {
-        double speed = between(1, 2);
-        as[i] = a / speed * (i % 6 == 0 ? between(1, 5) : 1);
-        bs[i] = b / speed * (i % 6 == 3 ? between(1, 5) : 1);
+        double speed = uniform(1, 2);
+        as[i] = a / speed * (i % 6 == 0 ? uniform(1, 5) : 1);
+        bs[i] = b / speed * (i % 6 == 3 ? uniform(1, 5) : 1);
     }
 }
 
@@ -42,7 +23,7 @@ static void the_machines_speed_leaves_the_ratio(void **state)
 {
     (void)state;
     for (int i = 0; i < 1000; i++) {
-        double a = between(0.1, 10), b = between(0.1, 10), as[ROUNDS], bs[ROUNDS];
+        double a = uniform(0.1, 10), b = uniform(0.1, 10), as[ROUNDS], bs[ROUNDS];
         measure_in_turn(a, b, as, bs);
         rounds_spread ratio = rounds_ratio(as, bs, ROUNDS);
         if (!(fabs(ratio.median * b / a - 1) < 1e-12))

@@ -1,16 +1,15 @@
 /* Which candidate tuning takes, on a machine that is made up: its speed changes up to threefold from round to
  * round. */
 #include "device.h"
+#include "draws.h"
 
 #include "tools/stop.h"
 #include "tools/tune.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { CANDIDATES_MOST = 64 };
-static unsigned short state48[3];
 
 /* The machine: what each candidate truly takes, and after how many rounds it fails (-1: never). */
 static struct {
@@ -47,11 +46,6 @@ static double clblast_seconds(const fcl_device *device, const fcl_product *p)
     return 1e-9 * volume * clblast.cost[direct][set] * (direct ? clblast.direct : 1);
 }
 
-static double between(double low, double high)
-{
-    return low + (high - low) * erand48(state48);
-}
-
 /* In place of tools/tune_trial.c. The rule's opens a round. */
 void tune_trial_measure(fcl_device *device, const fcl_product *product, double seconds, tune_trial *trial)
 {
@@ -61,7 +55,7 @@ void tune_trial_measure(fcl_device *device, const fcl_product *product, double s
     if (trial->failure[0])
         return;
     if (i == 0 && !clblast.there)
-        machine.speed = between(1, 3);
+        machine.speed = uniform(1, 3);
     machine.open += !trial->measure;
     machine.most_open = machine.open > machine.most_open ? machine.open : machine.most_open;
     trial->measure = (fcl_measure *)&anything;
@@ -100,11 +94,7 @@ static const fcl_product product = {.m = 200, .n = 300, .k = 100, .batch = 1};
 
 static int set_up(void **state)
 {
-    const char *given = getenv("FCL_TEST_SEED");
-    unsigned long seed = given ? strtoul(given, NULL, 10) : (unsigned long)time(NULL);
-    print_message("FCL_TEST_SEED=%lu\n", seed);
-    for (int i = 0; i < 3; i++)
-        state48[i] = (unsigned short)(seed >> (16 * i));
+    seed_draws(state);
     return open_device(state);
 }
 
@@ -116,7 +106,7 @@ static int draw_machine(fcl_device *device)
     assert_in_range(count, 3, CANDIDATES_MOST);
     memset(&machine, 0, sizeof machine);
     for (int i = 0; i < count; i++) {
-        machine.cost[i] = between(0.9, 1.4);
+        machine.cost[i] = uniform(0.9, 1.4);
         machine.fails_after[i] = -1;
     }
     return count;
@@ -148,7 +138,7 @@ static void the_best_is_found_whatever_the_speed(void **state)
             continue;
         best = machine.cost[0] / machine.cost[best] > TUNE_LEAST_GAIN ? best : 0;
         double gain = machine.cost[0] / machine.cost[best];
-        choose(*state, between(1, 3), &result);
+        choose(*state, uniform(1, 3), &result);
         if (result.best.candidate != best || !(fabs(result.gain / gain - 1) < 1e-12))
             fail_msg("candidate %d by %.17g, not %d by %g", result.best.candidate, result.gain, best, gain);
         assert_int_equal(result.candidates, count);
@@ -196,13 +186,13 @@ static int draw_clblast(fcl_device *device, double direct)
     memset(&machine, 0, sizeof machine);
     memset(&clblast, 0, sizeof clblast);
     memset(machine.fails_after, -1, sizeof machine.fails_after);
-    machine.speed = between(1, 3);
+    machine.speed = uniform(1, 3);
     clblast.there = true;
     clblast.direct = direct;
     for (; fcl_tune_set_name(count); count++)
         for (int kernel = 0; kernel < 2; kernel++)
-            clblast.cost[kernel][count] = between(0.5, 0.9);
-    int best[2] = {(int)between(1, count), (int)between(1, count)};
+            clblast.cost[kernel][count] = uniform(0.5, 0.9);
+    int best[2] = {(int)uniform(1, count), (int)uniform(1, count)};
     for (int kernel = 0; kernel < 2; kernel++)
         clblast.cost[kernel][best[kernel]] = 0.25;
     assert_ok(fcl_tune_set(device, "default"));

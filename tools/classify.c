@@ -1,6 +1,5 @@
 /* flowcl classify: trains a classifier of pictures, by whose features eval judges. */
 #include "run_folder.h"
-#include "stop.h"
 #include "terminal.h"
 #include "tool.h"
 
@@ -85,12 +84,7 @@ static int on_start(void *data, const fcl_classify_start *start)
 static void on_progress(void *data, const fcl_train_progress *now)
 {
     classifying *run = data;
-    run->state = (progress_state){.step = now->step,
-                                  .loss = now->loss,
-                                  .samples_per_second = now->samples_per_second,
-                                  .seconds = now->seconds,
-                                  .seconds_left = now->seconds_left};
-    progress_update(&run->bar, &run->state);
+    progress_train(&run->bar, &run->state, now);
 }
 
 static json_t *row_of(const fcl_classify_metrics *metrics)
@@ -125,11 +119,7 @@ static int on_metrics(void *data, const fcl_classify_metrics *metrics)
 static bool on_stop(void *data)
 {
     classifying *run = data;
-    bool asked = stop_asked();
-    if (asked && !run->stop_told)
-        progress_say(&run->bar, "stopping; once more to quit without saving");
-    run->stop_told |= asked;
-    return asked;
+    return progress_stop(&run->bar, &run->stop_told);
 }
 
 /* --- what it has learned --- */

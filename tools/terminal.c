@@ -1,5 +1,7 @@
 #include "terminal.h"
 
+#include "stop.h"
+
 #include <flowcl/text.h>
 #include <math.h>
 #include <stdarg.h>
@@ -208,4 +210,23 @@ void progress_say(progress *bar, const char *format, ...)
     fcl_vfprintf(stderr, format, args);
     va_end(args);
     fputc('\n', stderr);
+}
+
+void progress_train(progress *bar, progress_state *state, const fcl_train_progress *now)
+{
+    *state = (progress_state){.step = now->step,
+                              .loss = now->loss,
+                              .samples_per_second = now->samples_per_second,
+                              .seconds = now->seconds,
+                              .seconds_left = now->seconds_left};
+    progress_update(bar, state);
+}
+
+bool progress_stop(progress *bar, bool *told)
+{
+    bool asked = stop_asked();
+    if (asked && !*told)
+        progress_say(bar, "stopping; once more to quit without saving");
+    *told |= asked;
+    return asked;
 }

@@ -2,6 +2,7 @@
 #ifndef TERMINAL_H
 #define TERMINAL_H
 
+#include <flowcl/train.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -45,6 +46,10 @@ void progress_erase(progress *bar);
 
 void progress_start(progress *bar, int64_t first, int64_t total);
 void progress_update(progress *bar, const progress_state *state);
+/* The same of a training's hook; *state keeps it for progress_finish. */
+void progress_train(progress *bar, progress_state *state, const fcl_train_progress *now);
+/* Whether a signal asks for a stop (stop.h), which is told once: *told. */
+bool progress_stop(progress *bar, bool *told);
 /* Draws the last state and leaves it standing. */
 void progress_finish(progress *bar, const progress_state *state);
 /* A line of its own, above the bar. */

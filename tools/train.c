@@ -1,6 +1,5 @@
 /* flowcl train: reads the options, lets the library train, keeps the run folder and the person informed. */
 #include "run_folder.h"
-#include "stop.h"
 #include "terminal.h"
 #include "tool.h"
 
@@ -167,22 +166,13 @@ static int on_start(void *data, const fcl_train_start *start)
 static bool on_stop(void *data)
 {
     training *run = data;
-    bool asked = stop_asked();
-    if (asked && !run->stop_told)
-        progress_say(&run->bar, "stopping; once more to quit without saving");
-    run->stop_told |= asked;
-    return asked;
+    return progress_stop(&run->bar, &run->stop_told);
 }
 
 static void on_progress(void *data, const fcl_train_progress *now)
 {
     training *run = data;
-    run->state = (progress_state){.step = now->step,
-                                  .loss = now->loss,
-                                  .samples_per_second = now->samples_per_second,
-                                  .seconds = now->seconds,
-                                  .seconds_left = now->seconds_left};
-    progress_update(&run->bar, &run->state);
+    progress_train(&run->bar, &run->state, now);
 }
 
 /* Once a run; metrics.jsonl tells of all. */

@@ -158,13 +158,19 @@ static void want(use *of, int reader)
         of->first = reader;
 }
 
+/* A view of a derivative's own reads for what reads it. */
+static bool may_read_again(const again *a, const fcl_tensor *reader)
+{
+    return is_light_reader(reader) || (reader->derived && reader->op->view && a->of[reader->id].asked);
+}
+
 /* What is wanted wants what it is made of. */
 static void find_wanted(again *a)
 {
     for (int i = a->graph->count - 1; i >= 0; i--) {
         const fcl_tensor *node = a->graph->nodes[i];
         const use *of = &a->of[i];
-        bool reads = of->far && (is_light_reader(node) || (node->derived && node->op->view && of->asked));
+        bool reads = of->far && may_read_again(a, node);
         for (int k = 0; k < node->inputs; k++) {
             use *input = &a->of[node->input[k]->id];
             if (reads && is_cheap(a, node->input[k]) && input->ends)
@@ -201,10 +207,9 @@ static void make_clones(again *a)
         fcl_tensor *node = a->graph->nodes[i];
         if (comes_again(a, node))
             a->of[i].clone = a->clone[a->count++] = copy(a, node);
-        for (int k = 0; k < node->inputs && (is_light_reader(node) || (node->derived && node->op->view)); k++) {
-            const use *input = &a->of[node->input[k]->id];
-            if (input->clone && (is_light_reader(node) || a->of[i].asked))
-                node->input[k] = input->clone;
+        for (int k = 0; k < node->inputs && may_read_again(a, node); k++) {
+            fcl_tensor *clone = a->of[node->input[k]->id].clone;
+            node->input[k] = clone ? clone : node->input[k];
         }
     }
 }

@@ -253,40 +253,6 @@ static void what_cannot_be_drawn_is_said(void **state)
     assert_int_equal(scratch_count("odd.png"), 0);
 }
 
-/* A falling loss: its strong line begins at the upper left and ends at the lower right. */
-static void loss_chart_falls(void **state)
-{
-    (void)state;
-    double step[400], loss[400];
-    for (int i = 0; i < 400; i++) {
-        step[i] = 10 * i;
-        loss[i] = pow(10, -i / 100.0);
-    }
-    loss[7] = NAN;
-    loss[8] = 0;
-    const char *path = scratch_path("loss.png");
-    int status = fcl_loss_chart_write(path, &(fcl_loss_chart){step, loss, 400, "a loss"});
-    if (status == FCL_ERR_UNSUPPORTED) {
-        assert_says("built without charts");
-        skip();
-    }
-    assert_int_equal(status, FCL_OK);
-    picture p = read_picture(path);
-    double mean[2] = {0}, count[2] = {0}; /* the height of the blue pixels, left half and right half */
-    for (int i = 0; i < p.width * p.height; i++) {
-        if (is_blue(p.rgb + 3 * i)) {
-            mean[i % p.width > p.width / 2] += i / p.width;
-            count[i % p.width > p.width / 2]++;
-        }
-    }
-    assert_true(count[0] > 300 && count[1] > 300);
-    assert_true(mean[0] / count[0] + p.height / 4 < mean[1] / count[1]);
-    free(p.rgb);
-    assert_int_equal(fcl_loss_chart_write(path, &(fcl_loss_chart){step, loss, 1, NULL}), FCL_OK);
-    assert_int_equal(fcl_loss_chart_write(path, &(fcl_loss_chart){step, loss + 7, 2, NULL}), FCL_ERR_NUMERIC);
-    assert_int_equal(fcl_loss_chart_write(path, &(fcl_loss_chart){step, loss, 0, NULL}), FCL_ERR_NUMERIC);
-}
-
 /* A disk of 64 kB, in a mount namespace of this process alone; false where that is not permitted. */
 static bool mount_small_disk(const char *folder)
 {
@@ -549,7 +515,6 @@ int main(void)
         cmocka_unit_test(what_can_be_drawn_is_known_from_the_shape),
         cmocka_unit_test(what_cannot_be_drawn_is_said),
         cmocka_unit_test(bar_charts_have_bars_as_long_as_their_values),
-        cmocka_unit_test(loss_chart_falls),
         cmocka_unit_test(flow_pictures_show_data_samples_and_paths),
         cmocka_unit_test(flow_pictures_of_pictures_show_the_nearest),
         cmocka_unit_test(a_full_disk_loses_nothing),

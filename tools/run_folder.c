@@ -77,27 +77,31 @@ bool run_folder_write_config(run_folder *folder, const fcl_options *options, con
 
 /* --- metrics --- */
 
-static void remember(run_folder *folder, double step, double loss)
+static const char *const shown_keys[SHOWN] = {"step", "loss", "held_out_loss", "gradient_norm", "lr"};
+
+static void remember(run_folder *folder, const json_t *row)
 {
-    size_t size = (size_t)(folder->count + 1) * sizeof(double);
-    double *steps = realloc(folder->step, size), *losses = realloc(folder->loss, size);
-    if (!steps || !losses)
-        abort();
-    folder->step = steps;
-    folder->loss = losses;
-    folder->step[folder->count] = step;
-    folder->loss[folder->count++] = loss;
+    for (int k = 0; k < SHOWN; k++) {
+        const json_t *number = json_object_get(row, shown_keys[k]);
+        double *column = realloc(folder->shown[k], (size_t)(folder->count + 1) * sizeof *column);
+        if (!column)
+            abort();
+        column[folder->count] = json_is_number(number) ? json_number_value(number) : NAN;
+        folder->shown[k] = column;
+    }
+    folder->count++;
 }
 
-/* The step of a whole row; -1 of one that was cut short, as the machine went down. */
-static int64_t read_row(const char *line, size_t length, double *loss)
+/* A whole row up to `first_step`, which is remembered; not one that was cut short, as the machine went down. */
+static bool keep_row(run_folder *folder, const char *line, size_t length, int64_t first_step)
 {
     json_t *row = json_loadb(line, length, 0, NULL);
-    const json_t *step = json_object_get(row, "step"), *number = json_object_get(row, "loss");
-    int64_t at = json_is_integer(step) ? json_integer_value(step) : -1;
-    *loss = json_is_number(number) ? json_number_value(number) : NAN;
+    const json_t *step = json_object_get(row, "step");
+    bool kept = json_is_integer(step) && json_integer_value(step) >= 0 && json_integer_value(step) <= first_step;
+    if (kept)
+        remember(folder, row);
     json_decref(row);
-    return at;
+    return kept;
 }
 
 /* Copies the whole rows up to `first_step`, each with the end of its line. Returns whether that is all there
@@ -108,16 +112,11 @@ static bool keep_rows(run_folder *folder, FILE *from, FILE *to, int64_t first_st
     size_t room = 0;
     bool all = true;
     for (ssize_t length; (length = getline(&line, &room, from)) > 0;) {
-        double loss;
         bool ended = line[length - 1] == '\n';
-        int64_t step = read_row(line, (size_t)(length - ended), &loss);
-        bool kept = step >= 0 && step <= first_step;
+        bool kept = keep_row(folder, line, (size_t)(length - ended), first_step);
         all &= kept && ended;
-        if (!kept)
-            continue;
-        fprintf(to, "%.*s\n", (int)(length - ended), line);
-        if (!isnan(loss))
-            remember(folder, (double)step, loss);
+        if (kept)
+            fprintf(to, "%.*s\n", (int)(length - ended), line);
     }
     free(line);
     return all;
@@ -221,14 +220,12 @@ static bool write_rows(run_folder *folder)
 
 bool run_folder_add_row(run_folder *folder, json_t *row)
 {
-    double step = json_number_value(json_object_get(row, "step"));
-    const json_t *loss = json_object_get(row, "loss");
     char *text = json_dumps(row, JSON_COMPACT | JSON_REAL_PRECISION(9));
     if (!text)
         abort();
     add_text(folder, text);
     free(text);
-    remember(folder, step, json_is_number(loss) ? json_number_value(loss) : NAN);
+    remember(folder, row);
     json_decref(row);
     return write_rows(folder);
 }
@@ -293,8 +290,14 @@ bool run_folder_draw_loss(run_folder *folder)
 {
     if (folder->drawn == folder->count)
         return true;
-    fcl_loss_chart chart = {.step = folder->step, .loss = folder->loss, .count = folder->count,
-                            .title = "training loss"};
+    fcl_loss_chart chart = {.step = folder->shown[SHOWN_STEP],
+                            .loss = folder->shown[SHOWN_LOSS],
+                            .count = folder->count,
+                            .title = "training",
+                            .held_out_loss = folder->shown[SHOWN_HELD_OUT_LOSS],
+                            .gradient_norm = folder->shown[SHOWN_GRADIENT_NORM],
+                            .clip = folder->clip,
+                            .lr = folder->shown[SHOWN_LR]};
     char *path = file_in(folder, "loss.png");
     int status = folder->count > 0 ? fcl_loss_chart_write(path, &chart) : FCL_ERR_NUMERIC;
     free(path);
@@ -309,6 +312,6 @@ void run_folder_close(run_folder *folder)
     if (folder->metrics > 0)
         close(folder->metrics);
     free(folder->rows);
-    free(folder->step);
-    free(folder->loss);
+    for (int k = 0; k < SHOWN; k++)
+        free(folder->shown[k]);
 }

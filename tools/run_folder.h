@@ -3,7 +3,7 @@
  *     config.yaml             the effective configuration
  *     metrics.jsonl           a JSON object a line: step, loss, gradient_norm, lr, samples_per_second, seconds
  *     samples-0000001000.png  samples of the model at that step (.npy where they cannot be drawn)
- *     loss.png                the loss over the steps, where charts are built in
+ *     loss.png                loss, held-out loss, gradient's norm and rate over the steps, where charts are built in
  *
  * The library has locked it. A function that returns false leaves the sentence in `failure`; the training need not end
  * by it. */
@@ -13,13 +13,17 @@
 #include <flowcl/flowcl.h>
 #include <jansson.h>
 
+/* What the chart shows of a row of the metrics. */
+enum { SHOWN_STEP, SHOWN_LOSS, SHOWN_HELD_OUT_LOSS, SHOWN_GRADIENT_NORM, SHOWN_LR, SHOWN };
+
 typedef struct run_folder {
     const char *path; /* made by the library before the first step */
     int metrics;      /* descriptor; 0: not open */
     char *rows;       /* of the metrics that are not written yet, as the disk was full */
     size_t rows_size;
-    double *step, *loss; /* every row of the metrics, for the chart */
+    double *shown[SHOWN]; /* of every row of the metrics; NaN: it has none */
     int64_t count, drawn; /* rows; in the last chart */
+    double clip;          /* the norm that gradients are clipped to; 0: they are not */
     char failure[4096]; /* the sentence, where a function returned false */
 } run_folder;
 
@@ -30,7 +34,7 @@ bool run_folder_write_config(run_folder *folder, const fcl_options *options, con
 bool run_folder_begin(run_folder *folder, int64_t first_step);
 /* A row that cannot be written is written with the next one. */
 bool run_folder_add_metrics(run_folder *folder, const fcl_train_metrics *metrics);
-/* The same of any row that has a step and a loss; it is released. */
+/* The same of any row that has a step; it is released. */
 bool run_folder_add_row(run_folder *folder, json_t *row);
 /* Numbers that are not finite are written beside the picture. False where there is no picture; the sentence says
  * whether the numbers are there. */

@@ -4,6 +4,7 @@
 #include "tool.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,6 +150,7 @@ static int on_start(void *data, const fcl_train_start *start)
     }
     run->low = start->normalisation->low;
     run->high = start->normalisation->high;
+    run->folder.clip = fmax(0, (double)start->options->clip);
     if (start->class_counts) {
         run->classes = start->data->classes;
         run->class_counts = calloc((size_t)run->classes, sizeof *run->class_counts);

@@ -99,15 +99,23 @@ FCL_API bool fcl_pictures_in_folder(const char *path);
  * written there; a folder is made by fcl_pictures_write, and refused where it holds pictures already. */
 FCL_API int fcl_pictures_check_path(const char *path);
 
-/* A chart of the loss over the steps: the values faint, their moving mean strong, on a logarithmic scale. */
+/* A chart of a training over its steps, a panel below the other: the loss, and with it the held-out loss where there is
+ * any; the gradient's norm and the learning rate where they are given. Loss and norm are faint, their moving mean strong, on
+ * logarithmic scales; the rate is on a linear one, from zero. However many rows there are, each shows: of those that share a
+ * column of pixels the first, least, largest and last are drawn. */
 typedef struct fcl_loss_chart {
     const double *step, *loss; /* `count` of each, steps ascending */
     int64_t count;
-    const char *title; /* NULL for none */
+    const char *title;           /* NULL for none */
+    const double *held_out_loss; /* (count), NaN where a row has none; NULL: none has */
+    const double *gradient_norm; /* (count); NULL: no panel */
+    double clip;                 /* the norm that gradients are clipped to, a line in their panel; 0: they are not */
+    const double *lr;            /* (count); NULL: no panel */
 } fcl_loss_chart;
 
-/* Writes it as .png. Values that are not positive and finite have no place on it and are left out; with none
- * left, FCL_ERR_NUMERIC. FCL_ERR_UNSUPPORTED where the library was built without charts. */
+/* Writes it as .png. Values that are not finite, or on a logarithmic scale not positive, have no place on it and are left
+ * out, and a panel without any; with no loss left, FCL_ERR_NUMERIC. FCL_ERR_UNSUPPORTED where the library was built without
+ * charts. */
 FCL_API int fcl_loss_chart_write(const char *path, const fcl_loss_chart *chart);
 
 /* A chart of horizontal bars: a panel for each thing that was measured, in it a bar for each of those that

@@ -76,12 +76,14 @@ static void rule(cairo_t *pen, double x0, double y0, double x1, double y1)
     cairo_stroke(pen);
 }
 
-static void label_x(cairo_t *pen, const fcl_frame *frame, double tick)
+static void label_x(cairo_t *pen, const fcl_frame *frame, double tick, bool bare)
 {
     char text[32];
-    fcl_snprintf(text, sizeof text, "%.6g", tick);
+    fcl_snprintf(text, sizeof text, "%.9g", tick); /* steps are not written as powers of ten */
     double x = fcl_frame_x(frame, tick);
     rule(pen, x, frame->top, x, frame->top + frame->height);
+    if (bare)
+        return;
     fcl_pen_color(pen, INK, 1);
     fcl_pen_text(pen, x, frame->top + frame->height + 8, FCL_SIDE_TOP, 13, text);
 }
@@ -96,14 +98,15 @@ static void label_y(cairo_t *pen, const fcl_frame *frame, double tick, double at
     fcl_pen_text(pen, frame->left - 8, y, FCL_SIDE_RIGHT, 13, text);
 }
 
-void fcl_pen_axes(cairo_t *pen, const fcl_frame *frame, bool log_y)
+void fcl_pen_axes(cairo_t *pen, const fcl_frame *frame, unsigned flags)
 {
+    bool log_y = flags & FCL_AXES_LOG_Y;
     double ticks[FCL_TICKS_MOST];
     cairo_set_line_width(pen, 1);
     int count = fcl_ticks_linear(frame->x_low, frame->x_high, frame->width / 100, ticks);
     for (int i = 0; i < count; i++)
-        label_x(pen, frame, ticks[i]);
-    int aim = frame->height / 80;
+        label_x(pen, frame, ticks[i], flags & FCL_AXES_BARE_X);
+    int aim = frame->height < 160 ? 2 : frame->height / 80;
     count = log_y ? fcl_ticks_log(pow(10, frame->y_low), pow(10, frame->y_high), aim, ticks)
                   : fcl_ticks_linear(frame->y_low, frame->y_high, aim, ticks);
     for (int i = 0; i < count; i++)
@@ -163,7 +166,7 @@ int fcl_canvas_axes(fcl_canvas *canvas, const fcl_frame *frame, const fcl_axes *
 {
     cairo_t *pen;
     FCL_TRY(fcl_pen_create(canvas, &pen));
-    fcl_pen_axes(pen, frame, false);
+    fcl_pen_axes(pen, frame, 0);
     fcl_pen_names(pen, frame, axes);
     return fcl_pen_destroy(&pen);
 }

@@ -19,9 +19,9 @@ int fcl_ticks_log(double low, double high, int aim, double ticks[FCL_TICKS_MOST]
     if (high / low < 6)
         return fcl_ticks_linear(low, high, aim, ticks);
     double decades = log10(high / low);
-    int stride = decades > 12 ? (int)(decades / 6) : 1; /* powers of ten that are left out between two */
+    int most = 3 * aim, stride = 1 + (int)(decades / most); /* powers of ten from one tick to the next */
     static const double digits[] = {1, 2, 5};
-    int parts = decades > 3 ? 1 : 3, count = 0;
+    int parts = 3 * decades > most ? 1 : 3, count = 0;
     for (int exponent = (int)floor(log10(low)); exponent <= log10(high); exponent += stride) {
         for (int i = 0; i < parts; i++) {
             double tick = digits[i] * pow(10, exponent);

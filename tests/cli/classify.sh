@@ -22,14 +22,14 @@ END
 data=train-images-idx3-ubyte
 small="--batch 32 --lr 0.005 --shift 1 --held-out 0.1"
 
-expect 0 classify $data --out judge --steps 60 $small --patience 100
+expect 0 classify $data --out judge --steps 160 $small --patience 100
 printed "of the 90 pictures of t10k-images-idx3-ubyte" "of 60 held-out pictures" "  2 " "written to judge/classifier.safetensors"
 says "540 pictures to train on, 60 held out" "classifier of 3 classes"
-rows judge/metrics.jsonl $(seq 3 3 60)
+rows judge/metrics.jsonl $(seq 8 8 160)
 [ ! -e judge/training.safetensors ] || fail "what a training goes on from is left"
 expect 0 classify $data --out judge --resume --json # it is done
 json 'o["test"] == "t10k-images-idx3-ubyte" and o["n"] == 90 and o["accuracy"] > 0.7' # chance: a third
-json '0.8 < o["held_out_accuracy"] <= 1 and o["held_out"] == 60 and 0 < o["step"] <= 60'
+json '0.8 < o["held_out_accuracy"] <= 1 and o["held_out"] == 60 and 0 < o["step"] <= 160'
 # Without a test part, and with one that is named.
 cp $data plain.idx
 cp train-labels-idx1-ubyte labels.idx
@@ -70,7 +70,7 @@ refused 1 "had other options" classify $data --out stopped --resume --steps 9000
 refused 1 "go on with --resume" classify $data --out stopped
 
 # The judge of a model: against the test part, with training pictures as the floor.
-expect 0 train $data --labels --out run --steps 30 --width 32 --depth 2 --batch 64 --samples-every off
+expect 0 train $data --labels --out run --model mlp --steps 30 --width 32 --depth 2 --batch 64 --samples-every off
 expect 0 eval run $data --features judge --n 80 --steps 5 --chart near.png
 printed "against 80 of the 90 of t10k-images-idx3-ubyte" "floor of features: 80 pictures of train-images-idx3-ubyte" \
     "averaged weights" "by the class that was asked for" "5 evaluations a sample" "of 600 pictures"

@@ -420,25 +420,76 @@ static void test_foreign_weights(void **state)
 /* What a caller's model says of its training stands in the place of the table's, or is refused. */
 static void a_model_says_how_it_is_trained(void **state)
 {
-    static const fcl_option_use good[] = {{"lr", "0.125"}, {"clip", "off"}, {0}}, unknown[] = {{"batch", "3"}, {0}},
+    static const fcl_option_use good[] = {{"lr", "0.125"}, {"clip", "off"}, {0}}, unknown[] = {{"steps", "3"}, {0}},
                                 bad[] = {{"lr", "fast"}, {0}};
     (void)state;
     fcl_model_row row = again;
     fcl_train_options train = {.data = "moons", .model.own = &row}, filled;
     fcl_arena strings = {0};
     row.training = good;
-    assert_ok(fcl_train_options_fill(&train, &strings, &filled));
+    assert_ok(fcl_train_options_fill(&train, NULL, &strings, &filled));
     assert_true(filled.lr == 0.125f && filled.clip == FCL_OFF && filled.ema == 0.999f);
     train.lr = 0.5f;
-    assert_ok(fcl_train_options_fill(&train, &strings, &filled));
+    assert_ok(fcl_train_options_fill(&train, NULL, &strings, &filled));
     assert_true(filled.lr == 0.5f);
     row.training = unknown;
     assert_status(FCL_ERR_ARGUMENT, fcl_train_options_check(&train));
-    assert_told("the model again gives no default of training by \"batch\"");
+    assert_told("the model again gives no default of training by \"steps\"");
     row.training = bad;
     assert_status(FCL_ERR_ARGUMENT, fcl_train_options_check(&train));
     assert_told("the default lr of the model again: \"fast\" is not usable");
     fcl_arena_free(&strings);
+}
+
+/* Pictures whose sides the U-Net can halve twice have it where nobody chose, and what trains it; all else the mlp. */
+static void test_chosen_by_the_data(void **state)
+{
+    static const struct {
+        fcl_shape sample;
+        const char *model;
+    } rows[] = {{FCL_SHAPE(1, 28, 28), "unet"}, {FCL_SHAPE(3, 32, 8), "unet"},   {FCL_SHAPE(1, 27, 28), "mlp"},
+                {FCL_SHAPE(1, 28, 30), "mlp"},  {FCL_SHAPE(2, 28, 28), "mlp"},   {FCL_SHAPE(1, 4, 4), "mlp"},
+                {FCL_SHAPE(28, 28), "mlp"},     {FCL_SHAPE(784), "mlp"},         {FCL_SHAPE(20, 3), "mlp"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fcl_train_options filled;
+        fcl_arena strings = {0};
+        fcl_model *model;
+        bool unet = strcmp(rows[i].model, "unet") == 0;
+        assert_string_equal(fcl_model_for(rows[i].sample), rows[i].model);
+        assert_ok(fcl_train_options_fill(&(fcl_train_options){.data = "x"}, &rows[i].sample, &strings, &filled));
+        assert_string_equal(filled.model.model, rows[i].model);
+        assert_true(filled.batch == (unet ? 64 : 256) && filled.lr == (unet ? 0.001f : 0.005f));
+        assert_true(filled.model.channels == (unet ? 32 : 0) && filled.model.width == (unet ? 0 : 128));
+        assert_ok(fcl_model_create(&(fcl_model_options){0}, rows[i].sample, 0, &model));
+        assert_string_equal(fcl_model_options_of(model)->model, rows[i].model);
+        fcl_model_destroy(&model);
+        fcl_arena_free(&strings);
+    }
+}
+
+/* Before the data are known an option of training stays open, and what no model could do is refused. */
+static void test_chosen_later(void **state)
+{
+    fcl_train_options filled;
+    fcl_arena strings = {0};
+    (void)state;
+    assert_ok(fcl_train_options_fill(&(fcl_train_options){.data = "x", .accumulate = 128}, NULL, &strings, &filled));
+    assert_true(!filled.model.model && !filled.batch && filled.lr == 0 && !filled.schedule);
+    assert_true(filled.steps == 5000 && filled.objective.path);
+    fcl_options *bound = fcl_options_create();
+    assert_ok(fcl_train_options_bind(bound, &filled));
+    char *yaml = fcl_options_to_yaml(bound), *json = fcl_options_to_json(bound), *help = fcl_options_help(bound, 1000);
+    assert_true(strstr(yaml, "\nsteps: 5000") && !strstr(yaml, "\nlr:") && !strstr(yaml, "\nmodel:") && !strstr(yaml, "\nwidth:"));
+    assert_true(strstr(json, "\"accumulate\": 128") && !strstr(json, "\"batch\"") && !strstr(json, "\"channels\""));
+    assert_true(strstr(help, "learning rate (default differs;") && strstr(help, "--patch N"));
+    fcl_free(yaml);
+    fcl_free(json);
+    fcl_free(help);
+    fcl_options_destroy(&bound);
+    fcl_arena_free(&strings);
+    assert_status(FCL_ERR_ARGUMENT, fcl_train_options_check(&(fcl_train_options){.data = "x", .accumulate = 3}));
+    assert_told("a batch of 256 cannot be computed in 3 equal parts");
 }
 
 int main(void)
@@ -448,6 +499,7 @@ int main(void)
         cmocka_unit_test(test_order_of_the_file), cmocka_unit_test(test_decay),
         cmocka_unit_test(test_refused),           cmocka_unit_test(test_opens_with_its_model),
         cmocka_unit_test(test_foreign_weights),   cmocka_unit_test(a_model_says_how_it_is_trained),
+        cmocka_unit_test(test_chosen_by_the_data), cmocka_unit_test(test_chosen_later),
     };
     return cmocka_run_group_tests(tests, rig_up, rig_down);
 }

@@ -577,6 +577,7 @@ static void test_checkpoint_that_does_not_tell(void **state)
     fcl_buffer *weights = fcl_trainer_weights(trainer);
     fcl_train_options filled = options;
     fcl_options *bound = fcl_options_create();
+    filled.model.model = "mlp";
     assert_ok(fcl_train_options_bind(bound, &filled));
     assert_ok(fcl_options_finish(bound));
     fcl_snapshot snapshot = {.options = &filled,

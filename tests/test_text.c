@@ -193,6 +193,7 @@ static void options_have_a_point(void)
 
     read = (fcl_train_options){.data = "moons"};
     options = bind(&read);
+    assert_ok(fcl_options_set(options, "model", "mlp", FCL_FROM_COMMAND_LINE));
     assert_ok(fcl_options_set(options, "lr", "2.5e-1", FCL_FROM_COMMAND_LINE));
     assert_true(read.lr == 0.25f);
     assert_status(FCL_ERR_ARGUMENT, fcl_options_set(options, "lr", "0,25", FCL_FROM_COMMAND_LINE));

@@ -32,8 +32,7 @@ static int bind(fcl_options *options, void *values)
 typedef enum trouble { TROUBLE_METRICS, TROUBLE_PICTURE, TROUBLE_CHART, TROUBLES } trouble;
 
 typedef struct training {
-    const fcl_options *options; /* all of them, for config.yaml */
-    const char *config;         /* the --config, or NULL */
+    const char *config; /* the --config, or NULL */
     run_folder folder;
     progress bar;
     progress_state state;
@@ -123,11 +122,22 @@ static void print_start(const fcl_train_start *start)
                 tool_plain(start->came_from));
 }
 
+/* All options in effect, also those that follow from the data. */
+static bool write_config(training *run, const fcl_train_options *options, bool *kept)
+{
+    fcl_train_options copy = *options;
+    fcl_options *bound = fcl_options_create();
+    bool written = fcl_train_options_bind(bound, &copy) == FCL_OK &&
+                   run_folder_write_config(&run->folder, bound, run->config, kept);
+    fcl_options_destroy(&bound);
+    return written;
+}
+
 /* Writes what the folder holds from the first step on. */
 static int begin_folder(training *run, const fcl_train_start *start)
 {
     bool kept = false;
-    bool begun = (run->finished || run_folder_write_config(&run->folder, run->options, run->config, &kept)) &&
+    bool begun = (run->finished || write_config(run, start->options, &kept)) &&
                  run_folder_begin(&run->folder, start->first_step);
     if (kept)
         fprintf(stderr, "note    %s/config.yaml is yours and stays as it is; flowcl info tells every option in effect\n",
@@ -378,8 +388,7 @@ static int run(const tool_call *call)
     int status = read_options(call);
     if (status != EXIT_DONE)
         return status;
-    training run = {
-        .options = call->options, .config = settings->config, .folder = {.path = settings->train.out}};
+    training run = {.config = settings->config, .folder = {.path = settings->train.out}};
     fcl_train_hooks hooks = {.data = &run,
                              .stop = on_stop,
                              .start = on_start,

@@ -363,13 +363,16 @@ static int check_all(const tool_call *call)
 
 static int run(const tool_call *call)
 {
+    tune_settings *settings = call->settings;
+    tuning t = {.settings = settings, .terminal = isatty(STDERR_FILENO)};
     if (fcl_options_finish(call->options) != FCL_OK)
         return tool_fail_usage(&tune_command, "%s", fcl_error());
-    if (check_all(call) != EXIT_DONE)
+    if (check_all(call) != EXIT_DONE || read_size(settings->size, &t.sample) != EXIT_DONE)
         return EXIT_USAGE;
-    tuning t = {.settings = call->settings, .terminal = isatty(STDERR_FILENO)};
-    if (read_size(t.settings->size, &t.sample) != EXIT_DONE)
-        return EXIT_USAGE;
+    if (!settings->model.model)
+        settings->model.model = fcl_model_for(t.sample);
+    if (fcl_options_finish(call->options) != FCL_OK) /* what is of that model */
+        return tool_fail_usage(&tune_command, "%s", fcl_error());
     stop_watch();
     int status = tune(&t);
     free(t.results);

@@ -208,13 +208,17 @@ FCL_API extern const fcl_option fcl_model_table[];
 /* The index-th model's name, NULL past the last; and its one-line description. */
 FCL_API const char *fcl_model_name(int index);
 FCL_API const char *fcl_model_help(int index);
-/* Whether the model of that name reads an option ("width"); NULL: the default model. */
+/* The model that samples of this shape have where none is chosen: the first that suits them, "unet" for pictures, else
+ * "mlp". */
+FCL_API const char *fcl_model_for(fcl_shape sample);
+/* Whether the model of that name reads an option ("width"); NULL: that of samples that are no pictures. */
 FCL_API bool fcl_model_reads(const char *name, const char *key);
 
 /* The default that an option of training, "lr", has with this model, as text; NULL: the option's own. */
 FCL_API const char *fcl_model_training(const fcl_model_options *options, const char *key);
 
-/* Whether a model can be made of these options; zeros are defaults. FCL_ERR_ARGUMENT. */
+/* Whether a model can be made of these options; zeros are defaults. Where none is chosen, only what holds for all is looked
+ * at. FCL_ERR_ARGUMENT. */
 FCL_API int fcl_model_check(const fcl_model_options *options);
 /* The model in a few words, "mlp of depth 4 and width 128". Released by fcl_free. */
 FCL_API char *fcl_model_text(const fcl_model_options *options);
@@ -242,10 +246,12 @@ struct fcl_model_row {
     /* The options of fcl_model_table that it reads, with its own defaults; ends with {0}. NULL: none. Those of the table's
      * rows begin with "model", the choice itself. */
     const fcl_option_use *uses;
-    /* What trains it where nothing else is said: defaults of "lr", "schedule", "beta2", "clip" and "ema" in the place of
+    /* What trains it where nothing else is said: defaults of "batch", "lr", "schedule", "beta2", "clip" and "ema" in the place of
      * train.h's; ends with {0}. NULL: those. The schedule "warmup" is a warm-up of a tenth of the steps. */
     const fcl_option_use *training;
     bool second_time, conditions; /* its velocity takes in->r, in->conditions */
+    bool (*suits)(fcl_shape sample); /* of the table's rows: whether it is the model of such samples where none is chosen; NULL:
+                                        it never is */
     /* What single options cannot say: FCL_ERR_ARGUMENT, with its sentence by fcl_model_refuse. Options have their defaults.
      * NULL: they can. */
     int (*check)(const fcl_model_options *options);
@@ -270,7 +276,7 @@ struct fcl_model_row {
 FCL_API int fcl_model_refuse(const char *sentence, ...) __attribute__((format(printf, 1, 2)));
 
 /* Declares a model for samples of shape `sample` (without the batch) and `classes` labels, 0: it takes no
- * label. options->own is borrowed until destroy. FCL_ERR_ARGUMENT where an option is not usable. */
+ * label. Where the options choose none it is that of fcl_model_for. options->own is borrowed until destroy. FCL_ERR_ARGUMENT where an option is not usable. */
 FCL_API int fcl_model_create(const fcl_model_options *options, fcl_shape sample, int classes,
                              fcl_model **model);
 FCL_API void fcl_model_destroy(fcl_model **model);

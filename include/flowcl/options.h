@@ -77,7 +77,8 @@ typedef struct fcl_option_use {
     const char *key, *fallback;
 } fcl_option_use;
 
-/* What is chosen, and the list of what it reads, which ends with {0}. The list NULL: all that the table has. */
+/* What is chosen, and the list of what it reads, which ends with {0}. The list NULL: all that the table has, as where
+ * nothing is chosen yet. */
 typedef struct fcl_option_uses {
     const char *name;
     const fcl_option_use *list;
@@ -99,7 +100,7 @@ typedef struct fcl_option {
      * struct holds: the others have no default, stand in no help and no file, and who sets one is told so. */
     fcl_option_uses (*uses)(const void *values);
     /* The default of a key where it follows from what the struct holds; NULL, or giving NULL: `fallback`. It is of the same
-     * kind, so that 0 keeps its meaning. */
+     * kind, so that 0 keeps its meaning. Giving fcl_option_later: what it follows from is not known yet, and 0 stays. */
     const char *(*fallback_of)(const void *values, const char *key);
 } fcl_option;
 
@@ -132,6 +133,9 @@ constexpr fcl_option_type fcl_option_type_of(const char **) { return FCL_OPTION_
 #endif
 
 /* --- a table and a struct: for functions that take options --- */
+
+/* What a row's fallback_of gives where nobody can say yet; a text without meaning, known by its address. */
+FCL_API extern const char fcl_option_later[];
 
 /* Gives each member that is 0 or NULL its default. Strings point to the table's own text. */
 FCL_API void fcl_options_defaults(const fcl_option *table, void *values);

@@ -61,7 +61,8 @@ typedef struct fcl_train_options {
     int accumulate; /* in so many parts, one after the other: less memory, the same numbers up to rounding */
     bool recompute; /* of each of the model's blocks (fcl_block_begin) what it reads alone is kept, and the rest computed again
                        for the gradient: less memory, a third more work, the same numbers up to rounding */
-    fcl_model_options model; /* of the table, or the caller's: model.own, borrowed while it is trained */
+    fcl_model_options model; /* of the table, or the caller's: model.own, borrowed while it is trained. None chosen: that of the
+                                data, fcl_model_for */
     bool labels; /* the model is told each sample's class */
     float label_drop; /* with `labels`, below 1: the share of rows, drawn anew each step, that are told no class, so that one
                          network knows both velocities (Ho, Salimans 2022): what fcl_sample_options.guidance asks for. Above
@@ -80,7 +81,7 @@ typedef struct fcl_train_options {
     float condition_weight;
     int coupling_batch; /* rows that are paired at once, a multiple of batch; 0: batch */
 
-    /* Defaults of lr, schedule, beta2, clip and ema are the model's (fcl_model_row.training), or else the learner's. */
+    /* Defaults of batch, lr, schedule, beta2, clip and ema are the model's (fcl_model_row.training), or else the learner's. */
     float lr;
     const char *schedule; /* "constant", "warmup", "cosine" */
     int64_t warmup; /* steps of linear warm-up; 0: none, except for "warmup", where it is a tenth of steps */

@@ -29,11 +29,25 @@ bool fcl_option_in_use(const fcl_option *table, const fcl_option *row, const voi
     const fcl_option_use *use = list ? find_use(list, row->key) : NULL;
     const char *own = row->fallback_of ? row->fallback_of(values, row->key) : NULL;
     *as_used = *row;
-    if (own)
+    if (own && own != fcl_option_later)
         as_used->fallback = own;
     if (use && use->fallback)
         as_used->fallback = use->fallback;
     return !list || use;
+}
+
+const char fcl_option_later[] = "";
+
+bool fcl_option_is_later(const fcl_option *row, const void *values)
+{
+    return row->fallback_of && row->fallback_of(values, row->key) == fcl_option_later;
+}
+
+bool fcl_option_is_open(const fcl_option *table, const fcl_option *row, const void *values)
+{
+    const fcl_option *chooser = find_chooser(table);
+    bool unchosen = chooser && !chooser->uses(values).list;
+    return fcl_option_is_zero(row, values) && (unchosen || fcl_option_is_later(row, values));
 }
 
 int fcl_option_refuse_unused(const fcl_option *table, const fcl_option *row, const void *values)

@@ -363,7 +363,8 @@ void fcl_options_defaults(const fcl_option *table, void *values)
     for (const fcl_option *given = table; given->key; given++) {
         fcl_option row;
         bool used = fcl_option_in_use(table, given, values, &row);
-        if (used && row.fallback && fcl_option_is_zero(&row, values)) {
+        bool known = used && row.fallback && !fcl_option_is_later(&row, values);
+        if (known && fcl_option_is_zero(&row, values)) {
             int status = fcl_option_read(&row, values, row.fallback, NULL);
             assert(status == FCL_OK);
             (void)status;

@@ -33,6 +33,10 @@ bool fcl_option_refuses_zero(const fcl_option *row);
 /* Whether there is such an option beside the values as they are; then *as_used is the row, with the default that it has
  * there. The row is one of the table, which may be a copy of it alone. */
 bool fcl_option_in_use(const fcl_option *table, const fcl_option *row, const void *values, fcl_option *as_used);
+/* Whether its default is not known yet: fcl_option_later. */
+bool fcl_option_is_later(const fcl_option *row, const void *values);
+/* Whether its value is to follow from a choice that nobody has made yet: no file says it. */
+bool fcl_option_is_open(const fcl_option *table, const fcl_option *row, const void *values);
 /* FCL_ERR_ARGUMENT: who does not read it, and what that reads. */
 int fcl_option_refuse_unused(const fcl_option *table, const fcl_option *row, const void *values);
 

@@ -223,9 +223,13 @@ int fcl_options_order(const fcl_options *options, fcl_option_shown *ordered)
         for (int j = i; !seen && j < options->count; j++) {
             const fcl_option_binding *binding = &options->bindings[j];
             fcl_option_shown next = {.values = binding->values, .group = group};
-            if (!strcmp(binding->group, group) &&
-                fcl_option_in_use(binding->table, binding->row, binding->values, &next.row))
-                ordered[filled++] = next;
+            next.open = fcl_option_is_open(binding->table, binding->row, binding->values);
+            if (strcmp(binding->group, group) ||
+                !fcl_option_in_use(binding->table, binding->row, binding->values, &next.row))
+                continue;
+            if (fcl_option_is_later(&next.row, binding->values))
+                next.row.fallback = "differs"; /* by what is chosen, in the help */
+            ordered[filled++] = next;
         }
     }
     return filled;

@@ -35,6 +35,7 @@ typedef struct fcl_option_shown {
     fcl_option row;
     const void *values;
     const char *group;
+    bool open; /* fcl_option_is_open */
 } fcl_option_shown;
 
 /* Fills `ordered`, which has room for options->count, by group: groups in the order of their first row,

@@ -42,7 +42,8 @@ char *fcl_options_to_json(const fcl_options *options)
         const fcl_option_binding *binding = &options->bindings[i];
         fcl_option row;
         bool used = fcl_option_in_use(binding->table, binding->row, binding->values, &row);
-        if (!used || row.flags & FCL_OPTION_COMMAND_LINE)
+        bool open = fcl_option_is_open(binding->table, binding->row, binding->values);
+        if (!used || open || row.flags & FCL_OPTION_COMMAND_LINE)
             continue;
         char *text = fcl_option_text(&row, binding->values);
         fcl_text_format(&json, "%s\n  \"%s\": ", separator, row.key);

@@ -139,7 +139,7 @@ char *fcl_options_to_yaml(const fcl_options *options)
     const char *group = NULL;
     fcl_text_add(&text, "");
     for (int i = 0; i < count; i++) {
-        if (ordered[i].row.flags & FCL_OPTION_COMMAND_LINE)
+        if (ordered[i].open || ordered[i].row.flags & FCL_OPTION_COMMAND_LINE)
             continue;
         if (!group || strcmp(group, ordered[i].group))
             fcl_text_format(&text, "%s# %s\n", group ? "\n" : "", ordered[i].group);

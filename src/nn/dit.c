@@ -345,7 +345,7 @@ const fcl_model_row fcl_model_dit = {
                                      {"qk-norm"},
                                      {"time-scale", "1000"},
                                      {0}},
-    .training = (const fcl_option_use[]){{"lr", "0.001"}, {"schedule", "warmup"}, {0}},
+    .training = (const fcl_option_use[]){{"batch", "128"}, {"lr", "0.001"}, {"schedule", "warmup"}, {0}},
     .check = check,
     .describe = describe,
     .guess = guess,

@@ -44,16 +44,29 @@ static const fcl_model_row *find_row(const char *name)
     return NULL;
 }
 
+const char *fcl_model_for(fcl_shape sample)
+{
+    for (int i = 0; i < ROWS; i++)
+        if (rows[i]->suits && rows[i]->suits(sample))
+            return rows[i]->name;
+    return rows[0]->name;
+}
+
 static const fcl_model_row *row_of(const fcl_model_options *options)
 {
     return options->own ? options->own : find_row(options->model);
 }
 
+static bool is_chosen(const fcl_model_options *options)
+{
+    return options->own || options->model;
+}
+
 static fcl_option_uses find_uses(const void *options)
 {
     static const fcl_option_use none[] = {{0}};
-    const fcl_model_row *row = row_of(options);
-    if (!row) /* an unknown name, which the choice itself refuses */
+    const fcl_model_row *row = is_chosen(options) ? row_of(options) : NULL;
+    if (!row) /* or an unknown name, which the choice itself refuses */
         return (fcl_option_uses){0};
     return (fcl_option_uses){row->name, row->uses ? row->uses : none};
 }
@@ -61,8 +74,8 @@ static fcl_option_uses find_uses(const void *options)
 /* Defaults are the rows' own. */
 /* clang-format off */
 const fcl_option fcl_model_table[] = {
-    {"model", FCL_OPTION(fcl_model_options, model), .fallback = "mlp", .choice = fcl_model_name, .choice_help = fcl_model_help,
-     .uses = find_uses, .group = "Model", .help = "kind of network"},
+    {"model", FCL_OPTION(fcl_model_options, model), .choice = fcl_model_name, .choice_help = fcl_model_help,
+     .uses = find_uses, .group = "Model", .help = "kind of network; without it unet for pictures, mlp for all else"},
     {"width", FCL_OPTION(fcl_model_options, width), .minimum = 1, .maximum = 65536, .help = "numbers in a hidden layer or token"},
     {"depth", FCL_OPTION(fcl_model_options, depth), .minimum = 1, .maximum = 1000, .help = "hidden layers or blocks"},
     {"activation", FCL_OPTION(fcl_model_options, activation), .choice = fcl_activation_name,
@@ -160,8 +173,8 @@ static int fill(const fcl_model_options *options, fcl_model_options *filled)
 static int fill_checked(const fcl_model_options *options, fcl_model_options *filled)
 {
     FCL_TRY(fill(options, filled));
-    const fcl_model_row *row = row_of(filled);
-    return row->check ? row->check(filled) : FCL_OK;
+    const fcl_model_row *row = is_chosen(filled) ? row_of(filled) : NULL;
+    return row && row->check ? row->check(filled) : FCL_OK;
 }
 
 int fcl_model_check(const fcl_model_options *options)
@@ -211,9 +224,11 @@ static int make(fcl_model *model)
 
 int fcl_model_create(const fcl_model_options *options, fcl_shape sample, int classes, fcl_model **model)
 {
-    fcl_model_options filled;
+    fcl_model_options chosen = *options, filled;
     *model = NULL;
-    FCL_TRY(fill_checked(options, &filled));
+    if (!is_chosen(options))
+        chosen.model = fcl_model_for(sample);
+    FCL_TRY(fill_checked(&chosen, &filled));
     if (fcl_shape_size(sample) < 1 || classes < 0)
         return fcl_fail(FCL_ERR_ARGUMENT,
                         "a model needs samples of at least one number, and 0 or more classes");

@@ -4,7 +4,7 @@
 
 #include <flowcl/nn.h>
 
-/* The first one is the default. */
+/* The first one is the default of samples that suit none. */
 #define FCL_MODELS(ROW) ROW(mlp) ROW(dit) ROW(unet)
 
 #define FCL_MODEL_OBJECT(name) extern const fcl_model_row fcl_model_##name;

@@ -303,6 +303,13 @@ static int guess(const fcl_model_options *options, fcl_shape (*find)(const void 
     return fcl_model_refuse("a U-Net's weights do not tell the size of its pictures: name the data in the configuration");
 }
 
+/* Of grey or colour, and halved twice, which is the default. */
+static bool suits(fcl_shape sample)
+{
+    const int64_t *dim = sample.dim;
+    return sample.rank == 3 && (dim[0] == 1 || dim[0] == 3) && dim[1] >= 8 && dim[2] >= 8 && dim[1] % 4 == 0 && dim[2] % 4 == 0;
+}
+
 const fcl_model_row fcl_model_unet = {
     .name = "unet",
     .help = "ADM's U-Net, of convolutions and attention, for pictures",
@@ -318,7 +325,8 @@ const fcl_model_row fcl_model_unet = {
                                      {"resample", "conv"},
                                      {"time-scale", "1"},
                                      {0}},
-    .training = (const fcl_option_use[]){{"lr", "0.001"}, {"schedule", "warmup"}, {0}},
+    .training = (const fcl_option_use[]){{"batch", "64"}, {"lr", "0.001"}, {"schedule", "warmup"}, {0}},
+    .suits = suits,
     .check = fcl_unet_check,
     .describe = describe,
     .guess = guess,

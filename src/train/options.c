@@ -16,10 +16,15 @@ enum { CALL = FCL_OPTION_COMMAND_LINE, OFF = FCL_OPTION_CAN_BE_OFF, FORMULA = FC
        PARAMETERS = FCL_OPTION_PARAMETERS };
 #define ROW(member) FCL_OPTION(fcl_train_options, member)
 
+static bool is_chosen(const fcl_model_options *model)
+{
+    return model->own || model->model;
+}
+
 static const char *model_default(const void *values, const char *key)
 {
     const fcl_train_options *options = values;
-    return fcl_model_training(&options->model, key);
+    return is_chosen(&options->model) ? fcl_model_training(&options->model, key) : fcl_option_later;
 }
 
 /* clang-format off */
@@ -59,7 +64,7 @@ static const fcl_option train_table[] = {
     {"check", ROW(check), .flags = CALL, .help = "name the first tensor that becomes NaN; slow"},
     {"profile", ROW(profile), .flags = CALL, .help = "measure each kernel; slows a step"},
     {"steps", ROW(steps), .minimum = 1, .maximum = 4e9, .fallback = "5000", .group = "Optimiser", .help = "steps of the optimiser"},
-    {"batch", ROW(batch), .minimum = 1, .maximum = 1e6, .fallback = "256", .help = "samples of a step"},
+    {"batch", ROW(batch), .minimum = 1, .maximum = 1e6, .fallback = "256", .fallback_of = model_default, .help = "samples of a step"},
     {"accumulate", ROW(accumulate), .minimum = 1, .maximum = 1e6, .fallback = "1",
      .help = "parts a step's samples are computed in, to save memory"},
     {"recompute", ROW(recompute),
@@ -213,7 +218,7 @@ static int check_own_training(const fcl_model_row *own)
             row++;
         if (!row->fallback_of || !use->fallback)
             return fcl_fail(FCL_ERR_ARGUMENT, "the model %s gives no default of training by \"%s\": it may of lr, schedule, "
-                                              "beta2, clip and ema", own->name, use->key);
+                                              "beta2, clip, ema and batch", own->name, use->key);
         int status = fcl_option_read(row, &unused, use->fallback, NULL);
         if (status != FCL_OK)
             return fcl_fail_within(status, "the default %s of the model %s", use->key, own->name);
@@ -221,10 +226,27 @@ static int check_own_training(const fcl_model_row *own)
     return FCL_OK;
 }
 
-int fcl_train_options_fill(const fcl_train_options *given, fcl_arena *strings, fcl_train_options *filled)
+/* With the defaults of training that the index-th model has; its own options are looked at once it is chosen. */
+static int check_with(const fcl_train_options *filled, int model)
 {
-    *filled = *given;
-    FCL_TRY(check_own_training(given->model.own));
+    fcl_train_options with = *filled;
+    with.model = (fcl_model_options){.model = fcl_model_name(model), .null_label = filled->model.null_label};
+    for (int i = 0; i < PARTS; i++)
+        fcl_options_defaults(parts[i].table, (char *)&with + parts[i].offset);
+    return check_together(&with);
+}
+
+/* Until the model is chosen: whether there can be one. */
+static int check_unchosen(const fcl_train_options *filled)
+{
+    for (int i = 1; fcl_model_name(i); i++)
+        if (check_with(filled, i) == FCL_OK)
+            return FCL_OK;
+    return check_with(filled, 0);
+}
+
+static int fill_all(fcl_arena *strings, fcl_train_options *filled)
+{
     for (int i = 0; i < PARTS; i++) {
         char *values = (char *)filled + parts[i].offset;
         fcl_options_defaults(parts[i].table, values);
@@ -236,7 +258,23 @@ int fcl_train_options_fill(const fcl_train_options *given, fcl_arena *strings, f
         }
     }
     fcl_train_options_settle(filled);
-    return check_together(filled);
+    return is_chosen(&filled->model) ? check_together(filled) : check_unchosen(filled);
+}
+
+int fcl_train_options_fill(const fcl_train_options *given, const fcl_shape *sample, fcl_arena *strings,
+                           fcl_train_options *filled)
+{
+    *filled = *given;
+    bool choose = sample && !is_chosen(&given->model);
+    FCL_TRY(check_own_training(given->model.own));
+    if (choose)
+        filled->model.model = fcl_model_for(*sample);
+    int status = fill_all(strings, filled);
+    bool told = !choose || strcmp(filled->model.model, fcl_model_name(0)) == 0;
+    return status == FCL_OK || told
+               ? status
+               : fcl_fail(status, "%s; pictures have the model %s where no other is named (the option model)", fcl_error(),
+                          fcl_model_for(*sample));
 }
 
 void fcl_train_options_settle(fcl_train_options *filled)
@@ -248,7 +286,7 @@ int fcl_train_options_check(const fcl_train_options *train)
 {
     fcl_arena strings = {0};
     fcl_train_options filled;
-    int status = fcl_train_options_fill(train, &strings, &filled);
+    int status = fcl_train_options_fill(train, NULL, &strings, &filled);
     fcl_arena_free(&strings);
     return status;
 }

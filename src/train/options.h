@@ -6,8 +6,10 @@
 
 #include <flowcl/train.h>
 
-/* A copy with every default filled in and every text kept in `strings`. FCL_ERR_ARGUMENT: not usable. */
-int fcl_train_options_fill(const fcl_train_options *given, fcl_arena *strings, fcl_train_options *filled);
+/* A copy with every default filled in and every text kept in `strings`. FCL_ERR_ARGUMENT: not usable. `sample`: the shape of
+ * one, which chooses the model where nobody has; NULL: it is not known yet, and what follows from that choice stays 0. */
+int fcl_train_options_fill(const fcl_train_options *given, const fcl_shape *sample, fcl_arena *strings,
+                           fcl_train_options *filled);
 
 /* Sets what follows from other options and is in no table: that the model knows a label of no class. */
 void fcl_train_options_settle(fcl_train_options *filled);

@@ -17,7 +17,8 @@
 
 /* What a run holds of its folder. */
 typedef struct run_start {
-    const fcl_train_options *options;
+    fcl_train_options *options; /* with what follows from the data as soon as these are open */
+    fcl_arena *strings;         /* of its texts */
     const fcl_train_hooks *hooks; /* or NULL */
     fcl_run_lock *lock;           /* NULL: not taken yet, or there is no folder */
     char *resumed;                /* the checkpoint to go on from; NULL: it begins */
@@ -114,6 +115,8 @@ static int check_model(const fcl_dataset *data, const fcl_train_options *options
 static int run_on(fcl_device *device, const fcl_dataset *data, run_start *start)
 {
     fcl_trainer *trainer = NULL;
+    const fcl_train_options given = *start->options;
+    FCL_TRY(fcl_train_options_fill(&given, &data->shape, start->strings, start->options));
     /* An unwritable folder is found now, not at the first checkpoint; a mistake in data or model leaves none. */
     FCL_TRY(start->options->hflip ? fcl_mirror_check(data) : FCL_OK);
     FCL_TRY(check_model(data, start->options));
@@ -185,8 +188,8 @@ int fcl_train(const fcl_train_options *options, const fcl_train_hooks *hooks)
 {
     fcl_arena strings = {0};
     fcl_train_options filled;
-    run_start start = {.options = &filled, .hooks = hooks};
-    int status = options->data ? fcl_train_options_fill(options, &strings, &filled)
+    run_start start = {.options = &filled, .strings = &strings, .hooks = hooks};
+    int status = options->data ? fcl_train_options_fill(options, NULL, &strings, &filled)
                                : fcl_fail(FCL_ERR_ARGUMENT, "training needs the name of its data");
     if (status == FCL_OK && filled.data_changed && !filled.resume)
         status = fcl_fail(FCL_ERR_ARGUMENT, "data-changed has no use without resume");

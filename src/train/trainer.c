@@ -18,7 +18,7 @@ int fcl_trainer_create(fcl_device *device, const fcl_dataset *data, const fcl_tr
     fcl_train_options named = *options;
     if (!named.data) /* a checkpoint tells what it was trained on */
         named.data = *data->name ? data->name : "memory";
-    int status = fcl_train_options_fill(&named, &created->strings, &created->options);
+    int status = fcl_train_options_fill(&named, &data->shape, &created->strings, &created->options);
     if (status == FCL_OK)
         status = fcl_trainer_setup(created);
     if (status != FCL_OK)

@@ -30,5 +30,5 @@ assert sum(row[i] > 127 for row in rows for i in range(3, 128, 4)) > 500, "it is
 END
 "$emoji" list.txt all 16 all >out || fail "the emoji were not drawn"
 printed "4 pictures of 16 x 16 in all; the font lacks 1"
-expect 0 train drawn --labels --background black --width 8 --depth 1 --batch 3 --steps 1 --samples-every off --out run
+expect 0 train drawn --labels --background black --model mlp --width 8 --depth 1 --batch 3 --steps 1 --samples-every off --out run
 says "3 samples of (3, 32, 32)" "3 that can be seen through over black" "3 classes, people-body, smileys-emotion, symbols"

@@ -16,9 +16,17 @@ with zipfile.ZipFile("pictures.npz", "w") as file:
 END
 python3 pictures.py || fail "no pictures"
 
-small="--model unet --multipliers 1,2 --heads 2 --batch 8 --samples-every off"
+# It is the model of pictures where none is named, with its own defaults of what trains it.
+small="--multipliers 1,2 --heads 2 --batch 8 --samples-every off"
 expect 0 train pictures.npz --labels $small --steps 5 --dropout 0.1 --out run
 says "unet of 32 channels by 1,2 and 1 block a size"
+grep -q '^model: unet' run/config.yaml && grep -q '^lr: 0.001' run/config.yaml && grep -q '^schedule: warmup' run/config.yaml ||
+    fail "config.yaml does not tell the model that was chosen, and how it is trained"
+refused 1 "width has no use with the model unet" train pictures.npz --width 8 --out none
+says "pictures have the model unet where no other is named"
+expect 0 train pictures.npz --model mlp --width 8 --depth 1 --steps 1 --samples-every off --out flat
+says "mlp of depth 1 and width 8"
+grep -q '^batch: 256' flat/config.yaml || fail "an mlp has the batch of another model"
 expect 0 train pictures.npz --labels $small --steps 5 --dropout 0.1 --out parts --checkpoint-every 3
 rm parts/checkpoint-0000000005.safetensors
 expect 0 train --resume --out parts --steps 5

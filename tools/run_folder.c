@@ -11,9 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool fail(run_folder *folder, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static bool fail(run_folder *folder, const char *format, ...)
+bool run_folder_fail(run_folder *folder, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -24,11 +22,10 @@ static bool fail(run_folder *folder, const char *format, ...)
 
 static bool fail_library(run_folder *folder)
 {
-    return fail(folder, "%s", fcl_error());
+    return run_folder_fail(folder, "%s", fcl_error());
 }
 
-/* "FOLDER/NAME", released by free. */
-static char *file_in(const run_folder *folder, const char *name)
+char *run_folder_file(const run_folder *folder, const char *name)
 {
     char *path = NULL;
     if (asprintf(&path, "%s/%s", folder->path, name) < 0)
@@ -61,7 +58,7 @@ static char *read_text(const char *path)
 
 bool run_folder_write_config(run_folder *folder, const fcl_options *options, const char *config, bool *kept)
 {
-    char *path = file_in(folder, "config.yaml"), *text = fcl_options_to_yaml(options),
+    char *path = run_folder_file(folder, "config.yaml"), *text = fcl_options_to_yaml(options),
          *there = read_text(path);
     if (!there)
         abort();
@@ -130,7 +127,7 @@ static bool trim_metrics(run_folder *folder, const char *path, int64_t first_ste
         return true;
     FILE *from = fopen(path, "re");
     if (!from)
-        return fail(folder, "cannot read %s: %s", path, strerror(errno));
+        return run_folder_fail(folder, "cannot read %s: %s", path, strerror(errno));
     char *text = NULL;
     size_t size = 0;
     FILE *to = open_memstream(&text, &size);
@@ -146,11 +143,11 @@ static bool trim_metrics(run_folder *folder, const char *path, int64_t first_ste
 
 bool run_folder_begin(run_folder *folder, int64_t first_step)
 {
-    char *path = file_in(folder, "metrics.jsonl");
+    char *path = run_folder_file(folder, "metrics.jsonl");
     bool begun = trim_metrics(folder, path, first_step > 0 ? first_step : -1);
     if (begun) {
         folder->metrics = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-        begun = folder->metrics >= 0 || fail(folder, "cannot write %s: %s", path, strerror(errno));
+        begun = folder->metrics >= 0 || run_folder_fail(folder, "cannot write %s: %s", path, strerror(errno));
     }
     free(path);
     return begun;
@@ -209,8 +206,8 @@ static bool write_rows(run_folder *folder)
             int error = errno;
             if (done && ftruncate(folder->metrics, end) != 0)
                 error = errno;
-            return fail(folder, "cannot write %s/metrics.jsonl: %s; its rows wait until there is room",
-                        folder->path, strerror(error));
+            return run_folder_fail(folder, "cannot write %s/metrics.jsonl: %s; its rows wait until there is room",
+                                   folder->path, strerror(error));
         }
         done += (size_t)written;
     }
@@ -241,7 +238,7 @@ static char *samples_path(const run_folder *folder, int64_t step, const char *en
 {
     char name[64];
     snprintf(name, sizeof name, "samples-%010lld%s", (long long)step, ending);
-    return file_in(folder, name);
+    return run_folder_file(folder, name);
 }
 
 static bool are_finite(const fcl_array *samples)
@@ -258,9 +255,9 @@ static void write_numbers(run_folder *folder, const char *path, const fcl_array 
     char reason[sizeof folder->failure / 2];
     snprintf(reason, sizeof reason, "%s", fcl_error());
     if (fcl_samples_write(path, samples, NULL) == FCL_OK)
-        fail(folder, "%s; the numbers are in %s", reason, path);
+        run_folder_fail(folder, "%s; the numbers are in %s", reason, path);
     else
-        fail(folder, "%s; nor can the numbers be written: %s", reason, fcl_error());
+        run_folder_fail(folder, "%s; nor can the numbers be written: %s", reason, fcl_error());
 }
 
 bool run_folder_add_samples(run_folder *folder, int64_t step, const fcl_array *samples,
@@ -298,7 +295,7 @@ bool run_folder_draw_loss(run_folder *folder)
                             .gradient_norm = folder->shown[SHOWN_GRADIENT_NORM],
                             .clip = folder->clip,
                             .lr = folder->shown[SHOWN_LR]};
-    char *path = file_in(folder, "loss.png");
+    char *path = run_folder_file(folder, "loss.png");
     int status = folder->count > 0 ? fcl_loss_chart_write(path, &chart) : FCL_ERR_NUMERIC;
     free(path);
     folder->drawn = folder->count;

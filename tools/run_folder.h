@@ -3,6 +3,7 @@
  *     config.yaml             the effective configuration
  *     metrics.jsonl           a JSON object a line: step, loss, gradient_norm, lr, samples_per_second, seconds
  *     samples-0000001000.png  samples of the model at that step (.npy where they cannot be drawn)
+ *     history.png             these of some steps, in one picture
  *     loss.png                loss, held-out loss, gradient's norm and rate over the steps, where charts are built in
  *
  * The library has locked it. A function that returns false leaves the sentence in `failure`; the training need not end
@@ -42,8 +43,19 @@ bool run_folder_add_samples(run_folder *folder, int64_t step, const fcl_array *s
                             const fcl_picture_options *picture);
 /* Whether samples of that step are there, drawn or as numbers. */
 bool run_folder_has_samples(const run_folder *folder, int64_t step);
+/* Puts the pictures of some steps up to `step` onto an empty sheet. False where one was left out. */
+bool run_folder_gather_history(run_folder *folder, fcl_history *history, int64_t step);
+/* Draws them as history.png, where there are any. */
+bool run_folder_draw_history(run_folder *folder, const fcl_history *history);
 /* Draws the chart where rows have come since the last one. */
 bool run_folder_draw_loss(run_folder *folder);
 void run_folder_close(run_folder *folder);
+
+/* --- for its own files --- */
+
+/* Leaves the sentence; false. */
+bool run_folder_fail(run_folder *folder, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* "FOLDER/NAME", released by free. */
+char *run_folder_file(const run_folder *folder, const char *name);
 
 #endif

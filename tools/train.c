@@ -29,7 +29,14 @@ static int bind(fcl_options *options, void *values)
 /* --- while it trains --- */
 
 /* What a training goes on without. */
-typedef enum trouble { TROUBLE_METRICS, TROUBLE_PICTURE, TROUBLE_CHART, TROUBLES } trouble;
+typedef enum trouble {
+    TROUBLE_METRICS,
+    TROUBLE_PICTURE,
+    TROUBLE_CHART,
+    TROUBLE_OLD_PICTURE, /* one that the history was to show */
+    TROUBLE_HISTORY,
+    TROUBLES
+} trouble;
 
 typedef struct training {
     const char *config; /* the --config, or NULL */
@@ -41,8 +48,9 @@ typedef struct training {
     char *saved;          /* path of the newest checkpoint */
     fcl_array *reference; /* some points of the data, drawn under the samples; NULL for pictures */
     double low, high;     /* of pictures */
-    int classes;          /* 0: the model is told none */
-    int64_t *class_counts;
+    fcl_shape sample;     /* shape of one */
+    int64_t samples;      /* in a picture */
+    int32_t *label;       /* (samples); NULL: the model is told none */
 } training;
 
 enum { REFERENCE_POINTS = 2000 };
@@ -161,12 +169,13 @@ static int on_start(void *data, const fcl_train_start *start)
     run->low = start->normalisation->low;
     run->high = start->normalisation->high;
     run->folder.clip = fmax(0, (double)start->options->clip);
+    run->sample = start->data->shape;
+    run->samples = start->samples;
     if (start->class_counts) {
-        run->classes = start->data->classes;
-        run->class_counts = calloc((size_t)run->classes, sizeof *run->class_counts);
-        if (!run->class_counts)
+        run->label = calloc((size_t)run->samples, sizeof *run->label);
+        if (!run->label)
             return FCL_ERR_MEMORY;
-        memcpy(run->class_counts, start->class_counts, (size_t)run->classes * sizeof *run->class_counts);
+        fcl_class_draw(start->data->classes, start->class_counts, run->samples, run->label);
     }
     progress_start(&run->bar, start->first_step, start->steps);
     print_start(start);
@@ -209,19 +218,26 @@ static int on_metrics(void *data, const fcl_train_metrics *metrics)
     return FCL_OK;
 }
 
+/* Of the pictures that are there up to a step. */
+static void draw_history(training *run, int64_t step)
+{
+    fcl_history *history;
+    if (fcl_history_create(run->sample, run->samples, run->label, &history) != FCL_OK)
+        return; /* such samples are not drawn */
+    survive(run, TROUBLE_OLD_PICTURE, run_folder_gather_history(&run->folder, history, step));
+    survive(run, TROUBLE_HISTORY, run_folder_draw_history(&run->folder, history));
+    fcl_history_destroy(&history);
+}
+
 static int on_samples(void *data, int64_t step, const fcl_array *samples)
 {
     training *run = data;
-    int64_t n = samples->shape.dim[0];
-    int32_t *labels = run->classes ? calloc((size_t)n, sizeof *labels) : NULL;
     char title[64];
     snprintf(title, sizeof title, "samples after step %" PRId64, step);
     fcl_picture_options picture = {
-        .reference = run->reference, .low = run->low, .high = run->high, .title = title, .label = labels};
-    if (labels)
-        fcl_class_draw(run->classes, run->class_counts, n, labels);
+        .reference = run->reference, .low = run->low, .high = run->high, .title = title, .label = run->label};
     survive(run, TROUBLE_PICTURE, run_folder_add_samples(&run->folder, step, samples, &picture));
-    free(labels);
+    draw_history(run, step);
     survive(run, TROUBLE_CHART, run_folder_draw_loss(&run->folder));
     return FCL_OK;
 }
@@ -247,7 +263,9 @@ static int on_finish(void *data, fcl_device *device)
     training *run = data;
     fcl_profile_line *lines;
     int count;
-    if (!run->finished)
+    if (run->finished)
+        draw_history(run, run->state.step);
+    else
         progress_finish(&run->bar, &run->state);
     survive(run, TROUBLE_CHART, run_folder_draw_loss(&run->folder));
     int status = fcl_device_profile(device, &lines, &count);
@@ -405,7 +423,7 @@ static int run(const tool_call *call)
     status = report(&run, fcl_train(&settings->train, &hooks));
     run_folder_close(&run.folder);
     fcl_array_destroy(&run.reference);
-    free(run.class_counts);
+    free(run.label);
     free(run.saved);
     return status;
 }
@@ -430,8 +448,9 @@ const subcommand train_command = {
              "Ctrl-C finishes the step and saves; --resume goes on from there, bit for bit.\n"
              "A picture or a checkpoint that cannot be written, as on a full disk, is told and\n"
              "does not end the training; only the last checkpoint must succeed.\n"
-             "The folder gets config.yaml, metrics.jsonl, samples-*.png, loss.png and\n"
-             "checkpoint-*.safetensors, the checkpoints.",
+             "The folder gets config.yaml, metrics.jsonl, samples-*.png, always of the same\n"
+             "noise, history.png, which shows these in one picture, loss.png, a chart, and\n"
+             "checkpoint-*.safetensors, the checkpoints. --resume draws both pictures again.",
     .appendix = print_appendix,
     .chooser = "model",
     .most = 1,

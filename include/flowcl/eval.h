@@ -118,6 +118,38 @@ typedef struct fcl_loss_chart {
  * charts. */
 FCL_API int fcl_loss_chart_write(const char *path, const fcl_loss_chart *chart);
 
+/* A contact sheet of what was drawn while a model was trained, by fcl_samples_write as .png, of as many samples from the
+ * same noise each time. Of pictures: a row for each drawing, with the number of its step, and in it the first of them,
+ * those of a class beside each other, so that a column shows how one picture grows; large ones are made smaller. Of
+ * points: the drawings, small, beside each other.
+ *
+ *     fcl_history *history;
+ *     fcl_history_create(FCL_SHAPE(1, 28, 28), 64, NULL, &history);
+ *     fcl_dataset_open("samples-0000001000.png", NULL, &drawing);    // for each of some steps, oldest first
+ *     fcl_history_add(history, 1000, drawing->shape, drawing->bytes);
+ *     fcl_history_write("history.png", history);
+ *     fcl_history_destroy(&history);
+ */
+typedef struct fcl_history fcl_history;
+
+enum { FCL_HISTORY_MOST = 12 }; /* drawings on a sheet */
+
+/* Of drawings of n samples of that shape, with `label` (n) where these were fcl_picture_options.label; else NULL.
+ * FCL_ERR_SHAPE where they are neither pictures nor points. */
+FCL_API int fcl_history_create(fcl_shape sample, int64_t n, const int32_t *label, fcl_history **history);
+FCL_API void fcl_history_destroy(fcl_history **history);
+/* A drawing's pixels, (C, H, W) as `shape` says: what is shown of it is copied. FCL_ERR_SHAPE where no drawing of such
+ * samples has that size, FCL_ERR_ARGUMENT where the sheet is full. */
+FCL_API int fcl_history_add(fcl_history *history, int64_t step, fcl_shape shape, const uint8_t *pixels);
+FCL_API int fcl_history_count(const fcl_history *history); /* drawings on it */
+/* FCL_ERR_ARGUMENT where it has no drawing. Where the library was built without charts steps have no numbers. */
+FCL_API int fcl_history_write(const char *path, const fcl_history *history);
+
+/* Which of `count` drawings, at even distances of steps, tell most of a training: the first, the last, and between them
+ * each about as many times later than the one before, since what changes at first in a hundred steps takes thousands
+ * later. All of FCL_HISTORY_MOST or fewer. Returns how many; which[k] ascend, from 0. */
+FCL_API int fcl_history_choose(int count, int which[FCL_HISTORY_MOST]);
+
 /* A chart of horizontal bars: a panel for each thing that was measured, in it a bar for each of those that
  * were compared, always in the same order and color. Each panel has a scale of its own, from zero. */
 typedef struct fcl_bar {

@@ -125,6 +125,7 @@ typedef struct fcl_train_start {
     fcl_train_memory memory;
     int64_t first_step; /* 0, or where a resumed run goes on */
     int64_t steps;
+    int64_t samples; /* that fcl_train_hooks.sampled is handed; 0: it is not called */
     bool data_on_device;
     const char *resumed;              /* path of the checkpoint, or NULL */
     const char *begun_with;           /* what options.init's weights are, in words; NULL: random ones, or a resumed run */
@@ -167,8 +168,9 @@ typedef struct fcl_train_hooks {
     void (*progress)(void *data, const fcl_train_progress *progress);
     int (*metrics)(void *data, const fcl_train_metrics *metrics);
     int (*checkpoint)(void *data, int64_t step, const char *path); /* one was written */
-    /* Every samples_every steps, and at the end: samples of the model as it is, `samples` of them; 0: none,
-     * FCL_SAMPLES_OF_A_PICTURE: as many as make a good picture of this data, 64 pictures or 2000 points. */
+    /* Every samples_every steps, and at the end: samples of the model as it is, `samples` of them, whose noise and classes
+     * are the same each time, of a resumed run, too; 0: none, FCL_SAMPLES_OF_A_PICTURE: as many as make a good picture of
+     * this data, 64 pictures or 2000 points. */
     int samples;
 #define FCL_SAMPLES_OF_A_PICTURE (-1)
     int (*sampled)(void *data, int64_t step, const fcl_array *samples); /* not all finite where the model fails: told */

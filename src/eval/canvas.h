@@ -44,6 +44,12 @@ typedef struct fcl_legend_row {
 /* What colors stand for, in the frame's upper right corner. Without charts: nothing. */
 int fcl_canvas_legend(fcl_canvas *canvas, const fcl_frame *frame, int count, const fcl_legend_row *rows);
 
+/* What a text is set against: its anchor is the middle of one of its sides. */
+typedef enum fcl_side { FCL_SIDE_LEFT, FCL_SIDE_RIGHT, FCL_SIDE_TOP, FCL_SIDE_BOTTOM } fcl_side;
+
+/* Without charts: nothing. */
+int fcl_canvas_text(fcl_canvas *canvas, double x, double y, fcl_side anchor, double size, const char *text);
+
 /* A color for the index-th of things that are told apart. */
 uint32_t fcl_color_of(int index);
 

@@ -10,14 +10,6 @@
 
 enum { MOST = 1024, GAP = 2, WIDTH_AIM = 720, LARGEST_SCALE = 8, LARGEST_SIDE = 32768 };
 
-typedef struct grid {
-    int64_t count, channels, height, width; /* of the pictures */
-    int64_t columns, rows, scale;
-    int64_t pixel_width, pixel_height; /* of the whole */
-    double low, high;
-    int64_t *place; /* (count) of each picture in the grid; NULL: as they come */
-} grid;
-
 /* --- rows of classes --- */
 
 enum { WIDEST = 32 };
@@ -61,7 +53,7 @@ bool fcl_picture_rows(int64_t n, const int32_t *label)
 }
 
 /* A class begins a row of its own. */
-static void place_classes(const int32_t *label, grid *g)
+static void place_classes(const int32_t *label, fcl_grid *g)
 {
     int classes = largest_class(g->count, label) + 1;
     int64_t *next = count_classes(g->count, label, classes), row = 0;
@@ -78,14 +70,13 @@ static void place_classes(const int32_t *label, grid *g)
 
 /* --- the grid --- */
 
-static void plan(const fcl_array *pictures, int64_t columns, const int32_t *label, grid *g)
+void fcl_grid_plan(fcl_shape pictures, int64_t columns, const int32_t *label, fcl_grid *g)
 {
     int64_t rows = 0;
-    const int64_t *dim = pictures->shape.dim;
-    g->count = dim[0] < MOST ? dim[0] : MOST;
-    g->channels = pictures->shape.rank == 4 ? dim[1] : 1;
-    g->height = dim[pictures->shape.rank - 2];
-    g->width = dim[pictures->shape.rank - 1];
+    const int64_t *dim = pictures.dim;
+    *g = (fcl_grid){.count = dim[0] < MOST ? dim[0] : MOST, .channels = pictures.rank == 4 ? dim[1] : 1};
+    g->height = dim[pictures.rank - 2];
+    g->width = dim[pictures.rank - 1];
     int64_t of_classes = label ? class_columns(g->count, label, &rows) : 0;
     g->columns = of_classes ? of_classes : columns > 0 ? columns : (int64_t)ceil(sqrt((double)g->count));
     g->rows = of_classes ? rows : (g->count + g->columns - 1) / g->columns;
@@ -97,19 +88,32 @@ static void plan(const fcl_array *pictures, int64_t columns, const int32_t *labe
     g->pixel_height = g->rows * (g->height * g->scale + GAP) + GAP;
 }
 
-static void draw_picture(const grid *g, const float *picture, uint8_t *corner)
+void fcl_grid_destroy(fcl_grid *g)
+{
+    free(g->place);
+    *g = (fcl_grid){0};
+}
+
+void fcl_grid_corner(const fcl_grid *g, int64_t i, int64_t *left, int64_t *top)
+{
+    int64_t place = g->place ? g->place[i] : i;
+    *left = GAP + place % g->columns * (g->width * g->scale + GAP);
+    *top = GAP + place / g->columns * (g->height * g->scale + GAP);
+}
+
+static void draw_picture(const fcl_grid *g, const float *picture, double low, double high, uint8_t *corner)
 {
     for (int64_t y = 0; y < g->height * g->scale; y++) {
         uint8_t *out = corner + y * g->pixel_width * g->channels;
         const float *row = picture + y / g->scale * g->width;
         for (int64_t x = 0; x < g->width * g->scale; x++) {
             for (int64_t c = 0; c < g->channels; c++)
-                *out++ = fcl_picture_byte(g->low, g->high, row[c * g->height * g->width + x / g->scale]);
+                *out++ = fcl_picture_byte(low, high, row[c * g->height * g->width + x / g->scale]);
         }
     }
 }
 
-static int draw(const char *path, const fcl_array *pictures, const grid *g)
+static int draw(const char *path, const fcl_array *pictures, double low, double high, const fcl_grid *g)
 {
     if (g->pixel_width > LARGEST_SIDE || g->pixel_height > LARGEST_SIDE)
         return fcl_fail(FCL_ERR_UNSUPPORTED, "cannot draw %s: a grid of %lld by %lld pixels is too large",
@@ -121,10 +125,10 @@ static int draw(const char *path, const fcl_array *pictures, const grid *g)
     memset(pixels, 255, size);
     int64_t picture_size = g->channels * g->height * g->width;
     for (int64_t i = 0; i < g->count; i++) {
-        int64_t place = g->place ? g->place[i] : i;
-        int64_t left = GAP + place % g->columns * (g->width * g->scale + GAP);
-        int64_t top = GAP + place / g->columns * (g->height * g->scale + GAP);
-        draw_picture(g, pictures->data + i * picture_size, pixels + (top * g->pixel_width + left) * g->channels);
+        int64_t left, top;
+        fcl_grid_corner(g, i, &left, &top);
+        draw_picture(g, pictures->data + i * picture_size, low, high,
+                     pixels + (top * g->pixel_width + left) * g->channels);
     }
     int status = fcl_png_write(path, pixels, (int)g->pixel_width, (int)g->pixel_height, (int)g->channels);
     free(pixels);
@@ -135,9 +139,9 @@ int fcl_grid_write(const char *path, const fcl_array *pictures, int64_t columns,
                    const int32_t *label)
 {
     bool given = low < high;
-    grid g = {.low = given ? low : -1, .high = given ? high : 1};
-    plan(pictures, columns, label, &g);
-    int status = draw(path, pictures, &g);
-    free(g.place);
+    fcl_grid g;
+    fcl_grid_plan(pictures->shape, columns, label, &g);
+    int status = draw(path, pictures, given ? low : -1, given ? high : 1, &g);
+    fcl_grid_destroy(&g);
     return status;
 }

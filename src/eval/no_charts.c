@@ -24,6 +24,12 @@ int fcl_canvas_axes(fcl_canvas *canvas, const fcl_frame *frame, const fcl_axes *
     return FCL_OK;
 }
 
+int fcl_canvas_text(fcl_canvas *canvas, double x, double y, fcl_side anchor, double size, const char *text)
+{
+    (void)canvas, (void)x, (void)y, (void)anchor, (void)size, (void)text;
+    return FCL_OK;
+}
+
 static int refuse(const char *path)
 {
     return fcl_fail(FCL_ERR_UNSUPPORTED,

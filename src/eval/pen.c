@@ -178,3 +178,12 @@ int fcl_canvas_legend(fcl_canvas *canvas, const fcl_frame *frame, int count, con
     fcl_pen_legend(pen, frame, count, rows);
     return fcl_pen_destroy(&pen);
 }
+
+int fcl_canvas_text(fcl_canvas *canvas, double x, double y, fcl_side anchor, double size, const char *text)
+{
+    cairo_t *pen;
+    FCL_TRY(fcl_pen_create(canvas, &pen));
+    fcl_pen_color(pen, INK, 1);
+    fcl_pen_text(pen, x, y, anchor, size, text);
+    return fcl_pen_destroy(&pen);
+}

@@ -5,9 +5,6 @@
 #include "eval/canvas.h"
 #include <cairo/cairo.h>
 
-/* What a text is set against: its anchor is the middle of one of its sides. */
-typedef enum fcl_side { FCL_SIDE_LEFT, FCL_SIDE_RIGHT, FCL_SIDE_TOP, FCL_SIDE_BOTTOM } fcl_side;
-
 /* A drawing context on the canvas; ended by fcl_pen_destroy, after which the canvas holds what was drawn. */
 int fcl_pen_create(fcl_canvas *canvas, cairo_t **pen);
 int fcl_pen_destroy(cairo_t **pen);

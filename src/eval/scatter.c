@@ -160,18 +160,26 @@ static int draw(fcl_canvas *canvas, const fcl_frame *frame, const fcl_array *poi
     return l.count > 1 || options->label ? fcl_canvas_legend(canvas, frame, l.count, l.row) : FCL_OK;
 }
 
+void fcl_scatter_canvas(int *width, int *height, fcl_frame *frame)
+{
+    *width = MARGIN_LEFT + SIDE + MARGIN_RIGHT;
+    *height = MARGIN_TOP + SIDE + MARGIN_BOTTOM;
+    *frame = (fcl_frame){MARGIN_LEFT, MARGIN_TOP, SIDE, SIDE};
+}
+
 int fcl_scatter_write(const char *path, const fcl_array *points, const fcl_picture_options *options)
 {
     const fcl_array *reference = options->reference;
     if (reference && (reference->shape.rank != 2 || reference->shape.dim[1] < 2))
         return fcl_fail(FCL_ERR_SHAPE, "cannot draw %s: the reference is not a set of points (N, D)", path);
-    fcl_frame frame = {MARGIN_LEFT, MARGIN_TOP, SIDE, SIDE};
+    int width, height;
+    fcl_frame frame;
     fcl_canvas canvas;
+    fcl_scatter_canvas(&width, &height, &frame);
     int status = fcl_scatter_fit(2, (const fcl_array *const[]){points, reference}, &frame);
     if (status != FCL_OK)
         return fcl_fail_within(status, "cannot draw %s", path);
-    FCL_TRY(fcl_canvas_create(MARGIN_LEFT + SIDE + MARGIN_RIGHT, MARGIN_TOP + SIDE + MARGIN_BOTTOM, WHITE,
-                              &canvas));
+    FCL_TRY(fcl_canvas_create(width, height, WHITE, &canvas));
     status = draw(&canvas, &frame, points, options);
     if (status == FCL_OK)
         status = fcl_canvas_write(&canvas, path);

@@ -33,7 +33,8 @@ static bool is_of_step(const char *name, const char *beginning, const char *endi
 /* Its own files, of the library and of the program. */
 static bool is_of_run(const char *name)
 {
-    static const char *const plain[] = {"config.yaml", "metrics.jsonl", "loss.png", FCL_CLASSIFIER_FILE, FCL_CLASSIFIER_TRAINING};
+    static const char *const plain[] = {"config.yaml", "metrics.jsonl", "loss.png", "history.png",
+                                        FCL_CLASSIFIER_FILE, FCL_CLASSIFIER_TRAINING};
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
         if (strcmp(name, plain[i]) == 0)
             return true;

@@ -152,13 +152,15 @@ static int report_metrics(loop *run)
     return run->hooks->metrics ? after_hook(run, run->hooks->metrics(run->hooks->data, &metrics)) : FCL_OK;
 }
 
-static int64_t sample_count(const loop *run)
+int64_t fcl_trainer_samples(const fcl_trainer *trainer, const fcl_train_hooks *hooks)
 {
     enum { PICTURES = 64, POINTS = 2000, MOST_NUMBERS = 1 << 20 };
-    if (run->hooks->samples != FCL_SAMPLES_OF_A_PICTURE)
-        return run->hooks->samples;
-    int64_t size = fcl_shape_size(run->trainer->data->shape), most = MOST_NUMBERS / size;
-    int64_t wanted = fcl_shape_is_picture(run->trainer->data->shape) ? PICTURES : POINTS;
+    if (!hooks->sampled)
+        return 0;
+    if (hooks->samples != FCL_SAMPLES_OF_A_PICTURE)
+        return hooks->samples;
+    int64_t size = fcl_shape_size(trainer->data->shape), most = MOST_NUMBERS / size;
+    int64_t wanted = fcl_shape_is_picture(trainer->data->shape) ? PICTURES : POINTS;
     return wanted <= most ? wanted : most > 1 ? most : 1;
 }
 
@@ -199,11 +201,12 @@ static int draw(loop *run, fcl_array *samples)
 static int report_samples(loop *run)
 {
     fcl_trainer *trainer = run->trainer;
-    if (!run->hooks->sampled || !run->hooks->samples)
+    int64_t n = fcl_trainer_samples(trainer, run->hooks);
+    if (!n)
         return FCL_OK;
     FCL_TRY(fcl_trainer_drain(trainer));
     fcl_array *samples = NULL;
-    int status = fcl_samples_create(trainer->data->shape, sample_count(run), &samples);
+    int status = fcl_samples_create(trainer->data->shape, n, &samples);
     if (status == FCL_OK)
         status = draw(run, samples);
     if (status != FCL_OK) {

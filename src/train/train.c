@@ -77,6 +77,7 @@ static int tell_start(fcl_trainer *trainer, const run_start *start)
         .memory = memory_of(trainer),
         .first_step = fcl_trainer_steps(trainer),
         .steps = trainer->options.steps,
+        .samples = fcl_trainer_samples(trainer, hooks),
         .data_on_device = !trainer->batch.reader,
         .resumed = resumed,
         .begun_with = trainer->begun_with,

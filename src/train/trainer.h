@@ -45,6 +45,9 @@ void fcl_trainer_dismantle(fcl_trainer *trainer);
 /* Has a sentence told before the first step; NULL: none. It is copied. */
 void fcl_trainer_note(fcl_trainer *trainer, const char *sentence);
 
+/* How many samples hooks->sampled is handed; 0: it is not called. */
+int64_t fcl_trainer_samples(const fcl_trainer *trainer, const fcl_train_hooks *hooks);
+
 /* fcl_learner_drain. FCL_ERR_NUMERIC names the first step that was not finite, and the data where they are to blame. */
 int fcl_trainer_drain(fcl_trainer *trainer);
 

@@ -1,14 +1,15 @@
-/* One step of AdamW (Loshchilov and Hutter 2019) over flat buffers, in two launches:
+/* One step of AdamW (Loshchilov and Hutter 2019) over flat buffers, in two launches and one more for each further average:
  *
  *     adamw_squares   partial sums of g^2, one a group, over `chunk` numbers each
  *     adamw_update    their sum, in each group anew: the global norm and the factor that clips it. With g clipped:
  *                         m = beta1 m + (1 - beta1) g          v = beta2 v + (1 - beta2) g^2
  *                         w = (1 - rate decay) w - rate / (1 - beta1^n) m / (sqrt(v) / sqrt(1 - beta2^n) + epsilon)
  *                         ema = d ema + (1 - d) w
+ *     adamw_average   the last line for an average with another d
  *
- * Numbers from `decayed` on have the decay 0. Where the loss or the norm is not finite, the update leaves everything as
+ * Numbers from `decayed` on have the decay 0. Where the loss or the norm is not finite, everything stays as
  * it was; the host sees it in the ring. `count`, `decayed` and `chunk` are multiples of 8. Any local size is right for
- * both; a group of one work-item is the form of CPUs, vectors of eight numbers. On GPUs neighbours take neighbouring
+ * all; a group of one work-item is the form of CPUs, vectors of eight numbers. On GPUs neighbours take neighbouring
  * numbers. */
 #include "group.h"
 
@@ -101,4 +102,13 @@ kernel void adamw_update(global const float *restrict partial, int partials, glo
         if (ema)
             ema[i] += ema_rest * (w1 - ema[i]);
     }
+}
+
+/* After adamw_update, which wrote the row. A work-item takes numbers as there. */
+kernel void adamw_average(global const float *restrict ring, int row, ulong count, global const float *restrict w,
+                          global float *restrict ema, float ema_rest)
+{
+    const int sound = adamw_finite(ring[2 * row]) && adamw_finite(ring[2 * row + 1]);
+    for (ulong i = get_global_id(0); i < count && sound; i += get_global_size(0))
+        ema[i] += ema_rest * (w[i] - ema[i]);
 }

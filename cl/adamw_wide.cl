@@ -27,3 +27,14 @@ kernel void adamw_update_wide(global const float *restrict partial, int partials
         vstore8(e + ema_rest * (w1 - e), i, ema);
     }
 }
+
+/* adamw_average: a work-item takes eight numbers. */
+kernel void adamw_average_wide(global const float *restrict ring, int row, ulong count, global const float *restrict w,
+                               global float *restrict ema, float ema_rest)
+{
+    const size_t i = get_global_id(0);
+    if (8 * i >= count || !adamw_finite(ring[2 * row]) || !adamw_finite(ring[2 * row + 1]))
+        return;
+    const float8 e = vload8(i, ema);
+    vstore8(e + ema_rest * (vload8(i, w) - e), i, ema);
+}

@@ -66,7 +66,7 @@ static number root(number a)
 }
 
 typedef struct weight {
-    number w, m, v, ema;
+    number w, m, v, ema, further[FCL_FURTHER];
 } weight;
 
 /* Squares of small whole numbers add up exactly, in any order. */
@@ -79,17 +79,23 @@ static number norm_of_whole(int count, const float *g)
     return root((number){squares, 0});
 }
 
+static void step_average(number *ema, number w, double n, double most)
+{
+    double decay = fmin(most, n / (9 + n));
+    ema->error = decay * ema->error + (1 - decay) * w.error + 4 * UNIT * (fabs(ema->value) + fabs(w.value));
+    ema->value = decay * ema->value + (1 - decay) * w.value;
+}
+
 static void step_weight(weight *p, number g, double n, double weight_decay, const fcl_adamw_step *s)
 {
-    double decay = fmin(s->ema_decay, n / (9 + n));
     number square = {g.value * g.value, 2 * fabs(g.value) * g.error};
     p->m = blend(s->beta1, p->m, 1 - s->beta1, g);
     p->v = blend(s->beta2, p->v, 1 - s->beta2, square);
     number spread = blend(1 / sqrt(1 - pow(s->beta2, n)), root(p->v), s->epsilon, (number){1, 0});
     p->w = blend(1 - s->rate * weight_decay, p->w, -s->rate / (1 - pow(s->beta1, n)), divide(p->m, spread));
-    p->ema.error =
-        decay * p->ema.error + (1 - decay) * p->w.error + 4 * UNIT * (fabs(p->ema.value) + fabs(p->w.value));
-    p->ema.value = decay * p->ema.value + (1 - decay) * p->w.value;
+    step_average(&p->ema, p->w, n, s->ema_decay);
+    for (int i = 0; i < FCL_FURTHER; i++)
+        step_average(&p->further[i], p->w, n, s->further_decay[i]);
 }
 
 /* The last `undecayed` weights do not decay. Returns the norm. */
@@ -122,12 +128,14 @@ static fcl_buffer *make(int count, const float *content)
 }
 
 /* Buffers of weights w and their moments, of which the last LINE numbers are frozen. */
-static buffers make_buffers(int count, int undecayed, const float *w, bool ema)
+static buffers make_buffers(int count, int undecayed, const float *w, bool ema, int further)
 {
     int all = count + LINE;
     buffers b = {.on.weights = make(all, w), .on.gradients = make(all, NULL), .on.m = make(all, NULL)};
     b.on.v = make(all, NULL);
     b.on.ema = ema ? make(all, w) : NULL;
+    for (int i = 0; i < further; i++)
+        b.on.further[i] = make(all, w);
     b.on.undecayed = (size_t)undecayed * sizeof *w;
     b.on.loss = make(1, NULL);
     assert_ok(fcl_adamw_create(device, &b.on, (size_t)count * sizeof *w, &b.adamw));
@@ -140,6 +148,8 @@ static void free_buffers(buffers *b)
     fcl_buffer **all[] = {&b->on.weights, &b->on.gradients, &b->on.m, &b->on.v, &b->on.ema, &b->on.loss};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         fcl_buffer_destroy(all[i]);
+    for (int i = 0; i < FCL_FURTHER; i++)
+        fcl_buffer_destroy(&b->on.further[i]);
 }
 
 static void take_step(buffers *b, const fcl_adamw_step *s, float loss, int count, const float *g)
@@ -170,6 +180,8 @@ static void check_buffers(const buffers *b, int count, const weight *p)
     check_buffer("v", b->on.v, count, p, offsetof(weight, v));
     if (b->on.ema)
         check_buffer("ema", b->on.ema, count, p, offsetof(weight, ema));
+    for (int i = 0; i < FCL_FURTHER && b->on.further[i]; i++)
+        check_buffer("further average", b->on.further[i], count, p, offsetof(weight, further) + (size_t)i * sizeof(number));
 }
 
 static fcl_adamw_step step_number(int64_t step, double clip)
@@ -181,7 +193,8 @@ static fcl_adamw_step step_number(int64_t step, double clip)
                             .beta2 = 0.99,
                             .epsilon = 1e-8,
                             .clip = clip,
-                            .ema_decay = 0.5};
+                            .ema_decay = 0.5,
+                            .further_decay = {0.05, 0.125, 0.75}};
 }
 
 /* Weights as they are drawn, which is also their average, and moments of zero. */
@@ -191,6 +204,8 @@ static weight *draw_weights(int count, float *w)
     for (int i = 0; i < count; i++) {
         w[i] = (float)trial_normal();
         p[i].w.value = p[i].ema.value = (double)w[i];
+        for (int k = 0; k < FCL_FURTHER; k++)
+            p[i].further[k] = p[i].ema;
     }
     return p;
 }
@@ -206,6 +221,7 @@ typedef struct run {
     int count, undecayed, steps;
     double clip; /* in norms of the first gradient */
     bool ema;
+    int further;
 } run;
 
 static void check_run(const run *r)
@@ -213,7 +229,7 @@ static void check_run(const run *r)
     int all = r->count + LINE;
     float *w = fcl_zalloc((size_t)all * sizeof *w), *g = fcl_zalloc((size_t)all * sizeof *g);
     weight *p = draw_weights(all, w);
-    buffers b = make_buffers(r->count, r->undecayed, w, r->ema);
+    buffers b = make_buffers(r->count, r->undecayed, w, r->ema, r->further);
     number norm[STEPS];
     double clip = 0;
     for (int step = 0; step < r->steps; step++) {
@@ -240,15 +256,15 @@ static void check_run(const run *r)
  * whose parts are then longer and no power of two, and of more than there are work-items; without clipping,
  * with norms on either side of the bound, and all above it. */
 static const run runs[] = {
-    {LINE, LINE, STEPS, 1.5, true},
-    {CHUNK - LINE, 0, 3, 0.5, true},
+    {LINE, LINE, STEPS, 1.5, true, 1},
+    {CHUNK - LINE, 0, 3, 0.5, true, 2},
     {CHUNK, CHUNK / 2, 3, 1.5, false},
-    {CHUNK + LINE, LINE, 3, 0, true},
-    {FULL * CHUNK + LINE, CHUNK, STEPS, 1.5, true},
+    {CHUNK + LINE, LINE, 3, 0, true, 3},
+    {FULL * CHUNK + LINE, CHUNK, STEPS, 1.5, true, 3},
     {64 * CHUNK, 0, 2, 1.5, true},
     {66 * CHUNK + 3 * LINE, 7 * LINE, 2, 0.25, false},
     {256 * CHUNK + LINE, CHUNK, 2, 1.5, true},
-    {300 * CHUNK, 0, 2, 1e6, true},
+    {300 * CHUNK, 0, 2, 1e6, true, 1},
 };
 
 static void check_runs(void)
@@ -327,7 +343,7 @@ static void check_left_alone(float loss, float gradient)
     enum { COUNT = FULL * CHUNK + LINE, ALL = COUNT + LINE };
     float w[ALL], g[ALL];
     weight *p = draw_weights(ALL, w);
-    buffers b = make_buffers(COUNT, 0, w, true);
+    buffers b = make_buffers(COUNT, 0, w, true, 2);
     fcl_adamw_step s = step_number(0, 1);
     draw_gradient(0, ALL, g);
     g[trial_int(0, COUNT - 1)] += gradient;
@@ -354,7 +370,7 @@ static void test_ring(void **state)
 {
     (void)state;
     const float zeros[2 * LINE] = {0};
-    buffers b = make_buffers(LINE, 0, zeros, false);
+    buffers b = make_buffers(LINE, 0, zeros, false, 0);
     for (int step = FCL_RING - 3; step < FCL_RING + 3; step++) {
         fcl_adamw_step s = step_number(step, 0);
         take_step(&b, &s, (float)step, LINE, zeros);

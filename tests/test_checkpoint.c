@@ -20,6 +20,7 @@ static int train(const char *path)
                                  .seed = 18446744073709551615u,
                                  .steps = 3,
                                  .batch = 8,
+                                 .ema = "0.05,0.125",
                                  .model = {.width = 3, .depth = 1, .time_features = 2}};
     assert_ok(fcl_dataset_open("moons", &(fcl_dataset_options){.count = 20}, &data));
     assert_ok(fcl_trainer_create(device, data, &options, &trainer));
@@ -72,10 +73,12 @@ static void test_describes_itself(void **state)
     assert_int_equal(info->sample.rank, 1);
     assert_int_equal(info->sample.dim[0], 2);
     assert_false(info->pictures);
-    assert_true(info->has_ema);
+    assert_true(info->has_ema && info->average_count == 2);
+    assert_string_equal(info->averages[0], "0.05");
+    assert_string_equal(info->averages[1], "0.125");
     int in = 2 + 1 + 2 * 2 + 32;
     assert_int_equal(info->parameters, in * 3 + 3 + 3 * 2 + 2 + 2 * 32);
-    assert_int_equal(info->tensor_count, 4 * 5 + 1); /* the frequencies once */
+    assert_int_equal(info->tensor_count, 5 * 5 + 1); /* the frequencies once */
     assert_int_equal(info->options->model.width, 3);
     assert_string_equal(info->options->data, "moons");
     assert_string_equal(info->library, fcl_version());
@@ -99,13 +102,13 @@ static void test_round_trip(void **state)
                              .model = info->model,
                              .device = info->device,
                              .step = info->step};
-    for (fcl_state kind = 0; kind < FCL_STATES; kind++) {
+    for (fcl_state kind = 0; kind <= FCL_STATE_FURTHER; kind++) {
         size_t bytes = fcl_params_bytes(fcl_model_params(info->model));
         assert_ok(fcl_buffer_create(device, bytes, &snapshot.state[kind]));
         assert_ok(fcl_checkpoint_load(checkpoint, kind, snapshot.state[kind]));
     }
     assert_ok(fcl_checkpoint_save(scratch_path("again.safetensors"), &snapshot));
-    for (int i = 0; i < FCL_STATES; i++)
+    for (int i = 0; i <= FCL_STATE_FURTHER; i++)
         fcl_buffer_destroy(&snapshot.state[i]);
     fcl_checkpoint_close(&checkpoint);
 

@@ -387,7 +387,7 @@ static void check_pairs(fcl_train_options options, int pool_steps)
     fcl_trainer *trainer;
     fcl_dataset_options which = {.count = options.data_count, .unlabeled = !options.labels};
     options.lr = 1e-30f;
-    options.ema = FCL_OFF;
+    options.ema = "off";
     assert_ok(fcl_dataset_open(options.data, &which, &data));
     assert_ok(fcl_trainer_create(device, data, &options, &trainer));
     assert_ok(fcl_buffer_zero(fcl_trainer_weights(trainer)));

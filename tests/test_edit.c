@@ -40,7 +40,7 @@ static void make(const fcl_cfm_options *objective, bool mixes, setting *s)
     float values[2 * SIZE] = {8, 9, 10, 11, 12, 13};
     fcl_dataset *set;
     fcl_trainer *trainer;
-    const fcl_train_options options = {.steps = 1, .batch = 1, .normalise = "10,2", .ema = FCL_OFF, .model = {.own = &linear},
+    const fcl_train_options options = {.steps = 1, .batch = 1, .normalise = "10,2", .ema = "off", .model = {.own = &linear},
                                        .objective = *objective};
     assert_ok(fcl_dataset_from(&(fcl_dataset){.count = 2, .shape = FCL_SHAPE(SIZE), .values = values}, &set));
     assert_ok(fcl_trainer_create(device, set, &options, &trainer));

@@ -112,7 +112,7 @@ static void energy_of_a_model(void **state)
     enum { N = 11 };
     fcl_checkpoint *checkpoint = train_moons();
     for (int steps = 1; steps <= 2; steps++) {
-        fcl_sample_options options = {.n = N, .steps = steps, .batch = 4, .seed = 5, .ema = FCL_OFF};
+        fcl_sample_options options = {.n = N, .steps = steps, .batch = 4, .seed = 5, .ema = "no"};
         fcl_array *start, *energy, *end;
         assert_ok(fcl_sample(device, checkpoint, &options, &end, NULL));
         assert_ok(fcl_sample_energy(device, checkpoint, &options, &start, &energy));

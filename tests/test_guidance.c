@@ -54,7 +54,7 @@ static fcl_checkpoint *make(const rows *of, const fcl_train_options *how)
     options.steps = options.batch = 1;
     options.labels = true;
     options.normalise = "off";
-    options.ema = FCL_OFF;
+    options.ema = "off";
     options.model.own = &affine;
     const fcl_dataset given = {.count = 4, .shape = FCL_SHAPE(SIZE), .values = values, .label = label};
     assert_ok(fcl_dataset_from(&given, &data));

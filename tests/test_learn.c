@@ -101,8 +101,10 @@ static const float *slice_in(const net *n, const float *flat, int slice)
 /* --- the step --- */
 
 typedef struct plain {
-    double w[SLICES][MOST], m[SLICES][MOST], v[SLICES][MOST], ema[SLICES][MOST];
+    double w[SLICES][MOST], m[SLICES][MOST], v[SLICES][MOST], ema[FCL_AVERAGES][SLICES][MOST];
 } plain;
+
+static const double decays[FCL_AVERAGES] = {0.4, 0.125, 0.9, 0.25};
 
 /* PyTorch's AdamW with clip_grad_norm_, two parameter groups, one of them without decay; and an average. */
 static double plain_step(const net *n, plain *p, const fcl_learner_options *o, int step, double g[SLICES][MOST])
@@ -112,7 +114,7 @@ static double plain_step(const net *n, plain *p, const fcl_learner_options *o, i
         for (int64_t k = 0; k < size_of(n, i); k++)
             norm += g[i][k] * g[i][k];
     norm = sqrt(norm);
-    double clip = fmin(1, (double)o->clip / (norm + 1e-6)), keep = fmin((double)o->ema, count / (9 + count));
+    double clip = fmin(1, (double)o->clip / (norm + 1e-6));
     for (int i = 0; i < TRAINED; i++) {
         double decay = i == NORM || i == BIAS ? 0 : (double)o->weight_decay;
         for (int64_t k = 0; k < size_of(n, i); k++) {
@@ -123,7 +125,10 @@ static double plain_step(const net *n, plain *p, const fcl_learner_options *o, i
             double mean = p->m[i][k] / (1 - pow((double)o->beta1, count));
             double square = p->v[i][k] / (1 - pow((double)o->beta2, count));
             p->w[i][k] -= rate * mean / (sqrt(square) + (double)o->epsilon);
-            p->ema[i][k] = keep * p->ema[i][k] + (1 - keep) * p->w[i][k];
+            for (int a = 0; a < FCL_AVERAGES; a++) {
+                double keep = fmin(decays[a], count / (9 + count));
+                p->ema[a][i][k] = keep * p->ema[a][i][k] + (1 - keep) * p->w[i][k];
+            }
         }
     }
     return norm;
@@ -153,14 +158,15 @@ static void test_step(void **state)
                                    .beta2 = 0.95f,
                                    .epsilon = 1e-6f,
                                    .clip = 2,
-                                   .ema = 0.4f};
+                                   .ema = "0.4,0.125,0.90,2.5e-1"};
     net n = make_net(o);
     static plain p;
     p = (plain){0};
     float *flat = read_flat(&n, fcl_learner_weights(n.learner));
     for (int i = 0; i < SLICES; i++)
         for (int64_t k = 0; k < size_of(&n, i); k++)
-            p.w[i][k] = p.ema[i][k] = slice_in(&n, flat, i)[k];
+            for (int a = 0; a < FCL_AVERAGES; a++)
+                p.w[i][k] = p.ema[a][i][k] = slice_in(&n, flat, i)[k];
     free(flat);
     double losses = 0, norms = 0, loss, norm;
     for (int step = 0; step < STEPS; step++) {
@@ -179,7 +185,10 @@ static void test_step(void **state)
         assert_ok(fcl_learner_step(n.learner));
     }
     check_state(&n, FCL_STATE_WEIGHTS, p.w, 1e-5);
-    check_state(&n, FCL_STATE_EMA, p.ema, 1e-5);
+    for (int a = 0; a < FCL_AVERAGES; a++)
+        check_state(&n, fcl_state_average(a), p.ema[a], 1e-5);
+    assert_null(fcl_learner_average(n.learner, FCL_AVERAGES));
+    assert_null(fcl_learner_average(n.learner, -1));
     check_state(&n, FCL_STATE_M, p.m, 1e-5);
     check_state(&n, FCL_STATE_V, p.v, 1e-5);
     assert_ok(fcl_learner_loss(n.learner, &loss, &norm));
@@ -407,13 +416,15 @@ static const float *tensor_of(const parsed *p, const char *prefix, const char *n
     return (const float *)(const void *)(p->data + begin); /* data begin at a multiple of 64 */
 }
 
-static const char *const prefixes[FCL_STATES] = {"", "ema.", "adam.m.", "adam.v."};
+enum { AVERAGES = 3 }; /* of `trained` */
+
+static const char *const prefixes[FCL_STATES + AVERAGES - 1] = {"", "ema.", "adam.m.", "adam.v.", "ema.0.9.", "ema.0.099."};
 
 /* The file has PyTorch's order, of weights, averages and moments; what lies between is as it was. */
 static void check_file(const net *n, const char *path)
 {
     parsed p = parse(path);
-    for (fcl_state state = 0; state < FCL_STATES; state++) {
+    for (fcl_state state = 0; state < FCL_STATES + AVERAGES - 1; state++) {
         float *flat = read_flat(n, n->learner->state[state]);
         const float *kernel = tensor_of(&p, prefixes[state], "kernel", 4, (const int[]){OUT, IN, HIGH, WIDE});
         const float *matrix = tensor_of(&p, prefixes[state], "matrix", 2, (const int[]){3, 5});
@@ -431,7 +442,7 @@ static void check_file(const net *n, const char *path)
         }
         free(flat);
     }
-    assert_int_equal(json_object_size(p.header), 1 + SLICES + 3 * TRAINED);
+    assert_int_equal(json_object_size(p.header), 1 + SLICES + (2 + AVERAGES) * TRAINED);
     free_parsed(&p);
 }
 
@@ -446,17 +457,22 @@ static void go_on(net *n, uint64_t mark, int steps)
     }
 }
 
-static void assert_same(const net *a, const net *b)
+static void assert_same_numbers(const net *n, fcl_buffer *a, fcl_buffer *b)
 {
-    for (fcl_state state = 0; state < FCL_STATES; state++) {
-        float *one = read_flat(a, a->learner->state[state]), *two = read_flat(b, b->learner->state[state]);
-        assert_memory_equal(one, two, fcl_params_bytes(a->params));
-        free(one);
-        free(two);
-    }
+    float *one = read_flat(n, a), *two = read_flat(n, b);
+    assert_memory_equal(one, two, fcl_params_bytes(n->params));
+    free(one);
+    free(two);
 }
 
-static const fcl_learner_options trained = {.seed = 3, .steps = 20, .lr = 0.03f, .weight_decay = 0.1f, .ema = 0.9f};
+static void assert_same(const net *a, const net *b)
+{
+    for (fcl_state state = 0; state < FCL_ALL_STATES; state++)
+        if (a->learner->state[state])
+            assert_same_numbers(a, a->learner->state[state], b->learner->state[state]);
+}
+
+static const fcl_learner_options trained = {.seed = 3, .steps = 20, .lr = 0.03f, .weight_decay = 0.1f, .ema = "0.09,0.9,0.099"};
 
 static void test_goes_on(void **state)
 {
@@ -492,19 +508,108 @@ static void test_average_begins_with_weights(void **state)
 {
     (void)state;
     fcl_learner_options without = trained;
-    without.ema = FCL_OFF;
+    without.ema = "off";
     net off = make_net(without), on = make_net(trained);
     assert_null(fcl_learner_ema(off.learner));
     go_on(&off, trial_mark(), 2);
     assert_ok(fcl_learner_save(off.learner, scratch_path("off.safetensors")));
     assert_ok(fcl_learner_load(on.learner, scratch_path("off.safetensors")));
-    float *weights = read_flat(&on, fcl_learner_weights(on.learner)),
-          *ema = read_flat(&on, fcl_learner_ema(on.learner));
-    assert_memory_equal(weights, ema, fcl_params_bytes(on.params));
-    free(weights);
-    free(ema);
+    for (int i = 0; i < AVERAGES; i++)
+        assert_same_numbers(&on, fcl_learner_weights(on.learner), fcl_learner_average(on.learner, i));
     destroy_net(&on);
     destroy_net(&off);
+}
+
+static net net_with(const char *ema)
+{
+    fcl_learner_options options = trained;
+    options.ema = ema;
+    return make_net(options);
+}
+
+/* An average is known by its decay, wherever it stands; one that the file has not begins with the weights. */
+static void test_other_averages(void **state)
+{
+    (void)state;
+    const char *path = scratch_path("averages.safetensors");
+    net n = net_with("0.09,0.9,0.099"), moved = net_with("0.5,0.90,9e-2"), one = net_with("0.9"), off = net_with("off");
+    go_on(&n, trial_mark(), 3);
+    assert_ok(fcl_learner_save(n.learner, path));
+    assert_ok(fcl_learner_load(moved.learner, path));
+    assert_same_numbers(&n, fcl_learner_weights(n.learner), fcl_learner_average(moved.learner, 0));
+    assert_same_numbers(&n, fcl_learner_average(n.learner, 1), fcl_learner_average(moved.learner, 1));
+    assert_same_numbers(&n, fcl_learner_average(n.learner, 0), fcl_learner_average(moved.learner, 2));
+    assert_ok(fcl_learner_load(one.learner, path));
+    assert_same_numbers(&n, fcl_learner_average(n.learner, 1), fcl_learner_ema(one.learner));
+    assert_ok(fcl_learner_load(off.learner, path));
+    assert_same_numbers(&n, fcl_learner_weights(n.learner), fcl_learner_weights(off.learner));
+    assert_ok(fcl_learner_begin_with(moved.learner, path)); /* the first with the first, of the others what is there */
+    assert_same_numbers(&n, fcl_learner_average(n.learner, 0), fcl_learner_average(moved.learner, 0));
+    assert_same_numbers(&n, fcl_learner_average(n.learner, 1), fcl_learner_average(moved.learner, 1));
+    assert_same_numbers(&n, fcl_learner_weights(n.learner), fcl_learner_average(moved.learner, 2));
+    destroy_net(&off);
+    destroy_net(&one);
+    destroy_net(&moved);
+    destroy_net(&n);
+}
+
+/* Where both have one alone it goes on under its new decay. */
+static void test_the_only_average_goes_on(void **state)
+{
+    (void)state;
+    const char *path = scratch_path("one.safetensors");
+    net n = net_with("0.3"), other = net_with("0.6"), two = net_with("0.6,0.7");
+    go_on(&n, trial_mark(), 3);
+    assert_ok(fcl_learner_save(n.learner, path));
+    assert_ok(fcl_learner_load(other.learner, path));
+    assert_same_numbers(&n, fcl_learner_ema(n.learner), fcl_learner_ema(other.learner));
+    assert_ok(fcl_learner_load(two.learner, path));
+    assert_same_numbers(&n, fcl_learner_weights(n.learner), fcl_learner_average(two.learner, 0));
+    destroy_net(&two);
+    destroy_net(&other);
+    destroy_net(&n);
+}
+
+static void test_decays_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *ema, *told;
+    } bad[] = {
+        {"0.9,", "\"0.9,\" is not usable: expected a decay above 0 and up to 0.9999999"},
+        {"0.9,0.90", "has a decay twice"},
+        {"0.1,0.2,0.3,0.4,0.5", "has more than four"},
+        {"1", "is not usable"},
+        {"-0.5", "is not usable"},
+        {"0.9,0", "is not usable"},
+        {"0.9 0.8", "is not usable"},
+        {"nan", "is not usable"},
+        {"0.9,off", "is not usable"},
+        {",", "is not usable"},
+        {"0x1p-1", "is not usable"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_status(FCL_ERR_ARGUMENT, fcl_learner_check(&(fcl_learner_options){.ema = bad[i].ema}));
+        assert_told(bad[i].told);
+    }
+    static const char *const good[] = {"off", "OFF", "0", "0.0", "0.9999999", "1e-7,0.5", "+0.5"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        assert_ok(fcl_learner_check(&(fcl_learner_options){.ema = good[i]}));
+}
+
+/* "ema.0.5.w" would be the first average of 0.5.w and the second of w. */
+static void test_names_that_are_averages(void **state)
+{
+    (void)state;
+    fcl_params *params = fcl_params_create();
+    fcl_learner *learner;
+    fcl_params_declare(params, FCL_SHAPE(1), FCL_INIT_ZEROS, 0, "w");
+    fcl_params_declare(params, FCL_SHAPE(1), FCL_INIT_ZEROS, 0, "0.5.w");
+    assert_status(FCL_ERR_ARGUMENT, fcl_learner_create(device, params, &(fcl_learner_options){.ema = "0.9,0.5"}, &learner));
+    assert_told("0.5.w cannot begin with \"0.5.\"");
+    assert_ok(fcl_learner_create(device, params, &(fcl_learner_options){.ema = "0.5,0.9"}, &learner));
+    fcl_learner_destroy(&learner);
+    fcl_params_destroy(&params);
 }
 
 /* Any byte that another has taken the place of is noticed, and no learner changed. */
@@ -693,6 +798,10 @@ int main(void)
         cmocka_unit_test(test_first_values),
         cmocka_unit_test(test_goes_on),
         cmocka_unit_test(test_average_begins_with_weights),
+        cmocka_unit_test(test_other_averages),
+        cmocka_unit_test(test_the_only_average_goes_on),
+        cmocka_unit_test(test_decays_are_refused),
+        cmocka_unit_test(test_names_that_are_averages),
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_two_in_a_graph),
         cmocka_unit_test(test_begins_with),

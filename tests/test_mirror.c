@@ -104,7 +104,7 @@ static void check_rows(const fcl_dataset *data, fcl_train_options options, int p
     fcl_trainer *trainer;
     options.hflip = true;
     options.lr = 1e-30f;
-    options.ema = FCL_OFF;
+    options.ema = "off";
     assert_ok(fcl_trainer_create(device, data, &options, &trainer));
     assert_ok(fcl_buffer_zero(fcl_trainer_weights(trainer)));
     for (int64_t first = 0; first < options.steps; first += pool_steps) {

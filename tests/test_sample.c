@@ -428,7 +428,7 @@ static void test_averaged_weights(void **state)
 {
     (void)state;
     fcl_array *averaged = draw("gaussian", (fcl_sample_options){.n = 50, .steps = 5}, NULL);
-    fcl_array *last = draw("gaussian", (fcl_sample_options){.n = 50, .steps = 5, .ema = FCL_OFF}, NULL);
+    fcl_array *last = draw("gaussian", (fcl_sample_options){.n = 50, .steps = 5, .ema = "no"}, NULL);
     double difference = largest_difference(averaged, last);
     assert_true(difference > 0 && difference < 0.5);
     fcl_array_destroy(&averaged);

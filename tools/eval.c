@@ -43,6 +43,8 @@ static const fcl_option table[] = {
 
 static const sample_change changes[] = {
     {"n", "2000", "how many samples of a model; of a file, all unless this is given"},
+    {"ema", NULL, "which weights: yes, the averaged ones, of several averages the first; no, those without average; an "
+                  "average's decay; or all, each average and the weights, a row each"},
     {0},
 };
 /* clang-format on */
@@ -72,10 +74,12 @@ static bool is_given(const tool_call *call, const char *key)
 
 static int open_model(const evaluation *work, eval_subject *subject)
 {
-    int status = fcl_checkpoint_open_with(subject->name, &work->settings->foreign, &subject->checkpoint);
-    if (status == FCL_OK)
-        subject->info = fcl_checkpoint_describe(subject->checkpoint);
-    return status;
+    int status = fcl_checkpoint_open_with(subject->name, &work->settings->foreign, &subject->checkpoint), average;
+    if (status != FCL_OK)
+        return status;
+    subject->info = fcl_checkpoint_describe(subject->checkpoint);
+    subject->how = work->settings->sample;
+    return fcl_sample_average(subject->info, &subject->how, &average);
 }
 
 /* Of a file that has labels those of the class alone, where one is judged. */
@@ -144,8 +148,7 @@ static int prepare_subject(evaluation *work, bool limited, eval_subject *subject
     if (status == FCL_OK && subject->info && !work->device)
         status = fcl_device_open(work->settings->device, NULL, &work->device);
     if (status == FCL_OK && subject->info)
-        status = fcl_sample(work->device, subject->checkpoint, &work->settings->sample, &subject->samples,
-                            &subject->stats);
+        status = fcl_sample(work->device, subject->checkpoint, &subject->how, &subject->samples, &subject->stats);
     if (status == FCL_OK)
         status = fit_shape(work, subject, subject->samples);
     return status;
@@ -321,6 +324,8 @@ static int compute(evaluation *work, const tool_call *call, eval_subject *subjec
     bool limited = is_given(call, "n");
     int64_t most = 0;
     int status = open_models(work, subjects, results->subjects);
+    if (status == FCL_OK && work->all_averages)
+        status = eval_spread(work, subjects, results);
     if (status == FCL_OK)
         status = open_data(work, call);
     if (status == FCL_OK)
@@ -398,6 +403,11 @@ static int check_sampling(const tool_call *call)
 static int check_usage(const tool_call *call, evaluation *work, eval_results *results)
 {
     bool models = true;
+    fcl_sample_options *sample = &work->settings->sample;
+    if (sample->ema && strcmp(sample->ema, "all") == 0) {
+        work->all_averages = true;
+        sample->ema = NULL; /* each subject has its own */
+    }
     if (fcl_options_finish(call->options) || fcl_sample_check(&work->settings->sample) ||
         fcl_distance_check(&work->settings->distance))
         return tool_fail_usage(&eval_command, "%s", fcl_error());
@@ -417,7 +427,8 @@ static int check_usage(const tool_call *call, evaluation *work, eval_results *re
 static void destroy(evaluation *work, eval_subject *subjects, int count)
 {
     for (int k = 0; k < count; k++) {
-        fcl_checkpoint_close(&subjects[k].checkpoint);
+        if (!subjects[k].shared)
+            fcl_checkpoint_close(&subjects[k].checkpoint);
         free(subjects[k].note);
         fcl_array_destroy(&subjects[k].samples);
         fcl_array_destroy(&subjects[k].start);
@@ -453,7 +464,7 @@ static int run(const tool_call *call)
     int computed = compute(&work, call, subjects, &results);
     progress_erase(&bar);
     for (int k = 0; computed == FCL_OK && k < results.subjects; k++) {
-        if (subjects[k].info)
+        if (subjects[k].info && !subjects[k].shared)
             tool_print_foreign(subjects[k].info);
         tool_print_note(subjects[k].name, subjects[k].note);
     }

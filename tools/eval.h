@@ -1,5 +1,5 @@
-/* What flowcl eval is made of: its options and run (eval.c), its metrics (eval_metrics.c), its output
- * (eval_report.c, eval_chart.c). */
+/* What flowcl eval is made of: its options and run (eval.c), several averages of a model (eval_averages.c), its metrics
+ * (eval_metrics.c, eval_features.c), its output (eval_report.c, eval_chart.c). */
 #ifndef EVAL_H
 #define EVAL_H
 
@@ -29,6 +29,9 @@ typedef struct eval_subject {
     const char *name;
     char *note;                 /* of a file's reader; NULL: nothing to say */
     fcl_checkpoint *checkpoint; /* NULL: a file */
+    bool shared;                /* the checkpoint is that of the subject before */
+    fcl_sample_options how;     /* of a model: which of its averages, and the settings' else */
+    int group;                  /* of --ema all */
     const fcl_checkpoint_info *info;
     fcl_array *samples;        /* (n, ...) */
     fcl_sample_stats stats;    /* of sampling */
@@ -54,6 +57,7 @@ typedef struct evaluation {
                                                    NULL: nothing is known */
     fcl_shape like;              /* of a model's samples: what pictures of DATA shall be like */
     const char *background_guess; /* of the training's */
+    bool all_averages;    /* --ema all */
     int32_t label;        /* the class that is judged; -1: all */
     fcl_array *reference; /* (as many as there are samples, where the data has so many, ...) */
     int32_t *labels;      /* of the reference; NULL: the data has none */
@@ -114,15 +118,23 @@ int eval_measure_accuracy(evaluation *work, eval_subject *subject, eval_value *v
 int eval_measure_nearest(evaluation *work, eval_subject *subject, eval_value *value);
 int eval_measure_classes(evaluation *work, const eval_subject *subject);
 
+/* With --ema all each model is a subject for each of its averages, and for its weights. Those of one decay, of all models,
+ * are a group; the last is of the files. */
+enum { EVAL_MOST_GROUPS = EVAL_MOST_SUBJECTS };
+
 /* The results: values[metric][subject], and the floor of each metric. */
 typedef struct eval_results {
     const evaluation *work;
     const eval_subject *subject;
-    int subjects, metrics;
+    int subjects, metrics, groups; /* groups 0: without --ema all */
+    const char *group[EVAL_MOST_GROUPS]; /* "0.999", or "weights" */
     eval_metric metric[EVAL_MOST_METRICS];
     eval_value value[EVAL_MOST_METRICS][EVAL_MOST_SUBJECTS];
     fcl_distance_mean floor[EVAL_MOST_METRICS];
 } eval_results;
+
+/* Of --ema all: puts a subject for each average of an opened model, and one for its weights, in the place of the model. */
+int eval_spread(evaluation *work, eval_subject *subjects, eval_results *results);
 
 /* FCL_OK where no picture is wanted, or it can be written. */
 int eval_check_chart(evaluation *work);

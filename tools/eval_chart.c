@@ -21,7 +21,7 @@ int eval_check_chart(evaluation *work)
 static int draw_paths(evaluation *work, const eval_subject *subject, fcl_array **paths)
 {
     enum { PATHS = 200, MOST_STEPS = 200 };
-    fcl_sample_options options = work->settings->sample;
+    fcl_sample_options options = subject->how;
     bool few = !fcl_solver_is_adaptive(options.solver) && options.steps <= MOST_STEPS;
     options.n = options.n < PATHS ? options.n : PATHS;
     options.times = few ? "steps" : "51";

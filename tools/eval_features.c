@@ -125,7 +125,7 @@ static int take_asked(evaluation *work, eval_subject *subject)
     int classes = fcl_classifier_describe(work->classifier)->classes;
     if (!subject->info || subject->info->classes != classes)
         return FCL_OK;
-    int status = fcl_sample_labels(subject->checkpoint, &work->settings->sample, &subject->seen.label);
+    int status = fcl_sample_labels(subject->checkpoint, &subject->how, &subject->seen.label);
     for (int64_t i = 0; status == FCL_OK && subject->seen.label && i < subject->samples->shape.dim[0]; i++)
         if (subject->seen.label[i] >= classes) { /* of no class */
             fcl_free(subject->seen.label);

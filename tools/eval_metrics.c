@@ -10,7 +10,7 @@ static int need_energy(evaluation *work, eval_subject *subject)
 {
     if (subject->energy)
         return FCL_OK;
-    return fcl_sample_energy(work->device, subject->checkpoint, &work->settings->sample, &subject->start,
+    return fcl_sample_energy(work->device, subject->checkpoint, &subject->how, &subject->start,
                              &subject->energy);
 }
 
@@ -128,7 +128,7 @@ static void choose_adaptive(fcl_sample_options *options)
 static int measure_nll(evaluation *work, eval_subject *subject, eval_value *value)
 {
     enum { EXACT_SIZE = 64 };
-    fcl_sample_options options = work->settings->sample;
+    fcl_sample_options options = subject->how;
     const char *why = without_density(work, subject);
     fcl_array *density;
     if (why) {
@@ -167,7 +167,7 @@ static int log_density_of_bytes(evaluation *work, eval_subject *subject, fcl_sam
 
 static int measure_bits(evaluation *work, eval_subject *subject, eval_value *value)
 {
-    fcl_sample_options options = work->settings->sample;
+    fcl_sample_options options = subject->how;
     fcl_array *density = NULL;
     int64_t size = fcl_shape_size(work->data->shape);
     if (!fcl_dataset_has_bytes(work->data) || work->label >= 0) {

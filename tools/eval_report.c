@@ -11,36 +11,48 @@ typedef struct several {
     double mean, deviation; /* NAN where there is none */
 } several;
 
-/* Over the subjects, of the member of eval_value that stands `offset` bytes in. */
-static several mean_of(const eval_results *results, int metric, size_t offset)
+/* Over the subjects of a group, of the member of eval_value that stands `offset` bytes in. */
+static several mean_of(const eval_results *results, int metric, int group, size_t offset)
 {
-    int n = results->subjects;
+    int n = 0;
     double sum = 0, squares = 0, value[EVAL_MOST_SUBJECTS];
-    for (int i = 0; i < n; i++) {
-        value[i] = *(const double *)((const char *)&results->value[metric][i] + offset);
-        sum += value[i];
+    for (int i = 0; i < results->subjects; i++) {
+        if (results->subject[i].group != group)
+            continue;
+        value[n] = *(const double *)((const char *)&results->value[metric][i] + offset);
+        sum += value[n++];
     }
     for (int i = 0; i < n; i++)
         squares += pow(value[i] - sum / n, 2);
     return (several){sum / n, n > 1 ? sqrt(squares / (n - 1)) : NAN};
 }
 
-#define MEAN_OF(results, metric, member) mean_of(results, metric, offsetof(eval_value, member))
+#define MEAN_OF(results, metric, group, member) mean_of(results, metric, group, offsetof(eval_value, member))
 
-static bool uses_average(const eval_results *results, const eval_subject *subject)
+/* Without --ema all there is one, of all subjects. */
+static int group_count(const eval_results *results)
 {
-    return subject->info->has_ema && results->work->settings->sample.ema != FCL_OFF;
+    return results->groups ? results->groups : 1;
 }
 
-static void print_subject(const eval_results *results, const eval_subject *subject)
+static const eval_value *first_value(const eval_results *results, int metric, int group)
+{
+    int i = 0;
+    while (results->subject[i].group != group)
+        i++;
+    return &results->value[metric][i];
+}
+
+static void print_subject(const eval_subject *subject)
 {
     printf("%" PRId64 " samples of %s", subject->samples->shape.dim[0], tool_plain(subject->name));
-    const fcl_sample_options *how = &results->work->settings->sample;
+    const fcl_sample_options *how = &subject->how;
     if (subject->info) {
         printf(" (step %" PRId64 ", %s", subject->info->step, how->solver);
         tool_print_guidance(how);
-        fcl_printf(", %.4g evaluations a sample, %s)", subject->stats.nfe_mean,
-                   uses_average(results, subject) ? "averaged weights" : "weights without average");
+        fcl_printf(", %.4g evaluations a sample, ", subject->stats.nfe_mean);
+        tool_print_average(subject->info, how);
+        putchar(')');
     }
     putchar('\n');
 }
@@ -102,7 +114,7 @@ static void print_head(const eval_results *results)
 {
     const evaluation *work = results->work;
     for (int i = 0; i < results->subjects; i++)
-        print_subject(results, &results->subject[i]);
+        print_subject(&results->subject[i]);
     printf("against %" PRId64 " of the %" PRId64 " of %s\n", work->reference->shape.dim[0],
            fcl_dataset_count(work->data, work->label), tool_plain(work->data->name));
     if (work->classifier)
@@ -123,11 +135,11 @@ static void number(double value, char text[16])
 enum { INDENT = 14 };
 
 /* What was done, behind `column` columns; and where the floor is of fewer points than the value, the value at these. */
-static void print_how(const eval_results *results, int metric, int column)
+static void print_how(const eval_results *results, int metric, int group, int column)
 {
     const fcl_distance_mean *floor = &results->floor[metric];
-    double at_floor = MEAN_OF(results, metric, at_floor).mean;
-    terminal_print_wrapped(column, column, results->value[metric][0].how);
+    double at_floor = MEAN_OF(results, metric, group, at_floor).mean;
+    terminal_print_wrapped(column, column, first_value(results, metric, group)->how);
     if (!isnan(at_floor) && floor->points[0] == floor->points[1])
         fcl_printf("%*sat the floor's %" PRId64 " points: %.4g\n", INDENT, "", floor->points[0], at_floor);
     else if (!isnan(at_floor))
@@ -170,27 +182,43 @@ static void print_classes(const eval_results *results)
     }
 }
 
+static void print_row(const eval_results *results, int metric, int group, bool many, bool floor)
+{
+    char mean[16], spread[16];
+    several told = MEAN_OF(results, metric, group, with_sign);
+    if (isnan(told.mean))
+        told = MEAN_OF(results, metric, group, value);
+    number(told.mean, mean);
+    number(told.deviation, spread);
+    int column = printf("%-13s", group ? "" : results->metric[metric].name);
+    if (results->groups)
+        column += printf(" %-10s", results->group[group]);
+    column += printf(" %10s", mean);
+    if (many)
+        column += printf(" %10s", spread);
+    if (floor)
+        column += print_floor(&results->floor[metric]);
+    column += first_value(results, metric, group)->how[0] ? printf("  ") : 0;
+    print_how(results, metric, group, column);
+}
+
+/* Whether a row is a mean over several. */
+static bool is_of_many(const eval_results *results)
+{
+    return results->subjects > group_count(results);
+}
+
 void eval_print_table(const eval_results *results)
 {
-    bool many = results->subjects > 1, floor = has_floor(results);
-    char mean[16], spread[16];
+    bool many = is_of_many(results), floor = has_floor(results);
     print_head(results);
-    printf("%-13s %10s%s%s\n", "metric", many ? "mean" : "value", many ? "  deviation" : "",
-           floor ? "     floor" : "");
-    for (int i = 0; i < results->metrics; i++) {
-        several told = MEAN_OF(results, i, with_sign);
-        if (isnan(told.mean))
-            told = MEAN_OF(results, i, value);
-        number(told.mean, mean);
-        number(told.deviation, spread);
-        int column = printf("%-13s %10s", results->metric[i].name, mean);
-        if (many)
-            column += printf(" %10s", spread);
-        if (floor)
-            column += print_floor(&results->floor[i]);
-        column += results->value[i][0].how[0] ? printf("  ") : 0;
-        print_how(results, i, column);
-    }
+    printf("%-13s", "metric");
+    if (results->groups)
+        printf(" %-10s", "weights");
+    printf(" %10s%s%s\n", many ? "mean" : "value", many ? "  deviation" : "", floor ? "     floor" : "");
+    for (int i = 0; i < results->metrics; i++)
+        for (int group = 0; group < group_count(results); group++)
+            print_row(results, i, group, many, floor);
     print_classes(results);
 }
 
@@ -211,12 +239,25 @@ static void add_floor_json(const eval_results *results, int metric, json_t *obje
                             : json_null());
     json_object_set_new(object, "floor_disjoint", there ? json_boolean(floor->disjoint) : json_null());
     json_object_set_new(object, "value_at_floor_points",
-                        real_or_null(MEAN_OF(results, metric, at_floor).mean));
+                        real_or_null(MEAN_OF(results, metric, 0, at_floor).mean));
+}
+
+/* Of --ema all; what stands beside it is of the first average. */
+static json_t *groups_json(const eval_results *results, int metric)
+{
+    json_t *object = json_object();
+    for (int group = 0; group < results->groups; group++) {
+        several value = MEAN_OF(results, metric, group, value);
+        json_object_set_new(object, results->group[group],
+                            json_pack("{s:o, s:o}", "value", real_or_null(value.mean), "deviation",
+                                      real_or_null(value.deviation)));
+    }
+    return object;
 }
 
 static json_t *metric_json(const eval_results *results, int metric)
 {
-    several value = MEAN_OF(results, metric, value), with_sign = MEAN_OF(results, metric, with_sign);
+    several value = MEAN_OF(results, metric, 0, value), with_sign = MEAN_OF(results, metric, 0, with_sign);
     json_t *object = json_object(), *values = json_array();
     for (int i = 0; i < results->subjects; i++)
         json_array_append_new(values, real_or_null(results->value[metric][i].value));
@@ -227,12 +268,14 @@ static json_t *metric_json(const eval_results *results, int metric)
     if (!isnan(results->value[metric][0].error))
         json_object_set_new(object, "standard_error", json_real(results->value[metric][0].error));
     add_floor_json(results, metric, object);
+    if (results->groups)
+        json_object_set_new(object, "of", groups_json(results, metric));
     json_object_set_new(object, "values", values);
     json_object_set_new(object, "how", json_string(results->value[metric][0].how));
     return object;
 }
 
-static json_t *subject_json(const eval_results *results, const eval_subject *subject)
+static json_t *subject_json(const eval_subject *subject)
 {
     json_t *object = json_object();
     json_object_set_new(object, "name", tool_text_json(subject->name));
@@ -242,7 +285,7 @@ static json_t *subject_json(const eval_results *results, const eval_subject *sub
         json_object_set_new(object, "step", json_integer(subject->info->step));
         json_object_set_new(object, "nfe", json_real(subject->stats.nfe_mean));
         json_object_set_new(object, "seconds", json_real(subject->stats.seconds));
-        json_object_set_new(object, "average", json_boolean(uses_average(results, subject)));
+        tool_add_average(subject->info, &subject->how, object);
     }
     return object;
 }
@@ -296,7 +339,7 @@ int eval_print_json(const eval_results *results)
     const evaluation *work = results->work;
     json_t *object = json_object(), *subjects = json_array(), *metrics = json_object();
     for (int i = 0; i < results->subjects; i++)
-        json_array_append_new(subjects, subject_json(results, &results->subject[i]));
+        json_array_append_new(subjects, subject_json(&results->subject[i]));
     for (int i = 0; i < results->metrics; i++)
         json_object_set_new(metrics, results->metric[i].name, metric_json(results, i));
     json_object_set_new(object, "subjects", subjects);

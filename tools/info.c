@@ -67,6 +67,14 @@ static json_t *names_json(const fcl_checkpoint_info *info)
     return names;
 }
 
+static json_t *averages_json(const fcl_checkpoint_info *info)
+{
+    json_t *averages = json_array();
+    for (int i = 0; i < info->average_count; i++)
+        json_array_append_new(averages, json_string(info->averages[i]));
+    return averages;
+}
+
 static int print_json(const fcl_checkpoint_info *info)
 {
     json_t *tensors = json_array();
@@ -92,6 +100,7 @@ static int print_json(const fcl_checkpoint_info *info)
     add_text(object, "condition_content", info->condition_content);
     json_object_set_new(object, "normalisation", normalisation_json(info->normalisation));
     json_object_set_new(object, "ema", json_boolean(info->has_ema));
+    json_object_set_new(object, "averages", averages_json(info));
     json_object_set_new(object, "pictures", json_boolean(info->pictures));
     json_object_set_new(object, "library", tool_text_json(info->library));
     json_object_set_new(object, "device", tool_text_json(info->device));
@@ -136,13 +145,20 @@ static void print_line(const char *what, const char *text)
         terminal_print_entry(what, INDENT, tool_plain(text));
 }
 
+static void print_averages(const fcl_checkpoint_info *info)
+{
+    for (int i = 0; i < info->average_count; i++)
+        printf("%s%s%s", i ? ", " : info->average_count > 1 ? "averages    EMA of decay " : "average     EMA of decay ",
+               info->averages[i], i == info->average_count - 1 ? "\n" : "");
+}
+
 static void print_text(const fcl_checkpoint_info *info)
 {
     char shape[TOOL_SHAPE_TEXT];
     printf("checkpoint  %s\n", tool_plain(info->path));
     printf("step        %" PRId64 "\n", info->step);
-    printf("parameters  %" PRId64 "%s\n", info->parameters,
-           info->has_ema ? ", with their average (EMA)" : "");
+    printf("parameters  %" PRId64 "\n", info->parameters);
+    print_averages(info);
     tool_shape_text(info->sample, shape);
     printf("samples     %s%s\n", shape, info->pictures ? ", pictures" : "");
     tool_print_entry("scale", INDENT, tool_normalisation_text(info->normalisation));

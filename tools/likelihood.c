@@ -171,7 +171,9 @@ static void print_table(const work *w)
     fcl_printf("function evaluations     %.1f a sample (%" PRId64 " to %" PRId64 ") by %s", w->stats.nfe_mean,
                w->stats.nfe_minimum, w->stats.nfe_maximum, w->settings->sample.solver);
     tool_print_guidance(&w->settings->sample);
-    fcl_printf(", %.3g s\n", w->stats.seconds);
+    fcl_printf(", %.3g s, ", w->stats.seconds);
+    tool_print_average(w->info, &w->settings->sample);
+    putchar('\n');
     if (w->settings->out)
         printf("written to %s\n", tool_plain(w->settings->out));
 }
@@ -196,6 +198,7 @@ static int print_json(const work *w)
         weights_add_json(&w->weights, object);
     json_object_set_new(object, "solver", json_string(w->settings->sample.solver));
     tool_add_guidance(&w->settings->sample, object);
+    tool_add_average(w->info, &w->settings->sample, object);
     json_object_set_new(object, "nfe", json_real(w->stats.nfe_mean));
     json_object_set_new(object, "nfe_minimum", json_integer(w->stats.nfe_minimum));
     json_object_set_new(object, "nfe_maximum", json_integer(w->stats.nfe_maximum));

@@ -137,6 +137,8 @@ static void print_solver(const sampling *work)
     if (work->mask)
         fputs(", beside what is kept", stdout);
     tool_print_guidance(how);
+    fputs(", ", stdout);
+    tool_print_average(work->info, how);
 }
 
 static void print_evaluations(const sampling *work)
@@ -191,6 +193,7 @@ static int print_json(const sampling *work)
                                                                       : work->info->options->source));
     json_object_set_new(object, "solver", json_string(work->settings->sample.solver));
     tool_add_guidance(&work->settings->sample, object);
+    tool_add_average(work->info, &work->settings->sample, object);
     json_object_set_new(object, "nfe", json_real(stats->nfe_mean));
     json_object_set_new(object, "nfe_minimum", json_integer(stats->nfe_minimum));
     json_object_set_new(object, "nfe_maximum", json_integer(stats->nfe_maximum));

@@ -97,6 +97,12 @@ bool tool_is_guided(const fcl_sample_options *options);
 void tool_print_guidance(const fcl_sample_options *options);
 void tool_add_guidance(const fcl_sample_options *options, json_t *object);
 
+/* The decay of the average that samples are drawn with, NULL: the weights themselves; in words, "average 0.999"; and into a
+ * JSON object. */
+const char *tool_average(const fcl_checkpoint_info *info, const fcl_sample_options *options);
+void tool_print_average(const fcl_checkpoint_info *info, const fcl_sample_options *options);
+void tool_add_average(const fcl_checkpoint_info *info, const fcl_sample_options *options, json_t *object);
+
 /* The set or file that holds the test pictures of DATA, "fashion-mnist-test" of "fashion-mnist"; NULL: none is known. To be
  * freed. */
 char *tool_test_part(const char *data);

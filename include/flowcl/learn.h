@@ -1,4 +1,4 @@
-/* flowcl/learn.h: what learns: parameters, their gradients, both moments, their average, and the optimiser's step.
+/* flowcl/learn.h: what learns: parameters, their gradients, both moments, their averages, and the optimiser's step.
  *
  * A learner trains the parameters that fcl_params declares (nn.h) by any loss that a graph computes from them. Flow
  * matching's own loop (train.h) stands on one; examples/own_model.c is a whole program.
@@ -36,6 +36,8 @@ extern "C" {
 
 /* --- options --- */
 
+enum { FCL_AVERAGES = 4 }; /* of the weights, at most */
+
 /* Zero is the default (options.h). */
 typedef struct fcl_learner_options {
     uint64_t seed;  /* of the first values; learners of one program take a seed each */
@@ -46,7 +48,9 @@ typedef struct fcl_learner_options {
     int64_t warmup;       /* steps of linear warm-up; 0: none, except for "warmup", where it is a tenth of steps */
     float weight_decay, beta1, beta2, epsilon; /* AdamW (Loshchilov and Hutter 2019); decay: see fcl_param.undecayed */
     float clip;                                /* largest global norm of the gradient; FCL_OFF */
-    float ema; /* decay of the averaged weights, at most (1 + step) / (10 + step); FCL_OFF */
+    const char *ema; /* decays of the averages of the weights, apart: "0.999", or up to FCL_AVERAGES as "0.999,0.9999"; each
+                        above 0, and in a step at most (1 + step) / (10 + step). "off": none. A further one costs a pass over
+                        the weights and as much memory as these */
 } fcl_learner_options;
 
 FCL_API extern const fcl_option fcl_learner_table[];
@@ -91,28 +95,32 @@ FCL_API int fcl_learner_loss(fcl_learner *learner, double *loss, double *gradien
 
 /* The flat buffers, in the layout of the parameters. */
 FCL_API fcl_buffer *fcl_learner_weights(fcl_learner *learner);
-FCL_API fcl_buffer *fcl_learner_ema(fcl_learner *learner); /* NULL where it is off */
+FCL_API fcl_buffer *fcl_learner_ema(fcl_learner *learner); /* the first average; NULL where there is none */
+FCL_API fcl_buffer *fcl_learner_average(fcl_learner *learner, int index); /* in the order of options.ema; NULL past the last */
 FCL_API fcl_buffer *fcl_learner_gradients(fcl_learner *learner);
 
 /* --- files ---
  * One safetensors file of any number of learners. A slice's tensors are its weights under its own name, and with
  * "ema.", "adam.m." and "adam.v." before it; of a learner with a name of its own, "critic", that follows:
- * "ema.critic.w". In PyTorch's order of dimensions: see fcl_param.order. */
+ * "ema.critic.w". Averages beside the first have their decay, as the shortest decimal, behind "ema.": "ema.0.9999.w",
+ * "ema.0.9999.critic.w". In PyTorch's order of dimensions: see fcl_param.order. */
 
 /* Weights, averages, moments and steps: fcl_learners_load goes on from them as if nothing had been between.
  * FCL_ERR_NUMERIC: a number is not finite, and nothing is written. */
 FCL_API int fcl_learners_save(const char *path, int count, fcl_learner *const *learners, const char *const *names);
 FCL_API int fcl_learner_save(fcl_learner *learner, const char *path); /* of one, without a name */
 
-/* Takes up a file that these functions wrote. Of several learners in it some may be left out. Where one now has an
- * average and the file has none, it begins with the weights. FCL_ERR_FILE; FCL_ERR_FORMAT: damaged, of another program,
+/* Takes up a file that these functions wrote. Of several learners in it some may be left out. An average goes on from that
+ * of its decay in the file, which may be at another place there; where both have but one, from that one. Another begins with
+ * the weights, and what nobody goes on from is left. FCL_ERR_FILE; FCL_ERR_FORMAT: damaged, of another program,
  * or of other parameters, and the message says which; then no learner is changed. */
 FCL_API int fcl_learners_load(const char *path, int count, fcl_learner *const *learners, const char *const *names);
 FCL_API int fcl_learner_load(fcl_learner *learner, const char *path);
 
-/* Takes the weights alone, and the average where the file has one, of any safetensors file that has the names and
- * shapes of the slices: of another program, or of a training (train.h). F16, BF16 and F64 become F32; further tensors
- * are left aside. Errors as fcl_learner_load. */
+/* Takes the weights alone, and averages where the file has them, "ema." for the first and "ema.0.9999." for another of that
+ * decay, of any safetensors file that has the names and shapes of the slices: of another program, or of a training (train.h).
+ * The other averages begin with the weights. F16, BF16 and F64 become F32; further tensors are left aside. Errors as
+ * fcl_learner_load. */
 FCL_API int fcl_learner_begin_with(fcl_learner *learner, const char *path);
 
 #ifdef __cplusplus

@@ -87,7 +87,8 @@ typedef struct fcl_train_options {
     int64_t warmup; /* steps of linear warm-up; 0: none, except for "warmup", where it is a tenth of steps */
     float weight_decay, beta1, beta2, epsilon;
     float clip; /* largest global norm of the gradient; FCL_OFF */
-    float ema;  /* decay of the averaged weights; FCL_OFF */
+    const char *ema; /* decays of the averaged weights, see fcl_learner_options: "0.999,0.9999"; "off". Samples while it
+                        trains are those of the first */
 
     int64_t metrics_every, samples_every, checkpoint_every; /* steps; the last two FCL_OFF or 0: default */
     int keep;                                               /* checkpoints that stay in `out` */
@@ -108,7 +109,7 @@ FCL_API double fcl_schedule_rate(const fcl_train_options *options, int64_t step)
 
 /* What a training holds on the device, in bytes, before the first step. */
 typedef struct fcl_train_memory {
-    uint64_t weights, gradients, moments, average;
+    uint64_t weights, gradients, moments, average; /* average: all of them */
     uint64_t activations; /* values between the step's kernels, those at one place counted once */
     uint64_t data;        /* the data set, or two blocks of it on their way; batches, pairs, what else a step needs */
     uint64_t total;       /* their sum */
@@ -201,8 +202,8 @@ typedef struct fcl_trainer fcl_trainer;
 FCL_API int fcl_trainer_create(fcl_device *device, const fcl_dataset *data, const fcl_train_options *options,
                                fcl_trainer **trainer);
 FCL_API void fcl_trainer_destroy(fcl_trainer **trainer);
-/* Takes up weights, moments and step of a checkpoint. FCL_ERR_ARGUMENT where its configuration differs in
- * what cannot change (the message names it). */
+/* Takes up weights, averages, moments and step of a checkpoint; which averages go on, see fcl_learners_load.
+ * FCL_ERR_ARGUMENT where its configuration differs in what cannot change (the message names it). */
 FCL_API int fcl_trainer_resume(fcl_trainer *trainer, const char *path);
 /* Takes up the weights of a file, and the averages that it has, and no more: what options.init and options.names ask of
  * fcl_train. FCL_ERR_ARGUMENT where they are of another model; of weights of another program as
@@ -221,15 +222,16 @@ FCL_API fcl_graph_stats fcl_trainer_describe(const fcl_trainer *trainer);
 FCL_API const fcl_model *fcl_trainer_model(const fcl_trainer *trainer);
 /* The flat buffers, in the layout of the model's fcl_params. */
 FCL_API fcl_buffer *fcl_trainer_weights(fcl_trainer *trainer);
-FCL_API fcl_buffer *fcl_trainer_ema(fcl_trainer *trainer); /* NULL where it is off */
+FCL_API fcl_buffer *fcl_trainer_ema(fcl_trainer *trainer); /* the first average; NULL where there is none */
+FCL_API fcl_buffer *fcl_trainer_average(fcl_trainer *trainer, int index); /* in the order of options.ema; NULL past the last */
 
 /* --- checkpoints: one safetensors file ---
  *
  * Weights stand under their plain names, so that PyTorch loads them by
  * model.load_state_dict(safetensors.torch.load_file(path), strict=False); beside them "ema.NAME",
- * "adam.m.NAME" and "adam.v.NAME". The metadata holds the whole configuration as JSON, step, seed, sample
- * shape, classes, their names and how many samples each had, what the data were normalised by, the versions of format
- * and library, and the device. */
+ * "adam.m.NAME" and "adam.v.NAME", and averages after the first as "ema.0.9999.NAME", with their decay. The metadata
+ * holds the whole configuration as JSON, step, seed, sample shape, classes, their names and how many samples each had,
+ * what the data were normalised by, the versions of format and library, and the device. */
 typedef struct fcl_checkpoint fcl_checkpoint;
 
 typedef struct fcl_checkpoint_tensor {
@@ -248,6 +250,9 @@ typedef struct fcl_checkpoint_info {
     const int64_t *class_counts; /* (classes) samples of each in the training's data; NULL: not known, taken as equal */
     const fcl_normalisation *normalisation; /* of the training's data; none in checkpoints that do not know it */
     bool has_ema;
+    int average_count; /* averages of the weights that it has */
+    const char *const *averages; /* (average_count) their decays, the shortest decimals: "0.999"; "unknown" of another
+                                    program's */
     bool pictures;       /* samples have the shape of pictures; normalisation says what is black and white */
     const char *config;  /* JSON object of fcl_train_options */
     const char *library; /* version that wrote it; NULL of foreign weights */
@@ -319,7 +324,8 @@ typedef struct fcl_sample_options {
     const char *path;   /* sample along another path than that of the training (fcl_predictor); NULL: along that */
     uint64_t seed;
     const char *source; /* of x0, see fcl_train_options; NULL: as the model was trained */
-    fcl_toggle ema;    /* use the averaged weights; default: where there are any */
+    const char *ema;   /* which weights: "yes", the averaged ones, of several averages the first, where there are any; "no",
+                          the weights themselves; or the decay of an average that the checkpoint has, "0.9999". NULL: "yes" */
     const char *label; /* class of every sample, by its name or number; or several, "3,5": of N samples and K classes number i,
                           from 0, is of class i K / N, rounded down, so that those of a class stand together; or "none", of
                           a model that was trained with label_drop. NULL: classes in the shares of the data that the model
@@ -355,6 +361,10 @@ FCL_API extern const fcl_option fcl_sample_table[];
  * ask of a model, fcl_sample looks at: a stochastic solver needs one whose noise is N(0, I) and independent of the
  * data. */
 FCL_API int fcl_sample_check(const fcl_sample_options *options);
+
+/* Which of info->averages these options take: *index, -1 where the weights themselves. FCL_ERR_ARGUMENT: it is none of
+ * them, and the message names these. */
+FCL_API int fcl_sample_average(const fcl_checkpoint_info *info, const fcl_sample_options *options, int *index);
 
 typedef struct fcl_sample_stats {
     int64_t nfe_minimum, nfe_maximum; /* function evaluations of a sample; with guidance each is of a doubled batch */

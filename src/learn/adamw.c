@@ -18,7 +18,7 @@ enum {
 
 struct fcl_adamw {
     fcl_buffer *partial, *ring;
-    fcl_launch *squares, *update;
+    fcl_launch *squares, *update, *average[FCL_FURTHER];
 };
 
 static int create_squares(fcl_device *device, const fcl_adamw_buffers *buffers, uint64_t count, uint64_t chunk,
@@ -35,7 +35,8 @@ static int create_squares(fcl_device *device, const fcl_adamw_buffers *buffers, 
     return FCL_OK;
 }
 
-static void set_update_range(fcl_device *device, uint64_t count, fcl_launch *update)
+/* Of what goes over all numbers once. */
+static void set_range(fcl_device *device, uint64_t count, fcl_launch *update)
 {
     if (fcl_device_traits(device).wide)
         fcl_launch_range_1d(update, count / 8, UPDATE_GROUP);
@@ -59,7 +60,19 @@ static int create_update(fcl_device *device, const fcl_adamw_buffers *buffers, u
     fcl_launch_buffer(adamw->update, 10, buffers->v);
     fcl_launch_buffer(adamw->update, 11, buffers->ema);
     fcl_launch_ulong(adamw->update, 21, count - buffers->undecayed / sizeof(float));
-    set_update_range(device, count, adamw->update);
+    set_range(device, count, adamw->update);
+    return FCL_OK;
+}
+
+static int create_average(fcl_device *device, const fcl_adamw_buffers *buffers, uint64_t count, int index, fcl_adamw *adamw)
+{
+    const char *kernel = fcl_device_traits(device).wide ? "adamw_average_wide" : "adamw_average";
+    FCL_TRY(fcl_device_launch(device, kernel, "adamw_average", &adamw->average[index]));
+    fcl_launch_buffer(adamw->average[index], 0, adamw->ring);
+    fcl_launch_ulong(adamw->average[index], 2, count);
+    fcl_launch_buffer(adamw->average[index], 3, buffers->weights);
+    fcl_launch_buffer(adamw->average[index], 4, buffers->further[index]);
+    set_range(device, count, adamw->average[index]);
     return FCL_OK;
 }
 
@@ -72,7 +85,10 @@ static int create(fcl_device *device, const fcl_adamw_buffers *buffers, size_t b
     FCL_TRY(fcl_buffer_create(device, (size_t)room * sizeof(float), &adamw->partial)); /* zeros */
     FCL_TRY(fcl_buffer_create(device, FCL_RING * sizeof(fcl_adamw_row), &adamw->ring));
     FCL_TRY(create_squares(device, buffers, count, chunk, partials, adamw));
-    return create_update(device, buffers, count, room, adamw);
+    FCL_TRY(create_update(device, buffers, count, room, adamw));
+    for (int i = 0; i < FCL_FURTHER && buffers->further[i]; i++)
+        FCL_TRY(create_average(device, buffers, count, i, adamw));
+    return FCL_OK;
 }
 
 int fcl_adamw_create(fcl_device *device, const fcl_adamw_buffers *buffers, size_t bytes, fcl_adamw **adamw)
@@ -91,16 +107,24 @@ void fcl_adamw_destroy(fcl_adamw **adamw)
         return;
     fcl_launch_destroy(&dying->squares);
     fcl_launch_destroy(&dying->update);
+    for (int i = 0; i < FCL_FURTHER; i++)
+        fcl_launch_destroy(&dying->average[i]);
     fcl_buffer_destroy(&dying->partial);
     fcl_buffer_destroy(&dying->ring);
     free(dying);
     *adamw = NULL;
 }
 
+/* What an average takes of the weights of a step. */
+static double rest_of(double decay, int64_t step)
+{
+    double n = (double)step + 1;
+    return 1 - fmin(decay, n / (n + 9));
+}
+
 static void set_update(fcl_launch *update, const fcl_adamw_step *step)
 {
     double n = (double)step->step + 1;
-    double decay = fmin(step->ema_decay, n / (n + 9));
     const double values[] = {
         1 - step->rate * step->weight_decay,
         step->beta1,
@@ -110,7 +134,7 @@ static void set_update(fcl_launch *update, const fcl_adamw_step *step)
         step->rate / (1 - pow(step->beta1, n)),
         1 / sqrt(1 - pow(step->beta2, n)),
         step->epsilon,
-        1 - decay,
+        rest_of(step->ema_decay, step->step),
     };
     for (int i = 0; i < (int)(sizeof values / sizeof *values); i++)
         fcl_launch_float(update, 12 + i, (float)values[i]);
@@ -122,7 +146,13 @@ int fcl_adamw_enqueue(fcl_adamw *adamw, const fcl_adamw_step *step)
     fcl_launch_int(adamw->update, 5, (int32_t)(step->step % FCL_RING));
     set_update(adamw->update, step);
     FCL_TRY(fcl_launch_enqueue(adamw->squares));
-    return fcl_launch_enqueue(adamw->update);
+    FCL_TRY(fcl_launch_enqueue(adamw->update));
+    for (int i = 0; i < FCL_FURTHER && adamw->average[i]; i++) {
+        fcl_launch_int(adamw->average[i], 1, (int32_t)(step->step % FCL_RING));
+        fcl_launch_float(adamw->average[i], 5, (float)rest_of(step->further_decay[i], step->step));
+        FCL_TRY(fcl_launch_enqueue(adamw->average[i]));
+    }
+    return FCL_OK;
 }
 
 int fcl_adamw_read(fcl_adamw *adamw, int64_t first, int count, fcl_adamw_row *rows)

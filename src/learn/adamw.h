@@ -1,15 +1,19 @@
-/* AdamW with clipping and EMA over flat buffers (cl/adamw.cl). A step only enqueues; the loss and the norm of
+/* AdamW with clipping and averages over flat buffers (cl/adamw.cl). A step only enqueues; the loss and the norm of
  * each step are kept in a ring on the device. */
 #ifndef LEARN_ADAMW_H
 #define LEARN_ADAMW_H
 
 #include <flowcl/device.h>
 
-enum { FCL_RING = 1024 }; /* rows of the ring: it is read before it is full */
+enum {
+    FCL_RING = 1024,  /* rows of the ring: it is read before it is full */
+    FCL_FURTHER = 3   /* averages beside the first */
+};
 
 typedef struct fcl_adamw_buffers {
     fcl_buffer *weights, *gradients, *m, *v;
     fcl_buffer *ema;  /* NULL: none */
+    fcl_buffer *further[FCL_FURTHER]; /* up to the first NULL: more of them, each a pass of its own over the weights */
     fcl_buffer *loss; /* one float */
     size_t undecayed; /* bytes at the end of what is trained, a multiple of FCL_BUFFER_ALIGN: no weight decay */
 } fcl_adamw_buffers;
@@ -19,6 +23,7 @@ typedef struct fcl_adamw_step {
     double rate, weight_decay, beta1, beta2, epsilon;
     double clip;      /* 0: not clipped */
     double ema_decay; /* the largest; it grows to it as (1 + step) / (10 + step) */
+    double further_decay[FCL_FURTHER]; /* in the same way */
 } fcl_adamw_step;
 
 typedef struct fcl_adamw_row {

@@ -1,5 +1,5 @@
-/* Learners' files. The metadata has for each its steps and a checksum, "critic.step" and "critic.crc32"; of a learner
- * without a name "step" and "crc32". */
+/* Learners' files. The metadata has for each its steps, the decays of its averages and a checksum, "critic.step",
+ * "critic.ema" and "critic.crc32"; of a learner without a name "step", "ema" and "crc32". */
 #include "learn/learner.h"
 
 #include "base/array.h"
@@ -17,10 +17,11 @@
 #define VERSION "1"
 #define STEP    "step"
 #define SUM     "crc32"
+#define EMA     "ema" /* not there: no average, or, of earlier versions, one of an unknown decay */
 
 static fcl_states states_of(const fcl_learner *learner, const char *name)
 {
-    fcl_states states = {.name = name, .params = learner->params, .step = learner->step};
+    fcl_states states = {.name = name, .params = learner->params, .averages = learner->averages, .step = learner->step};
     memcpy(states.buffer, learner->state, sizeof states.buffer);
     return states;
 }
@@ -33,8 +34,9 @@ static char *key_of(const char *name, const char *what)
 
 static fcl_sum_text sum_of(const char *name, uint32_t data_sum, const json_t *metadata)
 {
-    char *step = key_of(name, STEP);
-    fcl_sum_text sum = fcl_metadata_sum(data_sum, metadata, 4, (const char *[]){FORMAT, "library", "device", step});
+    char *step = key_of(name, STEP), *ema = key_of(name, EMA);
+    fcl_sum_text sum = fcl_metadata_sum(data_sum, metadata, 5, (const char *[]){FORMAT, "library", "device", step, ema});
+    free(ema);
     free(step);
     return sum;
 }
@@ -72,9 +74,14 @@ static int describe(fcl_learner *learner, const fcl_states *states, json_t *meta
     uint32_t data_sum;
     FCL_TRY(fcl_learner_drain(learner, NULL));
     FCL_TRY(sum_states(states, &data_sum));
-    char *step = key_of(states->name, STEP), *sum = key_of(states->name, SUM);
+    char *step = key_of(states->name, STEP), *ema = key_of(states->name, EMA), *sum = key_of(states->name, SUM);
+    char *decays = fcl_averages_text(&states->averages);
     json_object_set_new(metadata, step, json_sprintf("%lld", (long long)states->step));
+    if (*decays)
+        json_object_set_new(metadata, ema, json_string(decays));
     json_object_set_new(metadata, sum, json_string(sum_of(states->name, data_sum, metadata).text));
+    free(decays);
+    free(ema);
     free(step);
     free(sum);
     return FCL_OK;
@@ -156,9 +163,23 @@ static int check_format(const opened *file)
     return FCL_OK;
 }
 
-static bool has_average(const fcl_safetensors *file, const fcl_states *states)
+static bool has_state(const fcl_safetensors *file, const fcl_states *states, fcl_state state)
 {
-    return fcl_states_find(file, states, FCL_STATE_EMA, fcl_params_at(states->params, 0)) != NULL;
+    return fcl_states_find(file, states, state, fcl_params_at(states->params, 0)) != NULL;
+}
+
+static int fail_metadata(const opened *file, const char *key)
+{
+    return fcl_fail(FCL_ERR_FORMAT, "%s is damaged: its metadata has no usable \"%s\"", file->path, key);
+}
+
+static int read_averages(const opened *file, fcl_states *states)
+{
+    char *key = key_of(states->name, EMA);
+    const char *text = fcl_safetensors_metadata(&file->tensors, key);
+    free(key);
+    states->averages = (fcl_averages){.count = has_state(&file->tensors, states, FCL_STATE_EMA)};
+    return !text || fcl_averages_read(text, &states->averages) == FCL_OK ? FCL_OK : fail_metadata(file, EMA);
 }
 
 static int read_step(const opened *file, const fcl_states *states, int64_t *step)
@@ -173,7 +194,7 @@ static int read_step(const opened *file, const fcl_states *states, int64_t *step
     *step = strtoll(text, &end, 10);
     return !errno && end != text && !*end && *step >= 0
                ? FCL_OK
-               : fcl_fail(FCL_ERR_FORMAT, "%s is damaged: its metadata has no usable \"%s\"", file->path, STEP);
+               : fail_metadata(file, STEP);
 }
 
 static int check_sum(const opened *file, const fcl_states *states)
@@ -192,9 +213,8 @@ static int check_sum(const opened *file, const fcl_states *states)
 static int check_learner(const opened *file, fcl_states *states, int *found)
 {
     FCL_TRY(read_step(file, states, &states->step));
-    for (fcl_state state = 0; state < FCL_STATES; state++)
-        if (state != FCL_STATE_EMA || has_average(&file->tensors, states))
-            FCL_TRY(fcl_states_check(&file->tensors, file->path, "does not fit the parameters", states, state, found));
+    FCL_TRY(read_averages(file, states));
+    FCL_TRY(fcl_states_check_all(&file->tensors, file->path, "does not fit the parameters", states, found));
     return check_sum(file, states);
 }
 
@@ -223,14 +243,12 @@ static int check(const opened *file, int count, fcl_states *states)
     return FCL_OK;
 }
 
-/* An average that begins now begins with the weights. */
 static int take(const opened *file, const fcl_states *states, fcl_learner *learner)
 {
-    for (fcl_state state = 0; state < FCL_STATES; state++) {
-        bool begins = state == FCL_STATE_EMA && !has_average(&file->tensors, states);
+    for (fcl_state state = 0; state < FCL_ALL_STATES; state++)
         if (learner->state[state])
-            FCL_TRY(fcl_states_load(&file->tensors, states, begins ? FCL_STATE_WEIGHTS : state, learner->state[state]));
-    }
+            FCL_TRY(fcl_states_load(&file->tensors, states, fcl_states_origin(&states->averages, &learner->averages, state),
+                                    learner->state[state]));
     fcl_learner_go_on(learner, states->step);
     return FCL_OK;
 }
@@ -277,35 +295,43 @@ static int take_flat(const opened *file, const fcl_states *states, fcl_state sta
     return FCL_OK;
 }
 
-static int begin(const opened *file, fcl_learner *learner, char *weights, char *average)
+/* The weights, and behind them the learner's averages: of one that the file has not, the weights. */
+static int take_all(const opened *file, const fcl_learner *learner, char *flat)
 {
     fcl_states states = states_of(learner, "");
-    bool averaged = has_average(&file->tensors, &states);
     size_t bytes = fcl_params_bytes(learner->params);
     int found = 0;
-    for (fcl_state state = 0; state <= FCL_STATE_EMA; state++)
-        if (state == FCL_STATE_WEIGHTS || averaged)
-            FCL_TRY(
-                fcl_states_check(&file->tensors, file->path, "does not fit the parameters", &states, state, &found));
-    FCL_TRY(take_flat(file, &states, FCL_STATE_WEIGHTS, weights));
-    FCL_TRY(take_flat(file, &states, averaged ? FCL_STATE_EMA : FCL_STATE_WEIGHTS, average));
-    FCL_TRY(fcl_buffer_write(learner->state[FCL_STATE_WEIGHTS], 0, bytes, weights));
-    fcl_buffer *ema = learner->state[FCL_STATE_EMA];
-    return ema ? fcl_buffer_write(ema, 0, bytes, average) : FCL_OK;
+    for (int i = -1; i < learner->averages.count; i++) {
+        fcl_state state = i < 0 ? FCL_STATE_WEIGHTS : fcl_state_average(i);
+        if (i >= 0 && !has_state(&file->tensors, &states, state))
+            state = FCL_STATE_WEIGHTS;
+        FCL_TRY(fcl_states_check(&file->tensors, file->path, "does not fit the parameters", &states, state, &found));
+        FCL_TRY(take_flat(file, &states, state, flat + (size_t)(i + 1) * bytes));
+    }
+    return FCL_OK;
+}
+
+static int begin(const opened *file, fcl_learner *learner, char *flat)
+{
+    size_t bytes = fcl_params_bytes(learner->params);
+    FCL_TRY(take_all(file, learner, flat));
+    FCL_TRY(fcl_buffer_write(learner->state[FCL_STATE_WEIGHTS], 0, bytes, flat));
+    for (int i = 0; i < learner->averages.count; i++)
+        FCL_TRY(fcl_buffer_write(fcl_learner_average(learner, i), 0, bytes, flat + (size_t)(i + 1) * bytes));
+    return FCL_OK;
 }
 
 int fcl_learner_begin_with(fcl_learner *learner, const char *path)
 {
     opened file;
-    size_t bytes = fcl_params_bytes(learner->params);
-    char *weights = calloc(1, bytes), *average = calloc(1, bytes);
-    int status = weights && average ? open_file(path, &file)
-                                    : fcl_fail(FCL_ERR_MEMORY, "no memory for the %zu bytes of a model", 2 * bytes);
+    size_t bytes = fcl_params_bytes(learner->params), copies = 1 + (size_t)learner->averages.count;
+    char *flat = calloc(copies, bytes);
+    int status = flat ? open_file(path, &file)
+                      : fcl_fail(FCL_ERR_MEMORY, "no memory for the %zu bytes of a model", copies * bytes);
     if (status == FCL_OK) {
-        status = begin(&file, learner, weights, average);
+        status = begin(&file, learner, flat);
         close_file(&file);
     }
-    free(average);
-    free(weights);
+    free(flat);
     return status;
 }

@@ -7,6 +7,9 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
+
+_Static_assert(FCL_FURTHER == FCL_AVERAGES - 1, "the optimiser's averages are the learner's");
 
 /* --- making --- */
 
@@ -14,8 +17,10 @@ static int create_buffers(fcl_learner *learner)
 {
     size_t bytes = fcl_params_bytes(learner->params);
     for (fcl_state state = 0; state < FCL_STATES; state++)
-        if (state != FCL_STATE_EMA || learner->options.ema > 0)
+        if (state != FCL_STATE_EMA)
             FCL_TRY(fcl_buffer_create(learner->device, bytes, &learner->state[state]));
+    for (int i = 0; i < learner->averages.count; i++)
+        FCL_TRY(fcl_buffer_create(learner->device, bytes, &learner->state[fcl_state_average(i)]));
     FCL_TRY(fcl_buffer_create(learner->device, bytes + FCL_BUFFER_ALIGN, &learner->gradients));
     return fcl_buffer_slice(learner->gradients, bytes, sizeof(float), &learner->loss);
 }
@@ -32,16 +37,19 @@ static int create_adamw(fcl_learner *learner)
         .loss = learner->loss,
         .undecayed = bytes - fcl_params_decayed_bytes(learner->params),
     };
+    memcpy(buffers.further, learner->state + FCL_STATE_FURTHER, sizeof buffers.further);
     return fcl_adamw_create(learner->device, &buffers, bytes, &learner->adamw);
 }
 
 static int make(fcl_learner *learner)
 {
     FCL_TRY(fcl_params_check(learner->params));
-    FCL_TRY(fcl_states_check_names(learner->params));
     FCL_TRY(fcl_learner_check(&learner->options));
     fcl_options_defaults(fcl_learner_table, &learner->options);
     learner->options.schedule = fcl_schedule_own_name(learner->options.schedule);
+    FCL_TRY(fcl_averages_read(learner->options.ema, &learner->averages));
+    learner->options.ema = NULL;
+    FCL_TRY(fcl_states_check_names(learner->params, &learner->averages));
     FCL_TRY(create_buffers(learner));
     return create_adamw(learner);
 }
@@ -64,9 +72,17 @@ int fcl_learner_make(fcl_device *device, const fcl_params *params, const fcl_lea
 
 int fcl_learner_initialise(fcl_learner *learner)
 {
-    fcl_buffer *weights = learner->state[FCL_STATE_WEIGHTS], *ema = learner->state[FCL_STATE_EMA];
+    fcl_buffer *weights = learner->state[FCL_STATE_WEIGHTS];
     FCL_TRY(fcl_params_initialise(learner->params, learner->options.seed, FCL_STREAM_WEIGHTS, weights));
-    return ema ? fcl_buffer_copy(ema, 0, weights, 0, fcl_params_bytes(learner->params)) : FCL_OK;
+    return fcl_learner_begin_averages(learner);
+}
+
+int fcl_learner_begin_averages(fcl_learner *learner)
+{
+    size_t bytes = fcl_params_bytes(learner->params);
+    for (int i = 0; i < learner->averages.count; i++)
+        FCL_TRY(fcl_buffer_copy(fcl_learner_average(learner, i), 0, learner->state[FCL_STATE_WEIGHTS], 0, bytes));
+    return FCL_OK;
 }
 
 int fcl_learner_create(fcl_device *device, const fcl_params *params, const fcl_learner_options *options,
@@ -87,7 +103,7 @@ void fcl_learner_destroy(fcl_learner **learner)
     fcl_adamw_destroy(&dying->adamw);
     fcl_buffer_destroy(&dying->loss);
     fcl_buffer_destroy(&dying->gradients);
-    for (int i = 0; i < FCL_STATES; i++)
+    for (int i = 0; i < FCL_ALL_STATES; i++)
         fcl_buffer_destroy(&dying->state[i]);
     free(dying);
     *learner = NULL;
@@ -148,8 +164,10 @@ int fcl_learner_step(fcl_learner *learner)
         .beta2 = number_or_zero(options->beta2),
         .epsilon = options->epsilon,
         .clip = number_or_zero(options->clip),
-        .ema_decay = number_or_zero(options->ema),
+        .ema_decay = learner->averages.decay[0],
     };
+    for (int i = 1; i < learner->averages.count; i++)
+        step.further_decay[i - 1] = learner->averages.decay[i];
     FCL_TRY(fcl_adamw_enqueue(learner->adamw, &step));
     learner->step++;
     return options->accumulate > 1 ? fcl_buffer_zero(learner->gradients) : FCL_OK;
@@ -230,7 +248,12 @@ fcl_buffer *fcl_learner_weights(fcl_learner *learner)
 
 fcl_buffer *fcl_learner_ema(fcl_learner *learner)
 {
-    return learner->state[FCL_STATE_EMA];
+    return fcl_learner_average(learner, 0);
+}
+
+fcl_buffer *fcl_learner_average(fcl_learner *learner, int index)
+{
+    return index >= 0 && index < learner->averages.count ? learner->state[fcl_state_average(index)] : NULL;
 }
 
 fcl_buffer *fcl_learner_gradients(fcl_learner *learner)

@@ -10,8 +10,9 @@
 struct fcl_learner {
     fcl_device *device;
     const fcl_params *params;
-    fcl_learner_options options;   /* filled in; texts are the tables' own */
-    fcl_buffer *state[FCL_STATES]; /* flat; no average: NULL */
+    fcl_learner_options options;   /* filled in; texts are the tables' own, and ema is NULL */
+    fcl_averages averages;
+    fcl_buffer *state[FCL_ALL_STATES]; /* flat; no such average: NULL */
     fcl_buffer *gradients, *loss;  /* flat, and the loss behind it */
     fcl_adamw *adamw;
     int64_t step;              /* steps taken */
@@ -33,6 +34,9 @@ int fcl_learner_initialise(fcl_learner *learner);
 int fcl_learner_drain(fcl_learner *learner, fcl_adamw_row *fault);
 /* What the sums are of, and begins them anew. */
 void fcl_learner_take_means(fcl_learner *learner, double *loss, double *gradient_norm);
+
+/* Every average becomes what the weights are. */
+int fcl_learner_begin_averages(fcl_learner *learner);
 
 /* So many steps lie behind what the buffers now hold. */
 void fcl_learner_go_on(fcl_learner *learner, int64_t step);

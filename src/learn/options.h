@@ -23,8 +23,8 @@
      .help = "added to the root of the squared gradient's mean"},                                                       \
     {"clip", FCL_OPTION(structure, clip), .minimum = 0, .maximum = 1e30, .fallback = "1", .fallback_of = by,            \
      .flags = FCL_OPTION_CAN_BE_OFF, .help = "largest global norm of the gradient"},                                    \
-    {"ema", FCL_OPTION(structure, ema), .minimum = 0, .maximum = 0.9999999, .fallback = "0.999",                        \
-     .fallback_of = by, .flags = FCL_OPTION_CAN_BE_OFF, .help = "decay of the averaged weights"}
+    {"ema", FCL_OPTION(structure, ema), .fallback = "0.999", .fallback_of = by, .placeholder = "D,...",                 \
+     .help = "decay of the averaged weights, or of up to four averages, as 0.999,0.9999; off: none"}
 /* clang-format on */
 
 /* Of options with their defaults. */

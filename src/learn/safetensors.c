@@ -283,8 +283,13 @@ int fcl_safetensors_write(const char *path, json_t *metadata, int count, const f
                           fcl_safetensors_source *source, void *from)
 {
     json_t *header = describe(count, tensors, metadata);
+    bool distinct = json_object_size(header) == (size_t)count + 1;
     char *text = fcl_json_text(header, JSON_COMPACT);
     json_decref(header);
+    if (!distinct) {
+        free(text);
+        return fcl_fail(FCL_ERR_ARGUMENT, "cannot write %s: two of its tensors would have one name", path);
+    }
     if (!text)
         return fcl_fail(FCL_ERR_FORMAT, "cannot write %s: its metadata is not UTF-8", path);
     fcl_file file;

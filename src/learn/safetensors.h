@@ -55,7 +55,7 @@ bool fcl_shape_from_json(const json_t *json, fcl_shape *shape);
 typedef int fcl_safetensors_source(void *from, int index, const void **values);
 
 /* Writes the file aside, syncs it and renames it. `metadata` is a JSON object of texts. The tensors' data
- * comes from `source`, one after the other, and not from their `data`. */
+ * comes from `source`, one after the other, and not from their `data`. FCL_ERR_ARGUMENT: two have one name. */
 int fcl_safetensors_write(const char *path, json_t *metadata, int count, const fcl_safetensor *tensors,
                           fcl_safetensors_source *source, void *from);
 

@@ -1,5 +1,7 @@
 #include "learn/options.h"
 
+#include "learn/averages.h"
+
 #include "base/error.h"
 
 #include <math.h>
@@ -56,6 +58,8 @@ static int64_t warmup_of(const fcl_learner_options *options)
 
 int fcl_learner_check_together(const fcl_learner_options *options)
 {
+    fcl_averages averages;
+    FCL_TRY(fcl_averages_read(options->ema, &averages));
     if (warmup_of(options) > options->steps)
         return fcl_fail(FCL_ERR_ARGUMENT, "a warm-up of %lld steps is longer than the run of %lld",
                         (long long)options->warmup, (long long)options->steps);

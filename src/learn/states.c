@@ -23,7 +23,21 @@ int fcl_state_slices(const fcl_params *params, fcl_state state)
     return state == FCL_STATE_WEIGHTS ? fcl_params_count(params) : fcl_params_trained(params);
 }
 
-int fcl_states_check_names(const fcl_params *params)
+static int check_average_name(const char *name, const fcl_averages *averages)
+{
+    for (int i = 1; i < averages->count; i++) {
+        fcl_decay_text decay = fcl_average_text(averages->decay[i]);
+        size_t length = strlen(decay.text);
+        if (strncmp(name, decay.text, length) == 0 && name[length] == '.')
+            return fcl_fail(FCL_ERR_ARGUMENT,
+                            "parameters: the name %s cannot begin with \"%s.\" beside an average of that decay, whose "
+                            "names in a file begin with \"ema.%s.\"",
+                            name, decay.text, decay.text);
+    }
+    return FCL_OK;
+}
+
+int fcl_states_check_names(const fcl_params *params, const fcl_averages *averages)
 {
     for (int i = 0; i < fcl_params_count(params); i++) {
         const char *name = fcl_params_at(params, i)->name;
@@ -33,13 +47,24 @@ int fcl_states_check_names(const fcl_params *params)
                                 "parameters: the name %s cannot begin with \"%s\", as that of an average or "
                                 "a moment does in a file",
                                 name, fcl_state_prefix[state]);
+        FCL_TRY(check_average_name(name, averages));
     }
     return FCL_OK;
 }
 
 static char *name_of(const fcl_states *states, fcl_state state, const fcl_param *slice)
 {
-    return fcl_format("%s%s%s%s", fcl_state_prefix[state], states->name, *states->name ? "." : "", slice->name);
+    const char *point = *states->name ? "." : "";
+    if (state < FCL_STATE_FURTHER)
+        return fcl_format("%s%s%s%s", fcl_state_prefix[state], states->name, point, slice->name);
+    fcl_decay_text decay = fcl_average_text(states->averages.decay[1 + state - FCL_STATE_FURTHER]);
+    return fcl_format("%s%s.%s%s%s", fcl_state_prefix[FCL_STATE_EMA], decay.text, states->name, point, slice->name);
+}
+
+/* Whether the learner may have it: averages are as many as there are decays; the first may be one of none. */
+static bool may_have(const fcl_states *states, fcl_state state)
+{
+    return state < FCL_STATE_FURTHER || 1 + (int)(state - FCL_STATE_FURTHER) < states->averages.count;
 }
 
 /* --- writing --- */
@@ -60,7 +85,7 @@ struct fcl_state_tensors {
 
 static void add_state(fcl_state_tensors *held, const fcl_states *states, fcl_state state)
 {
-    for (int i = 0; states->buffer[state] && i < fcl_state_slices(states->params, state); i++) {
+    for (int i = 0; states->buffer[state] && may_have(states, state) && i < fcl_state_slices(states->params, state); i++) {
         const fcl_param *slice = fcl_params_at(states->params, i);
         held->places[held->count] = (place){states->buffer[state], slice, states->step};
         held->tensors[held->count++] = (fcl_safetensor){
@@ -76,11 +101,11 @@ int fcl_state_tensors_create(int count, const fcl_states *states, fcl_state_tens
     fcl_state_tensors *held = *tensors = fcl_zalloc(sizeof *held);
     size_t most = 0, largest = 1;
     for (int i = 0; i < count; i++)
-        most += FCL_STATES * (size_t)fcl_params_count(states[i].params);
+        most += FCL_ALL_STATES * (size_t)fcl_params_count(states[i].params);
     held->tensors = fcl_zalloc(most * sizeof *held->tensors);
     held->places = fcl_zalloc(most * sizeof *held->places);
     for (int i = 0; i < count; i++)
-        for (fcl_state state = 0; state < FCL_STATES; state++)
+        for (fcl_state state = 0; state < FCL_ALL_STATES; state++)
             add_state(held, &states[i], state);
     for (int i = 0; i < held->count; i++)
         largest = held->tensors[i].bytes > largest ? held->tensors[i].bytes : largest;
@@ -168,12 +193,29 @@ int fcl_states_check(const fcl_safetensors *file, const char *where, const char 
     return FCL_OK;
 }
 
+int fcl_states_check_all(const fcl_safetensors *file, const char *where, const char *fault, const fcl_states *states,
+                         int *found)
+{
+    for (fcl_state state = 0; state < FCL_ALL_STATES; state++)
+        if (state == FCL_STATE_EMA ? states->averages.count > 0 : may_have(states, state))
+            FCL_TRY(fcl_states_check(file, where, fault, states, state, found));
+    return FCL_OK;
+}
+
+fcl_state fcl_states_origin(const fcl_averages *file, const fcl_averages *now, fcl_state state)
+{
+    if (state != FCL_STATE_EMA && state < FCL_STATE_FURTHER)
+        return state;
+    int origin = fcl_averages_origin(file, now, state == FCL_STATE_EMA ? 0 : 1 + (int)(state - FCL_STATE_FURTHER));
+    return origin < 0 ? FCL_STATE_WEIGHTS : fcl_state_average(origin);
+}
+
 uint32_t fcl_states_sum(const fcl_safetensors *file, int count, const fcl_states *states)
 {
     uLong sum = crc32(0, NULL, 0);
     for (int k = 0; k < count; k++) {
-        for (fcl_state state = 0; state < FCL_STATES; state++) {
-            for (int i = 0; i < fcl_state_slices(states[k].params, state); i++) {
+        for (fcl_state state = 0; state < FCL_ALL_STATES; state++) {
+            for (int i = 0; may_have(&states[k], state) && i < fcl_state_slices(states[k].params, state); i++) {
                 const fcl_safetensor *tensor =
                     fcl_states_find(file, &states[k], state, fcl_params_at(states[k].params, i));
                 if (tensor) /* there may be no averages */
@@ -193,7 +235,8 @@ int fcl_states_load(const fcl_safetensors *file, const fcl_states *states, fcl_s
         return fcl_fail(FCL_ERR_MEMORY, "no memory for the %zu bytes of a model", bytes);
     for (int i = 0; i < fcl_params_count(params); i++) {
         const fcl_param *slice = fcl_params_at(params, i);
-        bool frozen_average = state == FCL_STATE_EMA && slice->frozen; /* stands once, with the weights */
+        bool average = state == FCL_STATE_EMA || state >= FCL_STATE_FURTHER;
+        bool frozen_average = average && slice->frozen; /* stands once, with the weights */
         if (i < fcl_state_slices(params, state) || frozen_average) {
             fcl_state of = frozen_average ? FCL_STATE_WEIGHTS : state;
             const fcl_safetensor *tensor = fcl_states_find(file, states, of, slice);

@@ -3,26 +3,42 @@
 #ifndef LEARN_STATES_H
 #define LEARN_STATES_H
 
+#include "learn/averages.h"
 #include "learn/safetensors.h"
 
 #include <flowcl/nn.h>
 
-/* The flat buffers, in the order of the file. */
-typedef enum fcl_state { FCL_STATE_WEIGHTS, FCL_STATE_EMA, FCL_STATE_M, FCL_STATE_V, FCL_STATES } fcl_state;
+/* The flat buffers, in the order of the file. Behind those that most learners have come the averages beside the first. */
+typedef enum fcl_state {
+    FCL_STATE_WEIGHTS,
+    FCL_STATE_EMA,
+    FCL_STATE_M,
+    FCL_STATE_V,
+    FCL_STATES,
+    FCL_STATE_FURTHER = FCL_STATES,
+    FCL_ALL_STATES = FCL_STATE_FURTHER + FCL_AVERAGES - 1
+} fcl_state;
 
-extern const char *const fcl_state_prefix[FCL_STATES]; /* of a slice's name: "", "ema.", ... */
+/* That of the index-th average. */
+static inline fcl_state fcl_state_average(int index)
+{
+    return index == 0 ? FCL_STATE_EMA : (fcl_state)(FCL_STATE_FURTHER + index - 1);
+}
+
+extern const char *const fcl_state_prefix[FCL_STATES]; /* of a slice's name: "", "ema.", ...; "ema.0.9999." of the others */
 /* How many of the slices it has under its prefix: frozen ones stand once, with the weights. */
 int fcl_state_slices(const fcl_params *params, fcl_state state);
 
-/* FCL_ERR_ARGUMENT: a slice's name begins with the prefix of a state. */
-int fcl_states_check_names(const fcl_params *params);
+/* FCL_ERR_ARGUMENT: a slice's name begins with the prefix of a state, or with that of an average behind "ema.". */
+int fcl_states_check_names(const fcl_params *params, const fcl_averages *averages);
 
 /* One learner's. */
 typedef struct fcl_states {
     const char *name; /* stands with a point between prefix and slice, "ema.critic.w"; "": nothing does */
     const fcl_params *params;
+    fcl_averages averages; /* the others have their decay in their names */
     int64_t step;
-    fcl_buffer *buffer[FCL_STATES]; /* NULL: it has none; not looked at where a file is read */
+    fcl_buffer *buffer[FCL_ALL_STATES]; /* NULL: it has none; not looked at where a file is read */
 } fcl_states;
 
 /* --- writing --- */
@@ -35,6 +51,7 @@ int fcl_state_tensors_create(int count, const fcl_states *states, fcl_state_tens
 void fcl_state_tensors_destroy(fcl_state_tensors **tensors);
 /* Their checksum, once each number was looked at. FCL_ERR_NUMERIC names one that is not finite. */
 int fcl_state_tensors_sum(fcl_state_tensors *tensors, uint32_t *sum);
+/* FCL_ERR_ARGUMENT: two would have one name. */
 int fcl_state_tensors_write(fcl_state_tensors *tensors, const char *path, json_t *metadata);
 
 /* --- reading --- */
@@ -46,6 +63,12 @@ const fcl_safetensor *fcl_states_find(const fcl_safetensors *file, const fcl_sta
  * FAULT: it lacks tensor ...". */
 int fcl_states_check(const fcl_safetensors *file, const char *where, const char *fault, const fcl_states *states,
                      fcl_state state, int *found);
+/* The same of every state that a file of such averages has. */
+int fcl_states_check_all(const fcl_safetensors *file, const char *where, const char *fault, const fcl_states *states,
+                         int *found);
+/* What of a file of such averages goes on as the state of a learner that has those of `now`: the weights, where an average
+ * begins. */
+fcl_state fcl_states_origin(const fcl_averages *file, const fcl_averages *now, fcl_state state);
 /* The checksum of the tensors, wherever they lie in the file; those that are not there are left out. */
 uint32_t fcl_states_sum(const fcl_safetensors *file, int count, const fcl_states *states);
 /* Writes a state, all of which is there, to a flat buffer. */

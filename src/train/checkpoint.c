@@ -134,6 +134,8 @@ static int read_config(fcl_checkpoint *checkpoint)
     fcl_train_options_settle(&checkpoint->options);
     checkpoint->info.options = &checkpoint->options;
     if (status == FCL_OK)
+        status = fcl_averages_read(checkpoint->options.ema, &checkpoint->averages);
+    if (status == FCL_OK)
         FCL_TRY(read_least_alpha(checkpoint));
     return status == FCL_OK
                ? status
@@ -194,7 +196,29 @@ static int read_metadata(fcl_checkpoint *checkpoint)
 
 static fcl_states states_of(const fcl_checkpoint *checkpoint)
 {
-    return (fcl_states){.name = "", .params = fcl_model_params(checkpoint->model)};
+    return (fcl_states){.name = "", .params = fcl_model_params(checkpoint->model), .averages = checkpoint->averages};
+}
+
+void fcl_checkpoint_tell_averages(fcl_checkpoint *checkpoint)
+{
+    const fcl_averages *averages = &checkpoint->averages;
+    for (int i = 0; i < averages->count; i++) {
+        checkpoint->average_text[i] = fcl_average_text(averages->decay[i]);
+        checkpoint->average_name[i] = averages->decay[i] > 0 ? checkpoint->average_text[i].text : "unknown";
+    }
+    checkpoint->info.has_ema = averages->count > 0;
+    checkpoint->info.average_count = averages->count;
+    checkpoint->info.averages = checkpoint->average_name;
+}
+
+/* The configuration tells the decays; whether there are averages, the tensors do. */
+static void find_averages(fcl_checkpoint *checkpoint)
+{
+    fcl_states states = states_of(checkpoint);
+    bool any = fcl_states_find(&checkpoint->file, &states, FCL_STATE_EMA, fcl_params_at(states.params, 0));
+    if (!any || !checkpoint->averages.count)
+        checkpoint->averages = (fcl_averages){.count = any};
+    fcl_checkpoint_tell_averages(checkpoint);
 }
 
 static int check_tensors(fcl_checkpoint *checkpoint)
@@ -204,12 +228,10 @@ static int check_tensors(fcl_checkpoint *checkpoint)
     const fcl_params *params = fcl_model_params(checkpoint->model);
     info->model = checkpoint->model;
     info->parameters = fcl_params_numbers(params);
+    find_averages(checkpoint);
     fcl_states states = states_of(checkpoint);
-    info->has_ema = fcl_states_find(&checkpoint->file, &states, FCL_STATE_EMA, fcl_params_at(params, 0)) != NULL;
     int found = 0;
-    for (fcl_state state = 0; state < FCL_STATES; state++)
-        if (state != FCL_STATE_EMA || info->has_ema)
-            FCL_TRY(fcl_states_check(&checkpoint->file, checkpoint->path, "is damaged", &states, state, &found));
+    FCL_TRY(fcl_states_check_all(&checkpoint->file, checkpoint->path, "is damaged", &states, &found));
     if (found != checkpoint->file.count)
         return fcl_fail(FCL_ERR_FORMAT, "%s is damaged: it holds %d tensors where its model has %d",
                         checkpoint->path, checkpoint->file.count, found);

@@ -17,6 +17,9 @@ struct fcl_checkpoint {
     fcl_safetensors file;
     fcl_options *bound; /* owns the texts of `options` */
     fcl_train_options options;
+    fcl_averages averages; /* those that the file has */
+    fcl_decay_text average_text[FCL_AVERAGES];
+    const char *average_name[FCL_AVERAGES]; /* what info.averages points to */
     fcl_model *model;
     int64_t *class_counts;
     fcl_normalisation *normalisation;
@@ -52,7 +55,7 @@ typedef struct fcl_snapshot {
     const int64_t *class_counts;            /* of each of the model's classes; NULL: not known */
     const char *const *class_names;         /* of the same; NULL: they are numbers */
     const fcl_normalisation *normalisation; /* of the data; NULL: not known */
-    fcl_buffer *state[FCL_STATES]; /* the EMA may be NULL */
+    fcl_buffer *state[FCL_ALL_STATES]; /* averages, options->ema of them, may be NULL */
 } fcl_snapshot;
 
 /* Reads the buffers from the device and writes the file. FCL_ERR_NUMERIC where a number is not finite: such a
@@ -67,6 +70,9 @@ int fcl_checkpoint_parse(const uint8_t *bytes, size_t size, const fcl_foreign_op
  * is taken as weights of `model`, which options made. `names`: see fcl_foreign_options. */
 int fcl_checkpoint_open_for(const char *path, const char *names, const fcl_train_options *options,
                             const fcl_model *model, fcl_checkpoint **checkpoint);
+
+/* Tells of checkpoint->averages in its info. */
+void fcl_checkpoint_tell_averages(fcl_checkpoint *checkpoint);
 
 /* Of a parsed file without our metadata (foreign.c): fills in all the rest by the configuration; and, with the model
  * there already, its tensors alone. */

@@ -105,6 +105,7 @@ int fcl_checkpoint_save(const char *path, const fcl_snapshot *snapshot)
     fcl_state_tensors *tensors;
     uint32_t sum = 0;
     memcpy(states.buffer, snapshot->state, sizeof states.buffer);
+    FCL_TRY(fcl_averages_read(snapshot->options->ema, &states.averages));
     FCL_TRY(fcl_state_tensors_create(1, &states, &tensors));
     int status = fcl_state_tensors_sum(tensors, &sum);
     if (status == FCL_OK) {

@@ -92,7 +92,8 @@ static int adopt(fcl_checkpoint *checkpoint, const fcl_pairing *pairing)
         fcl_text_format(&text, "; half of %s left out, which tells a variance", checkpoint->halved);
     int status = add_tensors(checkpoint, pairing, &taken);
     checkpoint->info.foreign = fcl_arena_format(&checkpoint->strings, "%s", text.data);
-    checkpoint->info.has_ema = pairing->tensor[FCL_STATE_EMA];
+    checkpoint->averages = (fcl_averages){.count = pairing->tensor[FCL_STATE_EMA] != NULL};
+    fcl_checkpoint_tell_averages(checkpoint);
     fcl_safetensors_free(&checkpoint->file);
     free(checkpoint->bytes);
     checkpoint->bytes = NULL;

@@ -131,23 +131,44 @@ static int keep_normalisation(fcl_trainer *trainer, const fcl_normalisation *by)
     return fcl_trainer_build(trainer);
 }
 
+static int load_state(const fcl_learner *learner, const fcl_checkpoint *checkpoint, fcl_state state)
+{
+    fcl_state from = fcl_states_origin(&checkpoint->averages, &learner->averages, state);
+    return fcl_checkpoint_load(checkpoint, from, learner->state[state]);
+}
+
+static void note_averages(fcl_trainer *trainer, const fcl_checkpoint *checkpoint)
+{
+    const fcl_averages *now = &trainer->learner->averages;
+    fcl_averages begun = {0};
+    for (int i = 0; i < now->count; i++)
+        if (fcl_averages_origin(&checkpoint->averages, now, i) < 0)
+            begun.decay[begun.count++] = now->decay[i];
+    if (!begun.count)
+        return;
+    char *decays = fcl_averages_text(&begun), *there = fcl_averages_text(&checkpoint->averages);
+    char *sentence = fcl_format("an average of decay %s begins with the weights: the checkpoint has %s", decays,
+                                *there ? there : "none");
+    fcl_trainer_note(trainer, sentence);
+    fcl_free(sentence);
+    fcl_free(there);
+    fcl_free(decays);
+}
+
 static int load(fcl_trainer *trainer, const fcl_checkpoint *checkpoint)
 {
     const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
     fcl_learner *learner = trainer->learner;
     FCL_TRY(check(trainer, info));
     FCL_TRY(keep_normalisation(trainer, info->normalisation));
-    for (fcl_state state = 0; state < FCL_STATES; state++) {
-        /* An average that begins now begins with the weights. */
-        bool begins = state == FCL_STATE_EMA && !info->has_ema;
+    for (fcl_state state = 0; state < FCL_ALL_STATES; state++)
         if (learner->state[state])
-            FCL_TRY(
-                fcl_checkpoint_load(checkpoint, begins ? FCL_STATE_WEIGHTS : state, learner->state[state]));
-    }
+            FCL_TRY(load_state(learner, checkpoint, state));
     fcl_learner_go_on(learner, info->step);
     trainer->options.objective.least_alpha = info->options->objective.least_alpha; /* sampling asks from there on */
     trainer->came_from = fcl_arena_format(&trainer->strings, "%s", info->device);
     note_rate(trainer, info);
+    note_averages(trainer, checkpoint);
     return FCL_OK;
 }
 
@@ -185,11 +206,11 @@ static int check_model(fcl_trainer *trainer, const fcl_checkpoint_info *info)
 static int begin_with(fcl_trainer *trainer, const fcl_checkpoint *checkpoint)
 {
     const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
-    fcl_buffer *ema = fcl_learner_ema(trainer->learner);
+    const fcl_learner *learner = trainer->learner;
     FCL_TRY(check_model(trainer, info));
-    FCL_TRY(fcl_checkpoint_load(checkpoint, FCL_STATE_WEIGHTS, fcl_learner_weights(trainer->learner)));
-    if (ema)
-        FCL_TRY(fcl_checkpoint_load(checkpoint, info->has_ema ? FCL_STATE_EMA : FCL_STATE_WEIGHTS, ema));
+    FCL_TRY(load_state(learner, checkpoint, FCL_STATE_WEIGHTS));
+    for (int i = 0; i < learner->averages.count; i++)
+        FCL_TRY(load_state(learner, checkpoint, fcl_state_average(i)));
     trainer->begun_with = fcl_arena_format(&trainer->strings, "%s%s%s", info->path, info->foreign ? ": " : "",
                                            info->foreign ? info->foreign : "");
     return FCL_OK;

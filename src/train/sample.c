@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/option_value.h"
 #include "flow/diffusion.h"
 #include "train/checkpoint.h"
 #include "train/guidance.h"
@@ -28,7 +29,7 @@ const fcl_option fcl_sample_table[] = {
     {"sde-w", ROW(w), .placeholder = "W", .help = "noise of a stochastic solver, a formula in t, alpha and sigma that is not negative; without it sigma"},
     {"seed", ROW(seed), .help = "of the noise"},
     {"source", ROW(source), .placeholder = "SOURCE", .help = "begin with samples of this set or file, or \"normal\"; default: as it was trained"},
-    {"ema", ROW(ema), .fallback = "yes", .help = "use the averaged weights, where there are any"},
+    {"ema", ROW(ema), .fallback = "yes", .placeholder = "WHICH", .help = "which weights: yes, the averaged ones, of several averages the first; no, those without average; or an average's decay"},
     {"label", ROW(label), .placeholder = "CLASS", .help = "class of every sample, by its name or number; several, as 3,5, share them in this order; none: no class, of a model trained with label-drop; without it classes in the shares of the training's data"},
     {"guidance", ROW(guidance), .minimum = 0.01, .maximum = 1000, .fallback = "1", .placeholder = "W",
      .help = "classifier-free: the velocity is v_u + W (v_c - v_u) of class and no class, from a doubled batch; of a model trained with label-drop"},
@@ -48,13 +49,58 @@ static int check_w(const char *w)
     return FCL_OK;
 }
 
+/* Yes, no, or a decay, which is 0 else. */
+static int read_average(const char *text, bool *yes, float *decay)
+{
+    fcl_averages one = {0};
+    *decay = 0;
+    *yes = true;
+    if (!text || fcl_option_read_yes_no(text, yes))
+        return FCL_OK;
+    if (fcl_averages_read(text, &one) != FCL_OK || one.count != 1)
+        return fcl_fail(FCL_ERR_ARGUMENT, "ema: \"%.80s\" is not usable: expected yes, no, or the decay of an average as 0.9999", text);
+    *decay = one.decay[0];
+    return FCL_OK;
+}
+
+static int refuse_average(const fcl_checkpoint_info *info, const char *text)
+{
+    fcl_text there = {0};
+    for (int i = 0; i < info->average_count; i++)
+        fcl_text_format(&there, "%s%s", i ? ", " : "", info->averages[i]);
+    fcl_fail(FCL_ERR_ARGUMENT, "ema %.80s: %s has no average of that decay, it has %s", text, info->path,
+             there.data ? there.data : "none");
+    fcl_text_free(&there);
+    return FCL_ERR_ARGUMENT;
+}
+
+int fcl_sample_average(const fcl_checkpoint_info *info, const fcl_sample_options *options, int *index)
+{
+    bool yes;
+    float decay;
+    *index = -1;
+    FCL_TRY(read_average(options->ema, &yes, &decay));
+    if (decay == 0) {
+        *index = yes && info->average_count ? 0 : -1;
+        return FCL_OK;
+    }
+    fcl_decay_text text = fcl_average_text(decay);
+    for (int i = 0; i < info->average_count; i++)
+        if (strcmp(info->averages[i], text.text) == 0)
+            *index = i;
+    return *index >= 0 ? FCL_OK : refuse_average(info, options->ema);
+}
+
 int fcl_sample_check(const fcl_sample_options *options)
 {
+    bool yes;
+    float decay;
     fcl_solver_options how = fcl_sampler_solver(options, 0);
     double *times = NULL;
     int count, status = FCL_OK;
     fcl_guidance by;
     FCL_TRY(fcl_options_check(fcl_sample_table, options));
+    FCL_TRY(read_average(options->ema, &yes, &decay));
     FCL_TRY(fcl_guidance_read(options, &by));
     FCL_TRY(fcl_edit_check(options));
     if (fcl_solver_is_stochastic(options->solver)) {
@@ -146,9 +192,10 @@ static int run_with(fcl_device *device, const fcl_checkpoint *checkpoint, const 
                     fcl_array *density, fcl_sample_stats *stats)
 {
     const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
-    fcl_state state = options->ema != FCL_OFF && info->has_ema ? FCL_STATE_EMA : FCL_STATE_WEIGHTS;
-    FCL_TRY(fcl_checkpoint_load(checkpoint, state, of->weights));
     fcl_sampler *sampler;
+    int average;
+    FCL_TRY(fcl_sample_average(info, options, &average));
+    FCL_TRY(fcl_checkpoint_load(checkpoint, average < 0 ? FCL_STATE_WEIGHTS : fcl_state_average(average), of->weights));
     double seconds = 0;
     FCL_TRY(fcl_sampler_create(device, of, options, flags, (*x)->shape.dim[0], &sampler));
     fcl_sampler_collect(sampler, density ? density->data : NULL);

@@ -52,7 +52,7 @@ static fcl_train_memory memory_of(const fcl_trainer *trainer)
         .weights = bytes,
         .gradients = fcl_buffer_size(learner->gradients),
         .moments = 2 * bytes,
-        .average = learner->state[FCL_STATE_EMA] ? bytes : 0,
+        .average = (uint64_t)learner->averages.count * bytes,
         .activations = fcl_graph_describe(trainer->graph).arena_bytes,
         .total = total,
         .pinned = fcl_device_pinned(trainer->device),

@@ -186,3 +186,8 @@ fcl_buffer *fcl_trainer_ema(fcl_trainer *trainer)
 {
     return fcl_learner_ema(trainer->learner);
 }
+
+fcl_buffer *fcl_trainer_average(fcl_trainer *trainer, int index)
+{
+    return fcl_learner_average(trainer->learner, index);
+}

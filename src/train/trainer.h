@@ -20,7 +20,7 @@ struct fcl_trainer {
     const char *came_from; /* the device of the checkpoint that it was resumed from; NULL: of none */
     const char *begun_with; /* what its first weights are, in words; NULL: random ones */
     bool locked;           /* the caller holds the lock of options.out */
-    const char *notes[5];  /* sentences of what is to be told before the first step */
+    const char *notes[6];  /* sentences of what is to be told before the first step */
     int note_count;
     uint64_t others; /* bytes on the device that were there before it */
 

@@ -73,7 +73,7 @@ refused 1 "go on with --resume" classify $data --out stopped
 expect 0 train $data --labels --out run --model mlp --steps 30 --width 32 --depth 2 --batch 64 --samples-every off
 expect 0 eval run $data --features judge --n 80 --steps 5 --chart near.png
 printed "against 80 of the 90 of t10k-images-idx3-ubyte" "floor of features: 80 pictures of train-images-idx3-ubyte" \
-    "averaged weights" "by the class that was asked for" "5 evaluations a sample" "of 600 pictures"
+    "average 0.9" "by the class that was asked for" "5 evaluations a sample" "of 600 pictures"
 [ -s near.png ] || fail "there is no chart"
 narrow
 expect 0 eval run $data --features judge --n 80 --steps 5 --json

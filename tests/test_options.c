@@ -21,7 +21,7 @@ typedef struct sample_options {
     double tolerance;
     bool resume;
     fcl_toggle ema;
-    const char *solver, *name, *out;
+    const char *solver, *name, *kind, *out;
 } sample_options;
 
 static const char *solver_name(int index)
@@ -48,6 +48,8 @@ static const fcl_option table[] = {
     {"name", FCL_OPTION(sample_options, name), .help = "free text"},
     {"resume", FCL_OPTION(sample_options, resume), .flags = FCL_OPTION_COMMAND_LINE, .group = "Run",
      .help = "continue"},
+    {"kind", FCL_OPTION(sample_options, kind), .flags = FCL_OPTION_COMMAND_LINE | FCL_OPTION_CAN_BE_BARE,
+     .help = "one of many; alone: which there are"},
     {"out", FCL_OPTION(sample_options, out), .flags = FCL_OPTION_COMMAND_LINE | FCL_OPTION_REQUIRED,
      .placeholder = "DIR", .help = "where files go"},
     {0}};
@@ -231,6 +233,35 @@ static void test_command_line(void **state)
     fcl_options_destroy(&options);
 }
 
+/* Named without a value, at the end and before another option, it is none, and known to be named. */
+static void test_bare(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *arguments[4], *kind;
+        int positional;
+        bool named;
+    } lines[] = {
+        {{"--kind"}, NULL, 0, true},
+        {{"--kind", "--steps", "3"}, NULL, 0, true},
+        {{"--kind="}, NULL, 0, true},
+        {{"data", "--kind", "one"}, "one", 1, true},
+        {{"--kind=--one"}, "--one", 0, true},
+        {{"data"}, NULL, 1, false},
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        sample_options values;
+        const char *positional[4];
+        int count;
+        fcl_options *options = bind(&values);
+        assert_int_equal(parse(options, lines[i].arguments, positional, &count), FCL_OK);
+        assert_int_equal(count, lines[i].positional);
+        assert_int_equal(fcl_options_source(options, "kind") == FCL_FROM_COMMAND_LINE, lines[i].named);
+        assert_true(lines[i].kind ? !strcmp(values.kind, lines[i].kind) : !values.kind);
+        fcl_options_destroy(&options);
+    }
+}
+
 static void test_command_line_mistakes(void **state)
 {
     (void)state;
@@ -332,6 +363,29 @@ static void test_yaml(void **state)
     assert_int_equal(fcl_options_read_yaml(options, write_file("# nothing\n", 10)), FCL_OK);
     assert_int_equal(fcl_options_read_yaml(options, "/nonexistent/run.yaml"), FCL_ERR_FILE);
     assert_message("/nonexistent/run.yaml");
+    unlink(write_file("", 0));
+    fcl_options_destroy(&options);
+}
+
+/* A preset comes before all but the defaults, whenever it is read. */
+static void test_preset(void **state)
+{
+    (void)state;
+    sample_options values;
+    fcl_options *options = bind(&values);
+    const char *text = "steps: 77\nlr: 1e-3\nwidth: 8\nname: begun\n";
+    assert_int_equal(fcl_options_set(options, "steps", "3", FCL_FROM_COMMAND_LINE), FCL_OK);
+    assert_int_equal(fcl_options_set(options, "width", "2", FCL_FROM_CHECKPOINT), FCL_OK);
+    assert_int_equal(fcl_options_read_preset(options, write_file(text, strlen(text))), FCL_OK);
+    assert_int_equal(fcl_options_source(options, "lr"), FCL_FROM_PRESET);
+    assert_int_equal(fcl_options_set(options, "lr", "0.5", FCL_FROM_FILE), FCL_OK);
+    assert_int_equal(values.steps, 3);
+    assert_int_equal(values.width, 2);
+    assert_true(values.rate == 0.5f);
+    assert_string_equal(values.name, "begun");
+    text = "lr: 2\n"; /* what is overridden is checked nevertheless */
+    assert_int_equal(fcl_options_read_preset(options, write_file(text, strlen(text))), FCL_ERR_ARGUMENT);
+    assert_message(":1:5: lr");
     unlink(write_file("", 0));
     fcl_options_destroy(&options);
 }
@@ -630,9 +684,11 @@ static void test_choice_of_options_bound(void **state)
     options = choose(&values, FCL_FROM_FILE, 2, wrong, FCL_ERR_ARGUMENT);
     assert_message("corners has no use with the shape cone, which reads radius, height");
     fcl_options_destroy(&options);
-    options = choose(&values, FCL_FROM_CHECKPOINT, 3, dropped, FCL_OK); /* another shape was asked for beside it */
-    assert_true(values.radius == 0 && !values.filled && values.corners == 5);
-    fcl_options_destroy(&options);
+    for (fcl_option_source source = FCL_FROM_PRESET; source <= FCL_FROM_CHECKPOINT; source++) {
+        options = choose(&values, source, 3, dropped, FCL_OK); /* another shape was asked for beside it */
+        assert_true(values.radius == 0 && !values.filled && values.corners == 5);
+        fcl_options_destroy(&options);
+    }
     options = choose(&values, FCL_FROM_COMMAND_LINE, 1, (const char *const[][2]){{"radius", "0"}}, FCL_ERR_ARGUMENT);
     assert_message("radius: \"0\" is not usable: expected a number above 0"); /* it would be taken for the default, 1 */
     fcl_options_destroy(&options);
@@ -653,6 +709,7 @@ int main(void)
         cmocka_unit_test(test_yaml_mistakes), cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_yaml_text),     cmocka_unit_test(test_json_mistakes),
         cmocka_unit_test(test_help),          cmocka_unit_test(test_locale),
+        cmocka_unit_test(test_bare),          cmocka_unit_test(test_preset),
         cmocka_unit_test(test_choice_of_options_in_a_struct),
         cmocka_unit_test(test_choice_of_options_bound),
     };

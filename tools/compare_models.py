@@ -36,7 +36,7 @@ BATCH = 3
 
 Inputs = struct("fcl_velocity_inputs", x=pointer, t=pointer, r=pointer, label=pointer, conditions=pointer,
                 condition_count=c.c_int, training=c.c_bool)
-FROM_COMMAND_LINE = 3
+FROM_COMMAND_LINE = 4
 layers.SIGNATURES |= {
     "options_create": (pointer, []),
     "options_add": (c.c_int, [pointer, pointer, pointer]),

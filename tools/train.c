@@ -1,4 +1,5 @@
 /* flowcl train: reads the options, lets the library train, keeps the run folder and the person informed. */
+#include "preset.h"
 #include "run_folder.h"
 #include "terminal.h"
 #include "tool.h"
@@ -10,12 +11,15 @@
 
 typedef struct train_settings {
     fcl_train_options train;
-    const char *config;
+    const char *config, *preset;
 } train_settings;
 
 static const fcl_option table[] = {
     {"config", FCL_OPTION(train_settings, config), .flags = FCL_OPTION_COMMAND_LINE, .placeholder = "FILE",
      .group = "Run", .help = "YAML file of options; the command line overrides it"},
+    {"preset", FCL_OPTION(train_settings, preset), .flags = FCL_OPTION_COMMAND_LINE | FCL_OPTION_CAN_BE_BARE,
+     .placeholder = "[NAME]", .help = "begin with the options of a preset, which all others override; without a name they are "
+     "listed"},
     {0},
 };
 
@@ -39,7 +43,7 @@ typedef enum trouble {
 } trouble;
 
 typedef struct training {
-    const char *config; /* the --config, or NULL */
+    const char *config, *preset; /* the --config and the --preset, or NULL */
     run_folder folder;
     progress bar;
     progress_state state;
@@ -178,6 +182,8 @@ static int on_start(void *data, const fcl_train_start *start)
         fcl_class_draw(start->data->classes, start->class_counts, run->samples, run->label);
     }
     progress_start(&run->bar, start->first_step, start->steps);
+    if (run->preset && !start->resumed)
+        fprintf(stderr, "preset  %s\n", tool_plain(run->preset));
     print_start(start);
     run->state.step = start->first_step;
     run->finished = start->first_step >= start->steps;
@@ -367,6 +373,8 @@ static int read_options(const tool_call *call)
         return tool_fail_usage(&train_command, "%s", fcl_error());
     if (settings->config && fcl_options_read_yaml(call->options, settings->config))
         return tool_fail_library();
+    if (settings->preset && preset_read(call->options, settings->preset))
+        return EXIT_FAILED;
     if (!settings->train.out)
         return tool_fail_usage(&train_command,
                                "--out DIR is needed: the folder for checkpoints and pictures");
@@ -403,10 +411,12 @@ static int report(training *run, int status)
 static int run(const tool_call *call)
 {
     const train_settings *settings = call->settings;
+    if (!settings->preset && fcl_options_source(call->options, "preset") == FCL_FROM_COMMAND_LINE)
+        return preset_list();
     int status = read_options(call);
     if (status != EXIT_DONE)
         return status;
-    training run = {.config = settings->config, .folder = {.path = settings->train.out}};
+    training run = {.config = settings->config, .preset = settings->preset, .folder = {.path = settings->train.out}};
     fcl_train_hooks hooks = {.data = &run,
                              .stop = on_stop,
                              .start = on_start,
@@ -436,12 +446,14 @@ static void print_appendix(void)
 
 const subcommand train_command = {
     .name = "train",
-    .usage = "DATA --out DIR [options]",
+    .usage = "[DATA] --out DIR [options]",
     .summary = "train a model on data, with checkpoints and pictures in a folder",
     .about = "DATA is a built-in set's name, or the path of a .npy, .npz, .csv or IDX file;\n"
              "FILE.npz:NAME is one array of an archive. --label-column names a table's label.\n"
              "A folder is its PNG and JPEG files: with --labels its subfolders are classes,\n"
              "or --label-file tells them. CIFAR-10's binary batches are read, too.\n"
+             "--preset NAME begins with the options of a documented training, its data among\n"
+             "them; --preset alone lists which there are.\n"
              "--init FILE begins with the weights of a checkpoint, whose model is taken, too,\n"
              "or of a safetensors file of another program, whose model the options tell.\n"
              "--help --model NAME lists the options of that model, and its defaults.\n"

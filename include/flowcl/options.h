@@ -69,7 +69,9 @@ enum {
     FCL_OPTION_REQUIRED = 4,     /* fcl_options_finish refuses its absence */
     FCL_OPTION_FORMULA = 8,      /* a choice that takes other text too, unless it is a plain word ("t^2", "mode(1)");
                                     who uses the option reads it */
-    FCL_OPTION_PARAMETERS = 16   /* a choice that takes its names with numbers, too ("huber(2)"), and no formula */
+    FCL_OPTION_PARAMETERS = 16,  /* a choice that takes its names with numbers, too ("huber(2)"), and no formula */
+    FCL_OPTION_CAN_BE_BARE = 32  /* a string that the command line may name without a value, last or before another
+                                    option: it is no string then, and fcl_options_source tells that it was named */
 };
 
 /* An option that a choice reads, and its default there; NULL: the row's own. */
@@ -156,6 +158,7 @@ typedef struct fcl_options fcl_options;
 /* Who set a value. A later source is never overridden by an earlier one, whatever the order of the calls. */
 typedef enum fcl_option_source {
     FCL_FROM_DEFAULT,
+    FCL_FROM_PRESET, /* a file that others wrote as a beginning */
     FCL_FROM_CHECKPOINT,
     FCL_FROM_FILE,
     FCL_FROM_COMMAND_LINE
@@ -185,6 +188,10 @@ FCL_API int fcl_options_parse(fcl_options *options, int argc, char *const *argv,
  * FCL_ERR_FILE, FCL_ERR_FORMAT (not YAML, or not flat), FCL_ERR_ARGUMENT (a key, or a value). */
 FCL_API int fcl_options_read_yaml(fcl_options *options, const char *path);
 
+/* The same, source FCL_FROM_PRESET: those that come with flowcl lie in share/flowcl/presets, options of training each
+ * (train.h). */
+FCL_API int fcl_options_read_preset(fcl_options *options, const char *path);
+
 /* The values as YAML, with the help as comments: reading it gives every value back exactly. The text is
  * released by fcl_free; the file is written aside and renamed. */
 FCL_API char *fcl_options_to_yaml(const fcl_options *options);
@@ -195,7 +202,7 @@ FCL_API char *fcl_options_to_json(const fcl_options *options);
 FCL_API int fcl_options_read_json(fcl_options *options, const char *text);
 
 /* Fills the defaults and checks every value, also that required ones are there. What a choice does not read is refused
- * where the command line or a file has set it, and dropped where a checkpoint has. */
+ * where the command line or a file has set it, and dropped where a checkpoint or a preset has. */
 FCL_API int fcl_options_finish(fcl_options *options);
 
 /* The one of `words` that somebody who wrote `word` most likely meant, by edit distance (case does not count;

@@ -97,7 +97,8 @@ typedef struct fcl_train_options {
     bool stream_data; /* keep the data on the host even where it fits on the device, and pictures in their folder */
 } fcl_train_options;
 
-/* Adds the rows of training and of its model to a program's options. */
+/* Adds the rows of training and of its model to a program's options. Files of them, documented each, are the presets of
+ * `flowcl train --preset`: fcl_options_read_preset(options, "/usr/local/share/flowcl/presets/fashion-mnist-unet.yaml"). */
 FCL_API int fcl_train_options_bind(fcl_options *options, fcl_train_options *train);
 /* Whether a training with these options can begin, as far as options alone say; zeros are defaults. */
 FCL_API int fcl_train_options_check(const fcl_train_options *train);

@@ -120,7 +120,7 @@ typedef struct arguments {
     char *const *list;
 } arguments;
 
-/* --key=value, --key value, and for a yes/no also --key alone. */
+/* --key=value, --key value, and for a yes/no, or what can be bare, also --key alone. */
 static int option_value(const fcl_option *row, arguments *rest, const char *equals, const char **value)
 {
     const char *following = rest->next < rest->count ? rest->list[rest->next] : NULL;
@@ -129,6 +129,8 @@ static int option_value(const fcl_option *row, arguments *rest, const char *equa
         *value = equals + 1;
     else if (fcl_option_is_yes_no(row) && !(following && fcl_option_read_yes_no(following, &yes)))
         *value = "yes";
+    else if ((!following || !strncmp(following, "--", 2)) && row->flags & FCL_OPTION_CAN_BE_BARE)
+        *value = "";
     else if (!following || !strncmp(following, "--", 2))
         return fcl_fail(FCL_ERR_ARGUMENT, "--%s needs a value (write --%s=VALUE if it begins with --)",
                         row->key, row->key);

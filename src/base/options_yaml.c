@@ -14,6 +14,7 @@
 typedef struct reader {
     fcl_options *options;
     const char *path;
+    fcl_option_source source;
     size_t *lines;               /* of each binding: where its key stood, 0 where it has not been met */
     fcl_option_binding *binding; /* of the last key */
 } reader;
@@ -40,19 +41,29 @@ static int take_key(void *data, const fcl_yaml_scalar *key)
 static int take_value(void *data, const fcl_yaml_scalar *value)
 {
     reader *file = data;
-    int status = fcl_options_assign(file->options, file->binding, value->text, FCL_FROM_FILE);
+    int status = fcl_options_assign(file->options, file->binding, value->text, file->source);
     return status ? fcl_fail_within(status, "%s:%zu:%zu: %s", file->path, value->line, value->column,
                                     file->binding->row->key)
                   : FCL_OK;
 }
 
-int fcl_options_read_yaml(fcl_options *options, const char *path)
+static int read_yaml(fcl_options *options, const char *path, fcl_option_source source)
 {
-    reader file = {.options = options, .path = path};
+    reader file = {.options = options, .path = path, .source = source};
     file.lines = fcl_zalloc((size_t)options->count * sizeof *file.lines);
     int status = fcl_yaml_read(path, &(fcl_yaml_taker){take_key, take_value, &file});
     free(file.lines);
     return status;
+}
+
+int fcl_options_read_yaml(fcl_options *options, const char *path)
+{
+    return read_yaml(options, path, FCL_FROM_FILE);
+}
+
+int fcl_options_read_preset(fcl_options *options, const char *path)
+{
+    return read_yaml(options, path, FCL_FROM_PRESET);
 }
 
 /* --- writing --- */

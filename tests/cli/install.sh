@@ -1,6 +1,6 @@
 #!/bin/sh
 # The library, installed into an empty folder: it has every header, each compiles alone, and a program in C and in C++
-# builds by pkg-config and runs, with the shared library and with the static one.
+# builds by pkg-config and runs, with the shared library and with the static one. The program finds the presets there.
 #     install.sh BUILD SOURCE KINDS CC [CXX]; KINDS of the library: shared, static or both
 set -eu
 build=$1 source=$2 kinds=$3 cc=$4 cxx=${5-}
@@ -49,5 +49,10 @@ PKG_CONFIG_PATH=$(dirname "$(find "$folder" -name flowcl.pc)")
 export PKG_CONFIG_PATH
 prefix=$folder$(pkg-config --variable=prefix flowcl)
 [ "$(ls "$prefix/include/flowcl")" = "$(ls "$source/include/flowcl")" ] || fail "a header is missing"
+mv "$prefix" "$folder/moved" # the program finds its library and the presets from where it lies
+listed=$("$folder/moved/bin/flowcl" train --preset) || fail "the installed program lists no presets"
+echo "$listed" | grep -qxF "$folder/moved/share/flowcl/presets" || fail "it finds other presets than those beside it: $listed"
+[ "$(ls "$folder/moved/share/flowcl/presets")" = "$(cd "$source/tools/presets" && ls -- *.yaml)" ] || fail "a preset is missing"
+mv "$folder/moved" "$prefix"
 try c "$cc -std=c11"
 [ -z "$cxx" ] || try c++ "$cxx -std=c++11"

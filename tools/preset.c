@@ -1,0 +1,141 @@
+#include "preset.h"
+#include "terminal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* As the program finds its library: from where it lies itself, so that both may be moved. */
+static const char *const places[] = {"presets", INSTALLED_PRESETS};
+enum { PLACES = sizeof places / sizeof *places };
+
+static const char ending[] = ".yaml";
+
+typedef struct presets {
+    char *folder, **name; /* names without the ending, in their order */
+    int count;
+} presets;
+
+/* NULL only without memory, which is the end. */
+static char *format(const char *pattern, const char *a, const char *b, const char *c)
+{
+    char *text = NULL;
+    if (asprintf(&text, pattern, a, b, c) < 0)
+        abort();
+    return text;
+}
+
+static int is_preset(const struct dirent *entry)
+{
+    size_t length = strlen(entry->d_name), tail = strlen(ending);
+    return entry->d_name[0] != '.' && length > tail && !strcmp(entry->d_name + length - tail, ending);
+}
+
+/* Takes what the folder holds; false: none. */
+static bool read_folder(presets *found, const char *folder)
+{
+    struct dirent **file = NULL;
+    int count = scandir(folder, &file, is_preset, alphasort);
+    found->name = count > 0 ? calloc((size_t)count, sizeof *found->name) : NULL;
+    if (count > 0 && !found->name)
+        abort();
+    for (int i = 0; i < count; i++) {
+        file[i]->d_name[strlen(file[i]->d_name) - strlen(ending)] = '\0';
+        found->name[found->count++] = format("%s", file[i]->d_name, NULL, NULL);
+        free(file[i]);
+    }
+    free(file);
+    return found->count > 0;
+}
+
+/* Returns an exit status. */
+static int find(presets *found)
+{
+    char program[PATH_MAX] = "", *tried[PLACES];
+    if (readlink("/proc/self/exe", program, sizeof program - 1) < 0)
+        return tool_fail("the presets are not found, as /proc/self/exe does not tell where the program lies");
+    *strrchr(program, '/') = '\0';
+    for (int i = 0; i < PLACES; i++)
+        tried[i] = *places[i] == '/' ? format("%s", places[i], NULL, NULL) : format("%s/%s", program, places[i], NULL);
+    for (int i = 0; i < PLACES && !found->folder; i++)
+        found->folder = read_folder(found, tried[i]) ? realpath(tried[i], NULL) : NULL;
+    int status = found->folder ? EXIT_DONE
+                               : tool_fail("the program has no presets beside it, neither in %s nor in %s", tried[0], tried[1]);
+    for (int i = 0; i < PLACES; i++)
+        free(tried[i]);
+    return status;
+}
+
+static void release(presets *found)
+{
+    for (int i = 0; i < found->count; i++)
+        free(found->name[i]);
+    free(found->name);
+    free(found->folder);
+}
+
+/* What the first line says behind its "#". */
+static void print_head(const char *path, int column)
+{
+    char line[256] = "";
+    FILE *file = fopen(path, "re");
+    bool read = file && fgets(line, sizeof line, file);
+    line[strcspn(line, "\n")] = '\0';
+    terminal_print_wrapped(column, column, tool_plain(read ? line + strspn(line, "# ") : strerror(errno)));
+    if (file)
+        fclose(file);
+}
+
+int preset_list(void)
+{
+    presets found = {0};
+    int status = find(&found);
+    for (int i = 0; i < found.count; i++) {
+        char *path = format("%s/%s%s", found.folder, found.name[i], ending);
+        print_head(path, printf("  %-20s ", tool_plain(found.name[i])));
+        free(path);
+    }
+    if (status == EXIT_DONE)
+        printf("\nThe files tell more, and the command of each:\n%s\n", tool_plain(found.folder));
+    release(&found);
+    return status;
+}
+
+static int fail_unknown(const presets *found, const char *name)
+{
+    char *list = format("%s", found->name[0], NULL, NULL);
+    for (int i = 1; i < found->count; i++) {
+        char *longer = format("%s, %s", list, found->name[i], NULL);
+        free(list);
+        list = longer;
+    }
+    const char *nearest = fcl_nearest(name, (const char *const *)found->name, found->count);
+    if (strchr(name, '/') || strstr(name, ending))
+        tool_fail("--preset takes a name, one of %s; a file of your own, as %s, is read by --config", list, name);
+    else if (nearest)
+        tool_fail("there is no preset \"%s\"; did you mean %s?", name, nearest);
+    else
+        tool_fail("there is no preset \"%s\", but %s; a file of your own is read by --config", name, list);
+    free(list);
+    return EXIT_FAILED;
+}
+
+int preset_read(fcl_options *options, const char *name)
+{
+    presets found = {0};
+    int status = find(&found), i = 0;
+    while (i < found.count && strcmp(name, found.name[i]))
+        i++;
+    if (status == EXIT_DONE && i == found.count)
+        status = fail_unknown(&found, name);
+    else if (status == EXIT_DONE) {
+        char *path = format("%s/%s%s", found.folder, name, ending);
+        status = fcl_options_read_preset(options, path) ? tool_fail_library() : EXIT_DONE;
+        free(path);
+    }
+    release(&found);
+    return status;
+}

@@ -1,0 +1,14 @@
+/* Presets: files of train's options that come with flowcl, <name>.yaml each, which begin with a comment that says in one
+ * line what it is and then what it reaches. They lie in the folder `presets` beside the program, where it was built, or in
+ * share/flowcl/presets, where it was installed, wherever that was moved to. */
+#ifndef PRESET_H
+#define PRESET_H
+
+#include "tool.h"
+
+/* Prints their names, what each is, and where they lie. Returns an exit status. */
+int preset_list(void);
+/* Takes up the options of one, FCL_FROM_PRESET. Returns an exit status. */
+int preset_read(fcl_options *options, const char *name);
+
+#endif

@@ -87,13 +87,15 @@ static void tell(const char *what, char *text)
     free(text);
 }
 
-/* Parameters with their gradients, moments and averages. */
+/* Parameters with their gradients, moments and averages; samples: what draws the pictures of the folder. */
 static void print_memory(const fcl_train_memory *m)
 {
     const double mib = 1 << 20;
     uint64_t parameters = m->weights + m->gradients + m->moments + m->average;
     fcl_fprintf(stderr, "memory  %.3g MiB: parameters %.3g, activations %.3g, data %.3g", (double)m->total / mib,
                 (double)parameters / mib, (double)m->activations / mib, (double)m->data / mib);
+    if (m->samples)
+        fcl_fprintf(stderr, ", samples %.3g", (double)m->samples / mib);
     if (m->pinned)
         fcl_fprintf(stderr, "; %.3g of the host's locked for copies", (double)m->pinned / mib);
     fputc('\n', stderr);

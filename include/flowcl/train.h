@@ -108,11 +108,12 @@ FCL_API double fcl_schedule_rate(const fcl_train_options *options, int64_t step)
 
 /* --- hooks: what the caller wants to see; any may be NULL --- */
 
-/* What a training holds on the device, in bytes, before the first step. */
+/* What a training takes on the device, in bytes, known before the first step. */
 typedef struct fcl_train_memory {
     uint64_t weights, gradients, moments, average; /* average: all of them */
     uint64_t activations; /* values between the step's kernels, those at one place counted once */
     uint64_t data;        /* the data set, or two blocks of it on their way; batches, pairs, what else a step needs */
+    uint64_t samples;     /* the solver that draws them for `sampled`, and their noise; 0: none are drawn */
     uint64_t total;       /* their sum */
     uint64_t pinned;      /* of the host's memory: from where the driver copies blocks */
 } fcl_train_memory;

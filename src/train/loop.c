@@ -21,7 +21,6 @@ typedef struct loop {
     double began, reported; /* seconds on the clock */
     double row_began;       /* when the metrics' present row began, and at which step */
     int64_t row_step;
-    fcl_sampler *sampler; /* compiled at the first picture */
     int64_t saved;        /* step of the newest checkpoint; -1: there is none */
     bool told[WARNINGS];
 } loop;
@@ -173,22 +172,29 @@ static int run_sampler(loop *run, int64_t n, float *x)
         label = fcl_zalloc((size_t)n * sizeof *label);
         fcl_class_draw(fcl_model_classes(trainer->model), trainer->class_counts, n, label);
     }
-    int status = fcl_sampler_run(run->sampler, x, label, n, NULL, NULL);
+    int status = fcl_sampler_run(trainer->sampler, x, label, n, NULL, NULL);
     free(label);
     return status;
+}
+
+int fcl_trainer_prepare_samples(fcl_trainer *trainer, int64_t n)
+{
+    fcl_buffer *ema = fcl_learner_ema(trainer->learner);
+    const fcl_sample_options options = {0};
+    const fcl_sampled of = {.model = trainer->model,
+                            .weights = ema ? ema : fcl_learner_weights(trainer->learner),
+                            .objective = &trainer->options.objective};
+    if (trainer->sampler)
+        return FCL_OK;
+    return fcl_sampler_create(trainer->device, &of, &options, 0, n, &trainer->sampler);
 }
 
 static int draw(loop *run, fcl_array *samples)
 {
     fcl_trainer *trainer = run->trainer;
-    fcl_buffer *ema = fcl_learner_ema(trainer->learner);
     const fcl_normalisation *by = trainer->normalisation;
     int64_t n = samples->shape.dim[0], size = fcl_shape_size(trainer->data->shape);
-    const fcl_sampled of = {.model = trainer->model,
-                            .weights = ema ? ema : fcl_learner_weights(trainer->learner),
-                            .objective = &trainer->options.objective};
-    if (!run->sampler)
-        FCL_TRY(fcl_sampler_create(trainer->device, &of, &(fcl_sample_options){0}, 0, n, &run->sampler));
+    FCL_TRY(fcl_trainer_prepare_samples(trainer, n));
     FCL_TRY(fcl_source_draw(trainer->device, trainer->source_data, trainer->options.seed, n, size, samples->data));
     if (fcl_source_is_moved(trainer->options.source))
         fcl_normalisation_apply(by, n, size, samples->data);
@@ -305,7 +311,7 @@ int fcl_trainer_run(fcl_trainer *trainer, const fcl_train_hooks *hooks)
     int status = draw_missing(&run);
     if (status == FCL_OK)
         status = iterate(&run);
-    fcl_sampler_destroy(&run.sampler);
+    fcl_sampler_destroy(&trainer->sampler);
     fcl_run_lock_release(&lock);
     return status;
 }

@@ -35,11 +35,22 @@ bool fcl_source_is_moved(const char *source)
     return source && strcmp(source, FCL_SOURCE_NORMAL) != 0 && !fcl_dataset_is_builtin(source);
 }
 
-/* By the device, some numbers at a time. */
-static int draw_normal(fcl_device *device, uint64_t seed, int64_t count, float *x)
+/* Numbers of normal noise that the device draws at a time. */
+static int64_t part_of(int64_t count)
 {
     enum { MOST = 1 << 20 };
-    int64_t part = count < MOST ? count : MOST;
+    return count < MOST ? count : MOST;
+}
+
+uint64_t fcl_source_draw_bytes(const fcl_dataset *set, int64_t numbers)
+{
+    uint64_t bytes = (uint64_t)part_of(numbers) * sizeof(float);
+    return set ? 0 : (bytes + FCL_BUFFER_ALIGN - 1) / FCL_BUFFER_ALIGN * FCL_BUFFER_ALIGN;
+}
+
+static int draw_normal(fcl_device *device, uint64_t seed, int64_t count, float *x)
+{
+    int64_t part = part_of(count);
     fcl_graph *graph = fcl_graph_create();
     fcl_tensor *noise = fcl_output(fcl_normal(graph, FCL_SHAPE(part), FCL_STREAM_SAMPLE));
     int status = fcl_graph_compile(graph, device, NULL);

@@ -19,5 +19,7 @@ bool fcl_source_is_moved(const char *source);
 /* x0 (n, size) for sampling, of the set or, where it is NULL, of N(0, I), which the device draws. Row i is the same
  * whatever else is drawn. */
 int fcl_source_draw(fcl_device *device, const fcl_dataset *set, uint64_t seed, int64_t n, int64_t size, float *x);
+/* The device's memory that it takes meanwhile, for so many numbers. */
+uint64_t fcl_source_draw_bytes(const fcl_dataset *set, int64_t numbers);
 
 #endif

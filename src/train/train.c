@@ -9,6 +9,7 @@
 #include "train/folder.h"
 #include "train/mirror.h"
 #include "train/options.h"
+#include "train/source.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -61,11 +62,29 @@ static fcl_train_memory memory_of(const fcl_trainer *trainer)
     return memory;
 }
 
+/* The sampler is made now, where there are steps to do: its memory is part of what is told, and its kernels are needed in
+ * any case, at the end if not before. Where that fails, the training goes on, and the first samples say why there are
+ * none. */
+static int prepare_samples(fcl_trainer *trainer, int64_t n, fcl_train_memory *memory)
+{
+    uint64_t before = fcl_device_memory(trainer->device);
+    bool wanted = n > 0 && fcl_trainer_steps(trainer) < trainer->options.steps;
+    int status = wanted ? fcl_trainer_prepare_samples(trainer, n) : FCL_OK;
+    if (status == FCL_OK && wanted)
+        memory->samples = fcl_device_memory(trainer->device) - before +
+                          fcl_source_draw_bytes(trainer->source_data, n * fcl_shape_size(trainer->data->shape));
+    memory->total += memory->samples;
+    return status == FCL_ERR_STOPPED ? status : FCL_OK;
+}
+
 static int tell_start(fcl_trainer *trainer, const run_start *start)
 {
     const fcl_train_hooks *hooks = start->hooks;
     if (!hooks || !hooks->start)
         return FCL_OK;
+    int64_t samples = fcl_trainer_samples(trainer, hooks);
+    fcl_train_memory memory = memory_of(trainer);
+    FCL_TRY(prepare_samples(trainer, samples, &memory));
     const fcl_device_info *device = fcl_device_describe(trainer->device);
     const char *resumed = start->resumed;
     fcl_train_start told = {
@@ -74,10 +93,10 @@ static int tell_start(fcl_trainer *trainer, const run_start *start)
         .class_counts = trainer->class_counts,
         .normalisation = trainer->normalisation,
         .parameters = fcl_params_numbers(fcl_model_params(trainer->model)),
-        .memory = memory_of(trainer),
+        .memory = memory,
         .first_step = fcl_trainer_steps(trainer),
         .steps = trainer->options.steps,
-        .samples = fcl_trainer_samples(trainer, hooks),
+        .samples = samples,
         .data_on_device = !trainer->batch.reader,
         .resumed = resumed,
         .begun_with = trainer->begun_with,

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "train/options.h"
+#include "train/sample.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ void fcl_trainer_destroy(fcl_trainer **trainer)
     fcl_trainer *dying = *trainer;
     if (!dying)
         return;
+    fcl_sampler_destroy(&dying->sampler);
     fcl_trainer_dismantle(dying);
     fcl_learner_destroy(&dying->learner);
     fcl_model_destroy(&dying->model);

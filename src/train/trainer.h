@@ -34,6 +34,7 @@ struct fcl_trainer {
     fcl_matcher *matcher;     /* NULL: x0 and x1 are paired as they come */
     int64_t pool_steps; /* steps whose rows are paired at once, and whose random numbers are of one step */
     fcl_graph *graph;   /* one part of a step: leaves gradients and loss to the learner */
+    struct fcl_sampler *sampler; /* of what hooks are shown; NULL: not made yet */
 };
 
 /* Makes model, learner and graph of trainer->options. */
@@ -47,6 +48,9 @@ void fcl_trainer_note(fcl_trainer *trainer, const char *sentence);
 
 /* How many samples hooks->sampled is handed; 0: it is not called. */
 int64_t fcl_trainer_samples(const fcl_trainer *trainer, const fcl_train_hooks *hooks);
+/* Makes the sampler of so many samples, where there is none yet: before the first step, so that its memory is known;
+ * else when they are first drawn. fcl_trainer_run destroys it. */
+int fcl_trainer_prepare_samples(fcl_trainer *trainer, int64_t n);
 
 /* fcl_learner_drain. FCL_ERR_NUMERIC names the first step that was not finite, and the data where they are to blame. */
 int fcl_trainer_drain(fcl_trainer *trainer);

@@ -56,7 +56,7 @@ typedef struct classifying {
     run_folder folder;
     progress bar;
     progress_state state;
-    bool started, stop_told, metrics_told;
+    bool started, stop_told, metrics_told, chart_told;
     score score;
 } classifying;
 
@@ -101,18 +101,23 @@ static json_t *row_of(const fcl_classify_metrics *metrics)
     return row;
 }
 
-/* A training goes on without its metrics. */
+/* A training goes on without its metrics and their chart: what fails is told once. */
+static void survive(classifying *run, bool succeeded, bool *told)
+{
+    if (!succeeded && !*told)
+        progress_say(&run->bar, "warning %s", run->folder.failure);
+    *told |= !succeeded;
+    run->folder.failure[0] = 0;
+}
+
 static int on_metrics(void *data, const fcl_classify_metrics *metrics)
 {
     classifying *run = data;
     progress_say(&run->bar,
                  "step %" PRId64 ": %.2f %% of the held-out pictures are right, the best so far %.2f %%",
                  metrics->step, 100 * metrics->accuracy, 100 * metrics->best);
-    bool written = run_folder_add_row(&run->folder, row_of(metrics));
-    if (!written && !run->metrics_told)
-        progress_say(&run->bar, "warning %s", run->folder.failure);
-    run->metrics_told |= !written;
-    run->folder.failure[0] = 0;
+    survive(run, run_folder_add_row(&run->folder, row_of(metrics)), &run->metrics_told);
+    survive(run, run_folder_draw_loss(&run->folder), &run->chart_told);
     return FCL_OK;
 }
 
@@ -330,8 +335,9 @@ const subcommand classify_command = {
              "is small and convolutional; what it sees of a picture, 128 numbers before its\n"
              "last layer, is what eval --features DIR compares. Pictures are moved by some\n"
              "pixels and mirrored while it trains. A part of the data is held out; the weights\n"
-             "that did best there are kept in DIR/classifier.safetensors, and metrics.jsonl\n"
-             "tells of each look at it. The accuracy on the test part is printed at the end.\n"
+             "that did best there are kept in DIR/classifier.safetensors; metrics.jsonl tells\n"
+             "of each look at it, and loss.png shows them. The accuracy on\n"
+             "the test part is printed at the end.\n"
              "Ctrl-C finishes the step and saves; --resume goes on from there.",
     .appendix = tool_print_data_sets,
     .least = 1,

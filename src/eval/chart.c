@@ -12,6 +12,8 @@ enum { WIDTH = 960, LEFT = 76, TOP = 64, RIGHT = 32, BOTTOM = 64, BETWEEN = 38 }
 enum { LOSS_HEIGHT = 360, NORM_HEIGHT = 150, RATE_HEIGHT = 84 };
 enum { WHITE = 0xffffff, INK = 0x2b303b, BLUE = 0x1f5fbf, PALE = 0xc7d7ef, ORANGE = 0xe69f00, GREY = 0x6b7280 };
 
+enum { FEW = 60 }; /* rows: of fewer none is averaged, and each is a dot */
+
 /* The values that have a place on the chart. */
 typedef struct curve {
     double *step, *value, *mean; /* mean: of the values in a window around each step */
@@ -48,7 +50,7 @@ static void smooth(curve *c)
     int64_t first = 0, last = 0; /* the window is [first, last) */
     double sum = 0;
     for (int64_t i = 0; i < c->count; i++) {
-        int64_t reach = least(c->count / 60, i);
+        int64_t reach = least(c->count / FEW, i);
         while (last < c->count && last <= i + reach)
             sum += c->value[last++];
         while (first < i - reach)
@@ -199,10 +201,9 @@ static void begin_panel(cairo_t *pen, const fcl_frame *frame, const char *name, 
 /* Measured now and then, it shows where. */
 static void draw_held_out(cairo_t *pen, const fcl_frame *frame, const curve *c)
 {
-    enum { MOST_DOTS = 60 };
     trace(pen, frame, c, c->value, true);
     stroke(pen, ORANGE, 2, 1);
-    for (int64_t i = 0; c->count <= MOST_DOTS && i < c->count; i++) {
+    for (int64_t i = 0; c->count <= FEW && i < c->count; i++) {
         cairo_arc(pen, fcl_frame_x(frame, c->step[i]), place(frame, true, c->value[i]), 3.2, 0, 2 * M_PI);
         cairo_fill(pen);
     }
@@ -218,7 +219,9 @@ static int draw_loss(cairo_t *pen, const drawing *d, int top, unsigned flags)
     draw_noisy(pen, &frame, &d->loss);
     draw_held_out(pen, &frame, &d->held_out);
     const fcl_legend_row legend[] = {{PALE, "mean of a row of metrics"}, {BLUE, "moving mean"}, {ORANGE, "held out"}};
-    fcl_pen_legend(pen, &frame, d->held_out.count > 0 ? 3 : 2, legend);
+    const fcl_legend_row of_few[] = {{BLUE, "mean of a row of metrics"}, {ORANGE, "held out"}};
+    bool few = d->loss.count < FEW; /* the moving mean is of one */
+    fcl_pen_legend(pen, &frame, 2 - few + (d->held_out.count > 0), few ? of_few : legend);
     cairo_restore(pen);
     return FCL_OK;
 }

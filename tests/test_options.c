@@ -621,6 +621,21 @@ static const fcl_option shape_table[] = {
     {"filled", FCL_OPTION(shape_options, filled), .help = "with colour"},
     {0}};
 
+/* What groff would take for a request, an escape or a typographer's dash is written out. */
+static void test_man(void **state)
+{
+    static const struct {
+        const char *words, *man;
+    } rows[] = {{"", ""}, {".npy or 'a'", "\\&.npy or 'a'"}, {"'a'", "\\&'a'"}, {"a\\b --c", "a\\eb \\-\\-c"},
+                {"t^2 ~ 1", "t\\(ha2 \\(ti 1"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *man = fcl_man_text(rows[i].words);
+        assert_string_equal(man, rows[i].man);
+        fcl_free(man);
+    }
+}
+
 static void test_choice_of_options_in_a_struct(void **state)
 {
     (void)state;
@@ -710,7 +725,7 @@ int main(void)
         cmocka_unit_test(test_yaml_text),     cmocka_unit_test(test_json_mistakes),
         cmocka_unit_test(test_help),          cmocka_unit_test(test_locale),
         cmocka_unit_test(test_bare),          cmocka_unit_test(test_preset),
-        cmocka_unit_test(test_choice_of_options_in_a_struct),
+        cmocka_unit_test(test_man),           cmocka_unit_test(test_choice_of_options_in_a_struct),
         cmocka_unit_test(test_choice_of_options_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

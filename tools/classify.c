@@ -339,7 +339,7 @@ const subcommand classify_command = {
              "of each look at it, and loss.png shows them. The accuracy on\n"
              "the test part is printed at the end.\n"
              "Ctrl-C finishes the step and saves; --resume goes on from there.",
-    .appendix = tool_print_data_sets,
+    .lists = (const help_list *const[]){&help_data_sets, NULL},
     .least = 1,
     .most = 1,
     .size = sizeof(classify_settings),

@@ -480,15 +480,16 @@ static int run(const tool_call *call)
     return status;
 }
 
-static void print_appendix(void)
+static bool metric_at(int index, help_entry *entry)
 {
     eval_metric metric;
-    puts("\nMetrics:");
-    for (int i = 0; eval_metric_at(i, &metric); i++)
-        printf("  %-13s %s\n", metric.name, metric.help);
-    tool_print_grids();
-    tool_print_data_sets();
+    bool there = eval_metric_at(index, &metric);
+    if (there)
+        *entry = (help_entry){metric.name, metric.help};
+    return there;
 }
+
+static const help_list metrics = {"Metrics", metric_at}, *const lists[] = {&metrics, &help_grids, &help_data_sets, NULL};
 
 const subcommand eval_command = {
     .name = "eval",
@@ -503,7 +504,7 @@ const subcommand eval_command = {
              "coverage are of its features of pictures, samples are held against the test part\n"
              "of DATA, and the floor is as many training pictures against the same; without\n"
              "--metrics these are measured, accuracy, nearest and nfe, and told by class, too.",
-    .appendix = print_appendix,
+    .lists = lists,
     .least = 2,
     .most = EVAL_MOST_SUBJECTS + 1,
     .size = sizeof(eval_settings),

@@ -144,11 +144,7 @@ static int run(const tool_call *call)
     return status;
 }
 
-static void print_appendix(void)
-{
-    tool_print_grids();
-    tool_print_formulas();
-}
+static const help_list *const lists[] = {&help_grids, &help_formulas, NULL};
 
 const subcommand explain_command = {
     .name = "explain",
@@ -156,7 +152,7 @@ const subcommand explain_command = {
     .summary = "print the formulas of a configuration's training and sampling",
     .about = "Without a configuration, that of the options: all that train has, and those of\n"
              "sampling. Whatever would be refused before training is refused here, too.",
-    .appendix = print_appendix,
+    .lists = lists,
     .chooser = "model",
     .most = 1,
     .size = sizeof(explain_settings),

@@ -1,7 +1,7 @@
 /* flowcl: the program. Finds the subcommand in the table, reads its options, runs it. */
+#include "help.h"
 #include "stop.h"
 #include "terminal.h"
-#include "tool.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -162,20 +162,6 @@ static void print_overview(FILE *stream)
             "version", version_summary);
 }
 
-static int print_help(const subcommand *command, const fcl_options *options)
-{
-    char *help = fcl_options_help(options, terminal_text_width(stdout));
-    printf("usage: flowcl %s %s\n\n%c%s.\n", command->name, command->usage, command->summary[0] - 'a' + 'A',
-           command->summary + 1);
-    if (command->about)
-        printf("\n%s\n", command->about);
-    printf("\n%s", help);
-    fcl_free(help);
-    if (command->appendix)
-        command->appendix();
-    return EXIT_DONE;
-}
-
 static int print_version(void)
 {
     printf("flowcl %s\n", fcl_version());
@@ -220,13 +206,42 @@ static int read_chooser(const subcommand *command, fcl_options *options, int arg
     return EXIT_DONE;
 }
 
-static int parse_and_run(const subcommand *command, tool_call *call, int argc, char *const *argv)
+/* How a subcommand is told of, instead of being run, with the words of the line behind its name. */
+typedef void telling(const subcommand *command, const fcl_options *options, int argc, char *const *argv);
+
+static void tell_help(const subcommand *command, const fcl_options *options, int argc, char *const *argv)
+{
+    (void)argc, (void)argv;
+    help_print(command, options);
+}
+
+static void tell_man(const subcommand *command, const fcl_options *options, int argc, char *const *argv)
+{
+    (void)argc, (void)argv;
+    help_print_man(command, options);
+}
+
+static void tell_candidates(const subcommand *command, const fcl_options *options, int argc, char *const *argv)
+{
+    help_complete(command, options, argc > 1 ? argv[argc - 2] : "", argv[argc - 1]);
+}
+
+static int tell(const subcommand *command, const tool_call *call, telling *how, int argc, char *const *argv)
+{
+    int whole = how == tell_candidates ? argc - 1 : argc; /* words */
+    if (read_chooser(command, call->options, whole, argv) != EXIT_DONE)
+        return EXIT_USAGE;
+    how(command, call->options, argc, argv);
+    return EXIT_DONE;
+}
+
+static int parse_and_run(const subcommand *command, tool_call *call, telling *how, int argc, char *const *argv)
 {
     common_settings common = {0};
     if (command->bind(call->options, call->settings) || fcl_options_add(call->options, common_table, &common))
         return tool_fail_library();
-    if (asks_for_help(argc, argv))
-        return read_chooser(command, call->options, argc, argv) ? EXIT_USAGE : print_help(command, call->options);
+    if (how || asks_for_help(argc, argv))
+        return tell(command, call, how ? how : tell_help, argc, argv);
     if (fcl_options_parse(call->options, argc, argv, call->positional, &call->count))
         return tool_fail_usage(command, "%s", fcl_error());
     if (call->count < command->least)
@@ -239,12 +254,12 @@ static int parse_and_run(const subcommand *command, tool_call *call, int argc, c
     return command->run(call);
 }
 
-static int run(const subcommand *command, int argc, char *const *argv)
+static int run(const subcommand *command, telling *how, int argc, char *const *argv)
 {
     tool_call call = {.settings = calloc(1, command->size),
                       .options = fcl_options_create(),
                       .positional = calloc((size_t)argc + 1, sizeof *call.positional)};
-    int status = call.settings && call.positional ? parse_and_run(command, &call, argc, argv)
+    int status = call.settings && call.positional ? parse_and_run(command, &call, how, argc, argv)
                                                   : tool_fail("out of memory");
     fcl_options_destroy(&call.options);
     free(call.positional);
@@ -285,19 +300,43 @@ static void print_word(const char *name, const char *arguments, const char *summ
 
 static int explain(int argc, char **argv)
 {
-    char *help[] = {"--help"};
     if (argc > 1)
         return fail_surplus(argv[1], "help [SUBCOMMAND]");
     if (argc == 0)
         return print_overview(stdout), EXIT_DONE;
     const subcommand *command = find(argv[0]);
     if (command)
-        return run(command, 1, help);
+        return run(command, tell_help, 0, NULL);
     if (!strcmp(argv[0], "help"))
         return print_word("help", " [SUBCOMMAND]", help_summary), EXIT_DONE;
     if (!strcmp(argv[0], "version"))
         return print_word("version", "", version_summary), EXIT_DONE;
     return fail_unknown(argv[0]);
+}
+
+/* flowcl man [SUBCOMMAND]: what the build makes pages of. */
+static int print_man(int argc, char **argv)
+{
+    const subcommand *command = argc ? find(argv[0]) : NULL;
+    if (argc > 1)
+        return fail_surplus(argv[1], "man [SUBCOMMAND]");
+    if (argc && !command)
+        return fail_unknown(argv[0]);
+    if (command)
+        return run(command, tell_man, 0, NULL);
+    help_print_man_overview(commands, COMMANDS);
+    return EXIT_DONE;
+}
+
+/* flowcl complete WORD...: what shells ask. Words that make no sense have no candidates. */
+static int complete(int argc, char **argv)
+{
+    const subcommand *command = argc > 1 ? find(argv[0]) : NULL;
+    if (command)
+        return run(command, tell_candidates, argc - 1, argv + 1);
+    if (argc < 2 || (argc == 2 && strcmp(argv[0], "help") == 0))
+        help_complete_name(commands, COMMANDS, argc ? argv[argc - 1] : "");
+    return EXIT_DONE;
 }
 
 static int dispatch(int argc, char **argv)
@@ -309,8 +348,12 @@ static int dispatch(int argc, char **argv)
         return explain(argc - 2, argv + 2);
     if (!strcmp(name, "version") || !strcmp(name, "--version"))
         return argc > 2 ? fail_surplus(argv[2], "version") : print_version();
+    if (!strcmp(name, "man"))
+        return print_man(argc - 2, argv + 2);
+    if (!strcmp(name, "complete"))
+        return complete(argc - 2, argv + 2);
     const subcommand *command = find(name);
-    return command ? run(command, argc - 2, argv + 2) : fail_unknown(name);
+    return command ? run(command, NULL, argc - 2, argv + 2) : fail_unknown(name);
 }
 
 /* A stream that whoever started the program has closed leaves its number to the next file that is opened, and what is

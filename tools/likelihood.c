@@ -361,12 +361,7 @@ static int run(const tool_call *call)
     return status;
 }
 
-static void print_appendix(void)
-{
-    tool_print_grids();
-    tool_print_formulas();
-    tool_print_data_sets();
-}
+static const help_list *const lists[] = {&help_grids, &help_formulas, &help_data_sets, NULL};
 
 const subcommand likelihood_command = {
     .name = "likelihood",
@@ -375,7 +370,7 @@ const subcommand likelihood_command = {
     .about = "The log density of each sample of DATA, a built-in set's name or a file, by the\n"
              "flow's equation from data to noise. Pictures of bytes are dequantised, and their\n"
              "likelihood is told in bits per dimension, too.",
-    .appendix = print_appendix,
+    .lists = lists,
     .least = 2,
     .most = 2,
     .size = sizeof(likelihood_settings),

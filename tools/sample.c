@@ -567,12 +567,7 @@ static int run(const tool_call *call)
     return status;
 }
 
-static void print_appendix(void)
-{
-    tool_print_grids();
-    tool_print_formulas();
-    tool_print_data_sets();
-}
+static const help_list *const lists[] = {&help_grids, &help_formulas, &help_data_sets, NULL};
 
 const subcommand sample_command = {
     .name = "sample",
@@ -582,7 +577,7 @@ const subcommand sample_command = {
              "program, such as a state dict of PyTorch. The file's ending says what is\n"
              "written: .npy, .npz, .csv, or .png, a scatter picture of points and a grid of\n"
              "pictures; a folder, DIR/, takes a .png each.",
-    .appendix = print_appendix,
+    .lists = lists,
     .least = 1,
     .most = 1,
     .size = sizeof(sample_settings),

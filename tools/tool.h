@@ -16,13 +16,24 @@ typedef struct tool_call {
     int count;
 } tool_call;
 
+/* A list behind the options in a help: its index-th entry, false past the last. An entry without a name is its text alone. */
+typedef struct help_entry {
+    const char *name, *text;
+} help_entry;
+typedef struct help_list {
+    const char *heading;
+    bool (*at)(int index, help_entry *entry);
+} help_list;
+
+extern const help_list help_data_sets, help_grids, help_formulas; /* built-in sets, grids of fixed steps, what a formula knows */
+
 /* A subcommand is a row of the table in flowcl.c and a file of its own. */
 typedef struct subcommand {
     const char *name;
     const char *usage;      /* what follows the name */
     const char *summary;    /* one line, for the list of subcommands */
     const char *about;      /* a paragraph for its help, lines broken; or NULL */
-    void (*appendix)(void); /* prints what stands after the options in its help; or NULL */
+    const help_list *const *lists; /* after the options in its help; ends with NULL; or NULL */
     bool internal;          /* started by the program itself: not listed */
     const char *chooser;    /* an option that says which others there are: help looks at it. NULL: none does */
     int least, most;        /* positional arguments */
@@ -83,11 +94,6 @@ void tool_print_foreign(const fcl_checkpoint_info *info);
 void tool_print_entry(const char *heading, int indent, char *text);
 /* What numbers are normalised by, and the range of pictures; NULL where there is nothing to tell. To be freed. */
 char *tool_normalisation_text(const fcl_normalisation *by);
-/* Paragraphs of help: the built-in data sets, the grids of fixed steps, and what may stand in a formula. */
-void tool_print_data_sets(void);
-void tool_print_grids(void);
-void tool_print_formulas(void);
-
 /* Which classes there are, their shares of the samples, and which have none; counts: see fcl_class_counts; and for which
  * share of samples the training leaves them out. To be freed. */
 char *tool_classes_text(int classes, const char *const *names, const int64_t *counts, double label_drop);

@@ -440,11 +440,7 @@ static int run(const tool_call *call)
     return status;
 }
 
-static void print_appendix(void)
-{
-    tool_print_formulas();
-    tool_print_data_sets();
-}
+static const help_list *const lists[] = {&help_formulas, &help_data_sets, NULL};
 
 const subcommand train_command = {
     .name = "train",
@@ -465,7 +461,7 @@ const subcommand train_command = {
              "The folder gets config.yaml, metrics.jsonl, samples-*.png, always of the same\n"
              "noise, history.png, which shows these in one picture, loss.png, a chart, and\n"
              "checkpoint-*.safetensors, the checkpoints. --resume draws both pictures again.",
-    .appendix = print_appendix,
+    .lists = lists,
     .chooser = "model",
     .most = 1,
     .size = sizeof(train_settings),

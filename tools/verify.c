@@ -275,16 +275,17 @@ static int run(const tool_call *call)
     return status;
 }
 
-static void print_checks(void)
+static bool check_at(int index, help_entry *entry)
 {
-    enum { INDENT = 13 };
-    puts("\nChecks and their bounds:");
-    for (int i = 0; i < CHECKS; i++) {
-        fcl_printf("  %-10s %s: at most %g\n%*s", checks[i].group, checks[i].what, checks[i].bound, INDENT,
-                   "");
-        terminal_print_wrapped(INDENT, INDENT, checks[i].reason);
-    }
+    static char text[256];
+    if (index >= CHECKS)
+        return false;
+    fcl_snprintf(text, sizeof text, "%s: at most %g; %s", checks[index].what, checks[index].bound, checks[index].reason);
+    *entry = (help_entry){checks[index].group, text};
+    return true;
 }
+
+static const help_list bounds = {"Checks and their bounds", check_at}, *const lists[] = {&bounds, NULL};
 
 const subcommand verify_command = {
     .name = "verify",
@@ -295,7 +296,7 @@ const subcommand verify_command = {
              "Each line tells an error and its bound; the status is 1 where one is above.\n"
              "Under a minute on two cores with PoCL, most of it compiling, some seconds the\n"
              "next time; llvmpipe takes some minutes. Ctrl-C ends it after the next line.",
-    .appendix = print_checks,
+    .lists = lists,
     .size = sizeof(verify_settings),
     .bind = bind,
     .run = run,

@@ -213,6 +213,19 @@ FCL_API const char *fcl_nearest(const char *word, const char *const *words, int 
  * Released by fcl_free. */
 FCL_API char *fcl_options_help(const fcl_options *options, int width);
 
+/* The same as subsections of a man page, in the macros of man(7); and any text for one: a line without requests and escapes.
+ * Released by fcl_free. */
+FCL_API char *fcl_options_man(const fcl_options *options);
+FCL_API char *fcl_man_text(const char *words);
+
+/* For a shell's completion: what `word`, the part of a word that is typed, may become behind the word `previous` ("" for none),
+ * a line each, "candidate<tab>what it is": keys ("--steps"), or the values that an option knows by name. A line of one of the
+ * following alone says what else may stand there. Released by fcl_free. */
+#define FCL_COMPLETE_FILES    "<file>"
+#define FCL_COMPLETE_FOLDERS  "<folder>"
+#define FCL_COMPLETE_ARGUMENT "<argument>" /* no option and no option's value */
+FCL_API char *fcl_options_complete(const fcl_options *options, const char *previous, const char *word);
+
 #ifdef __cplusplus
 }
 #endif

@@ -40,6 +40,9 @@ bool fcl_option_is_open(const fcl_option *table, const fcl_option *row, const vo
 /* FCL_ERR_ARGUMENT: who does not read it, and what that reads. */
 int fcl_option_refuse_unused(const fcl_option *table, const fcl_option *row, const void *values);
 
+/* What the help calls the value. */
+const char *fcl_option_placeholder(const fcl_option *row);
+
 /* FCL_ERR_ARGUMENT, with the sentence on the text and on what is allowed. */
 int fcl_option_refuse(const fcl_option *row, const char *text);
 

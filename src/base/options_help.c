@@ -6,7 +6,7 @@
 
 enum { INDENT = 2, GAP = 2, WIDEST_LABEL = 28, NARROWEST = 40 };
 
-static const char *placeholder(const fcl_option *row)
+const char *fcl_option_placeholder(const fcl_option *row)
 {
     if (row->placeholder)
         return row->placeholder;
@@ -22,7 +22,7 @@ static char *label(const fcl_option *row)
         return fcl_format("--%s", row->key);
     if (row->type == FCL_OPTION_TOGGLE)
         return fcl_format("--%s yes|no", row->key);
-    return fcl_format("--%s %s", row->key, placeholder(row));
+    return fcl_format("--%s %s", row->key, fcl_option_placeholder(row));
 }
 
 /* Adds words from column `left` on, breaking lines before `width`. The cursor stands at `left` already. */

@@ -54,5 +54,10 @@ listed=$("$folder/moved/bin/flowcl" train --preset) || fail "the installed progr
 echo "$listed" | grep -qxF "$folder/moved/share/flowcl/presets" || fail "it finds other presets than those beside it: $listed"
 [ "$(ls "$folder/moved/share/flowcl/presets")" = "$(cd "$source/tools/presets" && ls -- *.yaml)" ] || fail "a preset is missing"
 mv "$folder/moved" "$prefix"
+[ "$(ls "$prefix/include/flowcl" | wc -l)" -eq "$(ls "$prefix"/share/man/man3/flowcl_*.h.3 | wc -l)" ] || fail "a header lacks its man page"
+for file in man/man1/flowcl.1 man/man1/flowcl-train.1 bash-completion/completions/flowcl zsh/site-functions/_flowcl \
+    fish/vendor_completions.d/flowcl.fish; do
+    [ -s "$prefix/share/$file" ] || fail "share/$file is not installed"
+done
 try c "$cc -std=c11"
 [ -z "$cxx" ] || try c++ "$cxx -std=c++11"

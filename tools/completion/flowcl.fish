@@ -1,0 +1,17 @@
+# flowcl's words for fish: the program itself knows them (flowcl complete).
+
+function __flowcl_candidates
+    set -l words (commandline -opc)
+    set -l word (commandline -ct)
+    $words[1] complete $words[2..-1] "$word" 2>/dev/null | while read -l line
+        switch $line
+            case '<file>'
+                __fish_complete_path "$word"
+            case '<folder>'
+                __fish_complete_directories "$word"
+            case '*'
+                echo $line
+        end
+    end
+end
+complete -c flowcl -f -a '(__flowcl_candidates)'

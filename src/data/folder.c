@@ -58,6 +58,13 @@ static int pass_over(fcl_folder *r, int status, const char *fault)
     return FCL_OK;
 }
 
+/* Each is damaged. */
+static int refuse_all(const fcl_folder *r)
+{
+    return fcl_fail(FCL_ERR_FORMAT, "the folder %s holds no pictures that can be read (damaged: %lld), the first: %s",
+                    r->pictures->folder, (long long)r->damaged, r->fault);
+}
+
 static int keep_pictures(fcl_folder *r)
 {
     fcl_pictures *p = r->pictures;
@@ -77,8 +84,12 @@ static int keep_pictures(fcl_folder *r)
     }
     if (p->count)
         return FCL_OK;
-    return fcl_fail(FCL_ERR_FORMAT, "the folder %s holds no pictures, PNG or JPEG (damaged: %lld, other files: %lld)",
-                    p->folder, (long long)r->damaged, (long long)r->others);
+    if (r->damaged)
+        return refuse_all(r);
+    return fcl_fail(FCL_ERR_FORMAT,
+                    "the folder %s holds no pictures, PNG or JPEG, nor do its subfolders (other files: %lld): name the "
+                    "one that they lie in",
+                    p->folder, (long long)r->others);
 }
 
 /* --- their size --- */
@@ -200,10 +211,7 @@ static int decode(fcl_folder *r, uint8_t *bytes)
     if (result == FCL_OK)
         compact(r, status, bytes);
     free(status);
-    return result == FCL_OK && !r->pictures->count
-               ? fcl_fail(FCL_ERR_FORMAT, "the folder %s holds no pictures that can be read: %s",
-                          r->pictures->folder, r->fault)
-               : result;
+    return result == FCL_OK && !r->pictures->count ? refuse_all(r) : result;
 }
 
 /* In memory, or decoded when they are asked for. */

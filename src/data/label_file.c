@@ -117,14 +117,34 @@ static int read_rows(table *t, const char *text, const char *label_column)
     return sort_rows(t);
 }
 
-static int match(table *t, const fcl_pictures *pictures, fcl_words *words)
+static row *find_row(const table *t, char *picture)
+{
+    row wanted = {.file = picture};
+    return t->count ? bsearch(&wanted, t->rows, t->count, sizeof *t->rows, by_file) : NULL;
+}
+
+/* Picture `first` has no row. */
+static int refuse_missing(const table *t, const fcl_pictures *pictures, int64_t first)
+{
+    int64_t others = 0;
+    for (int64_t i = first + 1; i < pictures->count; i++)
+        others += !find_row(t, pictures->name[i]);
+    char *more = others ? fcl_format(", nor for %lld others", (long long)others) : fcl_strdup("");
+    int status = fcl_fail(FCL_ERR_FORMAT, "%s has no row for the picture %s of %s%s: each needs one, file and label",
+                          t->path, pictures->name[first], pictures->folder, more);
+    free(more);
+    return status;
+}
+
+static int match(const table *t, const fcl_pictures *pictures, fcl_words *words)
 {
     for (int64_t i = 0; i < pictures->count; i++) {
-        row wanted = {.file = pictures->name[i]};
-        row *found = t->count ? bsearch(&wanted, t->rows, t->count, sizeof *t->rows, by_file) : NULL;
+        row *found = find_row(t, pictures->name[i]);
         if (!found)
-            return fcl_fail(FCL_ERR_FORMAT, "%s has no row for the picture %s of %s", t->path,
-                            pictures->name[i], pictures->folder);
+            return refuse_missing(t, pictures, i);
+        if (!*found->label)
+            return fcl_fail(FCL_ERR_FORMAT, "%s, line %lld: the label of %s is missing: fill it in", t->path,
+                            (long long)found->line, found->file);
         found->used = true;
         int status = fcl_words_add(words, found->label, strlen(found->label), FCL_LABEL_LIMIT);
         if (status != FCL_OK)

@@ -319,7 +319,8 @@ static int guess(const fcl_model_options *options, fcl_shape (*find)(const void 
 static int check(const fcl_model_options *options)
 {
     if (options->width % options->heads)
-        return fcl_model_refuse("%d heads do not divide the width of %d: each head has as many of its numbers",
+        return fcl_model_refuse("%d heads do not divide the width of %d, of which each has an equal share: take heads that "
+                                "do",
                                 options->heads, options->width);
     if (options->width % 4)
         return fcl_model_refuse("width %d is no multiple of 4: places are told by sines and cosines of row and column",

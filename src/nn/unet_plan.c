@@ -168,7 +168,9 @@ static int check_heads(const fcl_model_options *options, const fcl_unet_plan *of
     int number = options->head_channels ? options->head_channels : fcl_unet_heads(options, 0);
     for (int l = 0; l < of->levels; l++)
         if ((of->attends[l] || l == of->levels - 1) && of->channels[l] % number)
-            return fcl_fail(FCL_ERR_ARGUMENT, "%s %d does not divide the %lld channels that attend where pictures are %lld high",
+            return fcl_fail(FCL_ERR_ARGUMENT,
+                            "%s %d does not divide the %lld channels that attend where pictures are %lld high: take one "
+                            "that does",
                             key, number, (long long)of->channels[l], (long long)of->height[l]);
     return FCL_OK;
 }

@@ -53,7 +53,9 @@ int fcl_guidance_check(const fcl_checkpoint_info *info, const fcl_sample_options
     if (!fcl_guidance_doubles(&by))
         return FCL_OK;
     if (!info->classes)
-        return fcl_fail(FCL_ERR_ARGUMENT, "guidance %g is towards a class, and the model was trained without labels",
+        return fcl_fail(FCL_ERR_ARGUMENT,
+                        "guidance %g is towards a class, and the model was trained without labels: train it with labels "
+                        "and label-drop",
                         (double)by.weight);
     if (fcl_model_labels(info->model) == info->classes)
         return fcl_fail(FCL_ERR_ARGUMENT,

@@ -100,7 +100,7 @@ refused 1 "does not fit the model, dit of depth 2, width 8 and patch 4" sample s
 
 refused 1 "for pictures" train moons --out run $small
 refused 1 "pictures of 4 x 6 pixels cannot be cut into patches of 3 x 3" train grey.npy --patch 3 --out run $small
-refused 2 "3 heads do not divide the width of 8" train grey.npy --patch 2 --out run $small --heads 3
+refused 2 "3 heads do not divide the width of 8, of which each has an equal share: take heads that do" train grey.npy --patch 2 --out run $small --heads 3
 refused 1 "patch has no use with the model mlp" train grey.npy --patch 2 --out run
 refused 2 "time-scale" train grey.npy --out run $small --time-scale 0
 [ ! -e run ] || fail "a refused training left a folder behind"

@@ -102,7 +102,8 @@ refused 1 "more than there are samples: 1" sample drop --n 1 --out no.csv --labe
 refused 1 "beside data of one class, or of all" eval drop data.npz --label 4,1
 refused 2 "--guidance has no use without a model" eval two.csv data.npz --guidance 2
 expect 0 train data.npz --out unlabelled --steps 1 --width 8 --depth 1 --batch 8 --samples-every off
-refused 1 "guidance 2 is towards a class, and the model was trained without labels" sample unlabelled --out no.csv --guidance 2
+refused 1 "guidance 2 is towards a class, and the model was trained without labels: train it with labels and label-drop" \
+    sample unlabelled --out no.csv --guidance 2
 
 # A picture has each class in a colour of its own.
 expect 0 sample run --n 400 --out all.png

@@ -41,11 +41,19 @@ os.makedirs("bare", exist_ok=True)
 open("bare/notes.txt", "w").write("nothing to see")
 open("labels.csv", "w").write("file,label\n" + "".join("%s,%s\n" % (name, name[-5]) for name in
                               ("cat/%d.png" % k for k in range(0, 24, 3))))
+names = [("cat", "dog", "owl")[k % 3] + "/%d.png" % k for k in range(24)]
+open("one.csv", "w").write("file,label\n" + "".join("%s,%s\n" % (name, name[:3]) for name in names if name != "owl/8.png"))
+open("hole.csv", "w").write("file,label\n" + "".join("%s,%s\n" % (name, name[:3] if name != "dog/1.png" else "") for name in names))
+# what kinds/ shows, as bytes (N, H, W, C)
+shown = b"\x80" * 6 + b"\0" * 6 + palette + palette[3:] + palette[:3]
+header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (2, 2, 2, 3), }".ljust(117) + b"\n"
+open("kinds.npy", "wb").write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + shown)
 END
 python3 write.py
 
 # What is wrong is one sentence, with what and where.
-refused 1 "the folder bare holds no pictures, PNG or JPEG (damaged: 0, other files: 1)" train bare --out run $small
+refused 1 "the folder bare holds no pictures, PNG or JPEG, nor do its subfolders (other files: 1): name the one that they lie in" \
+    train bare --out run $small
 refused 1 "hurt/1.png is damaged: libpng says" train hurt --out run $small
 says "skip-damaged leaves such files away"
 refused 1 "sizes holds pictures of several sizes, width by height" train sizes --out run $small
@@ -53,7 +61,12 @@ says "image-size brings them to one"
 expect 1 train print --out run $small
 grep -q "print/a.jpg is a CMYK JPEG.*: save it as RGB\|print/a.jpg is a JPEG, and this build reads none" err ||
     fail "a CMYK JPEG is not named"
-refused 1 "labels.csv has no row for the picture dog/1.png of set" train set --label-file labels.csv --labels --out run $small
+refused 1 "the folder print holds no pictures that can be read (damaged: 1), the first: print/a.jpg is a" \
+    train print --skip-damaged --out run $small
+refused 1 "labels.csv has no row for the picture dog/1.png of set, nor for 15 others: each needs one, file and label" \
+    train set --label-file labels.csv --labels --out run $small
+refused 1 "one.csv has no row for the picture owl/8.png of set: each needs one" train set --label-file one.csv --labels --out run $small
+refused 1 "hole.csv, line 3: the label of dog/1.png is missing: fill it in" train set --label-file hole.csv --labels --out run $small
 refused 2 "label-file has no use without labels" train set --label-file labels.csv --out run $small
 refused 2 'image-size: "12y" is not usable' train sizes --image-size 12y --out run $small
 refused 1 "image-size has no use with moons" train moons --image-size 12 --out run $small
@@ -98,3 +111,5 @@ expect 0 train moved --resume --steps 10 --out memory
 
 expect 0 train kinds --image-size 2 --out kinds-run --width 8 --depth 1 --batch 2 --steps 1 --samples-every off
 says "2 samples of (3, 2, 2)" "1 of grey as colour"
+expect 0 eval kinds kinds.npy --metrics w2 --floor no --json
+json 'o["metrics"]["w2"]["value"] == 0' # 16 bits and a palette are read rightly

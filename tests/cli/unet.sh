@@ -79,7 +79,7 @@ refused 2 "heads 2 and head-channels 32 both say" train pictures.npz --model une
 refused 1 "one of 8 x 12 has sides that 16 does not divide" train pictures.npz --model unet --multipliers 1,1,1,1,1 --out no
 refused 1 "attention 14 never occurs: the heights of the picture on its way are 8, 4, 2" \
     train pictures.npz --model unet --attention 14 --out no
-refused 1 "heads 5 does not divide the 64 channels" train pictures.npz --model unet --heads 5 --out no
+refused 1 "heads 5 does not divide the 64 channels that attend where pictures are 4 high: take one that does" train pictures.npz --model unet --heads 5 --out no
 refused 1 "the model unet takes pictures, (channels, height, width), and a sample is (2,)" train moons --model unet --out no
 refused 2 "width has no use with the model unet, which reads channels, multipliers" train moons --model unet --width 64 --out no
 [ ! -e no ] || fail "a refused training left a folder behind"

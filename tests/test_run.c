@@ -203,6 +203,7 @@ static const char *const left_over[] = {
     "samples-0000000001.png.999999-31.part",
     "samples-0000000001.npy.1-0.part",
     "loss.png.5-0.part",
+    "history.png.5-0.part",
     "config.yaml.5-0.part",
     "metrics.jsonl.5-0.part",
     "metrics.part",

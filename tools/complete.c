@@ -1,6 +1,7 @@
 /* Words for shells: share/flowcl's completions ask "flowcl complete WORD...", the last of them typed in part, and get a line for
  * each candidate, "candidate<tab>what it is"; see fcl_options_complete. */
 #include "help.h"
+#include "preset.h"
 
 #include <string.h>
 
@@ -33,7 +34,9 @@ static void complete_argument(const subcommand *command, const char *word)
 void help_complete(const subcommand *command, const fcl_options *options, const char *previous, const char *word)
 {
     char *lines = fcl_options_complete(options, previous, word);
-    if (strcmp(lines, FCL_COMPLETE_ARGUMENT "\n") == 0)
+    if (strcmp(previous, "--preset") == 0)
+        preset_offer(word);
+    else if (strcmp(lines, FCL_COMPLETE_ARGUMENT "\n") == 0)
         complete_argument(command, word);
     else
         fputs(lines, stdout);

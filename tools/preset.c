@@ -77,16 +77,28 @@ static void release(presets *found)
     free(found->folder);
 }
 
-/* What the first line says behind its "#". */
-static void print_head(const char *path, int column)
+/* What its first line says behind the "#"; good as long as tool_plain's. */
+static const char *head_of(const presets *found, int index)
 {
-    char line[256] = "";
+    char line[256] = "", *path = format("%s/%s%s", found->folder, found->name[index], ending);
     FILE *file = fopen(path, "re");
     bool read = file && fgets(line, sizeof line, file);
     line[strcspn(line, "\n")] = '\0';
-    terminal_print_wrapped(column, column, tool_plain(read ? line + strspn(line, "# ") : strerror(errno)));
+    const char *head = tool_plain(read ? line + strspn(line, "# ") : strerror(errno));
     if (file)
         fclose(file);
+    free(path);
+    return head;
+}
+
+void preset_offer(const char *word)
+{
+    presets found = {0};
+    find(&found);
+    for (int i = 0; i < found.count; i++)
+        if (strncmp(found.name[i], word, strlen(word)) == 0)
+            printf("%s\t%s\n", tool_plain(found.name[i]), head_of(&found, i));
+    release(&found);
 }
 
 int preset_list(void)
@@ -94,9 +106,8 @@ int preset_list(void)
     presets found = {0};
     int status = find(&found);
     for (int i = 0; i < found.count; i++) {
-        char *path = format("%s/%s%s", found.folder, found.name[i], ending);
-        print_head(path, printf("  %-20s ", tool_plain(found.name[i])));
-        free(path);
+        int column = printf("  %-20s ", tool_plain(found.name[i]));
+        terminal_print_wrapped(column, column, head_of(&found, i));
     }
     if (status == EXIT_DONE)
         printf("\nThe files tell more, and the command of each:\n%s\n", tool_plain(found.folder));

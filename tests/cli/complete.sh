@@ -54,6 +54,8 @@ by_bash train moons --pa
 has --path --patch
 by_bash train moons --model mlp --pa
 [ "$found" = " --path " ] || fail "--pa of an mlp becomes$found"
+by_bash train --preset fashion-mnist-u
+[ "$found" = " fashion-mnist-unet " ] || fail "a preset becomes$found"
 by_bash train moons --no-la
 has --no-labels
 by_bash train moons --ema ''

@@ -174,6 +174,8 @@ static json_t *row_of(const fcl_train_metrics *metrics)
     json_t *row = json_object();
     json_object_set_new(row, "step", json_integer(metrics->step));
     json_object_set_new(row, "loss", number_or_null(metrics->loss));
+    if (!isnan(metrics->held_out_loss))
+        json_object_set_new(row, "held_out_loss", number_or_null(metrics->held_out_loss));
     json_object_set_new(row, "gradient_norm", number_or_null(metrics->gradient_norm));
     json_object_set_new(row, "lr", number_or_null(metrics->lr));
     json_object_set_new(row, "samples_per_second", number_or_null(metrics->samples_per_second));

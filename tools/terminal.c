@@ -99,18 +99,20 @@ static void format_rate(double rate, char *text, size_t size)
     fcl_snprintf(text, size, "%.*f%s", rate < 9.95 ? 2 : rate < 99.5 ? 1 : 0, rate, units[unit]);
 }
 
-/* "412/5000  loss 0.4312  81.3k samples/s  0:12 left" */
+/* "412/5000  loss 0.4312 (held out 0.4519)  81.3k samples/s  0:12 left" */
 static void format_state(const progress *bar, const progress_state *state, bool done, char *text, size_t size)
 {
-    char total[24], rate[32] = "?", time[32], loss[48] = "";
+    char total[24], rate[32] = "?", time[32], loss[48] = "", held_out[48] = "";
     int digits = snprintf(total, sizeof total, "%lld", (long long)bar->total);
     if (state->samples_per_second > 0)
         format_rate(state->samples_per_second, rate, sizeof rate);
     format_seconds(done ? state->seconds : state->seconds_left, time, sizeof time);
     if (!isnan(state->loss))
-        fcl_snprintf(loss, sizeof loss, "loss %#.4g  ", state->loss);
-    snprintf(text, size, "%*lld/%s  %s%s samples/s  %s%s", digits, (long long)state->step, total, loss, rate,
-             time, done ? "" : " left");
+        fcl_snprintf(loss, sizeof loss, "  loss %#.4g", state->loss);
+    if (state->held_out_loss > 0)
+        fcl_snprintf(held_out, sizeof held_out, " (held out %#.4g)", state->held_out_loss);
+    snprintf(text, size, "%*lld/%s%s%s  %s samples/s  %s%s", digits, (long long)state->step, total, loss, held_out, rate, time,
+             done ? "" : " left");
 }
 
 static void draw(progress *bar, const progress_state *state, bool done)
@@ -216,6 +218,7 @@ void progress_train(progress *bar, progress_state *state, const fcl_train_progre
 {
     *state = (progress_state){.step = now->step,
                               .loss = now->loss,
+                              .held_out_loss = now->held_out_loss,
                               .samples_per_second = now->samples_per_second,
                               .seconds = now->seconds,
                               .seconds_left = now->seconds_left};

@@ -33,6 +33,7 @@ typedef struct progress {
 typedef struct progress_state {
     int64_t step;
     double loss; /* NAN: there is none */
+    double held_out_loss; /* 0 or NAN: there is none */
     double samples_per_second; /* 0: not known yet */
     double seconds, seconds_left;
 } progress_state;

@@ -116,6 +116,8 @@ static void print_start(const fcl_train_start *start)
             start->data_on_device ? "on the device" : start->data->pictures ? "in the folder" : "on the host");
     if (start->data->note)
         fprintf(stderr, "        %s\n", start->data->note);
+    if (start->held_out)
+        fprintf(stderr, "        %" PRId64 " of them are held out\n", start->held_out);
     tell("scale", tool_normalisation_text(start->normalisation));
     if (start->class_counts)
         tell("labels", tool_classes_text(start->data->classes, (const char *const *)start->data->class_name,

@@ -34,7 +34,8 @@ enum fcl_stream {
     FCL_STREAM_SAMPLE = 16,       /* x0 (n, D) in sampling: normal; the order of the source's samples */
     FCL_STREAM_SOURCE_BATCH = 17, /* the order of the source's samples */
     FCL_STREAM_LABEL_DROP = 18,   /* (B): uniform; which rows are told no class */
-    FCL_STREAM_MIRROR = 19        /* (B, 1): uniform; which pictures are mirrored */
+    FCL_STREAM_MIRROR = 19,       /* (B, 1): uniform; which pictures are mirrored */
+    FCL_STREAM_SPLIT = 20         /* a permutation of the data, whose first samples are held out */
 };
 
 /* --- options --- */
@@ -43,6 +44,12 @@ typedef struct fcl_train_options {
     const char *data;   /* a built-in data set's name, or a path; required by fcl_train. Where data are handed over
                            (fcl_trainer_create), their name for the checkpoint; NULL: fcl_dataset.name */
     int64_t data_count; /* samples to use; 0: all of a file, FCL_TOY_COUNT of a generated set */
+    double held_out;    /* of these, a share below 1, rounded, at least one, or a number: samples that are never trained on.
+                           Which, the seed and their number in the data say. Every held_out_every steps the objective is
+                           computed on them, with the first average, or the weights where there is none, by the same noise
+                           and times each time, without dropout, mirrors or dropped labels: fcl_trainer_held_out_loss.
+                           class_counts are of the others, `normalise` looks at all. 0: none. A resumed run's is the same;
+                           with data_changed it is drawn anew of the other data */
     const char *normalise; /* what the model sees of the data's numbers: see normalise.h; NULL: "auto" */
     const char *range;     /* of pictures, black and white: "0,255"; NULL: as they are recognised */
     const char *source; /* of x0: "normal", which is N(0, I); or a set like `data`, in an order of its own */
@@ -91,6 +98,7 @@ typedef struct fcl_train_options {
                         trains are those of the first */
 
     int64_t metrics_every, samples_every, checkpoint_every; /* steps; the last two FCL_OFF or 0: default */
+    int64_t held_out_every;                                 /* steps; 0: 1000 */
     int keep;                                               /* checkpoints that stay in `out` */
     bool check;                                             /* name the first tensor with a NaN; slow */
     bool profile;                                           /* measure each kernel; slows launches */
@@ -122,7 +130,8 @@ typedef struct fcl_train_memory {
 typedef struct fcl_train_start {
     const fcl_device_info *device;
     const fcl_dataset *data;
-    const int64_t *class_counts; /* (data->classes) samples of each; NULL: without labels */
+    int64_t held_out;            /* samples of data that are never trained on */
+    const int64_t *class_counts; /* (data->classes) of each of those that are; NULL: without labels */
     const fcl_normalisation *normalisation;
     int64_t parameters;
     fcl_train_memory memory;
@@ -140,10 +149,10 @@ typedef struct fcl_train_start {
 typedef struct fcl_train_progress {
     int64_t step, steps; /* done, of */
     double loss;         /* mean of the last steps, about one interval of metrics */
+    double held_out_loss; /* as it was last measured; NaN: not yet */
     double samples_per_second, seconds, seconds_left;
 } fcl_train_progress;
 
-/* Every metrics_every steps, and at the end. */
 /* Entropic plans, in the mean over `count` of them; none with other couplings. */
 typedef struct fcl_train_plans {
     int64_t count;
@@ -153,11 +162,13 @@ typedef struct fcl_train_plans {
     double mass;       /* of the plan: 1 where nothing is left out */
 } fcl_train_plans;
 
+/* Every metrics_every steps, where the held-out loss is measured, and at the end. */
 typedef struct fcl_train_metrics {
     int64_t step;         /* steps done */
     double loss;          /* mean since the last row */
     double gradient_norm; /* mean since the last row, before clipping */
     double lr;            /* of the last step */
+    double held_out_loss; /* on options.held_out, after this step; NaN where it was not measured */
     double seconds;       /* since the training started */
     double samples_per_second;
     fcl_train_plans plans; /* since the last row, of a coupling that draws from an entropic plan */
@@ -215,6 +226,9 @@ FCL_API int fcl_trainer_step(fcl_trainer *trainer);            /* enqueues one s
 FCL_API int64_t fcl_trainer_steps(const fcl_trainer *trainer); /* done so far */
 /* Waits; the mean loss of the steps since the last call, FCL_ERR_NUMERIC where one was not finite. */
 FCL_API int fcl_trainer_loss(fcl_trainer *trainer, double *loss);
+/* Waits; the objective on what is held out, after the steps so far: see fcl_train_options. FCL_ERR_ARGUMENT where nothing
+ * is. */
+FCL_API int fcl_trainer_held_out_loss(fcl_trainer *trainer, double *loss);
 FCL_API int fcl_trainer_save(fcl_trainer *trainer, const char *path);
 /* Trains until options.steps, with hooks and checkpoints; the folder options.out is locked meanwhile, as by fcl_train. */
 FCL_API int fcl_trainer_run(fcl_trainer *trainer, const fcl_train_hooks *hooks);

@@ -42,6 +42,18 @@ static int64_t table_rows(const fcl_batch *batch, bool whole)
     return whole ? batch->data->count : options->pool ? 2 * options->pool : options->rows;
 }
 
+static int64_t drawn_count(const fcl_batch *batch)
+{
+    return batch->options.only ? batch->options.only_count : batch->data->count;
+}
+
+static int create_only(fcl_device *device, fcl_batch *batch)
+{
+    size_t bytes = (size_t)batch->options.only_count * sizeof *batch->options.only;
+    FCL_TRY(fcl_buffer_create(device, bytes, &batch->only));
+    return fcl_buffer_write(batch->only, 0, bytes, batch->options.only);
+}
+
 /* All of the data, which the trainer borrows for as long as it lives. */
 static int create_whole(fcl_device *device, fcl_batch *batch)
 {
@@ -98,6 +110,8 @@ static int create(fcl_device *device, bool whole, fcl_batch *batch)
     FCL_TRY(whole ? create_whole(device, batch) : create_part(device, batch));
     if (!whole || pool)
         FCL_TRY(create_index(device, batch));
+    else if (batch->options.only)
+        FCL_TRY(create_only(device, batch));
     if (!pool)
         return FCL_OK;
     FCL_TRY(fcl_buffer_create(device, pool, &batch->natural));
@@ -125,6 +139,7 @@ void fcl_batch_destroy(fcl_batch *batch)
     fcl_buffer_destroy(&batch->order);
     fcl_buffer_destroy(&batch->natural);
     fcl_buffer_destroy(&batch->index);
+    fcl_buffer_destroy(&batch->only);
     fcl_buffer_destroy(&batch->labels);
     fcl_buffer_destroy(&batch->table);
 }
@@ -151,13 +166,23 @@ static fcl_tensor *gather(const fcl_batch *batch, fcl_graph *graph, fcl_tensor *
     return normalise(batch, graph, fcl_gather_rows(table, index, scale, shift));
 }
 
+/* (rows) numbers in the table */
+static fcl_tensor *build_index(const fcl_batch *batch, fcl_graph *graph)
+{
+    const fcl_batch_options *options = &batch->options;
+    if (batch->index)
+        return fcl_leaf(graph, "rows", FCL_I32, FCL_SHAPE(options->rows), batch->index, 0);
+    fcl_tensor *drawn = fcl_batch_index(graph, drawn_count(batch), options->rows, options->total, options->stream);
+    if (!batch->only)
+        return drawn;
+    fcl_tensor *only = fcl_leaf(graph, "only", FCL_I32, FCL_SHAPE(options->only_count), batch->only, 0);
+    return fcl_gather_rows(only, drawn, 1, 0);
+}
+
 fcl_tensor *fcl_batch_build(const fcl_batch *batch, fcl_graph *graph, fcl_tensor **label)
 {
     const fcl_batch_options *options = &batch->options;
-    fcl_tensor *index =
-        batch->index
-            ? fcl_leaf(graph, "rows", FCL_I32, FCL_SHAPE(options->rows), batch->index, 0)
-            : fcl_batch_index(graph, batch->data->count, options->rows, options->total, options->stream);
+    fcl_tensor *index = build_index(batch, graph);
     if (label)
         *label = NULL;
     if (label && batch->labels) {
@@ -181,9 +206,10 @@ int64_t fcl_batch_sample(const fcl_batch *batch, int64_t step, int64_t row)
 {
     const fcl_batch_options *options = &batch->options;
     uint64_t sample = (uint64_t)step * (uint64_t)options->total + (uint64_t)row;
-    uint64_t count = (uint64_t)batch->data->count;
-    return permute_index((uint32_t)(sample % count), (uint32_t)count, options->seed, options->stream,
-                         sample / count);
+    uint64_t count = (uint64_t)drawn_count(batch);
+    uint32_t drawn = permute_index((uint32_t)(sample % count), (uint32_t)count, options->seed, options->stream,
+                                   sample / count);
+    return options->only ? options->only[drawn] : (int64_t)drawn;
 }
 
 int fcl_batch_prepare(fcl_batch *batch, int64_t step, int64_t first_row)

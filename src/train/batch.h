@@ -17,6 +17,8 @@ typedef struct fcl_batch_options {
     int64_t total;    /* rows of a step */
     int64_t rows;     /* of one part of it */
     int64_t pool;     /* rows of a pool, a multiple of total; 0: none */
+    const int32_t *only; /* (only_count) the samples that are drawn, borrowed; NULL: all */
+    int64_t only_count;
     bool labels;      /* also the labels */
     bool stream_data; /* from the host even where it fits */
     bool hflip;       /* pictures are mirrored, see mirror.h */
@@ -28,6 +30,7 @@ typedef struct fcl_batch {
     fcl_batch_options options;
     fcl_buffer *table, *labels; /* of the whole set; or the rows alone: of a part, or of two pools by turns */
     fcl_buffer *centre, *factor; /* of the normalisation; NULL without */
+    fcl_buffer *only;           /* (only_count) of the whole set, those that are drawn; NULL: all, or rows are read */
     fcl_buffer *index;          /* (rows) of the part in the table; NULL: drawn in the graph */
     fcl_buffer *natural;        /* (pool) in the table, as they come; NULL without a pool */
     fcl_buffer *order;          /* (pool) in the table, as they are taken */

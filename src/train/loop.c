@@ -9,6 +9,7 @@
 #include "train/sample.h"
 #include "train/source.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 /* What goes wrong without ending a training. It is told once, not at each picture. */
@@ -22,6 +23,7 @@ typedef struct loop {
     double row_began;       /* when the metrics' present row began, and at which step */
     int64_t row_step;
     int64_t saved;        /* step of the newest checkpoint; -1: there is none */
+    double held_out_loss; /* when it was last measured; NAN: not yet */
     bool told[WARNINGS];
 } loop;
 
@@ -67,6 +69,7 @@ static int report_progress(loop *run, bool last)
         .step = step_of(run),
         .steps = trainer->options.steps,
         .loss = trainer->learner->recent,
+        .held_out_loss = run->held_out_loss,
         .seconds = time - run->began,
         .samples_per_second = rate(run, done, time - run->began),
         .seconds_left = done ? (time - run->began) / (double)done * (double)left : 0,
@@ -133,7 +136,13 @@ static int after_hook(loop *run, int status)
 
 /* --- metrics and samples --- */
 
-static int report_metrics(loop *run)
+static int measure_held_out(loop *run)
+{
+    FCL_TRY(fcl_trainer_drain(run->trainer));
+    return fcl_trainer_held_out_loss(run->trainer, &run->held_out_loss);
+}
+
+static int report_metrics(loop *run, bool held_out)
 {
     fcl_trainer *trainer = run->trainer;
     FCL_TRY(fcl_trainer_drain(trainer));
@@ -144,7 +153,8 @@ static int report_metrics(loop *run)
         .seconds = time - run->began,
         .samples_per_second = rate(run, step_of(run) - run->row_step, time - run->row_began),
     };
-    FCL_TRY(fcl_matcher_stats(trainer->matcher, &metrics.plans));
+    FCL_TRY(fcl_matcher_stats(trainer->feed.matcher, &metrics.plans));
+    metrics.held_out_loss = held_out ? run->held_out_loss : NAN;
     fcl_learner_take_means(trainer->learner, &metrics.loss, &metrics.gradient_norm);
     run->row_began = time;
     run->row_step = step_of(run);
@@ -243,8 +253,11 @@ static int after_step(loop *run, bool finished, bool stop)
     const fcl_train_options *options = &run->trainer->options;
     int64_t step = step_of(run);
     bool last = finished || stop;
-    if (due(step, options->metrics_every, last))
-        FCL_TRY(report_metrics(run));
+    bool held_out = run->trainer->held_out && due(step, options->held_out_every, finished);
+    if (held_out)
+        FCL_TRY(measure_held_out(run));
+    if (held_out || due(step, options->metrics_every, last))
+        FCL_TRY(report_metrics(run, held_out));
     FCL_TRY(report_progress(run, last));
     if (due(step, options->checkpoint_every, last))
         FCL_TRY(save(run, last));
@@ -305,6 +318,7 @@ int fcl_trainer_run(fcl_trainer *trainer, const fcl_train_hooks *hooks)
         fcl_trainer_note(trainer, fcl_run_lock_fault(lock));
     }
     run.row_step = fcl_trainer_steps(trainer);
+    run.held_out_loss = NAN;
     run.saved = trainer->came_from ? fcl_trainer_steps(trainer) : -1;
     run.began = run.reported = run.row_began = fcl_clock_seconds();
     tell_notes(&run);

@@ -7,6 +7,7 @@
 #include "learn/options.h"
 #include "train/source.h"
 
+#include <math.h>
 #include <string.h>
 
 /* A matrix of costs has indices of 32 bits. */
@@ -45,6 +46,8 @@ static const fcl_option train_table[] = {
      .help = "the column of a table, or the array of an .npz, that is the label and no data; \"none\": there is none; without it the one called \"label\""},
     {"hflip", ROW(hflip), .help = "mirror each picture of a batch, left to right, with probability 1/2"},
     {"stream-data", ROW(stream_data), .help = "keep the data on the host even where it fits on the device, and pictures in their folder even where they fit into memory"},
+    {"held-out", ROW(held_out), .minimum = 0, .maximum = 1e12, .placeholder = "X",
+     .help = "of the data, a share below 1 or a number of samples that are never trained on: the loss there is told"},
     {"out", ROW(out), .flags = CALL, .placeholder = "DIR", .group = "Run",
      .help = "folder of the run: checkpoints, metrics, pictures"},
     {"device", ROW(device), .placeholder = "DEVICE", .help = "P:D, cpu, gpu, or a part of a device's name"},
@@ -58,6 +61,8 @@ static const fcl_option train_table[] = {
     {"metrics-every", ROW(metrics_every), .minimum = 1, .maximum = 1e9, .fallback = "50", .help = "steps between rows of metrics"},
     {"samples-every", ROW(samples_every), .minimum = 1, .maximum = 1e9, .fallback = "1000", .flags = OFF,
      .help = "steps between pictures of samples"},
+    {"held-out-every", ROW(held_out_every), .minimum = 1, .maximum = 1e9, .fallback = "1000",
+     .help = "steps between losses on the held-out part; the last step has one, too"},
     {"checkpoint-every", ROW(checkpoint_every), .minimum = 1, .maximum = 1e9, .fallback = "1000", .flags = OFF,
      .help = "steps between checkpoints; the last step always writes one"},
     {"keep", ROW(keep), .minimum = 1, .maximum = 1e6, .fallback = "2", .help = "checkpoints that stay, the newest"},
@@ -192,6 +197,9 @@ static int check_together(const fcl_train_options *options)
     if (options->label_drop > 0 && !options->labels)
         return fcl_fail(FCL_ERR_ARGUMENT, "label-drop %g has no use without labels: there is no class to leave out",
                         (double)options->label_drop);
+    if (options->held_out >= 1 && options->held_out != floor(options->held_out))
+        return fcl_fail(FCL_ERR_ARGUMENT, "held-out %g: expected a share below 1, or a whole number of samples",
+                        options->held_out);
     if (options->batch % options->accumulate != 0)
         return fcl_fail(FCL_ERR_ARGUMENT, "a batch of %d cannot be computed in %d equal parts",
                         options->batch, options->accumulate);
@@ -308,7 +316,7 @@ static bool may_change(const char *key)
     static const char *const free_keys[] = {
         "out",     "device", "resume", "metrics-every", "samples-every", "checkpoint-every", "keep",
         "check",   "steps",  "lr",     "schedule",      "warmup",        "weight-decay",     "clip",
-        "profile", "ema",    "beta1",  "beta2",         "epsilon",       "accumulate",       "stream-data",
+        "profile", "ema", "held-out-every",    "beta1",  "beta2",         "epsilon",       "accumulate",       "stream-data",
         "recompute",
         "data",    "source", "condition", "data-count", "data-changed", "label-column",
         "image-size", "background", "label-file", "skip-damaged",

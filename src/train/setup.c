@@ -7,20 +7,13 @@
 #include "train/options.h"
 #include "train/source.h"
 
-/* What the objective's callback needs to build the velocity. */
-typedef struct call {
-    const fcl_model *model;
-    fcl_tensor **weights;
-    fcl_tensor *label;
-} call;
-
-static fcl_tensor *velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
+/* Of what is trained on. */
+static int count_classes(fcl_trainer *trainer)
 {
-    (void)graph;
-    const call *to = data;
-    fcl_velocity_inputs labelled = *in;
-    labelled.label = to->label;
-    return fcl_model_velocity(to->model, to->weights, &labelled);
+    FCL_TRY(fcl_class_counts(trainer->data, &trainer->class_counts));
+    for (int64_t i = 0; i < trainer->split.held_count; i++)
+        trainer->class_counts[trainer->data->label[trainer->split.held[i]]]--;
+    return FCL_OK;
 }
 
 static int check_data(fcl_trainer *trainer)
@@ -36,34 +29,26 @@ static int check_data(fcl_trainer *trainer)
         FCL_TRY(fcl_mirror_check(data));
     if (trainer->options.labels && !data->label)
         return fcl_fail(FCL_ERR_ARGUMENT, "%s has no labels; train without them", data->name);
+    FCL_TRY(fcl_split_create(data, &trainer->options, &trainer->split));
     if (trainer->options.labels)
-        FCL_TRY(fcl_class_counts(data, &trainer->class_counts));
+        FCL_TRY(count_classes(trainer));
     return fcl_normalisation_create(data, trainer->options.normalise, trainer->options.range,
                                     &trainer->normalisation);
-}
-
-/* x0 (B, D) */
-static fcl_tensor *build_source(const fcl_trainer *trainer, fcl_shape shape)
-{
-    if (trainer->source_data)
-        return fcl_batch_build(&trainer->source, trainer->graph, NULL);
-    fcl_tensor *paired = fcl_matcher_noise(trainer->matcher, trainer->graph);
-    return paired ? paired : fcl_normal(trainer->graph, shape, FCL_STREAM_SOURCE);
 }
 
 static void build_step(fcl_trainer *trainer)
 {
     fcl_graph *graph = trainer->graph;
-    call to = {.model = trainer->model};
-    fcl_tensor *x1 = fcl_name(fcl_batch_build(&trainer->batch, graph, &to.label), "x1"); /* (B, D) */
+    fcl_feed_call to = {.model = trainer->model};
+    fcl_tensor *x1 = fcl_feed_data(&trainer->feed, graph, &to.label); /* (B, D) */
     if (trainer->options.label_drop > 0)
         to.label = fcl_drop_labels(to.label, fcl_model_classes(trainer->model), trainer->options.label_drop,
                                    FCL_STREAM_LABEL_DROP);
-    fcl_tensor *x0 = build_source(trainer, fcl_tensor_shape(x1));
+    fcl_tensor *x0 = fcl_feed_source(&trainer->feed, graph, x1);
     to.weights = fcl_learner_bind(trainer->learner, graph);
     fcl_cfm_options objective = trainer->options.objective;
     objective.batch_total = trainer->options.batch;
-    fcl_tensor *loss = fcl_cfm_objective_of(graph, &objective, x0, x1, velocity, &to);
+    fcl_tensor *loss = fcl_cfm_objective_of(graph, &objective, x0, x1, fcl_feed_velocity, &to);
     fcl_learner_minimise(trainer->learner, to.weights, loss);
     fcl_free(to.weights);
 }
@@ -93,47 +78,32 @@ static int open_condition(fcl_trainer *trainer)
 }
 
 /* Where the rows come from, and who pairs them. */
-static int create_batches(fcl_trainer *trainer)
+static int create_feed(fcl_trainer *trainer)
 {
     const fcl_train_options *options = &trainer->options;
-    bool paired = fcl_coupling_find(options->objective.coupling)->kind != FCL_COUPLING_NONE;
-    int pool = options->coupling_batch ? options->coupling_batch : options->batch;
-    trainer->pool_steps = paired ? pool / options->batch : 1;
-    fcl_batch_options rows = {
-        .seed = options->seed,
-        .stream = FCL_STREAM_BATCH,
-        .total = options->batch,
-        .rows = options->batch / options->accumulate,
-        .pool = paired ? pool : 0,
-        .labels = options->labels,
-        .stream_data = options->stream_data,
-        .hflip = options->hflip,
+    FCL_TRY(fcl_source_open(options, options->source, options->seed, trainer->data->shape, &trainer->source_data));
+    FCL_TRY(open_condition(trainer));
+    fcl_feed_sets sets = {
+        .data = trainer->data,
+        .source = trainer->source_data,
+        .condition = trainer->condition_data,
+        .only = trainer->split.kept,
+        .only_count = trainer->split.kept_count,
         .normalisation = trainer->normalisation,
     };
-    FCL_TRY(fcl_batch_create(trainer->device, trainer->data, &rows, &trainer->batch));
-    FCL_TRY(fcl_source_open(options, options->source, options->seed, trainer->data->shape, &trainer->source_data));
-    rows.stream = FCL_STREAM_SOURCE_BATCH;
-    rows.labels = rows.hflip = false;
-    if (!fcl_source_is_moved(options->source))
-        rows.normalisation = NULL;
-    if (trainer->source_data)
-        FCL_TRY(fcl_batch_create(trainer->device, trainer->source_data, &rows, &trainer->source));
-    rows.normalisation = NULL;
-    rows.stream = FCL_STREAM_BATCH; /* conditions come in the order of the data */
-    FCL_TRY(open_condition(trainer));
-    if (trainer->condition_data)
-        FCL_TRY(fcl_batch_create(trainer->device, trainer->condition_data, &rows, &trainer->condition));
-    fcl_matched matched = {
-        .data = &trainer->batch,
-        .source = trainer->source_data ? &trainer->source : NULL,
-        .condition = trainer->condition_data ? &trainer->condition : NULL,
-    };
-    return fcl_matcher_create(trainer->device, &matched, options, &trainer->matcher);
+    FCL_TRY(fcl_feed_create(trainer->device, &sets, options, &trainer->feed));
+    if (!trainer->split.held)
+        return FCL_OK;
+    fcl_buffer *average = fcl_learner_ema(trainer->learner);
+    sets.only = trainer->split.held;
+    sets.only_count = trainer->split.held_count;
+    return fcl_held_out_create(trainer->device, &sets, options, trainer->model,
+                               average ? average : fcl_learner_weights(trainer->learner), &trainer->held_out);
 }
 
 int fcl_trainer_build(fcl_trainer *trainer)
 {
-    FCL_TRY(create_batches(trainer));
+    FCL_TRY(create_feed(trainer));
     trainer->graph = fcl_graph_create();
     fcl_graph_recompute(trainer->graph, trainer->options.recompute);
     build_step(trainer);
@@ -144,11 +114,9 @@ int fcl_trainer_build(fcl_trainer *trainer)
 void fcl_trainer_dismantle(fcl_trainer *trainer)
 {
     fcl_graph_destroy(&trainer->graph);
-    fcl_matcher_destroy(&trainer->matcher);
-    fcl_batch_destroy(&trainer->batch);
-    fcl_batch_destroy(&trainer->source);
+    fcl_feed_destroy(&trainer->feed);
+    fcl_held_out_destroy(&trainer->held_out);
     fcl_dataset_destroy(&trainer->source_data);
-    fcl_batch_destroy(&trainer->condition);
     fcl_dataset_destroy(&trainer->condition_data);
 }
 

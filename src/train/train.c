@@ -54,7 +54,7 @@ static fcl_train_memory memory_of(const fcl_trainer *trainer)
         .gradients = fcl_buffer_size(learner->gradients),
         .moments = 2 * bytes,
         .average = (uint64_t)learner->averages.count * bytes,
-        .activations = fcl_graph_describe(trainer->graph).arena_bytes,
+        .activations = fcl_graph_describe(trainer->graph).arena_bytes + fcl_held_out_activations(trainer->held_out),
         .total = total,
         .pinned = fcl_device_pinned(trainer->device),
     };
@@ -90,6 +90,7 @@ static int tell_start(fcl_trainer *trainer, const run_start *start)
     fcl_train_start told = {
         .device = device,
         .data = trainer->data,
+        .held_out = trainer->split.held_count,
         .class_counts = trainer->class_counts,
         .normalisation = trainer->normalisation,
         .parameters = fcl_params_numbers(fcl_model_params(trainer->model)),
@@ -97,7 +98,7 @@ static int tell_start(fcl_trainer *trainer, const run_start *start)
         .first_step = fcl_trainer_steps(trainer),
         .steps = trainer->options.steps,
         .samples = samples,
-        .data_on_device = !trainer->batch.reader,
+        .data_on_device = !trainer->feed.data.reader,
         .resumed = resumed,
         .begun_with = trainer->begun_with,
         .came_from = resumed && strcmp(trainer->came_from, device->name) != 0 ? trainer->came_from : NULL,
@@ -139,6 +140,7 @@ static int run_on(fcl_device *device, const fcl_dataset *data, run_start *start)
     FCL_TRY(fcl_train_options_fill(&given, &data->shape, start->strings, start->options));
     /* An unwritable folder is found now, not at the first checkpoint; a mistake in data or model leaves none. */
     FCL_TRY(start->options->hflip ? fcl_mirror_check(data) : FCL_OK);
+    FCL_TRY(fcl_split_check(data, start->options));
     FCL_TRY(check_model(data, start->options));
     FCL_TRY(start->options->out && !start->lock ? enter(start) : FCL_OK);
     int status = fcl_trainer_create(device, data, start->options, &trainer);

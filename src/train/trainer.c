@@ -36,6 +36,7 @@ void fcl_trainer_destroy(fcl_trainer **trainer)
     fcl_trainer_dismantle(dying);
     fcl_learner_destroy(&dying->learner);
     fcl_model_destroy(&dying->model);
+    fcl_split_destroy(&dying->split);
     fcl_free(dying->class_counts);
     fcl_normalisation_destroy(&dying->normalisation);
     fcl_arena_free(&dying->strings);
@@ -47,16 +48,8 @@ void fcl_trainer_destroy(fcl_trainer **trainer)
 
 static int run_part(fcl_trainer *trainer, int part)
 {
-    int64_t step = fcl_trainer_steps(trainer), in_pool = step % trainer->pool_steps;
-    int64_t first_row = part * trainer->batch.options.rows;
-    fcl_graph_random(trainer->graph, trainer->options.seed, (uint32_t)(step - in_pool),
-                     (uint64_t)(in_pool * trainer->options.batch + first_row));
-    FCL_TRY(fcl_batch_prepare(&trainer->batch, step, first_row));
-    if (trainer->source_data)
-        FCL_TRY(fcl_batch_prepare(&trainer->source, step, first_row));
-    if (trainer->matcher)
-        FCL_TRY(fcl_matcher_prepare_part(trainer->matcher, step, first_row));
-    int status = fcl_graph_run(trainer->graph);
+    int64_t step = fcl_trainer_steps(trainer);
+    int status = fcl_feed_run(&trainer->feed, trainer->graph, step, part);
     return status == FCL_OK ? status : fcl_fail_within(status, "step %lld", (long long)step + 1);
 }
 
@@ -65,8 +58,7 @@ int fcl_trainer_step(fcl_trainer *trainer)
     const fcl_learner *learner = trainer->learner;
     if (learner->step - learner->read_step == FCL_RING)
         FCL_TRY(fcl_trainer_drain(trainer));
-    if (trainer->matcher)
-        FCL_TRY(fcl_matcher_prepare(trainer->matcher, learner->step));
+    FCL_TRY(fcl_feed_prepare(&trainer->feed, learner->step));
     for (int part = 0; part < trainer->options.accumulate; part++)
         FCL_TRY(run_part(trainer, part));
     return fcl_learner_step(trainer->learner);
@@ -140,6 +132,14 @@ int fcl_trainer_loss(fcl_trainer *trainer, double *loss)
     FCL_TRY(fcl_trainer_drain(trainer));
     fcl_learner_take_means(trainer->learner, loss, &norm);
     return FCL_OK;
+}
+
+int fcl_trainer_held_out_loss(fcl_trainer *trainer, double *loss)
+{
+    if (!trainer->held_out)
+        return fcl_fail(FCL_ERR_ARGUMENT, "nothing of %s is held out: the option held-out says how much", trainer->data->name);
+    int status = fcl_held_out_loss(trainer->held_out, loss);
+    return status == FCL_OK ? status : fcl_fail_within(status, "the held-out part");
 }
 
 void fcl_trainer_note(fcl_trainer *trainer, const char *sentence)

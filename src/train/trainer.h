@@ -5,9 +5,8 @@
 
 #include "base/memory.h"
 #include "learn/learner.h"
-#include "train/batch.h"
 #include "train/checkpoint.h"
-#include "train/matcher.h"
+#include "train/held_out.h"
 
 struct fcl_trainer {
     fcl_device *device;
@@ -25,14 +24,12 @@ struct fcl_trainer {
     uint64_t others; /* bytes on the device that were there before it */
 
     fcl_learner *learner; /* of the model's parameters */
-    fcl_batch batch;          /* where x1 and its labels come from */
-    fcl_dataset *source_data; /* what x0 is drawn from; NULL: N(0, I) */
-    fcl_batch source;         /* and where it comes from */
+    fcl_split split;             /* of the data into what is trained on and what is held out */
+    fcl_dataset *source_data;    /* what x0 is drawn from; NULL: N(0, I) */
     fcl_dataset *condition_data; /* of each sample; NULL: none */
-    fcl_batch condition;
+    fcl_feed feed;               /* the pairs of a step */
+    fcl_held_out *held_out;      /* NULL: nothing is */
     const char *data_content, *source_content, *condition_content; /* see fcl_fingerprint; NULL: none */
-    fcl_matcher *matcher;     /* NULL: x0 and x1 are paired as they come */
-    int64_t pool_steps; /* steps whose rows are paired at once, and whose random numbers are of one step */
     fcl_graph *graph;   /* one part of a step: leaves gradients and loss to the learner */
     struct fcl_sampler *sampler; /* of what hooks are shown; NULL: not made yet */
 };

@@ -1,0 +1,97 @@
+#include "train/feed.h"
+
+#include "base/error.h"
+#include "flow/coupling.h"
+#include "flow/flow.h"
+#include "train/source.h"
+
+static int create_batches(fcl_device *device, const fcl_feed_sets *sets, int pool, fcl_feed *feed)
+{
+    const fcl_train_options *options = feed->options;
+    fcl_batch_options rows = {
+        .seed = options->seed,
+        .stream = FCL_STREAM_BATCH,
+        .total = options->batch,
+        .rows = options->batch / options->accumulate,
+        .pool = pool,
+        .only = sets->only,
+        .only_count = sets->only_count,
+        .labels = options->labels,
+        .stream_data = options->stream_data,
+        .hflip = options->hflip,
+        .normalisation = sets->normalisation,
+    };
+    FCL_TRY(fcl_batch_create(device, sets->data, &rows, &feed->data));
+    rows.labels = rows.hflip = false;
+    fcl_batch_options of_source = rows;
+    of_source.stream = FCL_STREAM_SOURCE_BATCH;
+    of_source.only = NULL;
+    of_source.normalisation = fcl_source_is_moved(options->source) ? sets->normalisation : NULL;
+    if (sets->source)
+        FCL_TRY(fcl_batch_create(device, sets->source, &of_source, &feed->source));
+    rows.normalisation = NULL; /* conditions come in the order of the data, as they are */
+    return sets->condition ? fcl_batch_create(device, sets->condition, &rows, &feed->condition) : FCL_OK;
+}
+
+int fcl_feed_create(fcl_device *device, const fcl_feed_sets *sets, const fcl_train_options *options, fcl_feed *feed)
+{
+    bool paired = fcl_coupling_find(options->objective.coupling)->kind != FCL_COUPLING_NONE;
+    int pool = options->coupling_batch ? options->coupling_batch : options->batch;
+    *feed = (fcl_feed){.options = options, .has_source = sets->source, .pool_steps = paired ? pool / options->batch : 1};
+    FCL_TRY(create_batches(device, sets, paired ? pool : 0, feed));
+    fcl_matched matched = {
+        .data = &feed->data,
+        .source = sets->source ? &feed->source : NULL,
+        .condition = sets->condition ? &feed->condition : NULL,
+    };
+    return fcl_matcher_create(device, &matched, options, &feed->matcher);
+}
+
+void fcl_feed_destroy(fcl_feed *feed)
+{
+    fcl_matcher_destroy(&feed->matcher);
+    fcl_batch_destroy(&feed->data);
+    fcl_batch_destroy(&feed->source);
+    fcl_batch_destroy(&feed->condition);
+}
+
+fcl_tensor *fcl_feed_data(const fcl_feed *feed, fcl_graph *graph, fcl_tensor **label)
+{
+    return fcl_name(fcl_batch_build(&feed->data, graph, label), "x1");
+}
+
+fcl_tensor *fcl_feed_source(const fcl_feed *feed, fcl_graph *graph, fcl_tensor *x1)
+{
+    if (feed->has_source)
+        return fcl_batch_build(&feed->source, graph, NULL);
+    fcl_tensor *paired = fcl_matcher_noise(feed->matcher, graph);
+    return paired ? paired : fcl_normal(graph, fcl_tensor_shape(x1), FCL_STREAM_SOURCE);
+}
+
+fcl_tensor *fcl_feed_velocity(void *data, fcl_graph *graph, const fcl_velocity_inputs *in)
+{
+    (void)graph;
+    const fcl_feed_call *to = data;
+    fcl_velocity_inputs labelled = *in;
+    labelled.label = to->label;
+    labelled.training = in->training && !to->plain;
+    return fcl_model_velocity(to->model, to->weights, &labelled);
+}
+
+int fcl_feed_prepare(fcl_feed *feed, int64_t step)
+{
+    return feed->matcher ? fcl_matcher_prepare(feed->matcher, step) : FCL_OK;
+}
+
+int fcl_feed_run(fcl_feed *feed, fcl_graph *graph, int64_t step, int part)
+{
+    int64_t in_pool = step % feed->pool_steps, first_row = part * feed->data.options.rows;
+    fcl_graph_random(graph, feed->options->seed, (uint32_t)(step - in_pool),
+                     (uint64_t)(in_pool * feed->options->batch + first_row));
+    FCL_TRY(fcl_batch_prepare(&feed->data, step, first_row));
+    if (feed->has_source)
+        FCL_TRY(fcl_batch_prepare(&feed->source, step, first_row));
+    if (feed->matcher)
+        FCL_TRY(fcl_matcher_prepare_part(feed->matcher, step, first_row));
+    return fcl_graph_run(graph);
+}

@@ -10,7 +10,7 @@
 
 enum { WIDTH = 960, LEFT = 76, TOP = 64, RIGHT = 32, BOTTOM = 64, BETWEEN = 38 };
 enum { LOSS_HEIGHT = 360, NORM_HEIGHT = 150, RATE_HEIGHT = 84 };
-enum { WHITE = 0xffffff, INK = 0x2b303b, BLUE = 0x1f5fbf, PALE = 0xc7d7ef, ORANGE = 0xe69f00, GREY = 0x6b7280 };
+enum { WHITE = 0xffffff, INK = 0x2b303b, BLUE = 0x1f5fbf, PALE = 0xc7d7ef, ORANGE = 0xe69f00 };
 
 enum { FEW = 60 }; /* rows: of fewer none is averaged, and each is a dot */
 
@@ -229,16 +229,12 @@ static int draw_loss(cairo_t *pen, const drawing *d, int top, unsigned flags)
 static void draw_clip(cairo_t *pen, const fcl_frame *frame, double clip)
 {
     static const double dashes[] = {6, 5};
-    char text[40];
-    double y = place(frame, true, clip), right = frame->left + frame->width;
+    double y = place(frame, true, clip);
     cairo_set_dash(pen, dashes, 2, 0);
     cairo_move_to(pen, frame->left, y);
-    cairo_line_to(pen, right, y);
-    stroke(pen, GREY, 1.2, 1);
+    cairo_line_to(pen, frame->left + frame->width, y);
+    stroke(pen, INK, 1.2, 1);
     cairo_set_dash(pen, NULL, 0, 0);
-    fcl_snprintf(text, sizeof text, "clipped to %.4g", clip);
-    fcl_pen_color(pen, GREY, 1);
-    fcl_pen_text(pen, right - 8, y + (y < frame->top + 20 ? 11 : -10), FCL_SIDE_RIGHT, 12, text);
 }
 
 /* A threshold that is far from every norm would press these flat: it is not drawn. */
@@ -246,10 +242,13 @@ static int draw_norm(cairo_t *pen, const drawing *d, int top, unsigned flags)
 {
     const double far = 5, clip = d->chart->clip;
     double low = INFINITY, high = 0;
+    char name[80] = "gradient norm";
     FCL_TRY(include_curve(&d->norm, &low, &high));
     bool near = clip > low / far && clip < high * far;
     fcl_frame frame = log_frame(d, top, NORM_HEIGHT, near ? fmin(low, clip) : low, near ? fmax(high, clip) : high);
-    begin_panel(pen, &frame, near ? "gradient norm, before it is clipped" : "gradient norm", flags | FCL_AXES_LOG_Y);
+    if (near)
+        fcl_snprintf(name, sizeof name, "gradient norm, before it is clipped to %.4g (dashed)", clip);
+    begin_panel(pen, &frame, name, flags | FCL_AXES_LOG_Y);
     draw_noisy(pen, &frame, &d->norm);
     if (near)
         draw_clip(pen, &frame, clip);

@@ -47,7 +47,8 @@ static const fcl_model_row keeping = {.name = "net", .declare = declare, .veloci
 /* --- stopping and going on --- */
 
 /* What a training draws, or reads, on its way. */
-enum { MIRRORED = 1, DROPPED = 2, LABELS_DROPPED = 4, STREAMED = 8, IN_PARTS = 16, PAIRED = 32, ALL = 63 };
+enum { MIRRORED = 1, DROPPED = 2, LABELS_DROPPED = 4, STREAMED = 8, IN_PARTS = 16, PAIRED = 32, HELD_OUT = 64 };
+enum { ALL = 127 };
 
 /* Pictures in a folder, of three classes. */
 static void write_pictures(void)
@@ -79,7 +80,8 @@ static fcl_train_options options_of(unsigned with)
                                .stream_data = with & STREAMED,
                                .accumulate = with & IN_PARTS ? 3 : 1,
                                .objective = {.coupling = with & PAIRED ? "ot" : NULL},
-                               .coupling_batch = with & PAIRED ? 2 * BATCH : 0};
+                               .coupling_batch = with & PAIRED ? 2 * BATCH : 0,
+                               .held_out = with & HELD_OUT ? 4 : 0};
 }
 
 /* Steps up to `until`, after those of the checkpoint `from` where that is not NULL; saved as `name`. */
@@ -90,8 +92,12 @@ static void train(const fcl_dataset *data, unsigned with, const char *from, int 
     assert_ok(fcl_trainer_create(device, data, &options, &trainer));
     if (from)
         assert_ok(fcl_trainer_resume(trainer, scratch_path(from)));
-    while (fcl_trainer_steps(trainer) < until)
+    while (fcl_trainer_steps(trainer) < until) {
+        double loss;
         assert_ok(fcl_trainer_step(trainer));
+        if (with & HELD_OUT && until == STEPS) /* whether it is looked at changes nothing */
+            assert_ok(fcl_trainer_held_out_loss(trainer, &loss));
+    }
     assert_ok(fcl_trainer_save(trainer, scratch_path(name)));
     fcl_trainer_destroy(&trainer);
 }
@@ -135,7 +141,7 @@ static void check_resumed(unsigned with)
     assert_false(are_same("whole.safetensors", "half.safetensors"));
 }
 
-/* In pairs, all together, and that with rows paired over two steps, of which it stops between. */
+/* In pairs, all together, and that with a part held out, and rows paired over two steps, between which it stops. */
 static void a_resumed_run_ends_with_the_same_bits(void **state)
 {
     (void)state;
@@ -261,6 +267,7 @@ static void the_memory_is_as_told(void **state)
     check_memory((fcl_train_options){0}, true);
     check_memory((fcl_train_options){.stream_data = true, .accumulate = 4, .labels = true}, true);
     check_memory((fcl_train_options){.recompute = true, .source = "rings"}, true);
+    check_memory((fcl_train_options){.held_out = 0.1, .held_out_every = 2}, true);
     check_memory((fcl_train_options){.stream_data = true, .objective = {.coupling = "ot"}, .coupling_batch = 2048}, true);
 }
 

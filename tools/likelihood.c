@@ -171,7 +171,7 @@ static void print_table(const work *w)
     fcl_printf("function evaluations     %.1f a sample (%" PRId64 " to %" PRId64 ") by %s", w->stats.nfe_mean,
                w->stats.nfe_minimum, w->stats.nfe_maximum, w->settings->sample.solver);
     tool_print_guidance(&w->settings->sample);
-    fcl_printf(", %.3g s, ", w->stats.seconds);
+    fcl_printf(", %.3g s\n%-25s", w->stats.seconds, "weights");
     tool_print_average(w->info, &w->settings->sample);
     putchar('\n');
     if (w->settings->out)

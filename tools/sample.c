@@ -137,8 +137,6 @@ static void print_solver(const sampling *work)
     if (work->mask)
         fputs(", beside what is kept", stdout);
     tool_print_guidance(how);
-    fputs(", ", stdout);
-    tool_print_average(work->info, how);
 }
 
 static void print_evaluations(const sampling *work)
@@ -170,6 +168,9 @@ static void print_report(const sampling *work)
     fcl_printf(": %.3g s, %.0f samples/s; kernels built in %.3g s\n", stats->seconds,
                (double)sample_count(work) / (stats->seconds > 0 ? stats->seconds : 1e-9), stats->build_seconds);
     print_evaluations(work);
+    fputs("weights: ", stdout);
+    tool_print_average(work->info, &work->settings->sample);
+    putchar('\n');
     if (work->density)
         print_density(work);
     printf("written to %s%s\n", tool_plain(work->settings->out), written_text(work));

@@ -60,4 +60,14 @@ for file in man/man1/flowcl.1 man/man1/flowcl-train.1 bash-completion/completion
     [ -s "$prefix/share/$file" ] || fail "share/$file is not installed"
 done
 try c "$cc -std=c11"
+# CMake finds it by pkg-config.
+if command -v cmake >/dev/null; then
+    cp -R "$source/examples" "$folder"
+    sed "s|^prefix=.*|prefix=$prefix|" "$PKG_CONFIG_PATH/flowcl.pc" >"$folder/flowcl.pc"
+    CC=$cc PKG_CONFIG_PATH=$folder cmake -S "$folder/examples/cmake" -B "$folder/cmake" >"$folder/said" 2>&1 &&
+        cmake --build "$folder/cmake" >>"$folder/said" 2>&1 || fail "CMake does not build its example: $(cat "$folder/said")"
+    LD_LIBRARY_PATH=$(package --variable=libdir) "$folder/cmake/two_moons" "$folder/said/run" 2>"$folder/err" &&
+        fail "the program that CMake built writes below a file"
+    grep -q "$folder/said" "$folder/err" || fail "the program that CMake built does not run: $(cat "$folder/err")"
+fi
 [ -z "$cxx" ] || try c++ "$cxx -std=c++11"

@@ -1,0 +1,45 @@
+#!/bin/sh
+# Debian packages of the last commit, into build/packages (or the folder that is named), without an error of lintian; as root, they
+# are then installed in a fresh system that mmdebstrap makes, and used there: a training, a man page, and a program of
+# their library. Takes some minutes, and the distribution's archive.
+#     tools/package.sh [FOLDER]
+set -eu
+cd "$(dirname "$0")/.."
+source=$PWD
+mkdir -p "${1-build/packages}"
+packages=$(cd "${1-build/packages}" && pwd)
+
+tools/packages.sh build-essential chrpath debhelper lintian mmdebstrap gcc meson ninja-build pkg-config python3 ocl-icd-opencl-dev \
+    libclblast-dev libpng-dev libjpeg-dev libyaml-dev libjansson-dev zlib1g-dev libzip-dev libcairo2-dev libpango1.0-dev
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+mkdir "$folder/flowcl"
+git archive HEAD | tar -x -C "$folder/flowcl"
+(cd "$folder/flowcl" && dpkg-buildpackage --build=binary --no-sign)
+lintian --fail-on error --suppress-tags bogus-mail-host-in-debian-changelog "$folder"/*.changes
+rm -f "$packages"/*.deb
+cp "$folder"/*.deb "$packages"
+ls -l "$packages"
+[ "$(id -u)" -eq 0 ] || { echo "not installed in a fresh system: that takes root"; exit 0; }
+
+# The archive that this system has, with its own settings of apt.
+archive=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | grep -q '^deb ' && echo /etc/apt/sources.list || true)
+for list in /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list.d/ubuntu.sources; do
+    [ ! -f "$list" ] || archive=$list
+done
+release=$(. /etc/os-release && echo "$VERSION_CODENAME")
+# shellcheck disable=SC2016 # the fresh system's shell reads it
+mmdebstrap --variant=apt --include=ca-certificates,man-db,gcc,libc6-dev,pkg-config \
+    --customize-hook='copy-in '"$packages"' /root' --customize-hook='copy-in '"$source/examples"' /root' \
+    --customize-hook='chroot "$1" sh -euxc "
+        rm -f /etc/dpkg/dpkg.cfg.d/*
+        apt-get install -y --no-install-recommends /root/'"$(basename "$packages")"'/*.deb pocl-opencl-icd
+        cd /root
+        flowcl train moons --steps 200 --out run
+        flowcl sample run --n 100 --out samples.npy
+        man flowcl-train | grep -q moons
+        man flowcl_train.h | grep -q fcl_train_options
+        cc examples/two_moons.c -o two_moons \$(pkg-config --cflags --libs flowcl)
+        ./two_moons
+        echo the packages work in a fresh system"' \
+    "$release" /dev/null "$archive"

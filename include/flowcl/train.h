@@ -417,6 +417,14 @@ FCL_API int fcl_transport(fcl_device *device, const fcl_checkpoint *checkpoint,
                           const fcl_sample_options *options, const fcl_array *x, const int32_t *label,
                           bool backward, fcl_array **result, fcl_sample_stats *stats);
 
+/* The velocity itself, dx/dt, at given points `x` (n, sample shape) of the path of the training, or of options->path, and times
+ * `t` (n), 0 the noise and 1 the data, each sample's own: *v (n, sample shape), in the data's units a unit of t. `label` as in
+ * fcl_transport; of the options only those count that say which network is asked, and how: ema, label, guidance and its interval,
+ * path, batch; NULL: their defaults. FCL_ERR_SHAPE; FCL_ERR_ARGUMENT: a time is outside 0 to 1; FCL_ERR_NUMERIC: some velocities
+ * are not finite, as an eps network's at t = 0 of a path may be: *v is there all the same. */
+FCL_API int fcl_velocity_at(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
+                            const fcl_array *x, const fcl_array *t, const int32_t *label, fcl_array **v);
+
 /* --- log densities (see flow.h) ---
  * *density (n, 2): of each sample log p, in nats, and the standard error of Hutchinson's estimate, 0 for the
  * exact divergence and NaN for one probe. options->divergence says which; options->seed draws the probes.

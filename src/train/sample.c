@@ -174,6 +174,16 @@ static int create_energy_weight(fcl_device *device, const fcl_normalisation *by,
     return status;
 }
 
+int fcl_sample_weights(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
+                       fcl_buffer **weights)
+{
+    const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
+    int average;
+    FCL_TRY(fcl_sample_average(info, options, &average));
+    FCL_TRY(fcl_buffer_create(device, fcl_params_bytes(fcl_model_params(info->model)), weights));
+    return fcl_checkpoint_load(checkpoint, average < 0 ? FCL_STATE_WEIGHTS : fcl_state_average(average), *weights);
+}
+
 static int move(fcl_sampler *sampler, const int32_t *label, fcl_array **x, fcl_sample_stats *stats)
 {
     fcl_array *times = NULL;
@@ -187,15 +197,10 @@ static int move(fcl_sampler *sampler, const int32_t *label, fcl_array **x, fcl_s
     return status;
 }
 
-static int run_with(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sampled *of,
-                    const fcl_sample_options *options, const int32_t *label, unsigned flags, fcl_array **x,
-                    fcl_array *density, fcl_sample_stats *stats)
+static int run_with(fcl_device *device, const fcl_sampled *of, const fcl_sample_options *options, const int32_t *label,
+                    unsigned flags, fcl_array **x, fcl_array *density, fcl_sample_stats *stats)
 {
-    const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
     fcl_sampler *sampler;
-    int average;
-    FCL_TRY(fcl_sample_average(info, options, &average));
-    FCL_TRY(fcl_checkpoint_load(checkpoint, average < 0 ? FCL_STATE_WEIGHTS : fcl_state_average(average), of->weights));
     double seconds = 0;
     FCL_TRY(fcl_sampler_create(device, of, options, flags, (*x)->shape.dim[0], &sampler));
     fcl_sampler_collect(sampler, density ? density->data : NULL);
@@ -221,11 +226,11 @@ int fcl_sample_move(fcl_device *device, const fcl_checkpoint *checkpoint, const 
     if (status == FCL_OK)
         status = fcl_sample_make_labels(info, options, label, (*x)->shape.dim[0], &labels);
     if (status == FCL_OK)
-        status = fcl_buffer_create(device, fcl_params_bytes(fcl_model_params(info->model)), &of.weights);
+        status = fcl_sample_weights(device, checkpoint, options, &of.weights);
     if (status == FCL_OK && flags & FCL_SAMPLER_ENERGY)
         status = create_energy_weight(device, info->normalisation, &of.energy_weight);
     if (status == FCL_OK)
-        status = run_with(device, checkpoint, &of, options, labels, flags, x, density, stats);
+        status = run_with(device, &of, options, labels, flags, x, density, stats);
     fcl_buffer_destroy(&of.energy_weight);
     fcl_buffer_destroy(&of.weights);
     free(labels);

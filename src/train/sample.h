@@ -10,7 +10,8 @@ typedef struct fcl_sampler fcl_sampler;
 enum {
     FCL_SAMPLER_BACKWARD = 1,
     FCL_SAMPLER_ENERGY = 2, /* rows have D + 1 numbers: the last, from 0 on, collects int |v|^2 dt */
-    FCL_SAMPLER_DENSITY = 4 /* see fcl_sampler_collect; with neither energy nor times */
+    FCL_SAMPLER_DENSITY = 4, /* see fcl_sampler_collect; with neither energy nor times */
+    FCL_SAMPLER_VELOCITY = 8 /* nothing is solved: a run puts each sample's velocity in its place, see fcl_sampler_at; alone */
 };
 
 /* What is sampled. The buffers outlive the sampler; their content may change. */
@@ -38,6 +39,9 @@ bool fcl_sampler_each_step(const fcl_sample_options *options);
 /* Where runs put the log density of each sample and its standard error: (n, 2). */
 void fcl_sampler_collect(fcl_sampler *sampler, float *density);
 
+/* At which times (n) runs ask for the velocity. */
+void fcl_sampler_at(fcl_sampler *sampler, const float *t);
+
 /* How many times options->times names, 0: none; and these. */
 int fcl_sampler_times(const fcl_sampler *sampler);
 const double *fcl_sampler_time_list(const fcl_sampler *sampler);
@@ -57,6 +61,9 @@ int fcl_sample_run(fcl_device *device, const fcl_checkpoint *checkpoint, const f
 int fcl_sample_move(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
                     const int32_t *label, unsigned flags, fcl_edit *edit, fcl_array **x, fcl_array *density,
                     fcl_sample_stats *stats);
+/* The weights, or their average, that the options name; the caller destroys the buffer, also where this fails. */
+int fcl_sample_weights(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
+                       fcl_buffer **weights);
 /* x0 (n, D) of the source that the options name, else of the one that the model was trained with. */
 int fcl_sample_start(fcl_device *device, const fcl_checkpoint_info *info, const fcl_sample_options *options, float *x);
 /* *label (n), released by free: those that are given, checked, or as the options say; NULL without classes. */

@@ -32,6 +32,12 @@ struct fcl_sampler {
     fcl_likelihood *likelihood; /* has the solver; else NULL */
     double *part_density, *part_error;
     float *density; /* (n, 2), the caller's */
+
+    /* where the velocity alone is asked for: there is no solver */
+    fcl_graph *graph;
+    fcl_tensor *x, *t, *v; /* (rows, size), (rows, 1), (rows, size) */
+    const float *at;       /* (n), the caller's */
+    float *part_at;        /* (rows) */
 };
 
 /* --- compiling --- */
@@ -184,12 +190,26 @@ static int create_likelihood(fcl_device *device, const fcl_sample_options *optio
     return FCL_OK;
 }
 
+/* A graph that asks for the velocity once. */
+static int create_point(fcl_device *device, fcl_predictor *predictor, fcl_sampler *sampler)
+{
+    sampler->graph = fcl_graph_create();
+    sampler->x = fcl_input(sampler->graph, "x", FCL_F32, FCL_SHAPE(sampler->rows, sampler->size));
+    sampler->t = fcl_input(sampler->graph, "t", FCL_F32, FCL_SHAPE(sampler->rows, 1));
+    sampler->v = fcl_output(
+        fcl_predictor_velocity(predictor, sampler->graph, &(fcl_velocity_inputs){.x = sampler->x, .t = sampler->t}));
+    sampler->part_at = fcl_zalloc((size_t)sampler->rows * sizeof(float));
+    return fcl_graph_compile(sampler->graph, device, NULL);
+}
+
 static int create_solver(fcl_device *device, const fcl_sampled *of, const fcl_sample_options *options,
                          const fcl_solver_options *how, unsigned flags, fcl_predictor *predictor,
                          fcl_sampler *sampler)
 {
     fcl_energy_flow with_energy = {fcl_predictor_velocity, predictor, of->energy_weight};
     bool energy = flags & FCL_SAMPLER_ENERGY;
+    if (flags & FCL_SAMPLER_VELOCITY)
+        return create_point(device, predictor, sampler);
     if (flags & FCL_SAMPLER_DENSITY)
         return create_likelihood(device, options, how, predictor, sampler);
     return fcl_solver_create(device, energy ? fcl_energy_velocity : fcl_predictor_velocity,
@@ -251,10 +271,12 @@ void fcl_sampler_destroy(fcl_sampler **sampler)
         fcl_likelihood_destroy(&dying->likelihood);
     else
         fcl_solver_destroy(&dying->solver);
+    fcl_graph_destroy(&dying->graph);
     fcl_buffer_destroy(&dying->labels);
     fcl_known_destroy(&dying->known);
     free(dying->part_density);
     free(dying->part_error);
+    free(dying->part_at);
     free(dying->part);
     free(dying->times);
     free(dying->part_times);
@@ -317,8 +339,18 @@ const double *fcl_sampler_time_list(const fcl_sampler *sampler)
     return sampler->times;
 }
 
+static bool is_finite(const float *row, int64_t size)
+{
+    for (int64_t i = 0; i < size; i++)
+        if (!isfinite(row[i]))
+            return false;
+    return true;
+}
+
 static bool arrived(const fcl_sampler *sampler, int64_t row)
 {
+    if (sampler->graph)
+        return is_finite(sampler->part + row * sampler->size, sampler->size);
     return sampler->likelihood ? !isnan(sampler->part_density[row])
                                : fcl_solver_arrived(sampler->solver, sampler->part, row);
 }
@@ -327,6 +359,11 @@ static void count_unfinished(const fcl_sampler *sampler, int64_t count, fcl_samp
 {
     for (int64_t row = 0; row < count; row++)
         stats->unfinished += !arrived(sampler, row);
+}
+
+void fcl_sampler_at(fcl_sampler *sampler, const float *t)
+{
+    sampler->at = t;
 }
 
 void fcl_sampler_collect(fcl_sampler *sampler, float *density)
@@ -345,8 +382,20 @@ static int solve_density(fcl_sampler *sampler, int64_t first, int64_t count)
     return status;
 }
 
+static int ask_point(fcl_sampler *sampler, int64_t first, int64_t count)
+{
+    for (int64_t row = 0; row < sampler->rows; row++)
+        sampler->part_at[row] = sampler->at[first + (row < count ? row : count - 1)];
+    FCL_TRY(fcl_tensor_write(sampler->x, sampler->part));
+    FCL_TRY(fcl_tensor_write(sampler->t, sampler->part_at));
+    FCL_TRY(fcl_graph_run(sampler->graph));
+    return fcl_tensor_read(sampler->v, sampler->part);
+}
+
 static int solve(fcl_sampler *sampler, int64_t first, int64_t count)
 {
+    if (sampler->graph)
+        return ask_point(sampler, first, count);
     if (sampler->likelihood)
         return solve_density(sampler, first, count);
     return fcl_solver_run_times(sampler->solver, sampler->part, sampler->time_count, sampler->times,
@@ -362,12 +411,14 @@ static int run_part(fcl_sampler *sampler, float *x, const int32_t *label, int64_
     if (sampler->known)
         FCL_TRY(fcl_known_write(sampler->known, first, count));
     fill_part(sampler, rows, count);
-    fcl_solver_random(sampler->solver, sampler->seed, (uint64_t)first);
+    if (sampler->solver)
+        fcl_solver_random(sampler->solver, sampler->seed, (uint64_t)first);
     int status = solve(sampler, first, count);
     if (status != FCL_OK && status != FCL_ERR_NUMERIC)
         return status;
     memcpy(rows, sampler->part, (size_t)(count * sampler->size) * sizeof(float));
-    count_part(sampler, count, stats);
+    if (sampler->solver)
+        count_part(sampler, count, stats);
     count_unfinished(sampler, count, stats);
     return FCL_OK;
 }

@@ -71,6 +71,8 @@ static int read_configuration(const tool_call *call)
         return tool_fail("%s", fault);
     if (status == FCL_OK)
         status = fcl_options_set(call->options, "data", "data", FCL_FROM_DEFAULT);
+    if (status == FCL_OK && !settings->train.model.model) /* the data would choose it */
+        status = fcl_options_set(call->options, "model", fcl_model_name(0), FCL_FROM_DEFAULT);
     if (status != FCL_OK)
         return tool_fail_library();
     if (fcl_options_finish(call->options) || fcl_train_options_check(&settings->train))

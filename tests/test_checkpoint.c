@@ -170,6 +170,22 @@ static void test_every_bit(void **state)
     free(bytes);
 }
 
+/* The data choose a training's model, but a checkpoint names its own: what follows from the choice would be missing. */
+static void test_without_a_model(void **state)
+{
+    (void)state;
+    static const char named[] = "model\\\": \\\"mlp\\\"", none[] = "model\\\": null   ";
+    fcl_checkpoint *checkpoint;
+    uint8_t *bytes = malloc(good_size);
+    memcpy(bytes, good, good_size);
+    uint8_t *place = memmem(bytes, good_size, named, sizeof named - 1);
+    assert_non_null(place);
+    memcpy(place, none, sizeof none - 1);
+    assert_status(FCL_ERR_FORMAT, fcl_checkpoint_parse(bytes, good_size, NULL, &checkpoint));
+    assert_told("is damaged: its configuration: it names no model");
+    free(bytes);
+}
+
 static void test_foreign(void **state)
 {
     (void)state;
@@ -228,6 +244,7 @@ int main(void)
         cmocka_unit_test(test_describes_itself), cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_repeats),          cmocka_unit_test(test_every_length),
         cmocka_unit_test(test_every_bit),        cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_without_a_model),
         cmocka_unit_test(test_nan_is_not_saved),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

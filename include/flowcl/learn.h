@@ -48,7 +48,7 @@ typedef struct fcl_learner_options {
     int64_t warmup;       /* steps of linear warm-up; 0: none, except for "warmup", where it is a tenth of steps */
     float weight_decay, beta1, beta2, epsilon; /* AdamW (Loshchilov and Hutter 2019); decay: see fcl_param.undecayed */
     float clip;                                /* largest global norm of the gradient; FCL_OFF */
-    const char *ema; /* decays of the averages of the weights, apart: "0.999", or up to FCL_AVERAGES as "0.999,0.9999"; each
+    const char *ema; /* decays of the averages of the weights, separated by commas: "0.999", or up to FCL_AVERAGES as "0.999,0.9999"; each
                         above 0, and in a step at most (1 + step) / (10 + step). "off": none. A further one costs a pass over
                         the weights and as much memory as these */
 } fcl_learner_options;

@@ -208,8 +208,8 @@ FCL_API extern const fcl_option fcl_model_table[];
 /* The index-th model's name, NULL past the last; and its one-line description. */
 FCL_API const char *fcl_model_name(int index);
 FCL_API const char *fcl_model_help(int index);
-/* The model that samples of this shape have where none is chosen: the first that suits them, "unet" for pictures, else
- * "mlp". */
+/* The model that samples of this shape have where none is chosen: "unet" for pictures (C, H, W) with C 1 or 3 and sides that are
+ * multiples of 4, from 8 on, as it takes by default; "mlp" for all else. */
 FCL_API const char *fcl_model_for(fcl_shape sample);
 /* Whether the model of that name reads an option ("width"); NULL: that of samples that are no pictures. */
 FCL_API bool fcl_model_reads(const char *name, const char *key);
@@ -220,7 +220,7 @@ FCL_API const char *fcl_model_training(const fcl_model_options *options, const c
 /* Whether a model can be made of these options; zeros are defaults. Where none is chosen, only what holds for all is looked
  * at. FCL_ERR_ARGUMENT. */
 FCL_API int fcl_model_check(const fcl_model_options *options);
-/* The model in a few words, "mlp of depth 4 and width 128". Released by fcl_free. */
+/* The model in a few words, "mlp of depth 4 and width 128"; "" where none is chosen. Released by fcl_free. */
 FCL_API char *fcl_model_text(const fcl_model_options *options);
 
 /* A kind of model: a row of the table, or the caller's own. What learns, saves, samples and evaluates takes either:
@@ -276,7 +276,8 @@ struct fcl_model_row {
 FCL_API int fcl_model_refuse(const char *sentence, ...) __attribute__((format(printf, 1, 2)));
 
 /* Declares a model for samples of shape `sample` (without the batch) and `classes` labels, 0: it takes no
- * label. Where the options choose none it is that of fcl_model_for. options->own is borrowed until destroy. FCL_ERR_ARGUMENT where an option is not usable. */
+ * label. Where the options choose none it is that of fcl_model_for. options->own is borrowed until destroy.
+ * FCL_ERR_ARGUMENT where an option is not usable. */
 FCL_API int fcl_model_create(const fcl_model_options *options, fcl_shape sample, int classes,
                              fcl_model **model);
 FCL_API void fcl_model_destroy(fcl_model **model);

@@ -47,7 +47,8 @@ typedef struct fcl_train_options {
     double held_out;    /* of these, a share below 1, rounded, at least one, or a number: samples that are never trained on.
                            Which, the seed and their number in the data say. Every held_out_every steps the objective is
                            computed on them, with the first average, or the weights where there is none, by the same noise
-                           and times each time, without dropout, mirrors or dropped labels: fcl_trainer_held_out_loss.
+                           and times each time, without dropout, mirrors or dropped labels: fcl_trainer_held_out_loss, which is
+                           not interrupted.
                            class_counts are of the others, `normalise` looks at all. 0: none. A resumed run's is the same;
                            with data_changed it is drawn anew of the other data */
     const char *normalise; /* what the model sees of the data's numbers: see normalise.h; NULL: "auto" */
@@ -420,8 +421,9 @@ FCL_API int fcl_transport(fcl_device *device, const fcl_checkpoint *checkpoint,
 /* The velocity itself, dx/dt, at given points `x` (n, sample shape) of the path of the training, or of options->path, and times
  * `t` (n), 0 the noise and 1 the data, each sample's own: *v (n, sample shape), in the data's units a unit of t. `label` as in
  * fcl_transport; of the options only those count that say which network is asked, and how: ema, label, guidance and its interval,
- * path, batch; NULL: their defaults. FCL_ERR_SHAPE; FCL_ERR_ARGUMENT: a time is outside 0 to 1; FCL_ERR_NUMERIC: some velocities
- * are not finite, as an eps network's at t = 0 of a path may be: *v is there all the same. */
+ * path, batch; NULL: their defaults. A time nearer to an end than a prediction other than v can be turned into the velocity at is
+ * taken as the nearest where it can. FCL_ERR_SHAPE; FCL_ERR_ARGUMENT: a time is outside 0 to 1; FCL_ERR_NUMERIC: some velocities
+ * are not finite, and *v is there all the same. */
 FCL_API int fcl_velocity_at(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,
                             const fcl_array *x, const fcl_array *t, const int32_t *label, fcl_array **v);
 

@@ -39,7 +39,7 @@ static bool is_off(const char *text)
 int fcl_averages_read(const char *text, fcl_averages *averages)
 {
     *averages = (fcl_averages){0};
-    if (is_off(text))
+    if (!text || is_off(text))
         return FCL_OK;
     for (const char *rest = text; rest;) {
         float decay;

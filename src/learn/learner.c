@@ -70,19 +70,20 @@ int fcl_learner_make(fcl_device *device, const fcl_params *params, const fcl_lea
     return status;
 }
 
-int fcl_learner_initialise(fcl_learner *learner)
-{
-    fcl_buffer *weights = learner->state[FCL_STATE_WEIGHTS];
-    FCL_TRY(fcl_params_initialise(learner->params, learner->options.seed, FCL_STREAM_WEIGHTS, weights));
-    return fcl_learner_begin_averages(learner);
-}
-
-int fcl_learner_begin_averages(fcl_learner *learner)
+/* Every average becomes what the weights are. */
+static int begin_averages(fcl_learner *learner)
 {
     size_t bytes = fcl_params_bytes(learner->params);
     for (int i = 0; i < learner->averages.count; i++)
         FCL_TRY(fcl_buffer_copy(fcl_learner_average(learner, i), 0, learner->state[FCL_STATE_WEIGHTS], 0, bytes));
     return FCL_OK;
+}
+
+int fcl_learner_initialise(fcl_learner *learner)
+{
+    fcl_buffer *weights = learner->state[FCL_STATE_WEIGHTS];
+    FCL_TRY(fcl_params_initialise(learner->params, learner->options.seed, FCL_STREAM_WEIGHTS, weights));
+    return begin_averages(learner);
 }
 
 int fcl_learner_create(fcl_device *device, const fcl_params *params, const fcl_learner_options *options,

@@ -35,9 +35,6 @@ int fcl_learner_drain(fcl_learner *learner, fcl_adamw_row *fault);
 /* What the sums are of, and begins them anew. */
 void fcl_learner_take_means(fcl_learner *learner, double *loss, double *gradient_norm);
 
-/* Every average becomes what the weights are. */
-int fcl_learner_begin_averages(fcl_learner *learner);
-
 /* So many steps lie behind what the buffers now hold. */
 void fcl_learner_go_on(fcl_learner *learner, int64_t step);
 

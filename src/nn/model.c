@@ -57,7 +57,7 @@ static const fcl_model_row *row_of(const fcl_model_options *options)
     return options->own ? options->own : find_row(options->model);
 }
 
-static bool is_chosen(const fcl_model_options *options)
+bool fcl_model_is_chosen(const fcl_model_options *options)
 {
     return options->own || options->model;
 }
@@ -65,7 +65,7 @@ static bool is_chosen(const fcl_model_options *options)
 static fcl_option_uses find_uses(const void *options)
 {
     static const fcl_option_use none[] = {{0}};
-    const fcl_model_row *row = is_chosen(options) ? row_of(options) : NULL;
+    const fcl_model_row *row = fcl_model_is_chosen(options) ? row_of(options) : NULL;
     if (!row) /* or an unknown name, which the choice itself refuses */
         return (fcl_option_uses){0};
     return (fcl_option_uses){row->name, row->uses ? row->uses : none};
@@ -75,7 +75,7 @@ static fcl_option_uses find_uses(const void *options)
 /* clang-format off */
 const fcl_option fcl_model_table[] = {
     {"model", FCL_OPTION(fcl_model_options, model), .choice = fcl_model_name, .choice_help = fcl_model_help,
-     .uses = find_uses, .group = "Model", .help = "kind of network; without it unet for pictures, mlp for all else"},
+     .uses = find_uses, .group = "Model", .help = "kind of network; without it unet for pictures whose sides are multiples of 4, from 8 on, mlp for all else"},
     {"width", FCL_OPTION(fcl_model_options, width), .minimum = 1, .maximum = 65536, .help = "numbers in a hidden layer or token"},
     {"depth", FCL_OPTION(fcl_model_options, depth), .minimum = 1, .maximum = 1000, .help = "hidden layers or blocks"},
     {"activation", FCL_OPTION(fcl_model_options, activation), .choice = fcl_activation_name,
@@ -173,7 +173,7 @@ static int fill(const fcl_model_options *options, fcl_model_options *filled)
 static int fill_checked(const fcl_model_options *options, fcl_model_options *filled)
 {
     FCL_TRY(fill(options, filled));
-    const fcl_model_row *row = is_chosen(filled) ? row_of(filled) : NULL;
+    const fcl_model_row *row = fcl_model_is_chosen(filled) ? row_of(filled) : NULL;
     return row && row->check ? row->check(filled) : FCL_OK;
 }
 
@@ -196,7 +196,8 @@ int fcl_model_refuse(const char *sentence, ...)
 char *fcl_model_text(const fcl_model_options *options)
 {
     fcl_model_options filled;
-    const fcl_model_row *row = fill(options, &filled) == FCL_OK ? row_of(&filled) : NULL;
+    bool known = fcl_model_is_chosen(options) && fill(options, &filled) == FCL_OK;
+    const fcl_model_row *row = known ? row_of(&filled) : NULL;
     char *words = row && row->describe ? row->describe(&filled) : NULL;
     char *text = fcl_format("%s%s%s", row ? row->name : "", words ? " of " : "", words ? words : "");
     free(words);
@@ -226,7 +227,7 @@ int fcl_model_create(const fcl_model_options *options, fcl_shape sample, int cla
 {
     fcl_model_options chosen = *options, filled;
     *model = NULL;
-    if (!is_chosen(options))
+    if (!fcl_model_is_chosen(options))
         chosen.model = fcl_model_for(sample);
     FCL_TRY(fill_checked(&chosen, &filled));
     if (fcl_shape_size(sample) < 1 || classes < 0)

@@ -10,6 +10,9 @@
 #define FCL_MODEL_OBJECT(name) extern const fcl_model_row fcl_model_##name;
 FCL_MODELS(FCL_MODEL_OBJECT)
 
+/* Whether they say which model it is. */
+bool fcl_model_is_chosen(const fcl_model_options *options);
+
 /* Whether the row of these options, which have their defaults, has a guess; and the guess. */
 bool fcl_model_guesses(const fcl_model_options *options);
 int fcl_model_guess(const fcl_model_options *options, fcl_shape (*find)(const void *file, const char *slice),

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "nn/model.h"
 #include "train/classifier.h"
 #include "train/normalised.h"
 #include "train/options.h"
@@ -131,6 +132,8 @@ static int read_config(fcl_checkpoint *checkpoint)
     int status = fcl_options_read_json(checkpoint->bound, checkpoint->info.config);
     if (status == FCL_OK)
         status = fcl_options_finish(checkpoint->bound);
+    if (status == FCL_OK && !fcl_model_is_chosen(&checkpoint->options.model))
+        status = fcl_fail(FCL_ERR_FORMAT, "it names no model");
     fcl_train_options_settle(&checkpoint->options);
     checkpoint->info.options = &checkpoint->options;
     if (status == FCL_OK)

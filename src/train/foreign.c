@@ -5,6 +5,7 @@
 #include "base/array.h"
 #include "base/error.h"
 #include "graph/graph.h"
+#include "nn/model.h"
 #include "train/naming.h"
 #include "train/options.h"
 
@@ -264,7 +265,7 @@ static int read_config(fcl_checkpoint *checkpoint, const char *path, bool *seen)
     *seen = checkpoint->options.data;
     if (!*seen)
         FCL_TRY(fcl_options_set(bound, "data", "unknown", FCL_FROM_DEFAULT));
-    if (!checkpoint->options.model.model && !checkpoint->options.model.own) /* other programs' most common one */
+    if (!fcl_model_is_chosen(&checkpoint->options.model)) /* other programs' most common one */
         FCL_TRY(fcl_options_set(bound, "model", fcl_model_name(0), FCL_FROM_DEFAULT));
     int status = fcl_options_finish(bound);
     fcl_train_options_settle(&checkpoint->options);

@@ -5,6 +5,7 @@
 #include "data/pictures.h"
 #include "flow/flow.h"
 #include "learn/options.h"
+#include "nn/model.h"
 #include "train/source.h"
 
 #include <math.h>
@@ -17,15 +18,10 @@ enum { CALL = FCL_OPTION_COMMAND_LINE, OFF = FCL_OPTION_CAN_BE_OFF, FORMULA = FC
        PARAMETERS = FCL_OPTION_PARAMETERS };
 #define ROW(member) FCL_OPTION(fcl_train_options, member)
 
-static bool is_chosen(const fcl_model_options *model)
-{
-    return model->own || model->model;
-}
-
 static const char *model_default(const void *values, const char *key)
 {
     const fcl_train_options *options = values;
-    return is_chosen(&options->model) ? fcl_model_training(&options->model, key) : fcl_option_later;
+    return fcl_model_is_chosen(&options->model) ? fcl_model_training(&options->model, key) : fcl_option_later;
 }
 
 /* clang-format off */
@@ -266,23 +262,30 @@ static int fill_all(fcl_arena *strings, fcl_train_options *filled)
         }
     }
     fcl_train_options_settle(filled);
-    return is_chosen(&filled->model) ? check_together(filled) : check_unchosen(filled);
+    return fcl_model_is_chosen(&filled->model) ? check_together(filled) : check_unchosen(filled);
+}
+
+/* Of options that are usable with another model: why it is this one. The message of what is wrong with all is left as it is. */
+static int explain_choice(const fcl_train_options *given, int status, fcl_arena *strings, fcl_train_options *filled)
+{
+    const char *model = filled->model.model, *reason = fcl_arena_format(strings, "%s", fcl_error());
+    *filled = *given;
+    return fill_all(strings, filled) != FCL_OK
+               ? status
+               : fcl_fail(status, "%s; pictures have the model %s where no other is named (the option model)", reason, model);
 }
 
 int fcl_train_options_fill(const fcl_train_options *given, const fcl_shape *sample, fcl_arena *strings,
                            fcl_train_options *filled)
 {
     *filled = *given;
-    bool choose = sample && !is_chosen(&given->model);
+    bool choose = sample && !fcl_model_is_chosen(&given->model);
     FCL_TRY(check_own_training(given->model.own));
     if (choose)
         filled->model.model = fcl_model_for(*sample);
     int status = fill_all(strings, filled);
     bool told = !choose || strcmp(filled->model.model, fcl_model_name(0)) == 0;
-    return status == FCL_OK || told
-               ? status
-               : fcl_fail(status, "%s; pictures have the model %s where no other is named (the option model)", fcl_error(),
-                          fcl_model_for(*sample));
+    return status == FCL_OK || told ? status : explain_choice(given, status, strings, filled);
 }
 
 void fcl_train_options_settle(fcl_train_options *filled)

@@ -27,7 +27,7 @@ static void scale_velocity(const fcl_normalisation *by, int64_t size, fcl_array 
         v->data[i] = (float)((double)v->data[i] * by->scale[i % size % by->count]);
 }
 
-static int tell_infinite(const fcl_array *v)
+static int check_finite(const fcl_array *v)
 {
     long long count = 0, n = v->shape.dim[0];
     int64_t size = fcl_shape_size(v->shape) / n;
@@ -37,7 +37,7 @@ static int tell_infinite(const fcl_array *v)
             finite &= isfinite(v->data[i * size + k]);
         count += !finite;
     }
-    return fcl_fail(FCL_ERR_NUMERIC, "%lld of %lld velocities are not finite", count, n);
+    return count ? fcl_fail(FCL_ERR_NUMERIC, "%lld of %lld velocities are not finite", count, n) : FCL_OK;
 }
 
 static int ask(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options, const float *t,
@@ -58,7 +58,7 @@ static int ask(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_s
     }
     fcl_sampler_destroy(&sampler);
     fcl_buffer_destroy(&of.weights);
-    return status == FCL_ERR_NUMERIC ? tell_infinite(v) : status;
+    return fcl_sample_is_there(status) ? check_finite(v) : status;
 }
 
 int fcl_velocity_at(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,

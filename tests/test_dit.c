@@ -577,8 +577,7 @@ static void check_training(const char *model, const char *lr, float expected, co
     fcl_options *options = fcl_options_create();
     assert_ok(fcl_train_options_bind(options, &train));
     assert_ok(fcl_options_set(options, "data", "moons", FCL_FROM_COMMAND_LINE));
-    if (model)
-        assert_ok(fcl_options_set(options, "model", model, FCL_FROM_FILE));
+    assert_ok(fcl_options_set(options, "model", model, FCL_FROM_FILE));
     if (lr)
         assert_ok(fcl_options_set(options, "lr", lr, FCL_FROM_CHECKPOINT));
     char *help = fcl_options_help(options, 80), line[64];
@@ -598,7 +597,6 @@ static void check_training(const char *model, const char *lr, float expected, co
 static void each_model_has_its_own_training(void **state)
 {
     (void)state;
-    check_training(NULL, NULL, 0.005f, "cosine");
     check_training("mlp", NULL, 0.005f, "cosine");
     check_training("dit", NULL, 0.001f, "warmup");
     check_training("dit", "0.25", 0.25f, "warmup");

@@ -713,6 +713,23 @@ static void test_choice_of_options_bound(void **state)
     fcl_options_destroy(&options);
 }
 
+/* A default that reads as a number makes no number of a text: an empty one is the default, as of every text. */
+static void test_text_of_digits(void **state)
+{
+    (void)state;
+    const char *average = NULL;
+    const fcl_option rows[] = {{"ema", FCL_OPTION_STRING, .fallback = "0.999", .help = "decays"}, {0}};
+    for (fcl_option_source source = FCL_FROM_PRESET; source <= FCL_FROM_COMMAND_LINE; source++) {
+        fcl_options *options = fcl_options_create();
+        assert_int_equal(fcl_options_add(options, rows, &average), FCL_OK);
+        assert_int_equal(fcl_options_set(options, "ema", "", source), FCL_OK);
+        assert_int_equal(fcl_options_finish(options), FCL_OK);
+        assert_string_equal(average, "0.999");
+        average = NULL;
+        fcl_options_destroy(&options);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -726,7 +743,7 @@ int main(void)
         cmocka_unit_test(test_help),          cmocka_unit_test(test_locale),
         cmocka_unit_test(test_bare),          cmocka_unit_test(test_preset),
         cmocka_unit_test(test_man),           cmocka_unit_test(test_choice_of_options_in_a_struct),
-        cmocka_unit_test(test_choice_of_options_bound),
+        cmocka_unit_test(test_choice_of_options_bound), cmocka_unit_test(test_text_of_digits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

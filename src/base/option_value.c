@@ -191,8 +191,8 @@ bool fcl_option_can_be_off(const fcl_option *row)
 bool fcl_option_refuses_zero(const fcl_option *row)
 {
     double fallback = 0;
-    return row->fallback && !fcl_option_can_be_off(row) && read_real(row->fallback, false, &fallback) &&
-           fallback != 0;
+    return row->fallback && row->type != FCL_OPTION_STRING && !fcl_option_can_be_off(row) &&
+           read_real(row->fallback, false, &fallback) && fallback != 0;
 }
 
 /* --- reading --- */

@@ -16,6 +16,8 @@ void help_complete_name(const subcommand *const *commands, int count, const char
     for (int i = 0; i < count; i++)
         if (!commands[i]->internal)
             offer(commands[i]->name, commands[i]->summary, word);
+    for (const help_word *other = help_words; other->name; other++)
+        offer(other->name, other->summary, word);
 }
 
 /* What stands where no option does: a file, or the name of a set, of those that take one. */
@@ -31,12 +33,26 @@ static void complete_argument(const subcommand *command, const char *word)
         puts(FCL_COMPLETE_FILES);
 }
 
+/* What stands behind --preset, or --preset=, of train, which alone has them; false: another word is asked for. */
+static bool complete_preset(const subcommand *command, const char *previous, const char *word)
+{
+    static const char joined[] = "--preset=";
+    size_t head = strlen(joined);
+    if (command != &train_command)
+        return false;
+    if (strncmp(word, joined, head) == 0)
+        return preset_offer(joined, word + head), true;
+    if (strcmp(previous, "--preset") == 0 && *word != '-')
+        return preset_offer("", word), true;
+    return false;
+}
+
 void help_complete(const subcommand *command, const fcl_options *options, const char *previous, const char *word)
 {
+    if (complete_preset(command, previous, word))
+        return;
     char *lines = fcl_options_complete(options, previous, word);
-    if (strcmp(previous, "--preset") == 0)
-        preset_offer(word);
-    else if (strcmp(lines, FCL_COMPLETE_ARGUMENT "\n") == 0)
+    if (strcmp(lines, FCL_COMPLETE_ARGUMENT "\n") == 0)
         complete_argument(command, word);
     else
         fputs(lines, stdout);

@@ -146,10 +146,6 @@ void tool_shape_text(fcl_shape shape, char text[TOOL_SHAPE_TEXT])
 
 /* --- help --- */
 
-/* What is about the program itself. */
-static const char help_summary[] = "explain a subcommand: flowcl help SUBCOMMAND",
-                  version_summary[] = "print the version";
-
 static void print_overview(FILE *stream)
 {
     fputs("usage: flowcl SUBCOMMAND ...\n\n"
@@ -158,8 +154,9 @@ static void print_overview(FILE *stream)
     for (int i = 0; i < COMMANDS; i++)
         if (!commands[i]->internal)
             fprintf(stream, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
-    fprintf(stream, "  %-10s %s\n  %-10s %s\n\nflowcl SUBCOMMAND --help lists its options.\n", "help", help_summary,
-            "version", version_summary);
+    for (const help_word *word = help_words; word->name; word++)
+        fprintf(stream, "  %-10s %s\n", word->name, word->summary);
+    fputs("\nflowcl SUBCOMMAND --help lists its options.\n", stream);
 }
 
 static int print_version(void)
@@ -293,9 +290,12 @@ static int fail_surplus(const char *argument, const char *usage)
     return tool_fail_usage(NULL, "\"%s\" is an argument too many: flowcl %s", argument, usage);
 }
 
-static void print_word(const char *name, const char *arguments, const char *summary)
+static const help_word *find_word(const char *name)
 {
-    printf("usage: flowcl %s%s\n\n%c%s.\n", name, arguments, summary[0] - 'a' + 'A', summary + 1);
+    for (const help_word *word = help_words; word->name; word++)
+        if (!strcmp(word->name, name))
+            return word;
+    return NULL;
 }
 
 static int explain(int argc, char **argv)
@@ -307,11 +307,11 @@ static int explain(int argc, char **argv)
     const subcommand *command = find(argv[0]);
     if (command)
         return run(command, tell_help, 0, NULL);
-    if (!strcmp(argv[0], "help"))
-        return print_word("help", " [SUBCOMMAND]", help_summary), EXIT_DONE;
-    if (!strcmp(argv[0], "version"))
-        return print_word("version", "", version_summary), EXIT_DONE;
-    return fail_unknown(argv[0]);
+    const help_word *word = find_word(argv[0]);
+    if (!word)
+        return fail_unknown(argv[0]);
+    printf("usage: flowcl %s%s\n\n%c%s.\n", word->name, word->usage, word->summary[0] - 'a' + 'A', word->summary + 1);
+    return EXIT_DONE;
 }
 
 /* flowcl man [SUBCOMMAND]: what the build makes pages of. */
@@ -320,6 +320,8 @@ static int print_man(int argc, char **argv)
     const subcommand *command = argc ? find(argv[0]) : NULL;
     if (argc > 1)
         return fail_surplus(argv[1], "man [SUBCOMMAND]");
+    if (argc && !command && find_word(argv[0]))
+        return tool_fail_usage(NULL, "%s has no page of its own: that of flowcl tells of it", argv[0]);
     if (argc && !command)
         return fail_unknown(argv[0]);
     if (command)
@@ -328,7 +330,8 @@ static int print_man(int argc, char **argv)
     return EXIT_DONE;
 }
 
-/* flowcl complete WORD...: what shells ask. Words that make no sense have no candidates. */
+/* flowcl complete WORD...: what shells ask. Words that make no sense have no candidates; of a choice that there
+ * is not, as a model, a sentence on standard error and the status tell, too. */
 static int complete(int argc, char **argv)
 {
     const subcommand *command = argc > 1 ? find(argv[0]) : NULL;

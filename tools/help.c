@@ -34,6 +34,10 @@ static bool formula_at(int index, help_entry *entry)
 const help_list help_data_sets = {"Built-in data", data_set_at}, help_grids = {"Grids of fixed steps", grid_at},
                 help_formulas = {"Formulas", formula_at};
 
+const help_word help_words[] = {{"help", " [SUBCOMMAND]", "explain a subcommand: flowcl help SUBCOMMAND"},
+                                {"version", "", "print the version"},
+                                {0}};
+
 /* --- on the terminal --- */
 
 static int widest_name(const help_list *list)
@@ -145,6 +149,11 @@ void help_print_man_overview(const subcommand *const *commands, int count)
             continue;
         print_plain(".TP\n.BR flowcl\\-", commands[i]->name, " (1)\n");
         print_plain("", commands[i]->summary, "\n");
+    }
+    for (const help_word *word = help_words; word->name; word++) {
+        print_plain(".TP\n\\fBflowcl ", word->name, "\\fR");
+        print_plain("", word->usage, "\n");
+        print_plain("", word->summary, "\n");
     }
     puts(".SH ENVIRONMENT\n"
          ".TP\n.B FLOWCL_DEVICE\nthe default of \\-\\-device: P:D, cpu, gpu or a part of a device's name\n"

@@ -4,6 +4,12 @@
 
 #include "tool.h"
 
+/* What is about the program itself, and has no options: ends with {0}. */
+typedef struct help_word {
+    const char *name, *usage, *summary;
+} help_word;
+extern const help_word help_words[];
+
 /* Of a subcommand, with its options as they are bound: its help. */
 void help_print(const subcommand *command, const fcl_options *options);
 /* The same as a man page, in the macros of man(7); and the page of the program. */

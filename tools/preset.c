@@ -91,13 +91,13 @@ static const char *head_of(const presets *found, int index)
     return head;
 }
 
-void preset_offer(const char *word)
+void preset_offer(const char *before, const char *word)
 {
     presets found = {0};
     find(&found);
     for (int i = 0; i < found.count; i++)
         if (strncmp(found.name[i], word, strlen(word)) == 0)
-            printf("%s\t%s\n", tool_plain(found.name[i]), head_of(&found, i));
+            printf("%s%s\t%s\n", before, tool_plain(found.name[i]), head_of(&found, i));
     release(&found);
 }
 

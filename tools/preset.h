@@ -10,7 +10,7 @@
 int preset_list(void);
 /* Takes up the options of one, FCL_FROM_PRESET. Returns an exit status. */
 int preset_read(fcl_options *options, const char *name);
-/* Prints for a shell's completion those whose names begin with `word`: the name, a tab, what it is. */
-void preset_offer(const char *word);
+/* Prints for a shell's completion those whose names begin with `word`: the name behind `before`, a tab, what it is. */
+void preset_offer(const char *before, const char *word);
 
 #endif

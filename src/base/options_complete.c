@@ -26,7 +26,7 @@ static void add_values(fcl_text *lines, const fcl_option *row, const char *befor
     }
     if (strcmp(takes, "DIR") == 0)
         fcl_text_add(lines, FCL_COMPLETE_FOLDERS "\n");
-    else if (strcmp(takes, "FILE") == 0 || strcmp(takes, "DATA") == 0 || strcmp(takes, "SOURCE") == 0)
+    else if (strncmp(takes, "FILE", 4) == 0 || strcmp(takes, "DATA") == 0 || strcmp(takes, "SOURCE") == 0)
         fcl_text_add(lines, FCL_COMPLETE_FILES "\n");
 }
 
@@ -50,14 +50,27 @@ static void add_behind_equals(fcl_text *lines, const fcl_option_shown *shown, in
     free(before);
 }
 
+static void add_no(fcl_text *lines, const fcl_option *row, const char *word)
+{
+    char *what = fcl_format("do not: %s", row->help ? row->help : "");
+    add(lines, "--no-", row->key, what, word);
+    free(what);
+}
+
 static void add_keys(fcl_text *lines, const fcl_option_shown *shown, int count, const char *word)
 {
     for (int i = 0; i < count; i++) {
         const fcl_option *row = &shown[i].row;
         add(lines, "--", row->key, row->help ? row->help : "", word);
         if (fcl_option_is_yes_no(row) && strncmp(word, "--no-", 5) == 0)
-            add(lines, "--no-", row->key, row->help ? row->help : "", word);
+            add_no(lines, row, word);
     }
+}
+
+/* Behind an option that has its value there, or that may do without and is not followed by another one. */
+static bool takes_value(const fcl_option *row, const char *word)
+{
+    return !fcl_option_is_yes_no(row) && !(row->flags & FCL_OPTION_CAN_BE_BARE && *word == '-');
 }
 
 char *fcl_options_complete(const fcl_options *options, const char *previous, const char *word)
@@ -68,7 +81,7 @@ char *fcl_options_complete(const fcl_options *options, const char *previous, con
     const fcl_option *row = key ? find(shown, count, previous + 2, strlen(previous + 2)) : NULL;
     fcl_text lines = {0};
     fcl_text_add(&lines, "");
-    if (row && !fcl_option_is_yes_no(row))
+    if (row && takes_value(row, word))
         add_values(&lines, row, "", word);
     else if (strncmp(word, "--", 2) == 0 && strchr(word, '='))
         add_behind_equals(&lines, shown, count, word);

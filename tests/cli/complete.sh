@@ -6,7 +6,7 @@ sources=$2
 PATH=$(dirname "$flowcl"):$PATH
 mkdir -p here/folder
 : >here/data.npy
-cd here
+cd here || exit
 
 # by_bash WORD...: the last one typed in part, as readline splits them; what stands there afterwards is in `found`.
 . "$sources/tools/completion/flowcl.bash"
@@ -32,6 +32,10 @@ lacks() {
 by_bash ''
 has train sample eval
 lacks bench-device man complete
+by_bash h
+[ "$found" = " help " ] || fail "h becomes$found"
+by_bash v
+has verify version
 by_bash sam
 [ "$found" = " sample " ] || fail "sam becomes$found"
 by_bash help e
@@ -56,8 +60,22 @@ by_bash train moons --model mlp --pa
 [ "$found" = " --path " ] || fail "--pa of an mlp becomes$found"
 by_bash train --preset fashion-mnist-u
 [ "$found" = " fashion-mnist-unet " ] || fail "a preset becomes$found"
+by_bash train --preset = fashion-mnist-u
+[ "$found" = " fashion-mnist-unet " ] || fail "--preset= becomes$found"
+by_bash train --preset --ste
+[ "$found" = " --steps " ] || fail "behind a preset without a name --ste becomes$found"
+for option in "" =; do
+    # shellcheck disable=SC2086 # none, or a word
+    by_bash sample --preset $option ''
+    lacks fashion-mnist-unet emoji-unet
+done
+by_bash train --config = d
+[ "$found" = " data.npy " ] || fail "--config=d becomes$found"
+by_bash bench --chart d
+[ "$found" = " data.npy " ] || fail "a chart becomes$found"
 by_bash train moons --no-la
 has --no-labels
+"$flowcl" complete train moons --no-resu | grep -q '^--no-resume	do not: ' || fail "--no-resume is told as what --resume does"
 by_bash train moons --ema ''
 lacks moons data.npy
 by_bash nothing ''
@@ -70,6 +88,10 @@ if command -v fish >fish.path; then
     grep -q "^unet	ADM's U-Net" fish.out || fail "fish does not know unet: $(cat fish.out)"
     fish --no-config -c "source '$sources/tools/completion/flowcl.fish'; complete -C 'flowcl sample '" | grep -q '^data.npy' ||
         fail "fish knows no file"
+    for word in --config=d:--config=data.npy --out=f:--out=folder/; do
+        fish --no-config -c "source '$sources/tools/completion/flowcl.fish'; complete -C 'flowcl train moons ${word%:*}'" >fish.out
+        cut -f 1 fish.out | grep -qxF -e "${word#*:}" || fail "fish makes of ${word%:*}: $(cat fish.out)"
+    done
 fi
 if command -v zsh >zsh.path; then
     cat >zsh.script <<'END'

@@ -32,5 +32,9 @@ for header in "$sources"/include/flowcl/*.h; do
         grep -qF "$name(" "$page" || fail "$page lacks $name"
     done
 done
+for word in help version; do
+    grep -q "^\\\\fBflowcl $word\\\\fR" "$build/tools/flowcl.1" || fail "flowcl.1 lacks $word"
+    refused 2 "$word has no page of its own" man $word
+done
 refused 2 "unknown subcommand \"trian\"; did you mean train?" man trian
 refused 2 "is an argument too many" man train sample

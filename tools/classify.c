@@ -336,8 +336,8 @@ const subcommand classify_command = {
              "last layer, is what eval --features DIR compares. Pictures are moved by some\n"
              "pixels and mirrored while it trains. A part of the data is held out; the weights\n"
              "that did best there are kept in DIR/classifier.safetensors; metrics.jsonl tells\n"
-             "of each look at it, and loss.png shows them. The accuracy on\n"
-             "the test part is printed at the end.\n"
+             "of each look at it, and loss.png shows them. The accuracy on the test part is\n"
+             "printed at the end.\n"
              "Ctrl-C finishes the step and saves; --resume goes on from there.",
     .lists = (const help_list *const[]){&help_data_sets, NULL},
     .least = 1,

@@ -408,6 +408,8 @@ static int check_usage(const tool_call *call, evaluation *work, eval_results *re
         work->all_averages = true;
         sample->ema = NULL; /* each subject has its own */
     }
+    if (sample->ema && fcl_sample_check(&(fcl_sample_options){.ema = sample->ema}))
+        return tool_fail_usage(&eval_command, "%s; or all, each average and the weights", fcl_error());
     if (fcl_options_finish(call->options) || fcl_sample_check(&work->settings->sample) ||
         fcl_distance_check(&work->settings->distance))
         return tool_fail_usage(&eval_command, "%s", fcl_error());

@@ -104,4 +104,5 @@ refused 1 'no average of that decay, it has 0.5, 0.2, 0.7' sample three --n 4 --
 refused 1 'no average of that decay' eval three moons --n 4 --ema 0.999
 refused 2 'expected yes, no, or the decay' sample three --n 4 --ema all --out no.npy
 refused 2 'expected yes, no, or the decay' sample three --n 4 --ema 0.5,0.2 --out no.npy
+refused 2 'expected yes, no, or the decay of an average as 0.9999; or all, each' eval three moons --n 4 --ema foo
 refused 2 'no use without a model' eval first.npy moons --ema all

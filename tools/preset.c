@@ -125,13 +125,15 @@ static int fail_unknown(const presets *found, const char *name)
     }
     const char *nearest = fcl_nearest(name, (const char *const *)found->name, found->count);
     if (strchr(name, '/') || strstr(name, ending))
-        tool_fail("--preset takes a name, one of %s; a file of your own, as %s, is read by --config", list, name);
+        tool_fail_usage(&train_command, "--preset takes a name, one of %s; a file of your own, as %s, is read by --config",
+                        list, name);
     else if (nearest)
-        tool_fail("there is no preset \"%s\"; did you mean %s?", name, nearest);
+        tool_fail_usage(&train_command, "there is no preset \"%s\"; did you mean %s?", name, nearest);
     else
-        tool_fail("there is no preset \"%s\", but %s; a file of your own is read by --config", name, list);
+        tool_fail_usage(&train_command, "there is no preset \"%s\", but %s; a file of your own is read by --config",
+                        name, list);
     free(list);
-    return EXIT_FAILED;
+    return EXIT_USAGE;
 }
 
 int preset_read(fcl_options *options, const char *name)

@@ -370,6 +370,22 @@ static int read_earlier_run(const tool_call *call)
     return status;
 }
 
+static bool is_of_preset(const tool_call *call, const char *key)
+{
+    return fcl_options_source(call->options, key) == FCL_FROM_PRESET;
+}
+
+/* What a preset says for its own labels and its own number of steps is not held against who wants others. */
+static void fit_preset(const tool_call *call)
+{
+    fcl_train_options *train = &((train_settings *)call->settings)->train;
+    if (!train->labels && is_of_preset(call, "label-drop"))
+        train->label_drop = 0;
+    bool other_steps = train->steps > 0 && !is_of_preset(call, "steps");
+    if (other_steps && is_of_preset(call, "warmup") && train->warmup > train->steps / 10)
+        train->warmup = train->steps / 10;
+}
+
 static int read_options(const tool_call *call)
 {
     const train_settings *settings = call->settings;
@@ -377,16 +393,18 @@ static int read_options(const tool_call *call)
         return tool_fail_usage(&train_command, "%s", fcl_error());
     if (settings->config && fcl_options_read_yaml(call->options, settings->config))
         return tool_fail_library();
-    if (settings->preset && preset_read(call->options, settings->preset))
-        return EXIT_FAILED;
+    int status = settings->preset ? preset_read(call->options, settings->preset) : EXIT_DONE;
+    if (status != EXIT_DONE)
+        return status;
     if (!settings->train.out)
         return tool_fail_usage(&train_command,
                                "--out DIR is needed: the folder for checkpoints and pictures");
-    int status = read_earlier_run(call);
+    status = read_earlier_run(call);
     if (status != EXIT_DONE)
         return status;
     if (!settings->train.data)
         return tool_fail_usage(&train_command, "DATA is needed: a built-in set's name or a path");
+    fit_preset(call);
     if (fcl_options_finish(call->options) || fcl_train_options_check(&settings->train))
         return tool_fail_usage(&train_command, "%s", fcl_error());
     return EXIT_DONE;
@@ -412,11 +430,20 @@ static int report(training *run, int status)
     return EXIT_DONE;
 }
 
+/* Of a --preset without a name. Who trains has forgotten it, or a variable of a script's is empty. */
+static int list_presets(const tool_call *call)
+{
+    const train_settings *settings = call->settings;
+    if (call->count || settings->train.out)
+        return tool_fail_usage(&train_command, "--preset needs a name to train by; flowcl train --preset lists them");
+    return preset_list();
+}
+
 static int run(const tool_call *call)
 {
     const train_settings *settings = call->settings;
     if (!settings->preset && fcl_options_source(call->options, "preset") == FCL_FROM_COMMAND_LINE)
-        return preset_list();
+        return list_presets(call);
     int status = read_options(call);
     if (status != EXIT_DONE)
         return status;

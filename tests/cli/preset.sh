@@ -46,8 +46,14 @@ cp list out
 narrow
 sed -n 's/^  \([a-z0-9-]*\)  *[A-Z].*/\1/p' list >names
 [ "$(cat names)" = "$(cd "$sources/tools/presets" && ls -- *.yaml | sed 's/\.yaml$//')" ] || fail "the list is not the presets"
-expect 0 train moons --preset --out run
+expect 0 train --preset --steps 5
 sed '$d' out | cmp -s - list || fail "the list is another before another option"
+# Who trains, and names none, is not shown a list.
+for arguments in "moons --preset" "moons --preset=" "--preset --out run" "--preset= --out run"; do
+    # shellcheck disable=SC2086 # a list of words
+    refused 2 "--preset needs a name" train $arguments
+done
+refused 2 "--preset needs a name" train --preset "" --out run
 expect 0 help train
 printed "--preset [NAME]" "--preset alone lists which there are"
 
@@ -78,10 +84,21 @@ says "step 2/2"
 # A model that is chosen beside it takes of the preset what it reads.
 expect 0 train pictures.npz --preset fashion-mnist-unet --model mlp --width 8 --depth 1 --steps 1 --batch 4 --warmup 0 --out other
 grep -q '^channels' other/config.yaml && fail "a perceptron has channels"
+# Without classes there is none to leave out; a shorter training warms up for a tenth of it, unless that is said, too.
+fast="--width 12 --depth 1 --batch 4 --samples-every off"
+# shellcheck disable=SC2086 # lists of words
+expect 0 train pictures.npz --preset fashion-mnist-dit --no-labels --steps 10 $fast --out plain
+grep -q '^warmup: 1 ' plain/config.yaml && grep -q '^label-drop: 0 ' plain/config.yaml || fail "a preset is held against its user"
+# shellcheck disable=SC2086
+expect 0 train --preset fashion-mnist-dit --resume --steps 11 $fast --out plain
+# shellcheck disable=SC2086
+refused 2 "label-drop" train pictures.npz --preset fashion-mnist-dit --no-labels --label-drop 0.1 --steps 2 $fast --out run
+# shellcheck disable=SC2086
+refused 2 "a warm-up of 500 steps is longer" train pictures.npz --preset fashion-mnist-dit --warmup 500 --steps 10 $fast --out run
 
-refused 1 'no preset "fashion-mnist-uent"; did you mean fashion-mnist-unet?' train --preset fashion-mnist-uent --out run
-refused 1 'no preset "qqq", but emoji-unet, fashion-mnist-dit, ' train --preset qqq --out run
-refused 1 "a file of your own, as ./own.yaml, is read by --config" train --preset ./own.yaml --out run
+refused 2 'no preset "fashion-mnist-uent"; did you mean fashion-mnist-unet?' train --preset fashion-mnist-uent --out run
+refused 2 'no preset "qqq", but emoji-unet, fashion-mnist-dit, ' train --preset qqq --out run
+refused 2 "a file of your own, as ./own.yaml, is read by --config" train --preset ./own.yaml --out run
 refused 2 "--out DIR is needed" train --preset emoji-unet
 [ ! -e run ] || fail "a refused training left a folder behind"
 

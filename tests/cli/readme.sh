@@ -16,7 +16,7 @@ awk '/^```/ { fenced = !fenced } /^    / && !fenced { print substr($0, 5) }' "$s
 
 # The two that set up are what the tests themselves come from.
 grep -v '^tools/' commands | sed -e 's/ --steps [0-9]*//' -e 's/^flowcl train /&--steps 100 /' \
-    -e '/^flowcl train.*fashion/s/--steps 100/--steps 10 --warmup 5/' -e 's/--n 80/--n 10 --steps 5/' \
+    -e '/^flowcl train.*fashion/s/--steps 100/--steps 10/' -e 's/--n 80/--n 10 --steps 5/' \
     -e 's/^flowcl classify /&--steps 4 --data-count 2000 /' -e 's/--n 2000 --solver midpoint --chart/--n 100 --steps 2 --chart/' \
     -e 's/^flowcl tune /&--seconds 0.1 /' -e "s/^cc /$compiler /" -e 's/ --quick//' -e 's/^flowcl bench /&--quick /' \
     -e 's/^flowcl verify/& --only path/' >run

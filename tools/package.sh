@@ -5,7 +5,6 @@
 #     tools/package.sh [FOLDER]
 set -eu
 cd "$(dirname "$0")/.."
-source=$PWD
 mkdir -p "${1-build/packages}"
 packages=$(cd "${1-build/packages}" && pwd)
 
@@ -17,23 +16,26 @@ mkdir "$folder/flowcl"
 git archive HEAD | tar -x -C "$folder/flowcl"
 (cd "$folder/flowcl" && dpkg-buildpackage --build=binary --no-sign)
 lintian --fail-on error --suppress-tags bogus-mail-host-in-debian-changelog "$folder"/*.changes
-rm -f "$packages"/*.deb
+rm -f "$packages"/flowcl_*.deb "$packages"/flowcl-dbgsym_*.deb "$packages"/libflowcl*.deb
 cp "$folder"/*.deb "$packages"
 ls -l "$packages"
 [ "$(id -u)" -eq 0 ] || { echo "not installed in a fresh system: that takes root"; exit 0; }
 
 # The archive that this system has, with its own settings of apt.
-archive=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | grep -q '^deb ' && echo /etc/apt/sources.list || true)
+release=$(. /etc/os-release && echo "$VERSION_CODENAME")
+archive=$(grep -ls "^deb .* $release .*main" /etc/apt/sources.list /etc/apt/sources.list.d/*.list | head -n 1)
 for list in /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list.d/ubuntu.sources; do
     [ ! -f "$list" ] || archive=$list
 done
-release=$(. /etc/os-release && echo "$VERSION_CODENAME")
+# What goes in lies where no blank is in its path, which mmdebstrap would divide.
+mkdir "$folder/packages"
+cp "$folder"/*.deb "$folder/packages"
 # shellcheck disable=SC2016 # the fresh system's shell reads it
 mmdebstrap --variant=apt --include=ca-certificates,man-db,gcc,libc6-dev,pkg-config \
-    --customize-hook='copy-in '"$packages"' /root' --customize-hook='copy-in '"$source/examples"' /root' \
+    --customize-hook='copy-in '"$folder/packages"' /root' --customize-hook='copy-in '"$folder/flowcl/examples"' /root' \
     --customize-hook='chroot "$1" sh -euxc "
         rm -f /etc/dpkg/dpkg.cfg.d/*
-        apt-get install -y --no-install-recommends /root/'"$(basename "$packages")"'/*.deb pocl-opencl-icd
+        apt-get install -y --no-install-recommends /root/packages/*.deb pocl-opencl-icd
         cd /root
         flowcl train moons --steps 200 --out run
         flowcl sample run --n 100 --out samples.npy
@@ -41,5 +43,11 @@ mmdebstrap --variant=apt --include=ca-certificates,man-db,gcc,libc6-dev,pkg-conf
         man flowcl_train.h | grep -q fcl_train_options
         cc examples/two_moons.c -o two_moons \$(pkg-config --cflags --libs flowcl)
         ./two_moons
+        mkdir static
+        cp /usr/lib/*/libflowcl.a static
+        cc examples/two_moons.c -o two_moons_static -Lstatic \$(pkg-config --cflags --libs --static flowcl)
+        ldd two_moons_static
+        if ldd two_moons_static | grep libflowcl; then exit 1; fi
+        ./two_moons_static static/run
         echo the packages work in a fresh system"' \
-    "$release" /dev/null "$archive"
+    "$release" /dev/null ${archive:+"$archive"}

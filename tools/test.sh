@@ -4,7 +4,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-tools/build.sh libcmocka-dev mesa-opencl-icd oclgrind dataset-fashion-mnist fonts-noto-color-emoji locales g++ groff-base fish zsh python3-numpy
+tools/build.sh libcmocka-dev mesa-opencl-icd oclgrind dataset-fashion-mnist fonts-noto-color-emoji locales g++ cmake \
+    libbz2-dev libssl-dev groff-base fish zsh python3-numpy
 meson configure build -Dtests=enabled >/dev/null
 ninja -C build
 status=0

@@ -28,7 +28,7 @@ cmp once/history.png parts/history.png || fail "resuming changed the sheet"
 
 # --- pictures that are not as they were ---
 head -c 200 parts/samples-0000000003.png >cut && mv cut parts/samples-0000000003.png
-cp once/loss.png parts/samples-0000000004.png
+cp once/history.png parts/samples-0000000004.png
 rm parts/samples-0000000006.png
 touch parts/samples-of-mine.png parts/samples-0000000009.npy
 expect 0 train --out parts --resume --steps 16

@@ -38,6 +38,11 @@ printed() {
     for text; do grep -qF -e "$text" out || fail "standard output lacks \"$text\""; done
 }
 
+# has_charts: the build draws what needs cairo (meson's -Dcharts).
+has_charts() {
+    [ "${FCL_TEST_CHARTS-yes}" = yes ]
+}
+
 # narrow: what was printed fits a terminal of 80 columns.
 unset COLUMNS
 narrow() {

@@ -20,6 +20,7 @@ grep -v '^tools/' commands | sed -e 's/ --steps [0-9]*//' -e 's/^flowcl train /&
     -e 's/^flowcl classify /&--steps 4 --data-count 2000 /' -e 's/--n 2000 --solver midpoint --chart/--n 100 --steps 2 --chart/' \
     -e 's/^flowcl tune /&--seconds 0.1 /' -e "s/^cc /$compiler /" -e 's/ --quick//' -e 's/^flowcl bench /&--quick /' \
     -e 's/^flowcl verify/& --only path/' >run
+has_charts || sed -i '/^flowcl bench/s/ --chart bench.png//' run
 [ -e /usr/share/datasets/fashion-mnist ] || images=absent
 PATH=$(dirname "$flowcl"):$PATH
 

@@ -21,12 +21,12 @@ rows torn-2/metrics.jsonl 10 20 30 40 50 60
 # --- modes, links and the person's own configuration ---
 mkdir archive
 chmod 600 run/metrics.jsonl run/config.yaml
-mv run/loss.png archive/chart.png
-ln -s ../archive/chart.png run/loss.png
+! has_charts || mv run/loss.png archive/chart.png
+! has_charts || ln -s ../archive/chart.png run/loss.png
 printf '{"step":50,' >>run/metrics.jsonl
 expect 0 train --out run --resume --steps 60
 [ "$(stat -c %a run/metrics.jsonl run/config.yaml | tr '\n' ' ')" = "600 600 " ] || fail "modes changed"
-[ -L run/loss.png ] || fail "a link became a file"
+! has_charts || [ -L run/loss.png ] || fail "a link became a file"
 mkdir own
 printf '# my settings\nwidth: 8\ndepth: 1\nsteps: 4\ndata: moons\n' >own/config.yaml
 cp own/config.yaml kept.yaml

@@ -3,8 +3,11 @@
 . "$(dirname "$0")/lib.sh"
 case $2 in /*) statistics=$2 ;; *) statistics=$OLDPWD/$2 ;; esac
 
-python3 - >data.csv <<'END'
-import random
+seed=${FCL_TEST_SEED-$(date +%s)}
+echo "FCL_TEST_SEED=$seed" >&2
+python3 - "$seed" >data.csv <<'END'
+import random, sys
+random.seed(int(sys.argv[1]))
 print("\n".join(f"{random.gauss(0.3, 0.2)},{random.gauss(-0.5, 0.7)}" for _ in range(2000)))
 END
 expect 0 train data.csv --out run --steps 1500 --width 64 --depth 3 --batch 256 --samples-every off

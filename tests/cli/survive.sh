@@ -10,17 +10,19 @@ cp done/samples-0000000040.png first.png
 cp done/checkpoint-0000000040.safetensors first.safetensors
 expect 0 train --out done --resume
 says "all 40 steps are done already"
-rm done/samples-0000000040.png done/loss.png # as if it had gone down before
+rm -f done/samples-0000000040.png done/loss.png # as if it had gone down before
 expect 0 train --out done --resume
 cmp first.png done/samples-0000000040.png || fail "what is drawn late is not what would have been drawn"
-[ -s done/loss.png ] || fail "the chart of the loss is not drawn again"
+! has_charts || [ -s done/loss.png ] || fail "the chart of the loss is not drawn again"
 cmp first.safetensors done/checkpoint-0000000040.safetensors || fail "a run that was done was trained"
 # The chart is of every row that is there, whoever measured what is in it.
-orange='import png, sys; rows, channels = png.read(sys.argv[1]); print(sum(row[i] > 200 and 120 < row[i + 1] < 190 and row[i + 2] < 80 for row in rows for i in range(0, len(row), 3)))'
-[ "$(python3 -c "$orange" done/loss.png)" -eq 0 ] || fail "the chart shows what no row has"
-sed -i 's/}$/,"held_out_loss":1.25}/' done/metrics.jsonl
-expect 0 train --out done --resume
-[ "$(python3 -c "$orange" done/loss.png)" -gt 100 ] || fail "the chart does not show the held-out loss of the rows"
+if has_charts; then
+    orange='import png, sys; rows, channels = png.read(sys.argv[1]); print(sum(row[i] > 200 and 120 < row[i + 1] < 190 and row[i + 2] < 80 for row in rows for i in range(0, len(row), 3)))'
+    [ "$(python3 -c "$orange" done/loss.png)" -eq 0 ] || fail "the chart shows what no row has"
+    sed -i 's/}$/,"held_out_loss":1.25}/' done/metrics.jsonl
+    expect 0 train --out done --resume
+    [ "$(python3 -c "$orange" done/loss.png)" -gt 100 ] || fail "the chart does not show the held-out loss of the rows"
+fi
 
 # --- pictures that cannot be drawn ---
 python3 - <<'END'

@@ -7,28 +7,13 @@
 
 #include <flowcl/data.h>
 #include <flowcl/eval.h>
+#include "drawn.h"
 #include "scratch.h"
 
 #include <math.h>
-#include <png.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-typedef struct picture {
-    int width, height;
-    uint8_t *rgb;
-} picture;
-
-static picture read_picture(const char *path)
-{
-    png_image image = {.version = PNG_IMAGE_VERSION};
-    assert_true(png_image_begin_read_from_file(&image, path));
-    image.format = PNG_FORMAT_RGB;
-    picture p = {(int)image.width, (int)image.height, malloc(PNG_IMAGE_SIZE(image))};
-    assert_true(png_image_finish_read(&image, NULL, p.rgb, 0, NULL));
-    return p;
-}
 
 static bool is_blue(const uint8_t *rgb)
 {

@@ -9,10 +9,10 @@
 #include <flowcl/eval.h>
 #include "base/file.h"
 #include "base/random.h"
+#include "drawn.h"
 #include "scratch.h"
 
 #include <math.h>
-#include <png.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,21 +30,6 @@ static fcl_array *normal_array(fcl_shape shape, uint64_t seed)
     for (int64_t i = 0; i < fcl_shape_size(shape); i++)
         array->data[i] = (float)fcl_random_normal((fcl_random){seed, 1, 0}, (uint64_t)i);
     return array;
-}
-
-typedef struct picture {
-    int width, height;
-    uint8_t *rgb;
-} picture;
-
-static picture read_picture(const char *path)
-{
-    png_image image = {.version = PNG_IMAGE_VERSION};
-    assert_true(png_image_begin_read_from_file(&image, path));
-    image.format = PNG_FORMAT_RGB;
-    picture p = {(int)image.width, (int)image.height, malloc(PNG_IMAGE_SIZE(image))};
-    assert_true(png_image_finish_read(&image, NULL, p.rgb, 0, NULL));
-    return p;
 }
 
 static const uint8_t *pixel(const picture *p, int x, int y)

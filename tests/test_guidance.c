@@ -1,25 +1,12 @@
 /* Classifier-free guidance of a model that is affine in x, v = a x + b t with a row (a, b) of a table for each label: what is
  * guided is held against the same formula in double, and against a label whose row is the guided one. */
+#include "affine.h"
 #include "rig.h"
 
 #include <flowcl/flowcl.h>
 
 #include <math.h>
 #include <stdlib.h>
-
-static int declare_affine(const fcl_model *model, fcl_params *params, void **layers)
-{
-    (void)layers;
-    fcl_embedding_declare(params, fcl_model_labels(model), 2, "label");
-    return FCL_OK;
-}
-
-static fcl_tensor *affine_velocity(const fcl_model *model, fcl_tensor *const *weights, const fcl_velocity_inputs *in)
-{
-    (void)model;
-    fcl_tensor *row = fcl_embedding_build(0, weights, in->label);
-    return fcl_add(fcl_mul(in->x, fcl_slice(row, 1, 0, 1)), fcl_mul(in->t, fcl_slice(row, 1, 1, 2)));
-}
 
 static const fcl_model_row affine = {.name = "affine", .declare = declare_affine, .velocity = affine_velocity};
 

@@ -1,5 +1,6 @@
 /* The held-out part: which samples it is, that no step draws them, and the loss there, which is computed again in double from
  * the numbers that the headers say are drawn. */
+#include "affine.h"
 #include "rig.h"
 
 #include "base/random.h"
@@ -15,23 +16,14 @@
 
 enum { HEIGHT = 2, WIDTH = 3, SIZE = HEIGHT * WIDTH, COUNT = 50, HELD = 13, KEPT = COUNT - HELD, BATCH = 16, DRAWS = 1024 };
 
-/* v = a x + b t with a row (a, b) for each label, and far off what is random in training alone. */
-static int declare_affine(const fcl_model *model, fcl_params *params, void **layers)
+/* Far off where what is random in training alone is on. */
+static fcl_tensor *velocity(const fcl_model *model, fcl_tensor *const *weights, const fcl_velocity_inputs *in)
 {
-    (void)layers;
-    fcl_embedding_declare(params, fcl_model_labels(model), 2, "label");
-    return FCL_OK;
-}
-
-static fcl_tensor *affine_velocity(const fcl_model *model, fcl_tensor *const *weights, const fcl_velocity_inputs *in)
-{
-    (void)model;
-    fcl_tensor *row = fcl_embedding_build(0, weights, in->label);
-    fcl_tensor *v = fcl_add(fcl_mul(in->x, fcl_slice(row, 1, 0, 1)), fcl_mul(in->t, fcl_slice(row, 1, 1, 2)));
+    fcl_tensor *v = affine_velocity(model, weights, in);
     return in->training ? fcl_shift(v, 1000) : v;
 }
 
-static const fcl_model_row affine = {.name = "affine", .declare = declare_affine, .velocity = affine_velocity};
+static const fcl_model_row affine = {.name = "affine", .declare = declare_affine, .velocity = velocity};
 
 static const fcl_train_options affine_options = {.steps = 4,
                                                  .batch = BATCH,

@@ -1,6 +1,6 @@
 /* Training on pictures: those that are mirrored, as the headers say they are drawn, and those that are
  * decoded when a step needs them. */
-#include "picture_files.h"
+#include "class_pictures.h"
 #include "rig.h"
 
 #include "base/assign.h"
@@ -14,7 +14,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 enum { BATCH = 12, HEIGHT = 3, WIDTH = 5, SIZE = 2 * HEIGHT * WIDTH, COUNT = 31, MOST = 2 * BATCH };
 
@@ -172,16 +171,9 @@ static void test_what_is_no_picture_is_refused(void **state)
 
 static void write_folder(void)
 {
-    mkdir(scratch_path("set"), 0777);
     for (int i = 0; i < 40; i++) {
-        uint8_t pixels[12 * 12 * 3];
-        char name[40];
-        snprintf(name, sizeof name, "set/%d", i % 3);
-        mkdir(scratch_path(name), 0777);
-        snprintf(name, sizeof name, "set/%d/%d.png", i % 3, i);
-        for (size_t k = 0; k < sizeof pixels; k++)
-            pixels[k] = (uint8_t)trial_int(0, 255);
-        png_write_plain(scratch_path(name), trial_int(4, 12), trial_int(4, 12), 3, pixels);
+        int width = trial_int(4, 12), height = trial_int(4, 12);
+        write_class_picture(i, width, height);
     }
 }
 

@@ -1,6 +1,6 @@
 /* A training that is left alone: stopped and gone on with, whatever it draws on the way, it ends with the same bits; its
  * pictures are of the same noise; and it takes the memory that it has told of. */
-#include "picture_files.h"
+#include "class_pictures.h"
 #include "rig.h"
 
 #include <flowcl/flowcl.h>
@@ -53,17 +53,8 @@ enum { ALL = 127 };
 /* Pictures in a folder, of three classes. */
 static void write_pictures(void)
 {
-    mkdir(scratch_path("set"), 0777);
-    for (int i = 0; i < COUNT; i++) {
-        uint8_t pixels[4 * 5 * 3];
-        char name[40];
-        snprintf(name, sizeof name, "set/%d", i % 3);
-        mkdir(scratch_path(name), 0777);
-        snprintf(name, sizeof name, "set/%d/%d.png", i % 3, i);
-        for (size_t k = 0; k < sizeof pixels; k++)
-            pixels[k] = (uint8_t)trial_int(0, 255);
-        png_write_plain(scratch_path(name), 5, 4, 3, pixels);
-    }
+    for (int i = 0; i < COUNT; i++)
+        write_class_picture(i, 5, 4);
 }
 
 static fcl_train_options options_of(unsigned with)

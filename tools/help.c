@@ -78,6 +78,9 @@ void help_print(const subcommand *command, const fcl_options *options)
 
 /* --- as man pages --- */
 
+#define EXIT_STATUS \
+    ".SH \"EXIT STATUS\"\n0 where it succeeds, 1 where it fails, 2 where the command line is wrong."
+
 static void print_plain(const char *before, const char *words, const char *behind)
 {
     char *text = fcl_man_text(words);
@@ -136,7 +139,7 @@ void help_print_man(const subcommand *command, const fcl_options *options)
     fcl_free(man);
     for (const help_list *const *list = command->lists; list && *list; list++)
         print_man_list(*list);
-    puts(".SH \"EXIT STATUS\"\n0 where it succeeds, 1 where it fails, 2 where the command line is wrong.\n"
+    puts(EXIT_STATUS "\n"
          ".SH \"SEE ALSO\"\n.BR flowcl (1)");
 }
 
@@ -161,5 +164,5 @@ void help_print_man_overview(const subcommand *const *commands, int count)
          ".TP\n.B COLUMNS\nthe width of what is printed, where standard output is no terminal\n"
          ".TP\n.B XDG_CACHE_HOME\nwhere verdicts of self\\-tests and tables of tuned products are kept, in the folder flowcl; ~/.cache "
          "without it\n"
-         ".SH \"EXIT STATUS\"\n0 where it succeeds, 1 where it fails, 2 where the command line is wrong.");
+         EXIT_STATUS);
 }

@@ -8,8 +8,11 @@ cd "$(dirname "$0")/.."
 mkdir -p "${1-build/packages}"
 packages=$(cd "${1-build/packages}" && pwd)
 
-tools/packages.sh build-essential chrpath debhelper lintian mmdebstrap gcc meson ninja-build pkg-config python3 ocl-icd-opencl-dev \
-    libclblast-dev libpng-dev libjpeg-dev libyaml-dev libjansson-dev zlib1g-dev libzip-dev libcairo2-dev libpango1.0-dev
+# What debian/control asks for, by their names alone.
+needed=$(sed -n '/^Build-Depends:/,/^Standards/{s/^Build-Depends://;s/([^)]*)//;s/:any//;s/debhelper-compat/debhelper/;s/,//;/^Standards/!p}' \
+    debian/control)
+# shellcheck disable=SC2086 # a list of words
+tools/packages.sh build-essential lintian mmdebstrap $needed
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 mkdir "$folder/flowcl"

@@ -339,18 +339,8 @@ const double *fcl_sampler_time_list(const fcl_sampler *sampler)
     return sampler->times;
 }
 
-static bool is_finite(const float *row, int64_t size)
-{
-    for (int64_t i = 0; i < size; i++)
-        if (!isfinite(row[i]))
-            return false;
-    return true;
-}
-
 static bool arrived(const fcl_sampler *sampler, int64_t row)
 {
-    if (sampler->graph)
-        return is_finite(sampler->part + row * sampler->size, sampler->size);
     return sampler->likelihood ? !isnan(sampler->part_density[row])
                                : fcl_solver_arrived(sampler->solver, sampler->part, row);
 }
@@ -417,8 +407,9 @@ static int run_part(fcl_sampler *sampler, float *x, const int32_t *label, int64_
     if (status != FCL_OK && status != FCL_ERR_NUMERIC)
         return status;
     memcpy(rows, sampler->part, (size_t)(count * sampler->size) * sizeof(float));
-    if (sampler->solver)
-        count_part(sampler, count, stats);
+    if (!sampler->solver)
+        return FCL_OK;
+    count_part(sampler, count, stats);
     count_unfinished(sampler, count, stats);
     return FCL_OK;
 }

@@ -58,7 +58,7 @@ static int ask(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_s
     }
     fcl_sampler_destroy(&sampler);
     fcl_buffer_destroy(&of.weights);
-    return fcl_sample_is_there(status) ? check_finite(v) : status;
+    return status == FCL_OK ? check_finite(v) : status;
 }
 
 int fcl_velocity_at(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl_sample_options *options,

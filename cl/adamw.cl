@@ -8,9 +8,9 @@
  *     adamw_average   the last line for an average with another d
  *
  * Numbers from `decayed` on have the decay 0. Where the loss or the norm is not finite, everything stays as
- * it was; the host sees it in the ring. `count`, `decayed` and `chunk` are multiples of 8. Any local size is right for
- * all; a group of one work-item is the form of CPUs, vectors of eight numbers. On GPUs neighbours take neighbouring
- * numbers. */
+ * it was; the host sees it in the ring. With `before` it stays so in the steps behind, too: what broke is there to look
+ * at. `count`, `decayed` and `chunk` are multiples of 8. Any local size is right for all; a group of one work-item is the
+ * form of CPUs, vectors of eight numbers. On GPUs neighbours take neighbouring numbers. */
 #include "group.h"
 
 /* The sum of one group, over numbers begin .. end - 1. */
@@ -56,11 +56,16 @@ static int adamw_finite(float x)
     return (as_uint(x) & 0x7f800000u) != 0x7f800000u;
 }
 
-/* The factor that clips the gradient, or NaN where no update may happen. The first group writes a row of the ring: loss,
- * norm. */
-static inline float adamw_factor(float squares, float loss, float clip, global float *ring, int row)
+static int adamw_sound(global const float *ring, int row)
 {
-    const float norm = sqrt(squares);
+    return adamw_finite(ring[2 * row]) && adamw_finite(ring[2 * row + 1]);
+}
+
+/* The factor that clips the gradient, or NaN where no update may happen. The first group writes a row of the ring: loss,
+ * norm, which is NaN behind a row `before` that is not finite; -1: that is not looked at. */
+static inline float adamw_factor(float squares, float loss, float clip, global float *ring, int row, int before)
+{
+    const float norm = before < 0 || adamw_sound(ring, before) ? sqrt(squares) : NAN;
     if (get_group_id(0) == 0) {
         ring[2 * row] = loss;
         ring[2 * row + 1] = norm;
@@ -83,7 +88,7 @@ kernel void adamw_update(global const float *restrict partial, int partials, glo
                          float clip, global float *restrict ring, int row, ulong count, global const float *restrict g,
                          global float *restrict w, global float *restrict m, global float *restrict v,
                          global float *restrict ema, float keep, float beta1, float rest1, float beta2, float rest2,
-                         float step1, float root2, float epsilon, float ema_rest, ulong decayed)
+                         float step1, float root2, float epsilon, float ema_rest, ulong decayed, int before)
 {
     local float lane_sum[GROUP_MAX], factor;
     float sum = 0.0f;
@@ -91,7 +96,7 @@ kernel void adamw_update(global const float *restrict partial, int partials, glo
         sum += partial[i];
     sum = group_sum(sum, lane_sum);
     if (get_local_id(0) == 0)
-        factor = adamw_factor(sum, loss[0], clip, ring, row);
+        factor = adamw_factor(sum, loss[0], clip, ring, row, before);
     barrier(CLK_LOCAL_MEM_FENCE);
     for (ulong i = get_global_id(0); i < count && adamw_finite(factor); i += get_global_size(0)) {
         const float x = g[i] * factor, w0 = w[i], m0 = m[i], v0 = v[i];
@@ -108,7 +113,7 @@ kernel void adamw_update(global const float *restrict partial, int partials, glo
 kernel void adamw_average(global const float *restrict ring, int row, ulong count, global const float *restrict w,
                           global float *restrict ema, float ema_rest)
 {
-    const int sound = adamw_finite(ring[2 * row]) && adamw_finite(ring[2 * row + 1]);
+    const int sound = adamw_sound(ring, row);
     for (ulong i = get_global_id(0); i < count && sound; i += get_global_size(0))
         ema[i] += ema_rest * (w[i] - ema[i]);
 }

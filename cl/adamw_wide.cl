@@ -4,14 +4,14 @@ kernel void adamw_update_wide(global const float *restrict partial, int partials
                               global const float *restrict g, global float *restrict w, global float *restrict m,
                               global float *restrict v, global float *restrict ema, float keep, float beta1,
                               float rest1, float beta2, float rest2, float step1, float root2, float epsilon,
-                              float ema_rest, ulong decayed)
+                              float ema_rest, ulong decayed, int before)
 {
     local float factor;
     if (get_local_id(0) == 0) {
         float16 sum = 0.0f;
         for (int i = 0; i < partials / 16; i++)
             sum += vload16(i, partial);
-        factor = adamw_factor(sum_of_16(sum), loss[0], clip, ring, row);
+        factor = adamw_factor(sum_of_16(sum), loss[0], clip, ring, row, before);
     }
     barrier(CLK_LOCAL_MEM_FENCE);
     const size_t i = get_global_id(0);
@@ -33,7 +33,7 @@ kernel void adamw_average_wide(global const float *restrict ring, int row, ulong
                                global float *restrict ema, float ema_rest)
 {
     const size_t i = get_global_id(0);
-    if (8 * i >= count || !adamw_finite(ring[2 * row]) || !adamw_finite(ring[2 * row + 1]))
+    if (8 * i >= count || !adamw_sound(ring, row))
         return;
     const float8 e = vload8(i, ema);
     vstore8(e + ema_rest * (vload8(i, w) - e), i, ema);

@@ -365,6 +365,37 @@ static void test_not_finite(void **state)
     check_left_alone(INFINITY, 0);
 }
 
+/* Behind it nothing changes either, unless it is skipped; and a restart forgets it. */
+static void check_behind(bool skip, bool restart)
+{
+    enum { COUNT = FULL * CHUNK + LINE, ALL = COUNT + LINE };
+    float w[ALL], g[ALL];
+    weight *p = draw_weights(ALL, w);
+    buffers b = make_buffers(COUNT, 0, w, true, 2);
+    int first = FCL_RING - trial_int(1, 2);
+    for (int step = first; step < first + 3; step++) {
+        fcl_adamw_step s = step_number(step, 1);
+        s.skip = skip;
+        draw_gradient(0, ALL, g);
+        take_step(&b, &s, step == first ? NAN : 1, ALL, g);
+        if (step > first && (skip || restart))
+            plain_step(COUNT, 0, p, g, &s);
+        if (restart)
+            assert_ok(fcl_adamw_restart(b.adamw));
+    }
+    check_buffers(&b, ALL, p);
+    free_buffers(&b);
+    free(p);
+}
+
+static void test_behind(void **state)
+{
+    (void)state;
+    check_behind(false, false);
+    check_behind(true, false);
+    check_behind(false, true);
+}
+
 /* The ring turns: rows across its end come in order. */
 static void test_ring(void **state)
 {
@@ -411,6 +442,7 @@ int main(void)
         cmocka_unit_test(test_other_groups),
         cmocka_unit_test(test_form_follows_row_group),
         cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_behind),
         cmocka_unit_test(test_ring),
         cmocka_unit_test(test_schedules),
     };

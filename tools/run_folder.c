@@ -178,6 +178,8 @@ static json_t *row_of(const fcl_train_metrics *metrics)
         json_object_set_new(row, "held_out_loss", number_or_null(metrics->held_out_loss));
     json_object_set_new(row, "gradient_norm", number_or_null(metrics->gradient_norm));
     json_object_set_new(row, "lr", number_or_null(metrics->lr));
+    if (metrics->skipped)
+        json_object_set_new(row, "skipped", json_integer(metrics->skipped));
     json_object_set_new(row, "samples_per_second", number_or_null(metrics->samples_per_second));
     json_object_set_new(row, "seconds", number_or_null(metrics->seconds));
     if (metrics->plans.count)

@@ -49,6 +49,7 @@ typedef struct training {
     progress_state state;
     bool started, stop_told, plans_told, told[TROUBLES];
     bool finished;        /* it had done its steps already */
+    int64_t skipped;      /* steps */
     char *saved;          /* path of the newest checkpoint */
     fcl_array *reference; /* some points of the data, drawn under the samples; NULL for pictures */
     double low, high;     /* of pictures */
@@ -203,6 +204,7 @@ static bool on_stop(void *data)
 static void on_progress(void *data, const fcl_train_progress *now)
 {
     training *run = data;
+    run->skipped = now->skipped;
     progress_train(&run->bar, &run->state, now);
 }
 
@@ -422,6 +424,9 @@ static int report(training *run, int status)
         return tool_fail("%s", run->folder.failure);
     if (status != FCL_OK && (status != FCL_ERR_STOPPED || !run->started))
         return tool_fail_library();
+    if (run->skipped)
+        fprintf(stderr, "skipped %" PRId64 " of %" PRId64 " steps, whose loss or gradient was not finite\n", run->skipped,
+                run->state.step - run->bar.first);
     if (run->saved)
         fprintf(stderr, "saved %s\n", tool_plain(run->saved));
     if (status == FCL_ERR_STOPPED)

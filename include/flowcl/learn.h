@@ -51,6 +51,8 @@ typedef struct fcl_learner_options {
     const char *ema; /* decays of the averages of the weights, separated by commas: "0.999", or up to FCL_AVERAGES as "0.999,0.9999"; each
                         above 0, and in a step at most (1 + step) / (10 + step). "off": none. A further one costs a pass over
                         the weights and as much memory as these */
+    const char *on_nan; /* of a step whose loss or gradient is not finite: "stop", nothing changes from it on, and
+                           fcl_learner_loss tells of it; or "skip", see fcl_learner_skipped */
 } fcl_learner_options;
 
 FCL_API extern const fcl_option fcl_learner_table[];
@@ -84,14 +86,23 @@ FCL_API fcl_tensor **fcl_learner_bind(fcl_learner *learner, fcl_graph *graph);
  * both for the step. Once in a graph. */
 FCL_API void fcl_learner_minimise(fcl_learner *learner, fcl_tensor *const *weights, fcl_tensor *loss);
 /* Enqueues one step of the optimiser by what the last options.accumulate runs left. A loss or a gradient that is not
- * finite changes nothing: fcl_learner_loss tells of it. FCL_ERR_NUMERIC only now and then, as that would. */
+ * finite changes nothing, nor do the steps behind it unless options.on_nan says so: fcl_learner_loss tells of it.
+ * FCL_ERR_NUMERIC only now and then, as that would. */
 FCL_API int fcl_learner_step(fcl_learner *learner);
 FCL_API int64_t fcl_learner_steps(const fcl_learner *learner); /* taken so far, those before a load included */
 
 /* Waits; the mean loss and the mean global norm of the gradient, before clipping, of the steps since the last call: 0
- * where there were none, and each may be NULL. FCL_ERR_NUMERIC: one was not finite, and the message names its step;
- * from then on each call tells of it. */
+ * where there were none, NaN where all were skipped, and each may be NULL. FCL_ERR_NUMERIC: one was not finite, and the
+ * message names its step; from then on each call tells of it. */
 FCL_API int fcl_learner_loss(fcl_learner *learner, double *loss, double *gradient_norm);
+
+/* Steps that were skipped, with options.on_nan = "skip", of those that fcl_learner_loss has told of. A skipped step is one:
+ * it counts, in fcl_learner_steps, in the schedule, in what random numbers are counted by, in AdamW's corrections 1 - beta^n
+ * and in how averages begin, and a mean of losses has none of it; weights, moments and averages stay as they were, bit for
+ * bit. The device sees to it, and nothing waits. So many in a row end the learning as "stop" does: what is left does not
+ * mend itself. */
+enum { FCL_MOST_SKIPS = 50 };
+FCL_API int64_t fcl_learner_skipped(const fcl_learner *learner);
 
 /* The flat buffers, in the layout of the parameters. */
 FCL_API fcl_buffer *fcl_learner_weights(fcl_learner *learner);

@@ -98,6 +98,9 @@ typedef struct fcl_train_options {
     const char *ema; /* decays of the averaged weights, see fcl_learner_options: "0.999,0.9999"; "off". Samples while it
                         trains are those of the first */
 
+    const char *on_nan; /* "stop", and what broke is named, or "skip", see fcl_learner_skipped; of a resumed run "in a row"
+                           begins anew */
+
     int64_t metrics_every, samples_every, checkpoint_every; /* steps; the last two FCL_OFF or 0: default */
     int64_t held_out_every;                                 /* steps; 0: 1000 */
     int keep;                                               /* checkpoints that stay in `out` */
@@ -152,6 +155,7 @@ typedef struct fcl_train_progress {
     double loss;         /* mean of the last steps, about one interval of metrics */
     double held_out_loss; /* as it was last measured; NaN: not yet */
     double samples_per_second, seconds, seconds_left;
+    int64_t skipped; /* steps since the training started, with options.on_nan = "skip" */
 } fcl_train_progress;
 
 /* Entropic plans, in the mean over `count` of them; none with other couplings. */
@@ -166,8 +170,9 @@ typedef struct fcl_train_plans {
 /* Every metrics_every steps, where the held-out loss is measured, and at the end. */
 typedef struct fcl_train_metrics {
     int64_t step;         /* steps done */
-    double loss;          /* mean since the last row */
-    double gradient_norm; /* mean since the last row, before clipping */
+    double loss;          /* mean since the last row, of steps that were not skipped; NaN where all were */
+    double gradient_norm; /* the same, before clipping */
+    int64_t skipped;      /* steps since the training started, with options.on_nan = "skip" */
     double lr;            /* of the last step */
     double held_out_loss; /* on options.held_out, after this step; NaN where it was not measured */
     double seconds;       /* since the training started */
@@ -193,7 +198,8 @@ typedef struct fcl_train_hooks {
      * its checkpoint and them. NULL: they are there. */
     bool (*has_samples)(void *data, int64_t step);
     /* What the caller should know and the training survives: samples that cannot be drawn, a checkpoint that cannot be
-     * written, a file system without locks, a rate that jumps. Each kind once; a checkpoint again after one was written. */
+     * written, a file system without locks, a rate that jumps, the first step that is skipped. Each kind once; a checkpoint
+     * again after one was written. */
     void (*warning)(void *data, const char *sentence);
     int (*finish)(void *data, fcl_device *device); /* after the last step, device still open: profile */
 } fcl_train_hooks;
@@ -203,8 +209,9 @@ typedef struct fcl_train_hooks {
  * the one before as it is, and the training goes on to the next; the last one must succeed, else FCL_ERR_FILE. A run
  * that has done its steps already is FCL_OK, and nothing is trained.
  * FCL_ERR_STOPPED: a hook asked for it; the checkpoint is written and the message says so.
- * FCL_ERR_NUMERIC: the loss became NaN or infinite; the message says at which step, and nothing of it is
- * saved. FCL_ERR_ARGUMENT: an option is not usable, or a resumed run differs in what cannot change. */
+ * FCL_ERR_NUMERIC: the loss or the gradient became NaN or infinite; the message says at which step and, after that step was
+ * computed once more, kernel by kernel, which tensor broke first and by which sample; nothing of it is saved.
+ * FCL_ERR_ARGUMENT: an option is not usable, or a resumed run differs in what cannot change. */
 FCL_API int fcl_train(const fcl_train_options *options, const fcl_train_hooks *hooks);
 
 /* --- the trainer under it, for programs that hold device and data themselves --- */

@@ -84,6 +84,15 @@ typedef struct fcl_binding {
     fcl_tensor *scalar; /* NULL: the random counters, three arguments */
 } fcl_binding;
 
+/* Of a value, what is not finite. */
+typedef struct fcl_broken {
+    const fcl_tensor *node;
+    int64_t element;           /* the first */
+    float value;
+    int64_t row, rows;         /* it is in this one of so many, by the first dimension */
+    int64_t broken_rows;       /* that have such numbers; 0: the value is finite */
+} fcl_broken;
+
 typedef struct fcl_plan {
     fcl_graph *graph;
     fcl_device *device;
@@ -107,10 +116,14 @@ typedef struct fcl_plan {
     int table_scalars;
     int table_index; /* of the kernel's argument; -1: the graph is run again and again */
     fcl_buffer *table;
+    fcl_broken broken; /* with options.check, the last value that was looked at */
 } fcl_plan;
 
 /* run.c: all passes that need no driver, up to the places of values; the plan is the graph's. */
 fcl_plan *fcl_plan_create(fcl_graph *graph, fcl_device *device, const fcl_graph_options *options);
+
+/* check.c: looks at everything that the step has stored. FCL_ERR_NUMERIC: plan->broken. */
+int fcl_plan_check(fcl_plan *plan, int step);
 
 /* same.c: nodes read the first of those that compute the same. */
 void fcl_plan_find_same(fcl_graph *graph);

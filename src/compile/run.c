@@ -3,7 +3,6 @@
 #include "compile/rows.h"
 #include "base/watch.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 static int fill_inputs(const fcl_graph *graph)
@@ -77,32 +76,6 @@ static int enqueue(const fcl_action *action)
     return fcl_buffer_copy(action->copy_to, 0, action->copy_from, 0, fcl_buffer_size(action->copy_to));
 }
 
-static int check_values(const fcl_tensor *node)
-{
-    size_t count = (size_t)fcl_shape_size(node->shape);
-    float *values = malloc(count * sizeof *values);
-    if (!values)
-        return fcl_fail(FCL_ERR_MEMORY, "no host memory to check %s", fcl_node_text(node));
-    int status = fcl_buffer_read(node->buffer, 0, count * sizeof *values, values);
-    for (size_t i = 0; i < count && status == FCL_OK; i++)
-        if (!isfinite(values[i]))
-            status = fcl_fail(FCL_ERR_NUMERIC, "%s of shape %s: element %zu is %g", fcl_node_text(node),
-                              fcl_shape_text(node->graph, node->shape), i, (double)values[i]);
-    free(values);
-    return status;
-}
-
-/* Looks at everything that the step has stored. */
-static int check_step(const fcl_plan *plan, int step)
-{
-    for (int i = 0; i < plan->storage_count; i++) {
-        const fcl_tensor *owner = plan->storages[i]->owner;
-        if (owner && owner->step == step && owner->type == FCL_F32)
-            FCL_TRY(check_values(owner));
-    }
-    return FCL_OK;
-}
-
 /* Moves *action to the last of the row where nothing is left to do. */
 static int look_at(fcl_look *look, int *action)
 {
@@ -115,14 +88,14 @@ static int look_at(fcl_look *look, int *action)
                                                              &look->value, &look->transfer);
 }
 
-static int run_actions(const fcl_plan *plan)
+static int run_actions(fcl_plan *plan)
 {
     set_bindings(plan);
     for (int i = 0; i < plan->action_count; i++) {
         FCL_TRY(plan->actions[i].look ? look_at(plan->actions[i].look, &i) : enqueue(&plan->actions[i]));
         bool last = i + 1 == plan->action_count || plan->actions[i + 1].step != plan->actions[i].step;
         if (plan->options.check && last)
-            FCL_TRY(check_step(plan, plan->actions[i].step));
+            FCL_TRY(fcl_plan_check(plan, plan->actions[i].step));
     }
     return FCL_OK;
 }
@@ -138,7 +111,7 @@ static int run_table(const fcl_plan *plan, int count, const float *values)
     return fcl_launch_enqueue(launch);
 }
 
-static const fcl_plan *compiled(const fcl_graph *graph)
+static fcl_plan *compiled(const fcl_graph *graph)
 {
     if (!graph->plan)
         fcl_fail(FCL_ERR_ARGUMENT, "a graph must be compiled before it runs");
@@ -147,7 +120,7 @@ static const fcl_plan *compiled(const fcl_graph *graph)
 
 int fcl_graph_run(fcl_graph *graph)
 {
-    const fcl_plan *plan = compiled(graph);
+    fcl_plan *plan = compiled(graph);
     if (!plan)
         return FCL_ERR_ARGUMENT;
     return plan->table_index < 0 ? run_actions(plan) : fcl_graph_repeat(graph, 1, 0, NULL, NULL);
@@ -165,7 +138,7 @@ static void fill_row(const fcl_plan *plan, int scalars, fcl_tensor *const *scala
 
 int fcl_graph_repeat(fcl_graph *graph, int count, int scalars, fcl_tensor *const *scalar, const float *values)
 {
-    const fcl_plan *plan = compiled(graph);
+    fcl_plan *plan = compiled(graph);
     if (!plan)
         return FCL_ERR_ARGUMENT;
     int most = plan->table_index >= 0 ? plan->options.repeat : 1;

@@ -205,6 +205,7 @@ static int update(fcl_device *device, adamw_trial *a)
     for (int k = 0; k < SETTINGS; k++)
         fcl_launch_float(a->update, 12 + k, settings[k]);
     fcl_launch_ulong(a->update, 12 + SETTINGS, DECAYED);
+    fcl_launch_int(a->update, 13 + SETTINGS, -1);
     fcl_launch_range_1d(a->update, wide ? WEIGHTS / 8 : WEIGHTS, wide ? 64 : fcl_device_traits(device).group);
     return fcl_launch_enqueue(a->update);
 }

@@ -144,6 +144,7 @@ int fcl_adamw_enqueue(fcl_adamw *adamw, const fcl_adamw_step *step)
 {
     fcl_launch_float(adamw->update, 3, (float)step->clip);
     fcl_launch_int(adamw->update, 5, (int32_t)(step->step % FCL_RING));
+    fcl_launch_int(adamw->update, 22, step->skip ? -1 : (int32_t)((step->step + FCL_RING - 1) % FCL_RING));
     set_update(adamw->update, step);
     FCL_TRY(fcl_launch_enqueue(adamw->squares));
     FCL_TRY(fcl_launch_enqueue(adamw->update));
@@ -153,6 +154,11 @@ int fcl_adamw_enqueue(fcl_adamw *adamw, const fcl_adamw_step *step)
         FCL_TRY(fcl_launch_enqueue(adamw->average[i]));
     }
     return FCL_OK;
+}
+
+int fcl_adamw_restart(fcl_adamw *adamw)
+{
+    return fcl_buffer_zero(adamw->ring);
 }
 
 int fcl_adamw_read(fcl_adamw *adamw, int64_t first, int count, fcl_adamw_row *rows)

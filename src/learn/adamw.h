@@ -24,6 +24,7 @@ typedef struct fcl_adamw_step {
     double clip;      /* 0: not clipped */
     double ema_decay; /* the largest; it grows to it as (1 + step) / (10 + step) */
     double further_decay[FCL_FURTHER]; /* in the same way */
+    bool skip; /* a step that was not finite is left out; else nothing changes behind it either, until fcl_adamw_restart */
 } fcl_adamw_step;
 
 typedef struct fcl_adamw_row {
@@ -36,6 +37,8 @@ typedef struct fcl_adamw fcl_adamw;
 int fcl_adamw_create(fcl_device *device, const fcl_adamw_buffers *buffers, size_t bytes, fcl_adamw **adamw);
 void fcl_adamw_destroy(fcl_adamw **adamw);
 int fcl_adamw_enqueue(fcl_adamw *adamw, const fcl_adamw_step *step);
+/* Forgets the steps before. */
+int fcl_adamw_restart(fcl_adamw *adamw);
 
 /* Waits, and copies the rows of the steps first .. first + count - 1, at most FCL_RING of the last. */
 int fcl_adamw_read(fcl_adamw *adamw, int64_t first, int count, fcl_adamw_row *rows);

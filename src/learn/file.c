@@ -249,8 +249,7 @@ static int take(const opened *file, const fcl_states *states, fcl_learner *learn
         if (learner->state[state])
             FCL_TRY(fcl_states_load(&file->tensors, states, fcl_states_origin(&states->averages, &learner->averages, state),
                                     learner->state[state]));
-    fcl_learner_go_on(learner, states->step);
-    return FCL_OK;
+    return fcl_learner_go_on(learner, states->step);
 }
 
 int fcl_learners_load(const char *path, int count, fcl_learner *const *learners, const char *const *names)

@@ -166,6 +166,7 @@ int fcl_learner_step(fcl_learner *learner)
         .epsilon = options->epsilon,
         .clip = number_or_zero(options->clip),
         .ema_decay = learner->averages.decay[0],
+        .skip = fcl_skips_nan(options),
     };
     for (int i = 1; i < learner->averages.count; i++)
         step.further_decay[i - 1] = learner->averages.decay[i];
@@ -174,11 +175,12 @@ int fcl_learner_step(fcl_learner *learner)
     return options->accumulate > 1 ? fcl_buffer_zero(learner->gradients) : FCL_OK;
 }
 
-void fcl_learner_go_on(fcl_learner *learner, int64_t step)
+int fcl_learner_go_on(fcl_learner *learner, int64_t step)
 {
     learner->step = learner->read_step = step;
     learner->loss_sum = learner->norm_sum = learner->recent = 0;
-    learner->sum_count = learner->recent_count = 0;
+    learner->sum_count = learner->recent_count = learner->skipped = learner->skipped_in_row = 0;
+    return fcl_adamw_restart(learner->adamw);
 }
 
 int64_t fcl_learner_steps(const fcl_learner *learner)
@@ -191,12 +193,24 @@ int64_t fcl_learner_steps(const fcl_learner *learner)
 static int fail_numeric(const fcl_learner *learner, fcl_adamw_row row)
 {
     bool loss = !isfinite(row.loss);
-    return fcl_fail(
-        FCL_ERR_NUMERIC,
-        "the %s became %g at step %lld (learning rate %g); a smaller lr or clip may help, and the option check "
-        "names the first tensor that is not finite",
-        loss ? "loss" : "gradient's norm", (double)(loss ? row.loss : row.norm), (long long)learner->read_step + 1,
-        fcl_learner_rate(&learner->options, learner->read_step));
+    char in_row[64] = "";
+    if (learner->skipped_in_row)
+        snprintf(in_row, sizeof in_row, ", the last of %lld in a row", (long long)learner->skipped_in_row + 1);
+    return fcl_fail(FCL_ERR_NUMERIC, "the %s became %g at step %lld%s (learning rate %g); a smaller lr or clip may help",
+                    loss ? "loss" : "gradient's norm", (double)(loss ? row.loss : row.norm),
+                    (long long)learner->read_step + 1, in_row, fcl_learner_rate(&learner->options, learner->read_step));
+}
+
+static bool may_skip(const fcl_learner *learner)
+{
+    return fcl_skips_nan(&learner->options) && learner->skipped_in_row < FCL_MOST_SKIPS - 1;
+}
+
+static void skip_row(fcl_learner *learner)
+{
+    learner->skipped++;
+    learner->skipped_in_row++;
+    learner->read_step++;
 }
 
 static void take_row(fcl_learner *learner, fcl_adamw_row row)
@@ -206,6 +220,7 @@ static void take_row(fcl_learner *learner, fcl_adamw_row row)
     learner->loss_sum += row.loss;
     learner->norm_sum += row.norm;
     learner->sum_count++;
+    learner->skipped_in_row = 0;
     learner->read_step++;
 }
 
@@ -215,19 +230,23 @@ int fcl_learner_drain(fcl_learner *learner, fcl_adamw_row *fault)
     int count = (int)(learner->step - learner->read_step);
     FCL_TRY(fcl_adamw_read(learner->adamw, learner->read_step, count, rows));
     for (int i = 0; i < count; i++) {
-        if (!isfinite(rows[i].loss) || !isfinite(rows[i].norm)) {
+        bool sound = isfinite(rows[i].loss) && isfinite(rows[i].norm);
+        if (!sound && !may_skip(learner)) {
             if (fault)
                 *fault = rows[i];
             return fail_numeric(learner, rows[i]);
         }
-        take_row(learner, rows[i]);
+        if (sound)
+            take_row(learner, rows[i]);
+        else
+            skip_row(learner);
     }
     return FCL_OK;
 }
 
 void fcl_learner_take_means(fcl_learner *learner, double *loss, double *gradient_norm)
 {
-    double count = learner->sum_count ? (double)learner->sum_count : 1;
+    double count = learner->sum_count ? (double)learner->sum_count : learner->skipped_in_row ? NAN : 1;
     *loss = learner->loss_sum / count;
     *gradient_norm = learner->norm_sum / count;
     learner->loss_sum = learner->norm_sum = 0;
@@ -240,6 +259,11 @@ int fcl_learner_loss(fcl_learner *learner, double *loss, double *gradient_norm)
     FCL_TRY(fcl_learner_drain(learner, NULL));
     fcl_learner_take_means(learner, loss ? loss : &unread, gradient_norm ? gradient_norm : &unread);
     return FCL_OK;
+}
+
+int64_t fcl_learner_skipped(const fcl_learner *learner)
+{
+    return learner->skipped;
 }
 
 fcl_buffer *fcl_learner_weights(fcl_learner *learner)

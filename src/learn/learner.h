@@ -19,6 +19,7 @@ struct fcl_learner {
     int64_t read_step;         /* of them, those whose row of the ring was read */
     double loss_sum, norm_sum; /* over the rows read since the sums were taken */
     int64_t sum_count;
+    int64_t skipped, skipped_in_row; /* of the rows read, those that were not finite; of them, the last in a row */
     double recent; /* running mean of the loss over about `window` steps, of recent_count so far */
     int64_t recent_count, window;
 };
@@ -29,13 +30,13 @@ int fcl_learner_make(fcl_device *device, const fcl_params *params, const fcl_lea
                      fcl_learner **learner);
 int fcl_learner_initialise(fcl_learner *learner);
 
-/* Reads the rows of the ring that were not read yet. FCL_ERR_NUMERIC: that of step read_step is not finite; it is in
- * *fault, which may be NULL. */
+/* Reads the rows of the ring that were not read yet. FCL_ERR_NUMERIC: that of step read_step is not finite, and ends the
+ * learning; it is in *fault, which may be NULL. What the buffers hold is what this step found. */
 int fcl_learner_drain(fcl_learner *learner, fcl_adamw_row *fault);
 /* What the sums are of, and begins them anew. */
 void fcl_learner_take_means(fcl_learner *learner, double *loss, double *gradient_norm);
 
-/* So many steps lie behind what the buffers now hold. */
-void fcl_learner_go_on(fcl_learner *learner, int64_t step);
+/* So many steps lie behind what the buffers now hold, all of them sound. */
+int fcl_learner_go_on(fcl_learner *learner, int64_t step);
 
 #endif

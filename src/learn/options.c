@@ -2,6 +2,8 @@
 
 #include "base/error.h"
 
+#include <string.h>
+
 #define ROW(member) FCL_OPTION(fcl_learner_options, member)
 
 /* clang-format off */
@@ -14,6 +16,18 @@ const fcl_option fcl_learner_table[] = {
     {0},
 };
 /* clang-format on */
+
+static const char *const on_nan[] = {"stop", "skip"};
+
+const char *fcl_on_nan_name(int index)
+{
+    return index >= 0 && index < 2 ? on_nan[index] : NULL;
+}
+
+bool fcl_skips_nan(const fcl_learner_options *options)
+{
+    return options->on_nan && strcmp(options->on_nan, on_nan[1]) == 0;
+}
 
 int fcl_learner_check(const fcl_learner_options *options)
 {

@@ -24,11 +24,16 @@
     {"clip", FCL_OPTION(structure, clip), .minimum = 0, .maximum = 1e30, .fallback = "1", .fallback_of = by,            \
      .flags = FCL_OPTION_CAN_BE_OFF, .help = "largest global norm of the gradient"},                                    \
     {"ema", FCL_OPTION(structure, ema), .fallback = "0.999", .fallback_of = by, .placeholder = "D,...",                 \
-     .help = "decay of the averaged weights, or of up to four averages, as 0.999,0.9999; off: none"}
+     .help = "decay of the averaged weights, or of up to four averages, as 0.999,0.9999; off: none"},                   \
+    {"on-nan", FCL_OPTION(structure, on_nan), .fallback = "stop", .choice = fcl_on_nan_name,                            \
+     .help = "what becomes of a step whose loss or gradient is not finite: stop, or skip it, at most 50 in a row"}
 /* clang-format on */
 
 /* Of options with their defaults. */
 int fcl_learner_check_together(const fcl_learner_options *options);
+/* "stop", "skip". */
+const char *fcl_on_nan_name(int index);
+bool fcl_skips_nan(const fcl_learner_options *options);
 /* The table's own text of a schedule's name. */
 const char *fcl_schedule_own_name(const char *name);
 

@@ -142,17 +142,35 @@ static int read_tensor(void *from, int index, const void **values)
     return FCL_OK;
 }
 
+/* Into tensors->values. */
+static int read_finite(fcl_state_tensors *tensors, int index, const void **bytes)
+{
+    const fcl_safetensor *tensor = &tensors->tensors[index];
+    FCL_TRY(read_tensor(tensors, index, bytes));
+    for (size_t e = 0; e < tensor->bytes / sizeof(float); e++)
+        if (!isfinite(tensors->values[e]))
+            return fcl_fail(FCL_ERR_NUMERIC, "%s became %g by step %lld", tensor->name, (double)tensors->values[e],
+                            (long long)tensors->places[index].step);
+    return FCL_OK;
+}
+
+int fcl_state_tensors_check(fcl_state_tensors *tensors)
+{
+    const void *bytes;
+    for (int i = 0; i < tensors->count; i++)
+        FCL_TRY(read_finite(tensors, i, &bytes));
+    return FCL_OK;
+}
+
 int fcl_state_tensors_sum(fcl_state_tensors *tensors, uint32_t *sum)
 {
     uLong running = crc32(0, NULL, 0);
     for (int i = 0; i < tensors->count; i++) {
         const fcl_safetensor *tensor = &tensors->tensors[i];
         const void *bytes;
-        FCL_TRY(read_tensor(tensors, i, &bytes));
-        for (size_t e = 0; e < tensor->bytes / sizeof(float); e++)
-            if (!isfinite(tensors->values[e]))
-                return fcl_fail(FCL_ERR_NUMERIC, "%s became %g by step %lld; nothing was saved", tensor->name,
-                                (double)tensors->values[e], (long long)tensors->places[i].step);
+        int status = read_finite(tensors, i, &bytes);
+        if (status != FCL_OK)
+            return status == FCL_ERR_NUMERIC ? fcl_fail(status, "%s; nothing was saved", fcl_error()) : status;
         running = crc32_z(running, bytes, tensor->bytes);
     }
     *sum = (uint32_t)running;

@@ -49,6 +49,8 @@ typedef struct fcl_state_tensors fcl_state_tensors;
 /* In the order of learners, states and slices. */
 int fcl_state_tensors_create(int count, const fcl_states *states, fcl_state_tensors **tensors);
 void fcl_state_tensors_destroy(fcl_state_tensors **tensors);
+/* FCL_ERR_NUMERIC names the first that has a number that is not finite. */
+int fcl_state_tensors_check(fcl_state_tensors *tensors);
 /* Their checksum, once each number was looked at. FCL_ERR_NUMERIC names one that is not finite. */
 int fcl_state_tensors_sum(fcl_state_tensors *tensors, uint32_t *sum);
 /* FCL_ERR_ARGUMENT: two would have one name. */

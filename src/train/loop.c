@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 /* What goes wrong without ending a training. It is told once, not at each picture. */
-typedef enum warning { WARN_SAMPLES, WARN_SAVE, WARN_PRUNE, WARNINGS } warning;
+typedef enum warning { WARN_SAMPLES, WARN_SAVE, WARN_PRUNE, WARN_SKIP, WARNINGS } warning;
 
 typedef struct loop {
     fcl_trainer *trainer;
@@ -47,6 +47,19 @@ static void warn(loop *run, warning kind)
     run->told[kind] = true;
 }
 
+static int drain(loop *run)
+{
+    FCL_TRY(fcl_trainer_drain(run->trainer));
+    const fcl_learner *learner = run->trainer->learner;
+    if (fcl_learner_skipped(learner)) {
+        fcl_fail(FCL_ERR_NUMERIC,
+                 "the loss or the gradient of %lld of the steps up to %lld is not finite; their updates are skipped",
+                 (long long)fcl_learner_skipped(learner), (long long)learner->read_step);
+        warn(run, WARN_SKIP);
+    }
+    return FCL_OK;
+}
+
 /* Whether the last step was the first one of another tenth of the way. */
 static bool passed_tenth(const loop *run)
 {
@@ -62,7 +75,7 @@ static int report_progress(loop *run, bool last)
     if (!run->hooks->progress || (!last && !passed_tenth(run) && time - run->reported < 1.0 / REPORTS_A_SECOND))
         return FCL_OK;
     const fcl_trainer *trainer = run->trainer;
-    FCL_TRY(fcl_trainer_drain(run->trainer));
+    FCL_TRY(drain(run));
     time = run->reported = fcl_clock_seconds();
     int64_t done = step_of(run) - run->first_step, left = trainer->options.steps - step_of(run);
     fcl_train_progress progress = {
@@ -72,6 +85,7 @@ static int report_progress(loop *run, bool last)
         .held_out_loss = run->held_out_loss,
         .seconds = time - run->began,
         .samples_per_second = rate(run, done, time - run->began),
+        .skipped = fcl_learner_skipped(trainer->learner),
         .seconds_left = done ? (time - run->began) / (double)done * (double)left : 0,
     };
     run->hooks->progress(run->hooks->data, &progress);
@@ -145,11 +159,12 @@ static int measure_held_out(loop *run)
 static int report_metrics(loop *run, bool held_out)
 {
     fcl_trainer *trainer = run->trainer;
-    FCL_TRY(fcl_trainer_drain(trainer));
+    FCL_TRY(drain(run));
     double time = fcl_clock_seconds();
     fcl_train_metrics metrics = {
         .step = step_of(run),
         .lr = fcl_schedule_rate(&trainer->options, step_of(run) - 1),
+        .skipped = fcl_learner_skipped(trainer->learner),
         .seconds = time - run->began,
         .samples_per_second = rate(run, step_of(run) - run->row_step, time - run->row_began),
     };

@@ -167,6 +167,7 @@ fcl_learner_options fcl_train_learner_options(const fcl_train_options *options)
         .epsilon = options->epsilon,
         .clip = options->clip,
         .ema = options->ema,
+        .on_nan = options->on_nan,
     };
 }
 
@@ -320,7 +321,7 @@ static bool may_change(const char *key)
         "out",     "device", "resume", "metrics-every", "samples-every", "checkpoint-every", "keep",
         "check",   "steps",  "lr",     "schedule",      "warmup",        "weight-decay",     "clip",
         "profile", "ema", "held-out-every",    "beta1",  "beta2",         "epsilon",       "accumulate",       "stream-data",
-        "recompute",
+        "recompute", "on-nan",
         "data",    "source", "condition", "data-count", "data-changed", "label-column",
         "image-size", "background", "label-file", "skip-damaged",
         "init",    "names"};

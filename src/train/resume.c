@@ -160,11 +160,12 @@ static int load(fcl_trainer *trainer, const fcl_checkpoint *checkpoint)
     const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
     fcl_learner *learner = trainer->learner;
     FCL_TRY(check(trainer, info));
+    FCL_TRY(fcl_trainer_recover(trainer));
     FCL_TRY(keep_normalisation(trainer, info->normalisation));
     for (fcl_state state = 0; state < FCL_ALL_STATES; state++)
         if (learner->state[state])
             FCL_TRY(load_state(learner, checkpoint, state));
-    fcl_learner_go_on(learner, info->step);
+    FCL_TRY(fcl_learner_go_on(learner, info->step));
     trainer->options.objective.least_alpha = info->options->objective.least_alpha; /* sampling asks from there on */
     trainer->came_from = fcl_arena_format(&trainer->strings, "%s", info->device);
     note_rate(trainer, info);

@@ -101,14 +101,18 @@ static int create_feed(fcl_trainer *trainer)
                                average ? average : fcl_learner_weights(trainer->learner), &trainer->held_out);
 }
 
-int fcl_trainer_build(fcl_trainer *trainer)
+int fcl_trainer_build_graph(fcl_trainer *trainer, bool check)
 {
-    FCL_TRY(create_feed(trainer));
     trainer->graph = fcl_graph_create();
     fcl_graph_recompute(trainer->graph, trainer->options.recompute);
     build_step(trainer);
-    return fcl_graph_compile(trainer->graph, trainer->device,
-                             &(fcl_graph_options){.check = trainer->options.check});
+    return fcl_graph_compile(trainer->graph, trainer->device, &(fcl_graph_options){.check = check});
+}
+
+int fcl_trainer_build(fcl_trainer *trainer)
+{
+    FCL_TRY(create_feed(trainer));
+    return fcl_trainer_build_graph(trainer, trainer->options.check);
 }
 
 void fcl_trainer_dismantle(fcl_trainer *trainer)

@@ -38,6 +38,7 @@ void fcl_trainer_destroy(fcl_trainer **trainer)
     fcl_model_destroy(&dying->model);
     fcl_split_destroy(&dying->split);
     fcl_free(dying->class_counts);
+    free(dying->broken);
     fcl_normalisation_destroy(&dying->normalisation);
     fcl_arena_free(&dying->strings);
     free(dying);
@@ -46,11 +47,12 @@ void fcl_trainer_destroy(fcl_trainer **trainer)
 
 /* --- a step --- */
 
-static int run_part(fcl_trainer *trainer, int part)
+int fcl_trainer_run_part(fcl_trainer *trainer, int64_t step, int part)
 {
-    int64_t step = fcl_trainer_steps(trainer);
     int status = fcl_feed_run(&trainer->feed, trainer->graph, step, part);
-    return status == FCL_OK ? status : fcl_fail_within(status, "step %lld", (long long)step + 1);
+    if (status == FCL_ERR_NUMERIC)
+        fcl_trainer_name_rows(trainer, step, part);
+    return status;
 }
 
 int fcl_trainer_step(fcl_trainer *trainer)
@@ -59,8 +61,11 @@ int fcl_trainer_step(fcl_trainer *trainer)
     if (learner->step - learner->read_step == FCL_RING)
         FCL_TRY(fcl_trainer_drain(trainer));
     FCL_TRY(fcl_feed_prepare(&trainer->feed, learner->step));
-    for (int part = 0; part < trainer->options.accumulate; part++)
-        FCL_TRY(run_part(trainer, part));
+    for (int part = 0; part < trainer->options.accumulate; part++) {
+        int status = fcl_trainer_run_part(trainer, learner->step, part);
+        if (status != FCL_OK)
+            return fcl_fail_within(status, "step %lld", (long long)learner->step + 1);
+    }
     return fcl_learner_step(trainer->learner);
 }
 
@@ -123,7 +128,7 @@ int fcl_trainer_drain(fcl_trainer *trainer)
             return fail_data(sets[i], &found, isfinite(row.loss) ? "gradient's norm" : "loss",
                              trainer->learner->read_step);
     }
-    return status;
+    return status == FCL_ERR_NUMERIC ? fcl_trainer_explain(trainer, trainer->learner->read_step) : status;
 }
 
 int fcl_trainer_loss(fcl_trainer *trainer, double *loss)

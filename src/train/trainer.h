@@ -31,6 +31,7 @@ struct fcl_trainer {
     fcl_held_out *held_out;      /* NULL: nothing is */
     const char *data_content, *source_content, *condition_content; /* see fcl_fingerprint; NULL: none */
     fcl_graph *graph;   /* one part of a step: leaves gradients and loss to the learner */
+    char *broken;       /* what was found of a step that is not finite; NULL: none was */
     struct fcl_sampler *sampler; /* of what hooks are shown; NULL: not made yet */
 };
 
@@ -38,7 +39,23 @@ struct fcl_trainer {
 int fcl_trainer_setup(fcl_trainer *trainer);
 /* Of these, what depends on how data are normalised: where rows come from, who pairs them, the graph. */
 int fcl_trainer_build(fcl_trainer *trainer);
+int fcl_trainer_build_graph(fcl_trainer *trainer, bool check);
 void fcl_trainer_dismantle(fcl_trainer *trainer);
+
+/* Part of a step, which leaves its gradient. */
+int fcl_trainer_run_part(fcl_trainer *trainer, int64_t step, int part);
+
+/* --- broken.c --- */
+
+/* Behind a run of trainer->graph that looks at its values and has failed: adds to the message which of the part's samples
+ * broke, where a value has a row for each. */
+void fcl_trainer_name_rows(fcl_trainer *trainer, int64_t step, int part);
+/* Of a step that was not finite, with the buffers as it found them: adds to the message what broke first, among weights,
+ * averages and moments, then as the step is computed once more, kernel by kernel. Its graph takes the place of
+ * trainer->graph, whose memory it may need. Returns FCL_ERR_NUMERIC. */
+int fcl_trainer_explain(fcl_trainer *trainer, int64_t step);
+/* The step's own graph again, where that was done: before it goes on from a checkpoint. */
+int fcl_trainer_recover(fcl_trainer *trainer);
 
 /* Has a sentence told before the first step; NULL: none. It is copied. */
 void fcl_trainer_note(fcl_trainer *trainer, const char *sentence);
@@ -49,7 +66,7 @@ int64_t fcl_trainer_samples(const fcl_trainer *trainer, const fcl_train_hooks *h
  * else when they are first drawn. fcl_trainer_run destroys it. */
 int fcl_trainer_prepare_samples(fcl_trainer *trainer, int64_t n);
 
-/* fcl_learner_drain. FCL_ERR_NUMERIC names the first step that was not finite, and the data where they are to blame. */
+/* fcl_learner_drain. FCL_ERR_NUMERIC names the first step that was not finite, and what broke. */
 int fcl_trainer_drain(fcl_trainer *trainer);
 
 #endif

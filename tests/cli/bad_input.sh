@@ -37,8 +37,17 @@ refused 1 "file/run" train moons --out file/run $small --steps 2
 
 # A training that diverges says where, and saves nothing of it.
 expect 1 train moons --out diverged $small --steps 200 --lr 1e6 --clip off --activation relu --schedule constant
-says "flowcl: " "step"
+says "flowcl: " "step" "what broke first is "
 ls diverged/*.safetensors >/dev/null 2>&1 && fail "a checkpoint of NaN was saved"
+
+# Or it skips the steps that draw a number too large, and counts them.
+printf '%s\n' 1,2 3e38,1 -1,0 0,1 >large.csv
+large="train large.csv --normalise off --width 8 --depth 1 --batch 2 --steps 20"
+expect 1 $large --out large
+says "because of the data: large.csv has numbers up to 3e+38 (column 1), in sample 2"
+expect 0 $large --out skips --metrics-every 20 --on-nan skip
+says " of 20 steps, whose loss or gradient was not finite" "; their updates are skipped"
+grep -q '"skipped":[1-9]' skips/metrics.jsonl || fail "metrics.jsonl does not count skipped steps"
 
 # A full disk.
 if [ -w /dev/full ]; then

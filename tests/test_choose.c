@@ -232,6 +232,143 @@ static void names_are_told(void **state)
     FIRST_OF("llvmpipe", "named by FLOWCL_DEVICE=x", &llvmpipe, &pocl, &laptop_gpu, &no_device);
 }
 
+/* --- what ranks take --- */
+
+/* Whatever the order in the list, rank r of `ranks` takes what was put in as number takes[r]; -1: all are refused, with
+ * the text. */
+static void check_ranks(const fcl_device_info *const *devices, int count, const char *selector, int ranks,
+                        const int *takes, const char *refusal)
+{
+    int orders = 1, chosen;
+    for (int i = 2; i <= count; i++)
+        orders *= i;
+    for (int order = 0; order < orders; order++) {
+        shelf s = put(devices, count, order);
+        for (int rank = 0; rank < ranks; rank++) {
+            int status = fcl_device_choose_ranked(s.info, count, selector, false, (fcl_ranks){rank, ranks}, &chosen);
+            if (refusal) {
+                assert_int_equal(status, FCL_ERR_DEVICE);
+                assert_told(refusal);
+                continue;
+            }
+            assert_ok(status);
+            assert_int_equal(chosen, s.at[takes[rank]]);
+        }
+    }
+}
+
+#define RANKS(selector, takes, ...) RANKS_OR(selector, sizeof(takes) / sizeof(int), takes, NULL, __VA_ARGS__)
+#define RANKS_OR(selector, ranks, takes, refusal, ...)                                                       \
+    check_ranks((const fcl_device_info *const[]){__VA_ARGS__},                                               \
+                sizeof((const fcl_device_info *const[]){__VA_ARGS__}) / sizeof(fcl_device_info *), selector, \
+                ranks, takes, refusal)
+
+static void ranks_take_a_device_each(void **state)
+{
+    (void)state;
+    fcl_device_info second = laptop_gpu, divides = pocl;
+    second.compute_units = 19, second.card[2] = '5';
+    static const int in_order[] = {0, 1, 2}, alone[] = {0};
+    /* The best first, whatever the list's order; GPUs alone where there is one; a card by one driver. */
+    RANKS("", in_order, &laptop_gpu, &second, &intel_gpu, &pocl);
+    RANKS("gpu", in_order, &laptop_gpu, &second, &intel_gpu, &pocl);
+    RANKS("geforce", ((int[]){0, 1}), &laptop_gpu, &second, &intel_gpu, &pocl);
+    RANKS("", alone, &rocm, &rusticl, &pocl);
+    RANKS_OR("", 2, NULL, "2 ranks on this machine share 1 device: name it (--device ", &rocm, &rusticl, &pocl);
+    RANKS_OR("", 4, NULL, "4 ranks on this machine share 3 devices: start 3, or name a device for each (--device ",
+             &laptop_gpu, &second, &intel_gpu, &pocl);
+    RANKS_OR("gpu", 3, NULL, "3 ranks on this machine share 2 devices", &laptop_gpu, &second, &pocl);
+    /* What a processor is on several platforms is one; what plays another device is not taken beside it. */
+    RANKS_OR("", 2, NULL, "share 1 device", &pocl, &llvmpipe, &fpga_emulator, &no_device);
+    /* A name of one device is shared. */
+    RANKS("iris", ((int[]){0, 0, 0}), &intel_gpu, &laptop_gpu, &second);
+    RANKS("cpu", ((int[]){0, 0}), &pocl, &llvmpipe, &laptop_gpu);
+    divides.most_parts = 3;
+    shelf s = put((const fcl_device_info *const[]){&divides}, 1, 0);
+    int chosen;
+    assert_status(FCL_ERR_DEVICE, fcl_device_choose_ranked(s.info, 1, "", false, (fcl_ranks){1, 3}, &chosen));
+    assert_string_equal(fcl_error(), "3 ranks on this machine share 1 device: name it (--device 0:0) where that is "
+                                     "meant, or give each a part of it, --device 0:0/3");
+    assert_status(FCL_ERR_DEVICE, fcl_device_choose_ranked(s.info, 1, "", false, (fcl_ranks){1, 4}, &chosen));
+    assert_string_equal(fcl_error(),
+                        "4 ranks on this machine share 1 device: name it (--device 0:0) where that is meant");
+    assert_ok(fcl_device_choose_ranked(s.info, 1, "0:0", false, (fcl_ranks){3, 4}, &chosen));
+}
+
+/* What the text says to rank `rank` of `ranks`: a name, a part of how many (0: the whole), for which of how many. */
+static void check_selector(const char *text, fcl_ranks ranks, const char *name, int parts, int part, fcl_ranks sharers)
+{
+    fcl_selector selector;
+    assert_ok(fcl_selector_read(text, ranks, &selector));
+    assert_string_equal(selector.name, name);
+    assert_int_equal(selector.parts, parts);
+    assert_int_equal(selector.part, part);
+    assert_int_equal(selector.ranks.rank, sharers.rank);
+    assert_int_equal(selector.ranks.count, sharers.count);
+    fcl_selector_free(&selector);
+}
+
+static void check_refused(const char *text, fcl_ranks ranks, const char *told)
+{
+    fcl_selector selector;
+    assert_status(FCL_ERR_DEVICE, fcl_selector_read(text, ranks, &selector));
+    assert_told(told);
+    fcl_selector_free(&selector);
+}
+
+static void texts_name_parts_and_entries(void **state)
+{
+    (void)state;
+    const fcl_ranks none = {0}, second = {1, 2};
+    check_selector("", none, "", 0, 0, none);
+    check_selector("0:0", second, "0:0", 0, 0, second);
+    check_selector("0:0/2.1", none, "0:0", 2, 1, none);
+    check_selector("Portable Computing Language/12.11", second, "Portable Computing Language", 12, 11, second);
+    check_selector("/2", none, "", 2, 0, none);
+    check_selector("/2", second, "", 2, 1, second);
+    check_selector(" HD/UHD Graphics ", none, "HD/UHD Graphics", 0, 0, none);
+    check_selector("HD/UHD Graphics/3.2", none, "HD/UHD Graphics", 3, 2, none);
+    check_selector("0:0/x", none, "0:0/x", 0, 0, none);
+    check_selector("0:0, 1:0/2.1 ,2:0", second, "1:0", 2, 1, (fcl_ranks){0, 1});
+    /* An entry that is there several times is for as many ranks. */
+    check_selector("0:0/2,1:0,0:0/2", (fcl_ranks){2, 3}, "0:0", 2, 1, second);
+    check_selector("0:0/2,0:0/2,0:0/2", (fcl_ranks){1, 2}, "0:0", 2, 1, second);
+    check_refused("0:0/0", none, "\"0:0/0\" names no part");
+    check_refused("0:0/1", none, "\"0:0/1\" names no part");
+    check_refused("0:0/2.2", none, "the last is \"0:0/2.1\"");
+    check_refused("0:0/2.99999999999999999999", none, "the last is \"0:0/2.1\"");
+    check_refused("0:0/2", (fcl_ranks){0, 3}, "3 ranks on this machine share the 2 parts that \"0:0/2\" names");
+    check_refused("0:0/2,0:0/2,0:0/2", (fcl_ranks){0, 3}, "3 ranks on this machine share the 2 parts");
+    check_refused("0:0,1:0", none, "2 devices are named, 0:0 to 1:0");
+    check_refused("0:0,1:0", (fcl_ranks){0, 3}, "3 ranks on this machine share a list of 2 devices");
+    static const char *const empty[] = {",", "0:0,", ",0:0", "0:0,,1:0", " ", "0:0, "};
+    for (size_t i = 0; i < sizeof empty / sizeof *empty; i++)
+        check_refused(empty[i], second, "has an empty entry");
+}
+
+static void lists_are_split(void **state)
+{
+    (void)state;
+    char **entries;
+    int count;
+    assert_ok(fcl_device_split(" 0:0 , Portable Computing Language/2.1,gpu", &entries, &count));
+    assert_int_equal(count, 3);
+    assert_string_equal(entries[0], "0:0");
+    assert_string_equal(entries[1], "Portable Computing Language/2.1");
+    assert_string_equal(entries[2], "gpu");
+    fcl_free(entries);
+    setenv("FLOWCL_DEVICE", "a,b", 1);
+    assert_ok(fcl_device_split("", &entries, &count));
+    assert_int_equal(count, 2);
+    assert_string_equal(entries[1], "b");
+    fcl_free(entries);
+    unsetenv("FLOWCL_DEVICE");
+    assert_ok(fcl_device_split(NULL, &entries, &count));
+    assert_true(count == 0 && !entries);
+    assert_status(FCL_ERR_DEVICE, fcl_device_split("a,", &entries, &count));
+    assert_true(count == 0 && !entries);
+}
+
 /* Sizes by the vendors' own papers, in MiB; drivers tell of these 16 KiB to 4 MiB. */
 static void last_caches_are_known(void **state)
 {
@@ -291,6 +428,9 @@ int main(void)
         cmocka_unit_test(twins_of_one_kind),
         cmocka_unit_test(what_is_no_twin),
         cmocka_unit_test(names_are_told),
+        cmocka_unit_test(ranks_take_a_device_each),
+        cmocka_unit_test(texts_name_parts_and_entries),
+        cmocka_unit_test(lists_are_split),
         cmocka_unit_test(last_caches_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

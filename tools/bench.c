@@ -19,7 +19,8 @@ typedef struct bench_settings {
 /* clang-format off */
 static const fcl_option table[] = {
     {"device", FCL_OPTION(bench_settings, device), .placeholder = "D[,D]", .group = "What is measured",
-     .help = "P:D, cpu, gpu or a part of a name, several after commas; $FLOWCL_DEVICE, else every usable one"},
+     .help = "P:D, cpu, gpu or a piece of a name, /N.K after it: part K of N, several after commas; "
+             "$FLOWCL_DEVICE, else every usable one"},
     {"model", FCL_OPTION(bench_settings, model), .choice = bench_model_name,
      .help = "only this row of the ladder; without it all of them"},
     {"repeats", FCL_OPTION(bench_settings, repeats), .minimum = 5, .maximum = BENCH_REPEATS_MOST, .fallback = "5",
@@ -114,38 +115,25 @@ static void say(bench_run *run, const char *what)
 
 /* --- which devices --- */
 
-static void add_unit(bench_run *run, const char *selector, size_t length)
+static void add_unit(bench_run *run, const char *selector)
 {
     bench_unit *grown = realloc(run->units, (size_t)(run->unit_count + 1) * sizeof *grown);
     if (!grown)
         return;
     run->units = grown;
     grown[run->unit_count] = (bench_unit){0};
-    snprintf(grown[run->unit_count++].selector, sizeof grown->selector, "%.*s", (int)length, selector);
-}
-
-static void add_named(bench_run *run, const char *names)
-{
-    for (; *names; names += strspn(names, ",")) {
-        size_t length = strcspn(names, ",");
-        if (length)
-            add_unit(run, names, length);
-        names += length;
-    }
+    snprintf(grown[run->unit_count++].selector, sizeof grown->selector, "%s", selector);
 }
 
 static int add_usable(bench_run *run)
 {
     fcl_device_info *list;
     int count;
-    char id[32];
     if (fcl_device_list(&list, &count) != FCL_OK)
         return tool_fail_library();
-    for (int i = 0; i < count; i++) {
-        snprintf(id, sizeof id, "%d:%d", list[i].platform, list[i].index);
+    for (int i = 0; i < count; i++)
         if (list[i].usable)
-            add_unit(run, id, strlen(id));
-    }
+            add_unit(run, list[i].id);
     fcl_free(list);
     return run->unit_count
                ? EXIT_DONE
@@ -154,12 +142,14 @@ static int add_usable(bench_run *run)
 
 static int find_devices(work *w)
 {
-    const char *variable = getenv("FLOWCL_DEVICE");
-    const char *names = w->settings->device ? w->settings->device : variable;
-    if (!names || !*names)
-        return add_usable(&w->run);
-    add_named(&w->run, names);
-    return w->run.unit_count ? EXIT_DONE : tool_fail("\"%s\" names no device", names);
+    char **names;
+    int count;
+    if (fcl_device_split(w->settings->device, &names, &count) != FCL_OK)
+        return tool_fail_library();
+    for (int i = 0; i < count; i++)
+        add_unit(&w->run, names[i]);
+    fcl_free(names);
+    return count ? EXIT_DONE : add_usable(&w->run);
 }
 
 /* --- all of it --- */

@@ -152,7 +152,7 @@ typedef struct bench_series {
 } bench_series;
 
 typedef struct bench_unit {
-    char selector[128], id[32];
+    char selector[128], id[48];
     char name[128];
     double selftest_error;
     child_process child;

@@ -66,9 +66,7 @@ static json_t *describe(work *w)
     if (open_device(w) != FCL_OK)
         return failure();
     const fcl_device_info *info = fcl_device_describe(w->device);
-    char id[32];
-    snprintf(id, sizeof id, "%d:%d", info->platform, info->index);
-    json_t *object = json_pack("{s:s, s:s, s:I, s:i}", "record", "device", "device", id, "memory_bytes",
+    json_t *object = json_pack("{s:s, s:s, s:I, s:i}", "record", "device", "device", info->id, "memory_bytes",
                                (json_int_t)info->memory, "compute_units", info->compute_units);
     set_text(object, "name", info->name);
     set_text(object, "platform", info->platform_name);

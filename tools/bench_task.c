@@ -249,12 +249,9 @@ static int profile(const bench_task *task, json_t *facts)
     fcl_device *device = NULL;
     fcl_trainer *trainer = NULL;
     fcl_profile_line *lines = NULL;
-    char selector[32];
     int count = 0;
-    const fcl_device_info *info = fcl_device_describe(task->device);
-    snprintf(selector, sizeof selector, "%d:%d", info->platform, info->index);
     fcl_device_options options = {.profile = true, .skip_selftest = true};
-    int status = fcl_device_open(selector, &options, &device);
+    int status = fcl_device_open(fcl_device_describe(task->device)->id, &options, &device);
     if (status == FCL_OK)
         status =
             create_trainer(device, task->item->model, task->opened ? task->opened : &task->made, &trainer);

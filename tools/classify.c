@@ -27,7 +27,7 @@ static const fcl_option table[] = {
     {"data-count", ROW(data_count), .minimum = 0, .maximum = 1e15, .help = "samples of DATA to use; 0: all"},
     {"label-column", ROW(label_column), .placeholder = "NAME", .help = "of DATA the array that is the label"},
     {"device", ROW(device), .placeholder = "D",
-     .help = "P:D, cpu, gpu or a part of a name; $FLOWCL_DEVICE, else the best one"},
+     .help = "P:D, cpu, gpu or a piece of a name, /N.K after it: part K of N; $FLOWCL_DEVICE, else the best one"},
     {"json", ROW(json), .help = "print one JSON object instead of text"},
     {0},
 };
@@ -70,8 +70,7 @@ static int on_start(void *data, const fcl_classify_start *start)
     run->started = true;
     run->state.step = start->first_step;
     progress_start(&run->bar, start->first_step, start->steps);
-    fprintf(stderr, "device  %d:%d %s (%s)\n", device->platform, device->index, device->name,
-            device->platform_name);
+    fprintf(stderr, "device  %s %s (%s)\n", device->id, device->name, device->platform_name);
     fprintf(stderr, "data    %s: %" PRId64 " pictures to train on, %" PRId64 " held out\n",
             tool_plain(run->data->name), start->trained, start->held_out);
     fprintf(stderr, "model   classifier of %d classes: %" PRId64 " parameters\n", run->data->classes,

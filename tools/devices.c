@@ -37,10 +37,8 @@ static json_t *text_or_null(const char *text)
 
 static json_t *device_json(const fcl_device_info *info)
 {
-    char id[32];
-    snprintf(id, sizeof id, "%d:%d", info->platform, info->index);
     json_t *object = json_object();
-    json_object_set_new(object, "id", json_string(id));
+    json_object_set_new(object, "id", json_string(info->id));
     json_object_set_new(object, "name", text_or_null(info->name));
     json_object_set_new(object, "platform", text_or_null(info->platform_name));
     json_object_set_new(object, "vendor", text_or_null(info->vendor));
@@ -52,6 +50,7 @@ static json_t *device_json(const fcl_device_info *info)
     json_object_set_new(object, "local_memory_bytes", json_integer((json_int_t)info->local_memory));
     json_object_set_new(object, "cache_bytes", json_integer((json_int_t)info->cache));
     json_object_set_new(object, "compute_units", json_integer(info->compute_units));
+    json_object_set_new(object, "most_parts", json_integer(info->most_parts));
     json_object_set_new(object, "vector_width", json_integer(info->vector_width));
     json_object_set_new(object, "clock_mhz", json_integer(info->clock_mhz));
     json_object_set_new(object, "unified_memory", json_boolean(info->unified_memory));
@@ -89,22 +88,24 @@ enum { INDENT = 8 };
 
 static void print_device(const fcl_device_info *info)
 {
-    char id[32], memory[32], lanes[16] = "-";
+    char memory[32], lanes[16] = "-";
     if (info->index < 0) {
-        printf("  %d:-   %s, %s\n%*s", info->platform, info->platform_name, info->device_version, INDENT, "");
+        printf("  %-5s %s, %s\n%*s", info->id, info->platform_name, info->device_version, INDENT, "");
         terminal_printf_wrapped(INDENT, INDENT, "no device: %s", info->refused);
         return;
     }
-    snprintf(id, sizeof id, "%d:%d", info->platform, info->index);
     memory_text(info->memory, memory, sizeof memory);
     if (info->vector_width > 0)
         snprintf(lanes, sizeof lanes, "%d", info->vector_width);
-    printf("%c %-5s %-11s  %10s  %5d  %6s  %s\n%*s", info->preferred ? '*' : ' ', id, type_names[info->type], memory,
-           info->compute_units, lanes, info->usable ? "usable" : "refused", INDENT, "");
+    printf("%c %-5s %-11s  %10s  %5d  %6s  %s\n%*s", info->preferred ? '*' : ' ', info->id, type_names[info->type],
+           memory, info->compute_units, lanes, info->usable ? "usable" : "refused", INDENT, "");
     terminal_printf_wrapped(INDENT, INDENT, "%s, %s, %s, driver %s", info->name, info->platform_name,
                             info->device_version, info->driver);
     if (info->preferred)
         terminal_printf_wrapped(0, INDENT, "%*sdefault: %s", INDENT, "", info->why);
+    if (info->usable && info->most_parts)
+        terminal_printf_wrapped(0, INDENT, "%*sdivides into up to %d equal parts: %s/2.0 is the first of 2", INDENT, "",
+                                info->most_parts, info->id);
     if (!info->usable)
         terminal_printf_wrapped(0, INDENT, "%*srefused: %s", INDENT, "", info->refused);
     if (*info->warning)
@@ -122,7 +123,8 @@ static void print_table(const fcl_device_info *list, int count)
     putchar('\n');
     terminal_print_wrapped(0, 0,
                            marked ? "* is taken where no device is named; choose another one with --device or "
-                                    "$FLOWCL_DEVICE: P:D, cpu, gpu or a part of a name. Units: compute units. "
+                                    "$FLOWCL_DEVICE: P:D, cpu, gpu or a piece of a name, with /N.K for part K of N of it. "
+                                    "Units: compute units. "
                                     "Vector: floats a lane group holds."
                                   : "No device is taken without being named: none is usable (install your card's "
                                     "driver, or pocl-opencl-icd to use the processor), or $FLOWCL_DEVICE names none "

@@ -36,7 +36,7 @@ static const fcl_option table[] = {
     {"chart", ROW(chart), .placeholder = "FILE",
      .help = "draw data, samples and trajectories, or pictures and their nearest data, as .png"},
     {"device", ROW(device), .placeholder = "D",
-     .help = "P:D, cpu, gpu or a part of a name; $FLOWCL_DEVICE, else the best one"},
+     .help = "P:D, cpu, gpu or a piece of a name, /N.K after it: part K of N; $FLOWCL_DEVICE, else the best one"},
     {"json", ROW(json), .help = "print one JSON object instead of a table"},
     {0},
 };

@@ -159,7 +159,8 @@ void help_print_man_overview(const subcommand *const *commands, int count)
         print_plain("", word->summary, "\n");
     }
     puts(".SH ENVIRONMENT\n"
-         ".TP\n.B FLOWCL_DEVICE\nthe default of \\-\\-device: P:D, cpu, gpu or a part of a device's name\n"
+         ".TP\n.B FLOWCL_DEVICE\nthe default of \\-\\-device: P:D, cpu, gpu or a piece of a device's name, /N.K after it for part "
+         "K of N\n"
          ".TP\n.B FLOWCL_TUNE\n\"off\": no table of tuned products is read\n"
          ".TP\n.B COLUMNS\nthe width of what is printed, where standard output is no terminal\n"
          ".TP\n.B XDG_CACHE_HOME\nwhere verdicts of self\\-tests and tables of tuned products are kept, in the folder flowcl; ~/.cache "

@@ -51,7 +51,7 @@ static const fcl_option table[] = {
     {"data-seed", ROW(data_seed), .minimum = 1, .maximum = 1.8e19, .fallback = "1",
      .help = "of a generated data set: another than a model was trained on gives held-out points"},
     {"device", ROW(device), .placeholder = "D",
-     .help = "P:D, cpu, gpu or a part of a name; $FLOWCL_DEVICE, else the best one"},
+     .help = "P:D, cpu, gpu or a piece of a name, /N.K after it: part K of N; $FLOWCL_DEVICE, else the best one"},
     {"json", ROW(json), .help = "print one JSON object instead of a table"},
     {0},
 };

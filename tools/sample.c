@@ -43,7 +43,7 @@ static const fcl_option table[] = {
      .help = "weigh the samples for the density exp(-ENERGY): a formula in x1, x2, ..., or a file of a number a sample; "
              "their log weights, \"logw\", are written as logp is"},
     {"device", FCL_OPTION(sample_settings, device), .placeholder = "D",
-     .help = "P:D, cpu, gpu or a part of a name; $FLOWCL_DEVICE, else the best one"},
+     .help = "P:D, cpu, gpu or a piece of a name, /N.K after it: part K of N; $FLOWCL_DEVICE, else the best one"},
     {"json", FCL_OPTION(sample_settings, json), .help = "print one JSON object on standard output"},
     {0},
 };

@@ -108,8 +108,7 @@ static void print_start(const fcl_train_start *start)
     const fcl_device_info *device = start->device;
     char shape[TOOL_SHAPE_TEXT];
     tool_shape_text(start->data->shape, shape);
-    fprintf(stderr, "device  %d:%d %s (%s)\n", device->platform, device->index, device->name,
-            device->platform_name);
+    fprintf(stderr, "device  %s %s (%s)\n", device->id, device->name, device->platform_name);
     if (device->tuning[0])
         fprintf(stderr, "warning %s\n", device->tuning);
     fprintf(stderr, "data    %s: %" PRId64 " samples of %s, %s\n", tool_plain(start->data->name),

@@ -27,7 +27,7 @@ static const fcl_option table[] = {
     {"sample-batch", FCL_OPTION(tune_settings, batch_of_samples), .minimum = 1, .maximum = 1e6,
      .fallback = "2000", .help = "samples at once in sampling"},
     {"device", FCL_OPTION(tune_settings, device), .placeholder = "D", .group = "How",
-     .help = "OpenCL device: P:D, cpu, gpu or a part of a name"},
+     .help = "OpenCL device: P:D, cpu, gpu or a piece of a name, /N.K after it: part K of N"},
     {"seconds", FCL_OPTION(tune_settings, seconds), .minimum = 0, .maximum = 1e5, .fallback = "20",
      .help = "about how long each product may take, compiling included"},
     {"limit", FCL_OPTION(tune_settings, limit), .minimum = 0, .maximum = 1e5, .fallback = "120",

@@ -65,12 +65,11 @@ static void take_reply(const json_t *reply, tune_trial *trial)
 static bool start(fcl_device *device, const fcl_product *p, tune_trial *trial)
 {
     const fcl_device_info *info = fcl_device_describe(device);
-    char selector[32], product[160], from[16];
-    snprintf(selector, sizeof selector, "%d:%d", info->platform, info->index);
+    char product[160], from[16];
     snprintf(product, sizeof product, "%d %d %d %d %d %d %d %d %d %d %d %d", p->m, p->n, p->k, p->transpose_a,
              p->transpose_b, p->batch, p->share_a, p->share_b, p->reads, p->stores, p->cold, trial->candidate);
     snprintf(from, sizeof from, "%d", fcl_tune_indirect_kept(device));
-    char *arguments[] = {"flowcl", "tune-candidate", selector, product, (char *)fcl_tune_set_used(device),
+    char *arguments[] = {"flowcl", "tune-candidate", (char *)info->id, product, (char *)fcl_tune_set_used(device),
                          (char *)fcl_tune_set_direct_used(device), from, NULL};
     if (child_start(arguments, true, &trial->process) != EXIT_DONE)
         snprintf(trial->failure, sizeof trial->failure, "its process cannot be started");

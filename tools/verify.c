@@ -78,7 +78,7 @@ static const fcl_option table[] = {
     {"seed", FCL_OPTION(verify_settings, seed), .minimum = 1, .maximum = 1.8e19, .fallback = "1",
      .help = "of the random inputs: each number is another certificate"},
     {"device", FCL_OPTION(verify_settings, device), .placeholder = "D",
-     .help = "P:D, cpu, gpu or a part of a name; $FLOWCL_DEVICE, else the best one"},
+     .help = "P:D, cpu, gpu or a piece of a name, /N.K after it: part K of N; $FLOWCL_DEVICE, else the best one"},
     {"json", FCL_OPTION(verify_settings, json), .help = "print one JSON object instead of lines"},
     {0},
 };

@@ -28,9 +28,14 @@ typedef enum fcl_device_type {
 } fcl_device_type;
 
 /* What a driver tells of one device. `platform` and `index` are the numbers of "P:D". A platform without devices
- * is listed with index -1, not usable. */
+ * is listed with index -1, not usable. Of an open part of a device all is what the part has: its own units, and an
+ * equal share of what the parts have together, as memory; its name says so ("NAME, 4 of 8 units"), and is
+ * the same for equal parts, for these are devices of one kind. */
 typedef struct fcl_device_info {
     int platform, index;
+    int parts, part; /* of an open part: into how many its device is divided, and which it is, from 0 on; else 0, 0 */
+    int most_parts;  /* into how many equal parts the driver divides it; 0: into none */
+    char id[48];     /* what names it: "P:D", a part "P:D/N.K" */
     fcl_device_type type;
     char name[128];
     char platform_name[128];
@@ -66,18 +71,41 @@ typedef struct fcl_device_options {
     bool force;         /* open a device although a quirk or the self-test refuses it */
     bool profile;       /* measure each kernel on the device's clock; slows launches */
     bool skip_selftest; /* for programs that run the self-test themselves */
+    /* This process is number `local_rank`, from 0 on, of `local_ranks` that share out the devices of this machine;
+     * 0, 0: it has them for itself. */
+    int local_rank, local_ranks;
 } fcl_device_options;
 
-/* Opens the device that `selector` names: "P:D", "cpu", "gpu", or a part of a device's or platform's name in
+/* The entries of a list of devices, as "0:0,1:0", for fcl_device_open; blanks around them are dropped, and a comma is a
+ * part of no name. Whether there are such devices is not looked at. NULL or "": of $FLOWCL_DEVICE, and without
+ * that there are none: *entries NULL, *count 0. *entries, with its texts, is released by one fcl_free.
+ * FCL_ERR_DEVICE: one is empty. */
+FCL_API int fcl_device_split(const char *text, char ***entries, int *count);
+
+/* Opens the device that `selector` names: "P:D", "cpu", "gpu", or a piece of a device's or platform's name in
  * any case, the best where several match. NULL or "": $FLOWCL_DEVICE, and without that the best usable one. A GPU is
  * before a CPU before an accelerator; what is emulated comes last. Of one type, one without a warning is first, then a
  * GPU with memory of its own, then the most compute (units times clock, times the lanes that the vendor's units have),
  * then the most memory, then the first in the list. A card that two drivers offer is taken by its vendor's own.
+ *
+ * "/N.K" after any of these is part K, from 0 on, of N equal ones: "0:0/2.1" is the second half of 0:0, "/2.0" the
+ * first half of the best device. A part has a whole number of units, as many as every other; what is left over is not
+ * used. Drivers of CPUs divide (clCreateSubDevices), those of most GPUs do not. "/N" is the first part, or of several
+ * local ranks the one of the rank's number.
+ *
+ * Local ranks (`options`) share out what is named. Of a list, as "0:0,1:0", rank r takes entry r; an entry that stands
+ * there several times is shared out among its ranks as a name alone is among all. One process opens one device, and
+ * refuses a list of more. Of a name alone rank r takes the r-th of the devices that it fits, and without a name, and
+ * without $FLOWCL_DEVICE, the r-th of all: the best is the first, and all are of its type, emulated like it, no twins,
+ * and CPUs of one platform, for those of another are the same processor. A name that fits one device is shared by all
+ * ranks. Else more ranks than devices are refused, as more than entries of a list, or parts of a device, are.
+ *
  * `options` may be NULL.
  * The first use of a device runs the self-test of the kernel families, under a second, and refuses a device
  * that computes wrongly; that it passed is kept for that device, driver, library version and kernels under
  * $XDG_CACHE_HOME/flowcl (else ~/.cache/flowcl), so later opens do not repeat it.
- * FCL_ERR_DEVICE: no such device (the message lists those there are), or refused (the message says why). */
+ * FCL_ERR_DEVICE: no such device (the message lists those there are), no such part, too few for the ranks, or
+ * refused (the message says why). */
 FCL_API int fcl_device_open(const char *selector, const fcl_device_options *options, fcl_device **device);
 FCL_API void fcl_device_close(fcl_device **device);
 

@@ -25,15 +25,15 @@ static int start(fcl_device *device, bool profile)
     return FCL_OK;
 }
 
-/* `source` says who named the device; "" where nobody did. */
-static int find(const char *selector, const char *source, bool force, fcl_device *device)
+static int find_whole(const fcl_selector *selector, const char *source, bool force, fcl_device *device)
 {
     fcl_listed list;
     int chosen;
+    fcl_ranks ranks = selector->parts ? (fcl_ranks){0} : selector->ranks; /* who share parts have one device */
     FCL_TRY(fcl_listed_find(&list));
-    int status = fcl_device_choose(list.info, list.count, selector, force, &chosen);
+    int status = fcl_device_choose_ranked(list.info, list.count, selector->name, force, ranks, &chosen);
     if (status == FCL_OK) {
-        fcl_device_explain(list.info, list.count, selector, force, chosen, source);
+        fcl_device_explain(list.info, list.count, selector->name, force, chosen, source);
         device->info = list.info[chosen];
         device->platform = list.handle[chosen].platform;
         device->id = list.handle[chosen].id;
@@ -43,18 +43,42 @@ static int find(const char *selector, const char *source, bool force, fcl_device
     return status;
 }
 
-static int find_default(const char *selector, bool force, fcl_device *device)
+/* `source` says who named the device; "" where nobody did. */
+static int find(const char *text, const char *source, const fcl_device_options *options, fcl_device *device)
+{
+    const fcl_ranks ranks = {options->local_rank, options->local_ranks};
+    fcl_selector selector;
+    int status = fcl_selector_read(text, ranks, &selector);
+    if (status == FCL_OK)
+        status = find_whole(&selector, source, options->force, device);
+    if (status == FCL_OK && ranks.count > 1)
+        fcl_device_explain_rank(&device->info, ranks, source);
+    if (status == FCL_OK && selector.parts)
+        status = fcl_part_take(device, selector.parts, selector.part);
+    fcl_selector_free(&selector);
+    return status;
+}
+
+static int find_default(const char *selector, const fcl_device_options *options, fcl_device *device)
 {
     const char *variable = fcl_environment("FLOWCL_DEVICE");
     bool named = selector && selector[0];
     if (!named && !variable)
-        return find("", "", force, device);
+        return find("", "", options, device);
     char *source = named ? fcl_format("\"%s\"", selector) : fcl_format("FLOWCL_DEVICE=%s", variable);
-    int status = find(named ? selector : variable, source, force, device);
+    int status = find(named ? selector : variable, source, options, device);
     if (status != FCL_OK && !named)
         status = fcl_fail_within(status, "%s", source);
     free(source);
     return status;
+}
+
+static int check_ranks(const fcl_device_options *options)
+{
+    int rank = options->local_rank, ranks = options->local_ranks;
+    if ((rank == 0 && ranks == 0) || (rank >= 0 && rank < ranks))
+        return FCL_OK;
+    return fcl_fail(FCL_ERR_ARGUMENT, "local rank %d of %d: they count from 0 to one less than there are", rank, ranks);
 }
 
 int fcl_device_open(const char *selector, const fcl_device_options *options, fcl_device **device)
@@ -66,7 +90,9 @@ int fcl_device_open(const char *selector, const fcl_device_options *options, fcl
     opened->batch_tested = chosen->skip_selftest || chosen->force;
     int status = fcl_environment_check();
     if (status == FCL_OK)
-        status = find_default(selector, chosen->force, opened);
+        status = check_ranks(chosen);
+    if (status == FCL_OK)
+        status = find_default(selector, chosen, opened);
     if (status == FCL_OK)
         status = fcl_gemm_check_environment(&opened->info);
     if (status == FCL_OK)
@@ -101,6 +127,8 @@ void fcl_device_close(fcl_device **device)
         clReleaseCommandQueue(closing->queue);
     if (closing->context)
         clReleaseContext(closing->context);
+    if (closing->part)
+        clReleaseDevice(closing->part);
     free(closing);
     *device = NULL;
 }

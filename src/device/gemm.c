@@ -42,9 +42,9 @@ int fcl_gemm_check_environment(const fcl_device_info *info)
     if (provider_of_environment() != FCL_GEMM_TILE || fcl_gemm_has_tiles(info->type))
         return FCL_OK;
     return fcl_fail(FCL_ERR_ARGUMENT,
-                    "FLOWCL_GEMM=tile: device %d:%d %s is no CPU, and only CPUs multiply by tiles; unset it, or name "
+                    "FLOWCL_GEMM=tile: device %s %s is no CPU, and only CPUs multiply by tiles; unset it, or name "
                     "clblast or gpu",
-                    info->platform, info->index, info->name);
+                    info->id, info->name);
 }
 
 /* The register tile that a processor's vector registers hold: 32 of sixteen floats hold 8 x 2, 16 of eight
@@ -251,12 +251,12 @@ static int fail_impossible(const fcl_device *device, const fcl_gemm_choice *choi
     const fcl_device_info *info = &device->info;
     char name[FCL_GEMM_GPU_NAME];
     if (choice->provider == FCL_GEMM_TILE)
-        return fcl_fail(FCL_ERR_UNSUPPORTED, "device %d:%d %s is no CPU, and only CPUs multiply by tiles",
-                        info->platform, info->index, info->name);
+        return fcl_fail(FCL_ERR_UNSUPPORTED, "device %s %s is no CPU, and only CPUs multiply by tiles",
+                        info->id, info->name);
     fcl_gemm_gpu_name(choice->set, name);
     return fcl_fail(FCL_ERR_UNSUPPORTED,
-                    "device %d:%d %s has %llu bytes of local memory, too few for the products' parameters %s",
-                    info->platform, info->index, info->name, (unsigned long long)info->local_memory, name);
+                    "device %s %s has %llu bytes of local memory, too few for the products' parameters %s",
+                    info->id, info->name, (unsigned long long)info->local_memory, name);
 }
 
 int fcl_gemm_create(fcl_device *device, const fcl_gemm_problem *problem, const fcl_gemm_choice *choice,

@@ -85,6 +85,7 @@ static void describe(fcl_device_info *info, cl_device_id id)
     info->local_memory = device_number(id, CL_DEVICE_LOCAL_MEM_SIZE);
     info->cache = device_number(id, CL_DEVICE_GLOBAL_MEM_CACHE_SIZE);
     info->compute_units = (int)device_number(id, CL_DEVICE_MAX_COMPUTE_UNITS);
+    info->most_parts = fcl_part_most(id, info->compute_units);
     info->vector_width = (int)device_number(id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT);
     info->clock_mhz = (int)device_number(id, CL_DEVICE_MAX_CLOCK_FREQUENCY);
     info->unified_memory = device_number(id, CL_DEVICE_HOST_UNIFIED_MEMORY) != 0;
@@ -135,6 +136,7 @@ static void add_empty_platform(fcl_listed *list, cl_platform_id platform, int nu
     info->type = FCL_DEVICE_OTHER;
     info->platform = number;
     info->index = -1;
+    snprintf(info->id, sizeof info->id, "%d:-", number);
     platform_text(platform, CL_PLATFORM_NAME, info->platform_name, sizeof info->platform_name);
     platform_text(platform, CL_PLATFORM_VERSION, info->device_version, sizeof info->device_version);
     platform_text(platform, CL_PLATFORM_VENDOR, info->vendor, sizeof info->vendor);
@@ -149,6 +151,7 @@ static void add_device(fcl_listed *list, cl_platform_id platform, int number, cl
     fcl_device_info *info = append(list, platform, id);
     info->platform = number;
     info->index = index;
+    snprintf(info->id, sizeof info->id, "%d:%d", number, index);
     platform_text(platform, CL_PLATFORM_NAME, info->platform_name, sizeof info->platform_name);
     describe(info, id);
     fcl_cache_apply(info);
@@ -195,14 +198,19 @@ int fcl_listed_find(fcl_listed *list)
 /* Marks what fcl_device_open takes without a selector, where it takes any. */
 static void mark_preferred(fcl_device_info *list, int count)
 {
-    const char *variable = fcl_environment("FLOWCL_DEVICE"), *selector = variable ? variable : "";
+    const char *variable = fcl_environment("FLOWCL_DEVICE");
+    fcl_selector selector;
     int preferred;
-    if (fcl_device_choose(list, count, selector, false, &preferred) != FCL_OK)
-        return;
-    list[preferred].preferred = true;
-    char *source = variable ? fcl_format("FLOWCL_DEVICE=%s", variable) : fcl_strdup("");
-    fcl_device_explain(list, count, selector, false, preferred, source);
-    free(source);
+    int status = fcl_selector_read(variable ? variable : "", (fcl_ranks){0}, &selector);
+    if (status == FCL_OK)
+        status = fcl_device_choose(list, count, selector.name, false, &preferred);
+    if (status == FCL_OK) {
+        list[preferred].preferred = true;
+        char *source = variable ? fcl_format("FLOWCL_DEVICE=%s", variable) : fcl_strdup("");
+        fcl_device_explain(list, count, selector.name, false, preferred, source);
+        free(source);
+    }
+    fcl_selector_free(&selector);
 }
 
 int fcl_device_list(fcl_device_info **list, int *count)

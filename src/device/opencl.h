@@ -44,6 +44,13 @@ int fcl_listed_find(fcl_listed *list);
  * tell. */
 void fcl_card_find(cl_device_id id, char *text, size_t size);
 
+/* --- part.c --- */
+
+/* Into how many equal parts the device's driver divides it; 0: into none. */
+int fcl_part_most(cl_device_id id, int units);
+/* The device that was found becomes part `part` of `parts` of it, before it has a context. */
+int fcl_part_take(fcl_device *device, int parts, int part);
+
 /* --- profile (profile.c) --- */
 
 /* Events whose times are not read yet. The array is bounded: when it is full, the queue is drained. */
@@ -82,6 +89,7 @@ struct fcl_device {
     fcl_device_info info;
     cl_platform_id platform;
     cl_device_id id;
+    cl_device_id part; /* the same where it is a part of a device; else NULL */
     cl_context context;
     cl_command_queue queue;
     uint64_t memory, memory_peak, pinned;

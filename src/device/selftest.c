@@ -291,9 +291,9 @@ static int conclude(const fcl_device *device, fcl_selftest_line *line, int ran)
     if (line->passed)
         return FCL_OK;
     return fcl_fail(FCL_ERR_DEVICE,
-                    "device %d:%d %s (driver %s) computes wrongly in the self-test's %s; update its driver or choose "
+                    "device %s %s (driver %s) computes wrongly in the self-test's %s; update its driver or choose "
                     "another device: %s",
-                    device->info.platform, device->info.index, device->info.name, device->info.driver, line->family,
+                    device->info.id, device->info.name, device->info.driver, line->family,
                     ran == FCL_OK ? line->detail : fcl_error());
 }
 

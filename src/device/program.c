@@ -99,14 +99,25 @@ void fcl_program_destroy(fcl_program **program)
 
 /* --- the library's own programs --- */
 
-/* Whether the program of one file, or that of all (`only` NULL), has the text. fcl_program_build puts the prelude before
- * it. */
-static bool has_source(const fcl_kernel_source *only, const fcl_kernel_source *source)
+/* "adamw.cl" and "adamw_wide.cl" */
+static bool is_same_family(const fcl_kernel_source *a, const fcl_kernel_source *b)
 {
-    if (strcmp(source->name, "prelude.h") == 0 || source->role == FCL_KERNEL_TEMPLATE)
+    size_t length = strcspn(a->name, "."), other = strcspn(b->name, ".");
+    length -= a->wide ? strlen("_wide") : 0;
+    other -= b->wide ? strlen("_wide") : 0;
+    return length == other && strncmp(a->name, b->name, length) == 0;
+}
+
+/* Whether the program of one file, or that of all (`only` NULL), has the text. What is for wide vectors does not
+ * say what it takes: its program has all headers and both files of a family. fcl_program_build puts the prelude before it. */
+static bool has_source(const fcl_kernel_source *only, const fcl_kernel_source *source, bool wide)
+{
+    if (strcmp(source->name, "prelude.h") == 0 || source->role == FCL_KERNEL_TEMPLATE || (source->wide && !wide))
         return false;
     if (!only || source == only)
         return true;
+    if (wide)
+        return source->role == FCL_KERNEL_HEADER || is_same_family(only, source);
     char *word = fcl_format(" %s ", source->name);
     bool needed = strstr(only->needs, word) != NULL;
     free(word);
@@ -120,7 +131,7 @@ static int build_own(fcl_device *device, const fcl_kernel_source *only, fcl_prog
     fcl_text text = {0};
     char *name = fcl_format("flowcl %s", only ? only->name : "kernels");
     for (const fcl_kernel_source *source = fcl_kernel_sources; source->name; source++)
-        if ((wide || !source->wide) && has_source(only, source))
+        if (has_source(only, source, wide))
             fcl_text_format(&text, "#line 1 \"cl/%s\"\n%s", source->name, source->text);
     int status = fcl_program_build(device, name, text.data, NULL, program);
     fcl_text_free(&text);
@@ -136,15 +147,19 @@ int fcl_device_program(fcl_device *device, fcl_program **program)
     return FCL_OK;
 }
 
-/* The file that has the kernel; NULL where none has. */
-static const fcl_kernel_source *source_of(const char *kernel)
+/* The file that has the kernel, or with wide vectors the first of its family; NULL where none has. */
+static const fcl_kernel_source *source_of(const char *kernel, bool wide)
 {
     char *mark = fcl_format("kernel void %s(", kernel);
-    const fcl_kernel_source *source = fcl_kernel_sources;
+    const fcl_kernel_source *source = fcl_kernel_sources, *first = fcl_kernel_sources;
     while (source->name && (source->role != FCL_KERNEL_PROGRAM || !strstr(source->text, mark)))
         source++;
     free(mark);
-    return source->name ? source : NULL;
+    if (!source->name || !wide)
+        return source->name ? source : NULL;
+    while (first->role != FCL_KERNEL_PROGRAM || !is_same_family(first, source))
+        first++;
+    return first;
 }
 
 static size_t count_sources(void)
@@ -157,7 +172,7 @@ static size_t count_sources(void)
 
 static int source_program(fcl_device *device, const char *kernel, fcl_program **program)
 {
-    const fcl_kernel_source *source = source_of(kernel);
+    const fcl_kernel_source *source = source_of(kernel, fcl_device_traits(device).wide);
     if (!source)
         return fcl_fail(FCL_ERR_ARGUMENT, "the library has no kernel %s", kernel);
     if (!device->programs)
@@ -173,7 +188,7 @@ int fcl_device_launch(fcl_device *device, const char *kernel, const char *label,
 {
     fcl_program *program = NULL;
     *launch = NULL;
-    if (fcl_device_traits(device).wide)
+    if (fcl_device_traits(device).whole)
         FCL_TRY(fcl_device_program(device, &program));
     else
         FCL_TRY(source_program(device, kernel, &program));

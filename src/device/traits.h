@@ -8,6 +8,9 @@ typedef struct fcl_traits {
     /* The form for CPUs whose driver has vectors: a work-item has rows of its own, in vectors of sixteen, and goes through
      * row blocks. Elsewhere, in the form of GPUs, a group of work-items shares a row, and launches cost most. */
     bool wide;
+    /* In the wide form, all of cl/ is one program: PoCL compiles a kernel at its first launch, so that a program costs the
+     * same with one kernel or with forty. Elsewhere each file is a program of its own, compiled at its first need. */
+    bool whole;
     /* Work-items of a group that owns a row: 1 where wide, else 64. Such kernels loop by get_local_size and reduce in local
      * memory, so any size is right. $FLOWCL_ROW_GROUP says another; 1 is wide. */
     size_t group;

@@ -182,7 +182,7 @@ static int open_device(const fcl_train_options *options, fcl_device **device)
 {
     fcl_program *program;
     FCL_TRY(fcl_device_open(options->device, &(fcl_device_options){.profile = options->profile}, device));
-    return fcl_device_traits(*device).wide ? fcl_device_program(*device, &program) : FCL_OK;
+    return fcl_device_traits(*device).whole ? fcl_device_program(*device, &program) : FCL_OK;
 }
 
 static int run_from(run_start *start)

@@ -126,7 +126,8 @@ static void set_slice(fcl_trainer *trainer, const char *name, float value)
         float *values = malloc((size_t)count * sizeof *values);
         for (int64_t k = 0; k < count; k++)
             values[k] = value;
-        assert_ok(fcl_buffer_write(fcl_trainer_weights(trainer), slice->offset, (size_t)count * sizeof *values, values));
+        assert_ok(fcl_buffer_write(fcl_trainer_weights(trainer), slice->offset,
+                                   (size_t)count * sizeof *values, values));
         free(values);
         return;
     }
@@ -143,7 +144,8 @@ static void check_step_told(fcl_trainer *trainer, const char *what)
     fcl_trainer_destroy(&trainer);
 }
 
-/* Of sixteen finite activations the sum overflows; of a gradient its squares; and a weight is broken by itself. */
+/* Of sixteen finite activations the sum overflows; of a gradient its squares; and a weight is broken by
+ * itself. */
 static void test_tensor_is_named(void **state)
 {
     (void)state;
@@ -157,8 +159,9 @@ static void test_tensor_is_named(void **state)
     fcl_trainer *squares = make_trainer(data, &options);
     set_slice(squares, "layers.2.bias", 1e15f);
     set_slice(squares, "layers.1.bias", 1e10f);
-    check_step_told(squares, "what broke first is the sum of the gradient's squares: each value of the step itself is finite, and the "
-                          "gradient of layers.");
+    check_step_told(squares, "what broke first is the sum of the gradient's squares: each value of the step "
+                             "itself is finite, and the "
+                             "gradient of layers.");
     fcl_trainer *weight = make_trainer(data, &options);
     set_slice(weight, "layers.1.weight", INFINITY);
     check_step_told(weight, "what broke first is layers.1.weight became inf");

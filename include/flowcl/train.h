@@ -219,7 +219,10 @@ FCL_API int fcl_train(const fcl_train_options *options, const fcl_train_hooks *h
 typedef struct fcl_trainer fcl_trainer;
 
 /* Builds and compiles everything. `device` and `data` are borrowed until destroy; options are copied. Data of your own
- * come from fcl_dataset_from (data.h). */
+ * come from fcl_dataset_from (data.h).
+ * FCL_ERR_MEMORY: it does not fit on the device, and nothing was trained. The message says how much it needs, counted by
+ * building it without memory, how much there is, the largest batch that fits, and whether accumulate or recompute make it
+ * fit; each was built in the same way. */
 FCL_API int fcl_trainer_create(fcl_device *device, const fcl_dataset *data, const fcl_train_options *options,
                                fcl_trainer **trainer);
 FCL_API void fcl_trainer_destroy(fcl_trainer **trainer);
@@ -364,7 +367,8 @@ typedef struct fcl_sample_options {
                                       velocity is v_c. They are jumps of the velocity, which an adaptive solver's estimate of
                                       its error may step over: where they count, `times` names them, and steps end there.
                                       NULL: "0,1" */
-    int batch;         /* samples at once; 0: as memory allows */
+    int batch;         /* samples at once; 0: as many as memory allows, at most about a million numbers. FCL_ERR_MEMORY: so
+                          many, or not even one, do not fit */
     const char *times; /* keep the samples at these times, see fcl_times_read, or "steps": at each of the grid, a
                           whole trajectory. NULL: at the end only. No row of the table */
     /* Of fcl_transport forward alone, which then is given data. No rows of the table. */

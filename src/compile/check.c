@@ -1,4 +1,5 @@
-/* options.check: after each step of a run its values are looked at, and the first that is not finite is told. */
+/* options.check: after each step of a run its values are looked at, and the first that is not finite is told.
+ */
 #include "compile/plan.h"
 
 #include <math.h>
@@ -18,8 +19,8 @@ static const char *leaf_name(const fcl_tensor *node)
     return NULL;
 }
 
-/* Where in a model the node is: "matmul 'layers.3'"; one without a name by a parameter that it reads, or by a node of
- * which it comes: "matmul of 'layers.3.weight'", "silu behind 'layers.3'". */
+/* Where in a model the node is: "matmul 'layers.3'"; one without a name by a parameter that it reads, or by a
+ * node of which it comes: "matmul of 'layers.3.weight'", "silu behind 'layers.3'". */
 static const char *place_of(const fcl_tensor *node)
 {
     fcl_arena *arena = &node->graph->arena;

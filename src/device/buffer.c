@@ -9,6 +9,8 @@
 
 static int zero(fcl_device *device, cl_mem memory, size_t bytes)
 {
+    if (device->rehearsal)
+        return FCL_OK;
     /* The widest pattern that divides the size: some drivers fill byte by byte otherwise. */
     static const cl_uint nothing[4];
     size_t pattern = bytes % 16 == 0 ? 16 : bytes % 4 == 0 ? 4 : 1;
@@ -23,11 +25,30 @@ static int fail_allocation(const fcl_device *device, size_t bytes, cl_int code)
     const double mib = 1024.0 * 1024.0;
     return fcl_fail(
         FCL_ERR_MEMORY,
-        "cannot make a buffer of %.1f MiB on %s (%s): it allows %.0f MiB a buffer and has %.0f MiB, of "
+        "cannot make a buffer of %.3g MiB on %s (%s): it allows %.0f MiB a buffer and has %.0f MiB, of "
         "which %.1f MiB are in use here",
         (double)bytes / mib, device->info.name, fcl_opencl_name(code),
         (double)device->info.max_allocation / mib, (double)device->info.memory / mib,
         (double)device->memory / mib);
+}
+
+/* Some drivers give more than a device has, and are slow or fail at the first use. */
+static int allocate(fcl_device *device, size_t bytes, void *host, cl_mem *memory)
+{
+    cl_int code;
+    cl_mem_flags flags = CL_MEM_READ_WRITE | (host ? CL_MEM_USE_HOST_PTR : 0);
+    *memory = NULL;
+    if (device->rehearsal)
+        return FCL_OK;
+    if (bytes > device->info.max_allocation)
+        return fail_allocation(device, bytes, CL_INVALID_BUFFER_SIZE);
+    if (bytes > device->info.memory || device->memory > device->info.memory - bytes)
+        return fail_allocation(device, bytes, CL_MEM_OBJECT_ALLOCATION_FAILURE);
+    *memory = clCreateBuffer(device->context, flags, bytes, host, &code);
+    if (code == CL_SUCCESS)
+        return FCL_OK;
+    device->refused = device->memory;
+    return fail_allocation(device, bytes, code);
 }
 
 /* `host` NULL: memory of the device, with anything in it. */
@@ -36,18 +57,15 @@ static int create(fcl_device *device, size_t bytes, void *host, fcl_buffer **buf
     *buffer = NULL;
     if (bytes == 0)
         return fcl_fail(FCL_ERR_ARGUMENT, "a buffer of 0 bytes cannot be made");
-    if (bytes > device->info.max_allocation)
-        return fail_allocation(device, bytes, CL_INVALID_BUFFER_SIZE);
-    cl_int code;
-    cl_mem_flags flags = CL_MEM_READ_WRITE | (host ? CL_MEM_USE_HOST_PTR : 0);
-    cl_mem memory = clCreateBuffer(device->context, flags, bytes, host, &code);
-    if (code != CL_SUCCESS)
-        return fail_allocation(device, bytes, code);
+    cl_mem memory;
+    FCL_TRY(allocate(device, bytes, host, &memory));
     fcl_buffer *made = fcl_zalloc(sizeof *made);
     *made = (fcl_buffer){device, made, memory, 0, bytes, 1, host != NULL};
     device->memory += bytes;
     if (device->memory > device->memory_peak)
         device->memory_peak = device->memory;
+    if (bytes > device->largest)
+        device->largest = bytes;
     *buffer = made;
     return FCL_OK;
 }
@@ -91,9 +109,10 @@ int fcl_buffer_slice(fcl_buffer *parent, size_t offset, size_t bytes, fcl_buffer
     FCL_TRY(fcl_buffer_check(parent, offset, bytes, "slice"));
     fcl_buffer *root = parent->root;
     cl_buffer_region region = {parent->offset + offset, bytes};
-    cl_int code;
-    cl_mem memory =
-        clCreateSubBuffer(root->memory, CL_MEM_READ_WRITE, CL_BUFFER_CREATE_TYPE_REGION, &region, &code);
+    cl_int code = CL_SUCCESS;
+    cl_mem memory = root->device->rehearsal ? NULL
+                                            : clCreateSubBuffer(root->memory, CL_MEM_READ_WRITE,
+                                                                CL_BUFFER_CREATE_TYPE_REGION, &region, &code);
     FCL_TRY(fcl_opencl_check(parent->device, code, "slicing a buffer"));
     fcl_buffer *made = fcl_zalloc(sizeof *made);
     *made = (fcl_buffer){root->device, root, memory, region.origin, bytes, 0, false};
@@ -102,13 +121,19 @@ int fcl_buffer_slice(fcl_buffer *parent, size_t offset, size_t bytes, fcl_buffer
     return FCL_OK;
 }
 
+static void release(cl_mem memory)
+{
+    if (memory)
+        clReleaseMemObject(memory);
+}
+
 static void release_root(fcl_buffer *root)
 {
     if (--root->references > 0)
         return;
     if (root->over)
         clFinish(root->device->queue);
-    clReleaseMemObject(root->memory);
+    release(root->memory);
     root->device->memory -= root->bytes;
     free(root);
 }
@@ -120,7 +145,7 @@ void fcl_buffer_destroy(fcl_buffer **buffer)
         return;
     fcl_buffer *root = going->root;
     if (going != root) {
-        clReleaseMemObject(going->memory);
+        release(going->memory);
         free(going);
     }
     release_root(root);
@@ -130,7 +155,7 @@ void fcl_buffer_destroy(fcl_buffer **buffer)
 bool fcl_buffer_is_aligned(const fcl_buffer *buffer)
 {
     void *host = NULL;
-    return !buffer->root->over || (clGetMemObjectInfo(buffer->root->memory, CL_MEM_HOST_PTR, sizeof host, &host, NULL) ==
+    return !buffer->root->over || buffer->root->device->rehearsal || (clGetMemObjectInfo(buffer->root->memory, CL_MEM_HOST_PTR, sizeof host, &host, NULL) ==
                                        CL_SUCCESS &&
                                    (uintptr_t)host % sizeof(cl_float4) == 0);
 }
@@ -143,7 +168,7 @@ size_t fcl_buffer_size(const fcl_buffer *buffer)
 int fcl_buffer_write(fcl_buffer *buffer, size_t offset, size_t bytes, const void *source)
 {
     FCL_TRY(fcl_buffer_check(buffer, offset, bytes, "write"));
-    if (bytes == 0)
+    if (bytes == 0 || buffer->device->rehearsal)
         return FCL_OK;
     cl_int code = clEnqueueWriteBuffer(buffer->device->queue, buffer->memory, CL_TRUE, offset, bytes, source,
                                        0, NULL, NULL);
@@ -153,7 +178,7 @@ int fcl_buffer_write(fcl_buffer *buffer, size_t offset, size_t bytes, const void
 int fcl_buffer_read(fcl_buffer *buffer, size_t offset, size_t bytes, void *destination)
 {
     FCL_TRY(fcl_buffer_check(buffer, offset, bytes, "read"));
-    if (bytes == 0)
+    if (bytes == 0 || buffer->device->rehearsal)
         return FCL_OK;
     cl_int code = clEnqueueReadBuffer(buffer->device->queue, buffer->memory, CL_TRUE, offset, bytes,
                                       destination, 0, NULL, NULL);
@@ -173,7 +198,7 @@ int fcl_buffer_copy(fcl_buffer *destination, size_t destination_offset, fcl_buff
     FCL_TRY(fcl_buffer_check(source, source_offset, bytes, "copy from"));
     if (device != source->device)
         return fcl_fail(FCL_ERR_ARGUMENT, "cannot copy between buffers of two devices");
-    if (bytes == 0)
+    if (bytes == 0 || device->rehearsal)
         return FCL_OK;
     cl_int code = clEnqueueCopyBuffer(device->queue, source->memory, destination->memory, source_offset,
                                       destination_offset, bytes, 0, NULL, NULL);

@@ -59,6 +59,15 @@ static int find(const char *text, const char *source, const fcl_device_options *
     return status;
 }
 
+/* Of a device that others use as well. */
+static void limit_memory(fcl_device_info *info)
+{
+    const char *variable = fcl_environment("FLOWCL_MEMORY");
+    uint64_t most = variable ? (uint64_t)strtoull(variable, NULL, 10) << 20 : UINT64_MAX;
+    info->memory = most < info->memory ? most : info->memory;
+    info->max_allocation = most < info->max_allocation ? most : info->max_allocation;
+}
+
 static int find_default(const char *selector, const fcl_device_options *options, fcl_device *device)
 {
     const char *variable = fcl_environment("FLOWCL_DEVICE");
@@ -93,6 +102,7 @@ int fcl_device_open(const char *selector, const fcl_device_options *options, fcl
         status = check_ranks(chosen);
     if (status == FCL_OK)
         status = find_default(selector, chosen, opened);
+    limit_memory(&opened->info);
     if (status == FCL_OK)
         status = fcl_gemm_check_environment(&opened->info);
     if (status == FCL_OK)

@@ -30,6 +30,13 @@ static bool is_vector(const char *text)
     return strcmp(text, "1") == 0 || strcmp(text, "4") == 0;
 }
 
+static bool is_mebibytes(const char *text)
+{
+    char *end;
+    long size = strtol(text, &end, 10);
+    return *text >= '0' && *text <= '9' && !*end && size >= 1 && size <= 1 << 30;
+}
+
 /* It is made where it is missing. */
 static bool is_folder(const char *text)
 {
@@ -46,6 +53,8 @@ static const struct {
     {"FLOWCL_ROW_GROUP", "is no number of work-items for a row", "there are 1, 2, 4, and so on up to 256",
      is_group},
     {"FLOWCL_VECTOR", "is no number of elements that a work-item takes", "there are 1 and 4", is_vector},
+    {"FLOWCL_MEMORY", "is no number of MiB", "a whole number from 1 on says how much of a device's memory is used at most",
+     is_mebibytes},
     {"FLOWCL_DUMP", "is no folder that can be written into", "name one that can, or that can be made",
      is_folder},
 };

@@ -33,8 +33,8 @@ int fcl_launch_create(fcl_program *program, const char *kernel, const char *labe
 {
     *launch = NULL;
     fcl_device *device = program->device;
-    cl_int code;
-    cl_kernel object = clCreateKernel(program->program, kernel, &code);
+    cl_int code = CL_SUCCESS;
+    cl_kernel object = device->rehearsal ? NULL : clCreateKernel(program->program, kernel, &code);
     if (code != CL_SUCCESS)
         return fcl_opencl_fail(device, code, "making kernel %s of %s", kernel, program->name);
     fcl_launch *made = fcl_zalloc(sizeof *made);
@@ -50,14 +50,15 @@ void fcl_launch_destroy(fcl_launch **launch)
 {
     if (!*launch)
         return;
-    clReleaseKernel((*launch)->kernel);
+    if ((*launch)->kernel)
+        clReleaseKernel((*launch)->kernel);
     free(*launch);
     *launch = NULL;
 }
 
 static void set_argument(fcl_launch *launch, int index, size_t size, const void *value)
 {
-    if (!launch)
+    if (!launch || launch->device->rehearsal)
         return;
     cl_int code = clSetKernelArg(launch->kernel, (cl_uint)index, size, value);
     if (code == CL_SUCCESS || launch->status != FCL_OK)
@@ -266,7 +267,7 @@ int fcl_launch_enqueue(fcl_launch *launch)
     if (launch->status != FCL_OK)
         return fcl_fail(launch->status, "kernel %s cannot be launched on %s: %s", launch->label,
                         launch->device->info.name, launch->mistake);
-    if (is_empty(launch))
+    if (is_empty(launch) || launch->device->rehearsal)
         return FCL_OK;
     if (!launch->fitted)
         FCL_TRY(fit(launch));

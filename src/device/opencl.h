@@ -6,6 +6,7 @@
 #include "device/choose.h"
 #include "device/gemm.h"
 #include "device/launch.h"
+#include "device/rehearsal.h"
 #include "device/tuned.h"
 
 #include <CL/cl.h>
@@ -93,6 +94,9 @@ struct fcl_device {
     cl_context context;
     cl_command_queue queue;
     uint64_t memory, memory_peak, pinned;
+    uint64_t refused;      /* what was in use when the driver gave no more; 0: it always did */
+    uint64_t largest;      /* buffer so far */
+    bool rehearsal;        /* rehearsal.h: everything is counted, and nothing made */
     fcl_program *program;  /* the library's own; NULL before its first need */
     fcl_program **programs; /* or those of its files, in the order of fcl_kernel_sources; NULL like it */
     fcl_profile *profile;  /* NULL unless asked for */

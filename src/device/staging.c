@@ -28,6 +28,8 @@ static int create_table(fcl_staging *staging, table *t)
 {
     fcl_device *device = staging->device;
     cl_int code;
+    if (device->rehearsal)
+        return fcl_buffer_create(device, staging->bytes, &t->buffer);
     t->pinned = clCreateBuffer(device->context, CL_MEM_READ_WRITE | CL_MEM_ALLOC_HOST_PTR, staging->bytes,
                                NULL, &code);
     FCL_TRY(fcl_opencl_check(device, code, "making page-locked memory"));
@@ -38,12 +40,18 @@ static int create_table(fcl_staging *staging, table *t)
     return fcl_buffer_create(device, staging->bytes, &t->buffer);
 }
 
-static int create(fcl_staging *staging)
+static int create_queue(fcl_staging *staging)
 {
     fcl_device *device = staging->device;
     cl_int code;
     staging->copies = clCreateCommandQueue(device->context, device->id, 0, &code);
-    FCL_TRY(fcl_opencl_check(device, code, "making a queue of copies"));
+    return fcl_opencl_check(device, code, "making a queue of copies");
+}
+
+static int create(fcl_staging *staging)
+{
+    fcl_device *device = staging->device;
+    FCL_TRY(device->rehearsal ? FCL_OK : create_queue(staging));
     FCL_TRY(create_table(staging, &staging->tables[0]));
     FCL_TRY(create_table(staging, &staging->tables[1]));
     return fcl_device_finish(device); /* the tables are zeroed by the other queue */

@@ -17,10 +17,11 @@ void fcl_trainer_name_rows(fcl_trainer *trainer, int64_t step, int part)
     if (!broken->broken_rows || broken->rows != rows)
         return;
     if (trainer->feed.matcher || broken->broken_rows == rows)
-        fcl_fail(FCL_ERR_NUMERIC, "%s, in %lld of the batch's %lld rows", fcl_error(), (long long)broken->broken_rows,
-                 (long long)rows);
+        fcl_fail(FCL_ERR_NUMERIC, "%s, in %lld of the batch's %lld rows", fcl_error(),
+                 (long long)broken->broken_rows, (long long)rows);
     else
-        fcl_fail(FCL_ERR_NUMERIC, "%s, in %lld of the batch's %lld rows, of which the first is sample %lld of %s", fcl_error(),
+        fcl_fail(FCL_ERR_NUMERIC,
+                 "%s, in %lld of the batch's %lld rows, of which the first is sample %lld of %s", fcl_error(),
                  (long long)broken->broken_rows, (long long)rows,
                  (long long)fcl_batch_sample(batch, step, first_row + broken->row) + 1, trainer->data->name);
 }
@@ -75,7 +76,8 @@ static int tell_largest(const fcl_learner *learner)
         }
     }
     return fcl_fail(FCL_ERR_NUMERIC,
-                    "the sum of the gradient's squares: each value of the step itself is finite, and the gradient of %s is the "
+                    "the sum of the gradient's squares: each value of the step itself is finite, and the "
+                    "gradient of %s is the "
                     "largest, up to %g",
                     of->name, (double)most);
 }

@@ -240,8 +240,9 @@ static int create(fcl_device *device, const fcl_sampled *of, const fcl_sample_op
     return status == FCL_OK ? read_times(options, &how, sampler) : status;
 }
 
-int fcl_sampler_create(fcl_device *device, const fcl_sampled *of, const fcl_sample_options *options, unsigned flags,
-                       int64_t most, fcl_sampler **sampler)
+/* Of `most` samples, at most `limit` of them at once. On failure it is there, to be destroyed. */
+static int make(fcl_device *device, const fcl_sampled *of, const fcl_sample_options *options, unsigned flags, int64_t most,
+                int64_t limit, fcl_sampler **sampler)
 {
     fcl_sampler *created = fcl_zalloc(sizeof *created);
     created->created = fcl_clock_seconds();
@@ -250,16 +251,33 @@ int fcl_sampler_create(fcl_device *device, const fcl_sampled *of, const fcl_samp
     created->size = fcl_shape_size(fcl_model_sample(of->model)) + (flags & FCL_SAMPLER_ENERGY ? 1 : 0);
     int status = fcl_guidance_read(options, &created->guidance);
     created->rows = part_rows(options, row_numbers(created, options, flags), most);
+    created->rows = created->rows < limit ? created->rows : limit;
     created->progress = options->progress;
     created->progress_data = options->progress_data;
     created->part = fcl_zalloc((size_t)(created->rows * created->size) * sizeof(float));
     created->part_labels = fcl_zalloc((size_t)asked_rows(created) * sizeof(int32_t));
     *sampler = created;
-    if (status == FCL_OK)
-        status = create(device, of, options, flags, created);
-    if (status != FCL_OK)
+    return status == FCL_OK ? create(device, of, options, flags, created) : status;
+}
+
+int fcl_sampler_create(fcl_device *device, const fcl_sampled *of, const fcl_sample_options *options, unsigned flags,
+                       int64_t most, fcl_sampler **sampler)
+{
+    for (int64_t limit = most;;) {
+        int status = make(device, of, options, flags, most, limit, sampler);
+        int64_t rows = (*sampler)->rows;
+        if (status == FCL_OK)
+            return FCL_OK;
         fcl_sampler_destroy(sampler);
-    return status;
+        if (status != FCL_ERR_MEMORY)
+            return status;
+        if (options->batch)
+            return fcl_fail(status, "%s; without --batch (the option batch) as many samples are computed at once as fit",
+                            fcl_error());
+        if (rows == 1)
+            return fcl_fail_within(status, "not even one sample at a time fits");
+        limit = (rows + 1) / 2;
+    }
 }
 
 void fcl_sampler_destroy(fcl_sampler **sampler)

@@ -1,6 +1,7 @@
 #include "train/trainer.h"
 
 #include "base/error.h"
+#include "device/rehearsal.h"
 #include "flow/flow.h"
 #include "train/fingerprint.h"
 #include "train/mirror.h"
@@ -132,6 +133,8 @@ int fcl_trainer_setup(fcl_trainer *trainer)
     FCL_TRY(fcl_model_create(&options->model, trainer->data->shape, classes, &trainer->model));
     FCL_TRY(create_learner(trainer));
     FCL_TRY(fcl_trainer_build(trainer));
+    if (fcl_device_is_rehearsal(trainer->device))
+        return FCL_OK;
     fcl_arena *strings = &trainer->strings;
     FCL_TRY(fcl_fingerprint(trainer->data, options->labels, strings, &trainer->data_content));
     FCL_TRY(fcl_fingerprint(trainer->source_data, false, strings, &trainer->source_content));

@@ -1,6 +1,8 @@
 #include "train/trainer.h"
 
 #include "base/error.h"
+#include "device/rehearsal.h"
+#include "train/fit.h"
 #include "train/options.h"
 #include "train/sample.h"
 
@@ -24,7 +26,8 @@ int fcl_trainer_create(fcl_device *device, const fcl_dataset *data, const fcl_tr
         status = fcl_trainer_setup(created);
     if (status != FCL_OK)
         fcl_trainer_destroy(trainer);
-    return status;
+    bool small = status == FCL_ERR_MEMORY && !fcl_device_is_rehearsal(device);
+    return small ? fcl_fit_explain(device, data, &named) : status;
 }
 
 void fcl_trainer_destroy(fcl_trainer **trainer)

@@ -21,6 +21,21 @@ refused 1 "typo.csv, line 1: '1.O' is not a number" train typo.csv --out run
 refused 1 "comma.csv, line 1: '1,5' is not a number" train comma.csv --out run
 [ ! -e run ] || fail "a refused training left a folder behind"
 
+# Too little memory is told before anything is written, and what is told to fit does.
+large="train moons --data-count 1000 --width 256 --depth 2 --steps 1 --samples-every off"
+FLOWCL_MEMORY=4 refused 1 "flowcl: the training needs " $large --batch 4096 --out run
+says " has 4.0 MiB: the largest batch that fits is --batch " "; the batch of 4096 fits in parts, with --accumulate "
+[ ! -e run/metrics.jsonl ] || fail "a training that does not fit has begun"
+for option in --batch --accumulate; do
+    number=$(sed -n "s/.*$option \([0-9]*\).*/\1/p" err)
+    cp err told
+    rm -rf run
+    case $option in --accumulate) option="--batch 4096 --accumulate" ;; esac
+    FLOWCL_MEMORY=4 expect 0 $large $option "$number" --out run
+    mv told err
+done
+rm -rf run
+
 # Usage.
 refused 2 "--out DIR is needed" train moons
 refused 2 "DATA is needed" train --out run

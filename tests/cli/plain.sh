@@ -51,7 +51,7 @@ refused 2 '\x1b[1m' train moons --out run --steps "$(printf '\033[1m')"
 
 # Variables.
 for pair in FLOWCL_GEMM=abc FLOWCL_TUNE=on FLOWCL_ROW_GROUP=abc FLOWCL_ROW_GROUP=16x FLOWCL_ROW_GROUP=3 \
-    FLOWCL_ROW_GROUP=512 FLOWCL_ROW_GROUP=-1 FLOWCL_VECTOR=2 FLOWCL_VECTOR=4x FLOWCL_DUMP=/proc/none; do
+    FLOWCL_ROW_GROUP=512 FLOWCL_ROW_GROUP=-1 FLOWCL_VECTOR=2 FLOWCL_VECTOR=4x FLOWCL_DUMP=/proc/none FLOWCL_MEMORY=0; do
     export "${pair?}"
     refused 1 "$pair " sample "$odd" --n 10 --out b.npy
     unset "${pair%%=*}"

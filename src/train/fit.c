@@ -1,0 +1,157 @@
+#include "train/fit.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "train/options.h"
+
+#include <stdlib.h>
+
+int fcl_fit_needs(fcl_device *device, const fcl_dataset *data, const fcl_train_options *options,
+                  fcl_room *needs)
+{
+    fcl_device *rehearsal = fcl_rehearsal_begin(device);
+    fcl_trainer *trainer = NULL;
+    int status = fcl_trainer_create(rehearsal, data, options, &trainer);
+    *needs = fcl_rehearsal_room(rehearsal);
+    fcl_trainer_destroy(&trainer);
+    fcl_rehearsal_end(&rehearsal);
+    return status;
+}
+
+typedef struct fit {
+    fcl_device *device;
+    const fcl_dataset *data;
+    fcl_train_options options; /* with their defaults */
+    fcl_room has;
+} fit;
+
+static bool fits(const fit *f, const fcl_train_options *options)
+{
+    fcl_room needs;
+    return fcl_fit_needs(f->device, f->data, options, &needs) == FCL_OK && needs.bytes <= f->has.bytes &&
+           needs.largest <= f->has.largest;
+}
+
+static bool fits_batch(const fit *f, int batch)
+{
+    fcl_train_options other = f->options;
+    other.batch = batch;
+    return fits(f, &other);
+}
+
+static bool fits_parts(const fit *f, int parts)
+{
+    fcl_train_options other = f->options;
+    other.accumulate = parts;
+    return fits(f, &other);
+}
+
+static bool fits_recomputed(const fit *f)
+{
+    fcl_train_options other = f->options;
+    other.recompute = true;
+    return !f->options.recompute && fits(f, &other);
+}
+
+/* May the batch be that with the other options? */
+static bool is_batch(const fcl_train_options *options, int batch)
+{
+    return batch % options->accumulate == 0 &&
+           (!options->coupling_batch || options->coupling_batch % batch == 0);
+}
+
+static bool is_parts(const fcl_train_options *options, int parts)
+{
+    return options->batch % parts == 0;
+}
+
+/* The numbers from `first` to `last`, in the order of what they need, least first: of the first of them that
+ * fit, the last; 0 where none does. */
+static int search(const fit *f, int count, const int *number, bool (*fit_with)(const fit *, int))
+{
+    int low = 0, high = count;
+    while (low < high) {
+        int middle = (low + high) / 2;
+        if (fit_with(f, number[middle]))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low ? number[low - 1] : 0;
+}
+
+/* The largest batch that fits; 0: none does. */
+static int largest_batch(const fit *f)
+{
+    int *number = fcl_zalloc((size_t)f->options.batch * sizeof *number), count = 0;
+    for (int batch = 1; batch < f->options.batch; batch++)
+        if (is_batch(&f->options, batch))
+            number[count++] = batch;
+    int found = search(f, count, number, fits_batch);
+    free(number);
+    return found;
+}
+
+/* The fewest parts that fit; 0: none do. */
+static int fewest_parts(const fit *f)
+{
+    int *number = fcl_zalloc((size_t)f->options.batch * sizeof *number), count = 0;
+    for (int parts = f->options.batch; parts > f->options.accumulate; parts--)
+        if (is_parts(&f->options, parts))
+            number[count++] = parts;
+    int found = search(f, count, number, fits_parts);
+    free(number);
+    return found;
+}
+
+static void tell_needs(fcl_text *text, const fit *f, const fcl_room *needs)
+{
+    const double mib = 1 << 20;
+    const char *name = fcl_device_describe(f->device)->name;
+    if (needs->bytes > f->has.bytes)
+        fcl_text_format(text, "the training needs %.1f MiB of memory, and %s has %.1f MiB",
+                        (double)needs->bytes / mib, name, (double)f->has.bytes / mib);
+    else
+        fcl_text_format(text, "the training needs a buffer of %.1f MiB, and %s allows %.1f MiB",
+                        (double)needs->largest / mib, name, (double)f->has.largest / mib);
+}
+
+static void tell_ways(fcl_text *text, const fit *f)
+{
+    int batch = largest_batch(f), parts = fewest_parts(f);
+    bool recompute = fits_recomputed(f);
+    if (batch)
+        fcl_text_format(text, ": the largest batch that fits is --batch %d", batch);
+    else
+        fcl_text_format(text, ": no smaller batch fits");
+    if (parts)
+        fcl_text_format(text, "; the batch of %d fits in parts, with --accumulate %d", f->options.batch,
+                        parts);
+    if (recompute)
+        fcl_text_format(text, "%s with --recompute", parts ? ", or" : "; what it is fits");
+    fcl_text_format(text, batch || parts || recompute ? " (the options batch, accumulate, recompute)"
+                                                      : ": choose a smaller model, or another device");
+}
+
+int fcl_fit_explain(fcl_device *device, const fcl_dataset *data, const fcl_train_options *options)
+{
+    fcl_arena strings = {0};
+    fcl_text text = {0};
+    fcl_room needs;
+    char *before = fcl_strdup(fcl_error());
+    fit f = {.device = device, .data = data, .has = fcl_device_room(device)};
+    int status = fcl_train_options_fill(options, &data->shape, &strings, &f.options);
+    if (status == FCL_OK)
+        status = fcl_fit_needs(device, data, &f.options, &needs);
+    if (status == FCL_OK && (needs.bytes > f.has.bytes || needs.largest > f.has.largest)) {
+        tell_needs(&text, &f, &needs);
+        tell_ways(&text, &f);
+        fcl_fail(FCL_ERR_MEMORY, "%s", text.data);
+    } else {
+        fcl_fail(FCL_ERR_MEMORY, "%s", before);
+    }
+    fcl_text_free(&text);
+    free(before);
+    fcl_arena_free(&strings);
+    return FCL_ERR_MEMORY;
+}

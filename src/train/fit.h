@@ -1,0 +1,18 @@
+/* What a training needs of a device's memory, told before any of it is taken, and what makes it fit. */
+#ifndef TRAIN_FIT_H
+#define TRAIN_FIT_H
+
+#include "device/rehearsal.h"
+
+#include <flowcl/train.h>
+
+/* What fcl_trainer_create would take, at its peak, beside what is in use. */
+int fcl_fit_needs(fcl_device *device, const fcl_dataset *data, const fcl_train_options *options,
+                  fcl_room *needs);
+
+/* Of a training that has found too little memory: says how much it needs and how much there is, the largest
+ * batch that fits, and which of the options accumulate and recompute make it fit; all of these were
+ * rehearsed. Where the training would have fitted the message stays as it is. Returns FCL_ERR_MEMORY. */
+int fcl_fit_explain(fcl_device *device, const fcl_dataset *data, const fcl_train_options *options);
+
+#endif

@@ -14,6 +14,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <string.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -290,7 +291,8 @@ static void bad_arrays_are_refused(void **state)
     assert_refused(write_npy("text.npy", "<U2", "(1,)", nan_at_3, 8), FCL_ERR_FORMAT, "holds text");
     assert_refused(write_npy("object.npy", "|O", "(1,)", nan_at_3, 8), FCL_ERR_FORMAT, "elements of type '|O'");
     assert_refused(scratch_path("missing.npy"), FCL_ERR_FILE, "No such file");
-    assert_refused(scratch_path(""), FCL_ERR_FORMAT, "holds no pictures");
+    assert_int_equal(mkdir(scratch_path("bare"), 0700), 0);
+    assert_refused(scratch_path("bare"), FCL_ERR_FORMAT, "holds no pictures");
 }
 
 static fcl_array *array_of(fcl_shape shape, float step)

@@ -8,7 +8,8 @@
  *
  * A data set is open data: look into it, but change nothing. Samples lie one after the other, either as
  * floats or, for pictures, as the bytes they came in, four times smaller: value = byte * scale + shift. Pictures of a
- * folder that is too large for memory lie there still: they are decoded when they are asked for. */
+ * folder that is too large for memory lie there still: they are decoded when they are asked for; and so do samples of .npy
+ * files. */
 #ifndef FLOWCL_DATA_H
 #define FLOWCL_DATA_H
 
@@ -23,10 +24,11 @@ typedef struct fcl_dataset {
     char name[64];      /* the built-in's name, or the file's without its folder */
     int64_t count;      /* samples, at least 1 */
     fcl_shape shape;    /* of one sample: (2), or (1, 28, 28): channels, height, width */
-    float *values;      /* (count, shape), or NULL where the samples are bytes; always finite */
-    uint8_t *bytes;     /* (count, shape), or NULL where the samples are floats, or lie in a folder still */
+    float *values;      /* (count, shape), or NULL where the samples are bytes, or lie in files still; always finite */
+    uint8_t *bytes;     /* (count, shape), or NULL where the samples are floats, or lie in files still */
     struct fcl_pictures *pictures; /* where they do; they are bytes once they are decoded. NULL: they are above */
-    float scale, shift; /* of the bytes; pictures go to [-1, 1] */
+    struct fcl_stored *stored;     /* where they lie in .npy files still, and are read when they are asked for; else NULL */
+    float scale, shift; /* of the bytes, 0 of floats; pictures go to [-1, 1] */
     int32_t *label;     /* (count), each in [0, classes), or NULL */
     int classes;        /* 0 without labels */
     char **class_name;  /* (classes) what they are called, or NULL: by their numbers */
@@ -39,11 +41,11 @@ typedef struct fcl_dataset {
 /* Whether its samples are bytes. */
 static inline bool fcl_dataset_has_bytes(const fcl_dataset *dataset)
 {
-    return dataset->bytes || dataset->pictures;
+    return dataset->bytes || dataset->pictures || (dataset->stored && dataset->scale != 0);
 }
 
 /* What is done with picture files, PNG and JPEG. Zero is the default; others than zero are refused for data that are none,
- * or, of label_file and skip_damaged, no folder of them. */
+ * or, of label_file and skip_damaged, no folder of them; but label_file is for .npy data, too. */
 typedef struct fcl_image_options {
     const char *size;       /* "32", or height and width, "24x32": a picture is cropped around its centre to that aspect
                                ratio; then each pixel is the mean of the area that it covers, or, along a side that becomes
@@ -51,7 +53,9 @@ typedef struct fcl_image_options {
                                be the same of all */
     const char *background; /* "white", "black", "grey" or "#rrggbb": lies below pixels that can be seen through; NULL: white */
     const char *label_file; /* a table of text with the columns "file", paths below the folder, and "label", or that of
-                               label_column: of each picture. NULL: classes are the subfolders */
+                               label_column: of each picture. NULL: classes are the subfolders. Of .npy data: a .npy, or an
+                               .npz whose array is label_column, called as labels are, or the only one, with a label of
+                               each sample */
     bool skip_damaged;      /* pictures that cannot be read are left away, and `note` says how many */
 } fcl_image_options;
 
@@ -70,6 +74,7 @@ typedef struct fcl_dataset_options {
                        becomes colour; C 1: colour becomes grey, 0.299 R + 0.587 G + 0.114 B. Rank 0: nothing is known */
     const char *background_guess; /* image.background, where that says nothing, and of picture files only; NULL: white */
     bool stream;    /* pictures of a folder stay there, however few */
+    bool from_disk; /* these, and samples of .npy files, too; other files cannot: see below */
 } fcl_dataset_options;
 
 #define FCL_TOY_COUNT 100000
@@ -77,7 +82,8 @@ typedef struct fcl_dataset_options {
 /* Opens a built-in set by its name (fcl_dataset_builtin_at tells them), else the file of that path. Files are
  * told apart by their content, tables of text by their ending; all but .npz may be gzipped:
  *     .npy    (count, ...) of floats of 2, 4 or 8 bytes, integers or booleans; one dimension alone is samples
- *             of one number each
+ *             of one number each. What would take more than a quarter of the machine's memory stays in its file, where it
+ *             is not packed, and is read when it is asked for; that needs C order. Labels are those of a label_file
  *     .npz    the same of one of its arrays, with labels where another is known to hold them, by the names that are
  *             usual: "x" and "y", "x_train" and "y_train", "data" and "target", "images" and "labels", "arr_0" and their
  *             like; else the first that is no label. "FILE.npz:NAME" names the array. `note` says which were taken
@@ -91,6 +97,9 @@ typedef struct fcl_dataset_options {
  *             (3, H, W). 16 bits are rounded to 8, palettes looked up; no gamma or profile is applied; a JPEG's EXIF
  *             orientation is; JPEGs for printing (CMYK) are refused. What would take more than a quarter of the machine's
  *             memory stays in its folder
+ *     a folder of .npy files and no pictures    their samples, of one shape and type, one file's after the other's, in the
+ *             order of the bytes of their paths; classes are the topmost subfolders, where all files lie in some, or of a
+ *             label_file. They stay there as a .npy file does
  *     .bin          a batch of CIFAR-10's binary version; a folder with its data_batch_1.bin and so on is all of these
  *     .csv, .tsv, .txt, .dat    a row a sample, one column of them the label if label_column says so, or label_guess,
  *             or its name is "label" or "labels". Columns stand between commas, semicolons, tabs or spaces, numbers have

@@ -177,7 +177,7 @@ static int find_header(const uint8_t *bytes, size_t size, const char *where, cur
     return FCL_OK;
 }
 
-static int check_data(const fcl_npy *npy, size_t found, const char *where)
+static int check_data(const fcl_npy *npy, uint64_t found, const char *where)
 {
     char text[FCL_SHAPE_TEXT];
     size_t expected;
@@ -185,15 +185,15 @@ static int check_data(const fcl_npy *npy, size_t found, const char *where)
         return fcl_fail(FCL_ERR_FORMAT, "%s claims the shape %s, which no memory can hold", where,
                         fcl_shape_format(npy->shape, text));
     if (found < expected)
-        return fcl_fail(FCL_ERR_FORMAT, "%s is cut off: its shape %s needs %zu bytes of data, %zu are there",
-                        where, fcl_shape_format(npy->shape, text), expected, found);
+        return fcl_fail(FCL_ERR_FORMAT, "%s is cut off: its shape %s needs %zu bytes of data, %llu are there",
+                        where, fcl_shape_format(npy->shape, text), expected, (unsigned long long)found);
     if (found > expected)
-        return fcl_fail(FCL_ERR_FORMAT, "%s is damaged: its shape %s needs %zu bytes of data, %zu are there",
-                        where, fcl_shape_format(npy->shape, text), expected, found);
+        return fcl_fail(FCL_ERR_FORMAT, "%s is damaged: its shape %s needs %zu bytes of data, %llu are there",
+                        where, fcl_shape_format(npy->shape, text), expected, (unsigned long long)found);
     return FCL_OK;
 }
 
-int fcl_npy_parse(const uint8_t *bytes, size_t size, const char *where, fcl_npy *npy)
+int fcl_npy_parse_head(const uint8_t *bytes, size_t size, uint64_t whole, const char *where, fcl_npy *npy)
 {
     cursor text;
     FCL_TRY(find_header(bytes, size, where, &text));
@@ -212,7 +212,12 @@ int fcl_npy_parse(const uint8_t *bytes, size_t size, const char *where, fcl_npy 
     if (h.shape.rank > FCL_MAX_RANK)
         return fcl_fail(FCL_ERR_FORMAT, "%s has %d dimensions; at most %d are read", where, h.shape.rank,
                         FCL_MAX_RANK);
-    return check_data(npy, size - (size_t)(npy->data - bytes), where);
+    return check_data(npy, whole - (uint64_t)(npy->data - bytes), where);
+}
+
+int fcl_npy_parse(const uint8_t *bytes, size_t size, const char *where, fcl_npy *npy)
+{
+    return fcl_npy_parse_head(bytes, size, size, where, npy);
 }
 
 /* IEEE half precision: sign, 5 bits of exponent with bias 15, 10 bits of fraction. */
@@ -292,6 +297,18 @@ void fcl_npy_copy(const fcl_npy *npy, void *destination)
         memcpy((uint8_t *)destination + i * item, npy->data + (size_t)w.offset * item, item);
 }
 
+void fcl_npy_convert(const fcl_npy *npy, float *to)
+{
+    if (npy->kind == 'f' && npy->item_size == 4 && npy->big_endian == BIG_ENDIAN_HOST) {
+        fcl_npy_copy(npy, to);
+        return;
+    }
+    walk w = walk_start(npy);
+    int64_t count = fcl_shape_size(npy->shape);
+    for (int64_t i = 0; i < count; i++, walk_step(&w, npy->shape))
+        to[i] = element_value(npy, npy->data + w.offset * npy->item_size);
+}
+
 int fcl_npy_floats(const fcl_npy *npy, const char *where, fcl_array **array)
 {
     *array = NULL;
@@ -299,14 +316,7 @@ int fcl_npy_floats(const fcl_npy *npy, const char *where, fcl_array **array)
         return fcl_fail(FCL_ERR_FORMAT, "%s holds text, and numbers are wanted", where);
     if (fcl_array_create(npy->shape, array) != FCL_OK)
         return fcl_fail_within(FCL_ERR_MEMORY, "%s", where);
-    if (npy->kind == 'f' && npy->item_size == 4 && npy->big_endian == BIG_ENDIAN_HOST) {
-        fcl_npy_copy(npy, (*array)->data);
-        return FCL_OK;
-    }
-    walk w = walk_start(npy);
-    int64_t count = fcl_shape_size(npy->shape);
-    for (int64_t i = 0; i < count; i++, walk_step(&w, npy->shape))
-        (*array)->data[i] = element_value(npy, npy->data + w.offset * npy->item_size);
+    fcl_npy_convert(npy, (*array)->data);
     return FCL_OK;
 }
 

@@ -20,8 +20,15 @@ typedef struct fcl_npy {
 /* Understands `bytes` as a .npy file; `where` names them in messages. The data is checked to be all there. */
 int fcl_npy_parse(const uint8_t *bytes, size_t size, const char *where, fcl_npy *npy);
 
+/* The same of the beginning of a file of `whole` bytes, of which `size` are there: as many as
+ * FCL_NPY_LONGEST_HEADER, or all. The data are not, but in the file there is room for them. */
+enum { FCL_NPY_LONGEST_HEADER = 1 << 20 };
+int fcl_npy_parse_head(const uint8_t *bytes, size_t size, uint64_t whole, const char *where, fcl_npy *npy);
+
 /* A new array of its values, in C order and single precision; text is refused. */
 int fcl_npy_floats(const fcl_npy *npy, const char *where, fcl_array **array);
+/* The same to where there is room for them; of numbers. */
+void fcl_npy_convert(const fcl_npy *npy, float *to);
 
 /* Copies the elements, whatever they are, in C order: fcl_shape_size(shape) * item_size bytes. */
 void fcl_npy_copy(const fcl_npy *npy, void *destination);

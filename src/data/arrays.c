@@ -1,29 +1,13 @@
-/* Data in NumPy's files. */
+/* Data in NumPy's archives, .npz. */
 #include "data/reader.h"
 
 #include "base/error.h"
-#include "base/gzip.h"
 #include "base/memory.h"
 #include "base/npz.h"
 
 #include <flowcl/options.h>
 #include <stdlib.h>
 #include <string.h>
-
-int fcl_dataset_read_npy(const fcl_reading *reading, fcl_dataset *dataset)
-{
-    uint8_t *bytes; /* a single array has no labels */
-    size_t size;
-    fcl_npy array;
-    FCL_TRY(fcl_gzip_read_all(reading->path, &bytes, &size));
-    int status = fcl_npy_parse(bytes, size, reading->path, &array);
-    if (status == FCL_OK)
-        status = fcl_dataset_set_samples(dataset, &array, reading->path);
-    free(bytes);
-    return status;
-}
-
-/* --- .npz --- */
 
 /* What arrays are called that hold samples, the likeliest first, and what their labels are then called. */
 /* clang-format off */
@@ -198,6 +182,20 @@ int fcl_dataset_read_npz(const fcl_reading *reading, fcl_dataset *dataset)
     fcl_npz *npz;
     FCL_TRY(fcl_npz_open(reading->path, &npz));
     int status = read_arrays(npz, reading, dataset);
+    fcl_npz_close(&npz);
+    return status;
+}
+
+int fcl_dataset_read_npz_labels(const char *path, const char *column, fcl_dataset *dataset)
+{
+    fcl_npz *npz;
+    FCL_TRY(fcl_npz_open(path, &npz));
+    const char *name = column ? column : first_held(npz, label_names);
+    if (!name && !fcl_npz_name_at(npz, 1))
+        name = fcl_npz_name_at(npz, 0);
+    int status = !name ? fcl_fail(FCL_ERR_FORMAT, "%s holds no array that is called as labels are: label-column names it", path)
+                 : fcl_npz_holds(npz, name) ? load(npz, path, name, fcl_dataset_set_labels, dataset)
+                                            : no_such_array(npz, path, name);
     fcl_npz_close(&npz);
     return status;
 }

@@ -10,6 +10,7 @@
 #include "data/pictures.h"
 #include "data/reader.h"
 #include "data/rows.h"
+#include "data/stored.h"
 #include "data/toys.h"
 
 #include <stdio.h>
@@ -146,7 +147,9 @@ static int read_file(const fcl_reading *reading, fcl_dataset *dataset)
     if (label && !named && strcmp(label, FCL_NO_LABEL) != 0)
         return fcl_fail(FCL_ERR_ARGUMENT, "%s has no columns with names: the label cannot be '%s'", path,
                         label);
-    return found->read(reading, dataset);
+    fcl_reading as_found = *reading;
+    as_found.packed = packed;
+    return found->read(&as_found, dataset);
 }
 
 static bool is_folder(const char *path)
@@ -161,30 +164,34 @@ static int read_folder(const fcl_reading *reading, fcl_dataset *dataset)
                                                : fcl_dataset_read_folder(reading, dataset);
 }
 
-static bool is_picture(const char *path)
+static bool begins(const char *path, bool (*first)(const uint8_t head[4]), bool (*second)(const uint8_t head[4]))
 {
     uint8_t head[4] = {0};
     bool packed;
-    return !is_folder(path) && read_head(path, head, &packed) == FCL_OK && (is_png(head) || is_jpeg(head));
+    return !is_folder(path) && read_head(path, head, &packed) == FCL_OK && (first(head) || second(head));
 }
 
-/* Options of picture files are for nothing else. */
+/* Options of picture files are for nothing else, but for labels of .npy data. */
 static int check_images(const char *path, const fcl_image_options *image)
 {
-    const struct {
-        const char *key;
-        bool given, folder;
-    } rows[] = {{"image-size", image->size != NULL, false},
-                {"background", image->background != NULL, false},
-                {"label-file", image->label_file != NULL, true},
-                {"skip-damaged", image->skip_damaged, true}};
     bool folder = is_folder(path) && !fcl_dataset_is_cifar(path);
-    bool picture = folder || is_picture(path);
+    bool picture = folder || begins(path, is_png, is_jpeg), labelled = folder || begins(path, is_npy, is_npy);
+    const struct {
+        const char *key, *what;
+        bool given, usable;
+    } rows[] = {{"image-size", "picture file and no folder of them", image->size != NULL, picture},
+                {"background", "picture file and no folder of them", image->background != NULL, picture},
+                {"label-file", "folder and no .npy file", image->label_file != NULL, labelled},
+                {"skip-damaged", "folder of pictures", image->skip_damaged, folder}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (rows[i].given && !(rows[i].folder ? folder : picture))
-            return fcl_fail(FCL_ERR_ARGUMENT, "%s has no use with %s, which is no %s", rows[i].key, path,
-                            rows[i].folder ? "folder of pictures" : "picture file and no folder of them");
+        if (rows[i].given && !rows[i].usable)
+            return fcl_fail(FCL_ERR_ARGUMENT, "%s has no use with %s, which is no %s", rows[i].key, path, rows[i].what);
     return FCL_OK;
+}
+
+bool fcl_dataset_is_large(double bytes)
+{
+    return bytes > 0.25 * (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
 }
 
 static int make_toy(const builtin *row, const fcl_dataset_options *options, fcl_dataset *dataset)
@@ -325,6 +332,11 @@ int fcl_dataset_open(const char *name, const fcl_dataset_options *options, fcl_d
     if (none && !given.label_column)
         given.label_column = given.label_guess;
     int status = open_any(name, &given, fresh);
+    if (status == FCL_OK && given.from_disk && !fresh->stored && !fresh->pictures)
+        status = fcl_fail(FCL_ERR_ARGUMENT,
+                          "from-disk has no use with %s: of what is on the disk, .npy files, folders of them, and folders "
+                          "of pictures stay there",
+                          name);
     if (status != FCL_OK)
         fcl_dataset_destroy(&fresh);
     *dataset = fresh;
@@ -338,6 +350,7 @@ void fcl_dataset_destroy(fcl_dataset **dataset)
     free((*dataset)->values);
     free((*dataset)->bytes);
     fcl_pictures_destroy(&(*dataset)->pictures);
+    fcl_stored_close(&(*dataset)->stored);
     free((*dataset)->label);
     for (int c = 0; (*dataset)->class_name && c < (*dataset)->classes; c++)
         free((*dataset)->class_name[c]);

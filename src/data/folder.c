@@ -1,19 +1,16 @@
-/* A data set of the pictures of a folder. */
+/* A data set of the pictures of a folder, or, where it has none, of its .npy files (npy_files.c). */
 #include "data/folder.h"
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/watch.h"
 #include "base/words.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { AT_ONCE = 256 }; /* pictures between two looks at the watch */
-
-/* Decoded sets of more than this share of the machine's memory are not kept in it. */
-#define MOST_OF_MEMORY 0.25
 
 /* --- which files are pictures --- */
 
@@ -87,8 +84,8 @@ static int keep_pictures(fcl_folder *r)
     if (r->damaged)
         return refuse_all(r);
     return fcl_fail(FCL_ERR_FORMAT,
-                    "the folder %s holds no pictures, PNG or JPEG, nor do its subfolders (other files: %lld): name the "
-                    "one that they lie in",
+                    "the folder %s holds no pictures, PNG or JPEG, and no .npy files, nor do its subfolders (other files: "
+                    "%lld): name the one that they lie in",
                     p->folder, (long long)r->others);
 }
 
@@ -219,11 +216,10 @@ static int take_pixels(fcl_folder *r, fcl_dataset *dataset)
 {
     fcl_pictures *p = r->pictures;
     size_t size = (size_t)p->channels * (size_t)p->height * (size_t)p->width;
-    double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
     int64_t count = wanted_count(r);
     double wanted = (double)count * (double)size;
     dataset->shape = FCL_SHAPE(p->channels, p->height, p->width);
-    if (r->of->options->stream || wanted > MOST_OF_MEMORY * memory) {
+    if (r->of->options->stream || r->of->options->from_disk || fcl_dataset_is_large(wanted)) {
         dataset->pictures = p;
         return r->of->options->image.skip_damaged ? decode(r, NULL) : FCL_OK;
     }
@@ -284,10 +280,24 @@ static int take_labels(fcl_folder *r, fcl_dataset *dataset)
 
 /* --- all of it --- */
 
-static int read_all(fcl_folder *r, fcl_dataset *dataset)
+/* Those of a folder that has no pictures, by the endings of the names. */
+static int64_t find_arrays(const fcl_tree *tree, char **name)
+{
+    static const char *const pictures[] = {".png", ".jpg", ".jpeg"};
+    int64_t count = 0;
+    for (int64_t i = 0; i < tree->count; i++) {
+        for (size_t k = 0; k < sizeof pictures / sizeof *pictures; k++)
+            if (fcl_file_ends_with(tree->name[i], pictures[k]))
+                return 0;
+        if (fcl_file_ends_with(tree->name[i], ".npy"))
+            name[count++] = tree->name[i];
+    }
+    return count;
+}
+
+static int read_pictures(fcl_folder *r, fcl_dataset *dataset)
 {
     FCL_TRY(fcl_image_background(fcl_image_below(r->of->options), r->pictures->background));
-    FCL_TRY(fcl_tree_list(r->pictures->folder, &r->tree));
     FCL_TRY(look_at_all(r));
     FCL_TRY(keep_pictures(r));
     FCL_TRY(choose_size(r));
@@ -300,6 +310,16 @@ static int read_all(fcl_folder *r, fcl_dataset *dataset)
     FCL_TRY(take_labels(r, dataset));
     dataset->note = fcl_folder_describe(r, dataset);
     return FCL_OK;
+}
+
+static int read_all(fcl_folder *r, fcl_dataset *dataset)
+{
+    FCL_TRY(fcl_tree_list(r->pictures->folder, &r->tree));
+    char **name = fcl_zalloc(((size_t)r->tree.count + 1) * sizeof *name);
+    int64_t arrays = find_arrays(&r->tree, name);
+    int status = arrays ? fcl_dataset_read_arrays(r->of, arrays, name, r->tree.count, dataset) : read_pictures(r, dataset);
+    free(name);
+    return status;
 }
 
 int fcl_dataset_read_folder(const fcl_reading *of, fcl_dataset *dataset)

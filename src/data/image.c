@@ -19,7 +19,7 @@ const fcl_option fcl_image_table[] = {
     {"label-file", ROW(label_file), .placeholder = "FILE",
      .help = "a table of text with the columns \"file\" and \"label\": the classes of a folder's pictures; "
              "without it its "
-             "subfolders are"},
+             "subfolders are; of .npy data a .npy or .npz with a label of each sample"},
     {"skip-damaged", ROW(skip_damaged), .help = "leave pictures of a folder away that cannot be read"},
     {0},
 };

@@ -18,6 +18,7 @@ typedef struct choice {
     const char *text;
     int64_t columns; /* 1: all numbers of a sample are alike, those of a picture */
     bool ranged;     /* low and high are known, not only what there is */
+    fcl_survey survey; /* of the data, once something asked for it */
     fcl_normalisation *made;
 } choice;
 
@@ -38,10 +39,18 @@ static void allocate(fcl_normalisation *made, int64_t count)
     made->scale = fcl_zalloc((size_t)count * sizeof *made->scale);
 }
 
-static void measure(const choice *of)
+/* Of all the data, once. */
+static int look(choice *of)
 {
+    return of->survey.mean ? FCL_OK : fcl_survey_make(of->data, &of->survey);
+}
+
+static int measure(choice *of)
+{
+    FCL_TRY(look(of));
     allocate(of->made, of->columns);
-    fcl_dataset_measure(of->data, of->columns, of->made->centre, of->made->scale);
+    fcl_survey_columns(&of->survey, of->columns, of->made->centre, of->made->scale);
+    return FCL_OK;
 }
 
 static void set_own(fcl_normalisation *made)
@@ -53,7 +62,7 @@ static void set_own(fcl_normalisation *made)
 static int use_columns(choice *of)
 {
     of->columns = fcl_shape_size(of->data->shape);
-    measure(of);
+    FCL_TRY(measure(of));
     set_own(of->made);
     return FCL_OK;
 }
@@ -75,7 +84,7 @@ static void share_scale(fcl_normalisation *made)
 
 static int use_all(choice *of)
 {
-    measure(of);
+    FCL_TRY(measure(of));
     share_scale(of->made);
     return FCL_OK;
 }
@@ -110,7 +119,7 @@ static int use_what_fits(choice *of)
         return FCL_OK;
     if (of->ranged)
         return use_range(of);
-    measure(of);
+    FCL_TRY(measure(of));
     for (int64_t k = 0; k < made->count; k++) {
         off_scale |= is_off_scale(made->centre[k], made->scale[k]);
         most = fmax(most, made->scale[k]);
@@ -270,7 +279,11 @@ static int set_range(choice *of, const char *range)
         FCL_TRY(read_range(range, &made->low, &made->high));
     if (!range && data->full_range)
         made->high = 255;
-    of->ranged = range || data->full_range || recognise(fcl_dataset_extent(data), &made->low, &made->high);
+    of->ranged = range || data->full_range;
+    if (!of->ranged) {
+        FCL_TRY(look(of));
+        of->ranged = recognise(of->survey.extent, &made->low, &made->high);
+    }
     if (fcl_dataset_has_bytes(data)) {
         made->low = value_of(data, made->low);
         made->high = value_of(data, made->high);
@@ -306,6 +319,7 @@ int fcl_normalisation_create(const fcl_dataset *data, const char *normalise, con
     FCL_TRY(fcl_normalise_check(normalise, range));
     choice of = {.data = data, .text = normalise, .made = fcl_zalloc(sizeof *of.made)};
     int status = choose(&of, range);
+    fcl_survey_free(&of.survey);
     if (status != FCL_OK)
         fcl_normalisation_destroy(&of.made);
     *normalisation = of.made;

@@ -10,6 +10,7 @@ typedef struct fcl_reading {
     const char *path;
     const char *array; /* that is asked for of an .npz; NULL: none is */
     const fcl_dataset_options *options;
+    bool packed; /* by gzip */
 } fcl_reading;
 
 typedef int fcl_dataset_reader(const fcl_reading *reading, fcl_dataset *dataset);
@@ -23,6 +24,15 @@ fcl_dataset_reader fcl_dataset_read_cifar;
 fcl_dataset_reader fcl_dataset_read_folder;
 fcl_dataset_reader fcl_dataset_read_cifar_folder;
 
+/* A folder's .npy files, `count` of `files` below it, whose names these are: the samples of one after those of the other. */
+int fcl_dataset_read_arrays(const fcl_reading *reading, int64_t count, char *const *name, int64_t files,
+                            fcl_dataset *dataset);
+/* Labels of samples that are there, from an archive's array of that name; NULL: as labels are called, or the only one. */
+int fcl_dataset_read_npz_labels(const char *path, const char *column, fcl_dataset *dataset);
+
+/* Whether samples of so many bytes are left in their files: more than a quarter of the machine's memory. */
+bool fcl_dataset_is_large(double bytes);
+
 /* Whether a folder holds CIFAR-10's batches. */
 bool fcl_dataset_is_cifar(const char *folder);
 
@@ -35,6 +45,13 @@ typedef int fcl_dataset_setter(fcl_dataset *dataset, fcl_npy *array, const char 
 
 /* The samples of an array whose first dimension counts them. Takes pictures as bytes, all else as floats. */
 fcl_dataset_setter fcl_dataset_set_samples;
+
+/* What such samples are, as far as the array's header says: count, shape, note; and of pictures scale and shift, which
+ * other samples have not. */
+int fcl_dataset_describe(fcl_dataset *dataset, const fcl_npy *array, const char *where);
+/* Whether they lie in the array as they will in the set; else they are converted, of an array in C order, into `rows`. */
+bool fcl_samples_lie_so(const fcl_npy *array);
+void fcl_samples_convert(const fcl_npy *array, void *rows);
 
 /* The labels of the samples that are there already. */
 fcl_dataset_setter fcl_dataset_set_labels;

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "data/pictures.h"
+#include "data/stored.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,8 @@ int fcl_dataset_rows(const fcl_dataset *dataset, int64_t n, const int64_t *which
 {
     if (dataset->pictures)
         return fcl_pictures_read(dataset->pictures, n, which, rows, NULL);
+    if (dataset->stored)
+        return fcl_stored_rows(dataset->stored, n, which, rows);
     size_t size = fcl_dataset_row_bytes(dataset);
     const uint8_t *from = dataset->bytes ? dataset->bytes : (const uint8_t *)dataset->values;
     for (int64_t i = 0; i < n; i++)
@@ -35,7 +38,7 @@ int fcl_dataset_rows(const fcl_dataset *dataset, int64_t n, const int64_t *which
 
 int fcl_dataset_values(const fcl_dataset *dataset, int64_t n, const int64_t *which, float *values)
 {
-    if (dataset->values)
+    if (!fcl_dataset_has_bytes(dataset))
         return fcl_dataset_rows(dataset, n, which, values);
     /* bytes at the end of the floats' room, which are read before they are written over */
     int64_t numbers = n * fcl_shape_size(dataset->shape);

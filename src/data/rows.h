@@ -11,8 +11,8 @@ size_t fcl_dataset_row_bytes(const fcl_dataset *dataset);
  * many. */
 int fcl_dataset_room(const fcl_dataset *dataset, int64_t first, int64_t count, fcl_array **array);
 
-/* The samples which[0 .. n), one after the other. Decodes those of a set that is read when it is asked for:
- * FCL_ERR_FILE, FCL_ERR_FORMAT; else it cannot fail. */
+/* The samples which[0 .. n), one after the other. Reads or decodes those of a set that lies in files still: FCL_ERR_FILE,
+ * FCL_ERR_FORMAT, FCL_ERR_NUMERIC, FCL_ERR_MEMORY; else it cannot fail. */
 int fcl_dataset_rows(const fcl_dataset *dataset, int64_t n, const int64_t *which, void *rows);
 
 /* The same as floats: (n, shape). */

@@ -49,27 +49,78 @@ static uint8_t *take_bytes(fcl_npy *array, size_t size)
     return bytes;
 }
 
-static int set_pictures(fcl_dataset *dataset, fcl_npy *array, const char *where)
+static bool are_bytes(const fcl_npy *array)
+{
+    return array->kind == 'u' && array->item_size == 1 && (array->shape.rank == 3 || array->shape.rank == 4);
+}
+
+static bool are_turned(const fcl_npy *array)
 {
     const int64_t *dim = array->shape.dim;
+    return are_bytes(array) && array->shape.rank == 4 && !is_channels(dim[1]) && is_channels(dim[3]);
+}
+
+static void describe_pictures(fcl_dataset *dataset, const fcl_npy *array)
+{
+    const int64_t *dim = array->shape.dim;
+    bool turned = are_turned(array);
+    dataset->shape = array->shape.rank == 3 ? FCL_SHAPE(1, dim[1], dim[2])
+                     : turned               ? FCL_SHAPE(dim[3], dim[1], dim[2])
+                                            : FCL_SHAPE(dim[1], dim[2], dim[3]);
+    if (array->shape.rank == 4)
+        dataset->note = describe(array->shape, turned);
+    dataset->scale = FCL_PICTURE_SCALE;
+    dataset->shift = FCL_PICTURE_SHIFT;
+}
+
+int fcl_dataset_describe(fcl_dataset *dataset, const fcl_npy *array, const char *where)
+{
+    char text[FCL_SHAPE_TEXT];
+    if (array->shape.rank == 0)
+        return fcl_fail(FCL_ERR_FORMAT, "%s is a single number; its first dimension has to count samples",
+                        where);
+    if (fcl_shape_size(array->shape) == 0)
+        return fcl_fail(FCL_ERR_FORMAT, "%s holds no samples: its shape is %s", where,
+                        fcl_shape_format(array->shape, text));
+    dataset->count = array->shape.dim[0];
+    dataset->shape = array->shape.rank == 1 ? FCL_SHAPE(1) : (fcl_shape){.rank = array->shape.rank - 1};
+    for (int i = 1; i < array->shape.rank; i++)
+        dataset->shape.dim[i - 1] = array->shape.dim[i];
+    if (are_bytes(array))
+        describe_pictures(dataset, array);
+    return FCL_OK;
+}
+
+bool fcl_samples_lie_so(const fcl_npy *array)
+{
+    const fcl_npy own = {.kind = 'f', .item_size = 4, .big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__};
+    bool floats = array->kind == 'f' && array->item_size == own.item_size && array->big_endian == own.big_endian;
+    return floats || (are_bytes(array) && !are_turned(array));
+}
+
+void fcl_samples_convert(const fcl_npy *array, void *rows)
+{
+    if (are_turned(array))
+        channels_first(array->data, rows, array->shape);
+    else if (are_bytes(array))
+        fcl_npy_copy(array, rows);
+    else
+        fcl_npy_convert(array, rows);
+}
+
+static int set_pictures(fcl_dataset *dataset, fcl_npy *array, const char *where)
+{
     size_t size = (size_t)fcl_shape_size(array->shape);
-    bool channels_last = array->shape.rank == 4 && !is_channels(dim[1]) && is_channels(dim[3]);
-    uint8_t *bytes = take_bytes(array, size), *turned = channels_last ? malloc(size) : NULL;
+    bool is_turned = are_turned(array);
+    uint8_t *bytes = take_bytes(array, size), *turned = is_turned ? malloc(size) : NULL;
     dataset->bytes = bytes;
-    if (!bytes || (channels_last && !turned))
+    if (!bytes || (is_turned && !turned))
         return fcl_fail(FCL_ERR_MEMORY, "%s: no memory for its %zu bytes", where, size);
-    if (channels_last) {
+    if (is_turned) {
         channels_first(bytes, turned, array->shape);
         free(bytes);
         dataset->bytes = turned;
     }
-    dataset->shape = array->shape.rank == 3 ? FCL_SHAPE(1, dim[1], dim[2])
-                     : channels_last        ? FCL_SHAPE(dim[3], dim[1], dim[2])
-                                            : FCL_SHAPE(dim[1], dim[2], dim[3]);
-    if (array->shape.rank == 4)
-        dataset->note = describe(array->shape, channels_last);
-    dataset->scale = FCL_PICTURE_SCALE;
-    dataset->shift = FCL_PICTURE_SHIFT;
     return FCL_OK;
 }
 
@@ -93,23 +144,11 @@ static int set_floats(fcl_dataset *dataset, const fcl_npy *array, const char *wh
     dataset->values = floats->data;
     floats->data = NULL;
     fcl_array_destroy(&floats);
-    dataset->shape = array->shape.rank == 1 ? FCL_SHAPE(1) : (fcl_shape){.rank = array->shape.rank - 1};
-    for (int i = 1; i < array->shape.rank; i++)
-        dataset->shape.dim[i - 1] = array->shape.dim[i];
     return fcl_dataset_check_finite(dataset, where);
 }
 
 int fcl_dataset_set_samples(fcl_dataset *dataset, fcl_npy *array, const char *where)
 {
-    char text[FCL_SHAPE_TEXT];
-    if (array->shape.rank == 0)
-        return fcl_fail(FCL_ERR_FORMAT, "%s is a single number; its first dimension has to count samples",
-                        where);
-    if (fcl_shape_size(array->shape) == 0)
-        return fcl_fail(FCL_ERR_FORMAT, "%s holds no samples: its shape is %s", where,
-                        fcl_shape_format(array->shape, text));
-    dataset->count = array->shape.dim[0];
-    bool bytes = array->kind == 'u' && array->item_size == 1;
-    bool pictures = bytes && (array->shape.rank == 3 || array->shape.rank == 4);
-    return pictures ? set_pictures(dataset, array, where) : set_floats(dataset, array, where);
+    FCL_TRY(fcl_dataset_describe(dataset, array, where));
+    return are_bytes(array) ? set_pictures(dataset, array, where) : set_floats(dataset, array, where);
 }

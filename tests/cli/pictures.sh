@@ -52,7 +52,7 @@ END
 python3 write.py
 
 # What is wrong is one sentence, with what and where.
-refused 1 "the folder bare holds no pictures, PNG or JPEG, nor do its subfolders (other files: 1): name the one that they lie in" \
+refused 1 "the folder bare holds no pictures, PNG or JPEG, and no .npy files, nor do its subfolders (other files: 1): name the one that they lie in" \
     train bare --out run $small
 refused 1 "hurt/1.png is damaged: libpng says" train hurt --out run $small
 says "skip-damaged leaves such files away"

@@ -99,6 +99,8 @@ static void print_memory(const fcl_train_memory *m)
         fcl_fprintf(stderr, ", samples %.3g", (double)m->samples / mib);
     if (m->pinned)
         fcl_fprintf(stderr, "; %.3g of the host's locked for copies", (double)m->pinned / mib);
+    if (m->read_ahead)
+        fcl_fprintf(stderr, "; %.3g of the host's for what is read ahead", (double)m->read_ahead / mib);
     fputc('\n', stderr);
 }
 
@@ -113,7 +115,10 @@ static void print_start(const fcl_train_start *start)
         fprintf(stderr, "warning %s\n", device->tuning);
     fprintf(stderr, "data    %s: %" PRId64 " samples of %s, %s\n", tool_plain(start->data->name),
             start->data->count, shape,
-            start->data_on_device ? "on the device" : start->data->pictures ? "in the folder" : "on the host");
+            start->data_on_device    ? "on the device"
+            : start->data->pictures ? "in the folder"
+            : start->data->stored   ? "on the disk"
+                                    : "on the host");
     if (start->data->note)
         fprintf(stderr, "        %s\n", start->data->note);
     if (start->held_out)
@@ -163,14 +168,31 @@ static int begin_folder(training *run, const fcl_train_start *start)
     return status_of(begun);
 }
 
+/* Points of the data, by the two numbers that are drawn of each, a few at a time: samples may be large. */
+static int take_reference(training *run, const fcl_dataset *data)
+{
+    enum { NUMBERS = 1 << 18 };
+    int64_t count = data->count < REFERENCE_POINTS ? data->count : REFERENCE_POINTS, size = data->shape.dim[0];
+    int64_t some = NUMBERS / size > 1 ? NUMBERS / size : 1;
+    int status = fcl_array_create(FCL_SHAPE(count, 2), &run->reference);
+    for (int64_t first = 0; first < count && status == FCL_OK; first += some) {
+        fcl_array *part = NULL;
+        int64_t n = count - first < some ? count - first : some;
+        status = fcl_dataset_take(data, first, n, &part);
+        for (int64_t i = 0; i < n && status == FCL_OK; i++)
+            memcpy(run->reference->data + 2 * (first + i), part->data + i * size, 2 * sizeof(float));
+        fcl_array_destroy(&part);
+    }
+    return status;
+}
+
 static int on_start(void *data, const fcl_train_start *start)
 {
     training *run = data;
     fcl_watch_set(NULL); /* from here on on_stop is asked, and what is done is saved */
     run->started = true;
     if (start->data->shape.rank == 1 && start->data->shape.dim[0] >= 2) {
-        int64_t count = start->data->count < REFERENCE_POINTS ? start->data->count : REFERENCE_POINTS;
-        int status = fcl_dataset_take(start->data, 0, count, &run->reference);
+        int status = take_reference(run, start->data);
         if (status != FCL_OK)
             return status;
     }
@@ -285,14 +307,18 @@ static int on_finish(void *data, fcl_device *device)
     double total = 0;
     int64_t untimed = 0;
     for (int i = 0; i < count; i++) {
-        total += lines[i].seconds;
+        total += lines[i].host ? 0 : lines[i].seconds;
         untimed += lines[i].untimed;
     }
     if (count > 0)
         fprintf(stderr, "%-48s %10s %10s %6s\n", "kernel", "launches", "seconds", "share");
-    for (int i = 0; i < count; i++)
-        fcl_fprintf(stderr, "%-48s %10" PRId64 " %10.4f %5.1f%%\n", lines[i].name, lines[i].launches,
-                    lines[i].seconds, total > 0 ? 100 * lines[i].seconds / total : 0);
+    for (int i = 0; i < count; i++) {
+        fcl_fprintf(stderr, "%-48s %10" PRId64 " %10.4f ", lines[i].name, lines[i].launches, lines[i].seconds);
+        if (lines[i].host)
+            fprintf(stderr, "%6s\n", "host");
+        else
+            fcl_fprintf(stderr, "%5.1f%%\n", total > 0 ? 100 * lines[i].seconds / total : 0);
+    }
     const fcl_device_counts counts = fcl_device_count(device);
     if (count > 0)
         fcl_fprintf(stderr, "distinct kernels generated: %" PRId64 "; building took %.3g s\n",
@@ -483,6 +509,9 @@ const subcommand train_command = {
              "FILE.npz:NAME is one array of an archive. --label-column names a table's label.\n"
              "A folder is its PNG and JPEG files: with --labels its subfolders are classes,\n"
              "or --label-file tells them. CIFAR-10's binary batches are read, too.\n"
+             "A folder of .npy files is their samples. Large .npy files and folders stay on\n"
+             "the disk, as with --from-disk: then blocks of 1 MiB come in a random order, and\n"
+             "the samples of 32 of them at a time, unless --shuffle says otherwise.\n"
              "--preset NAME begins with the options of a documented training, its data among\n"
              "them; --preset alone lists which there are.\n"
              "--init FILE begins with the weights of a checkpoint, whose model is taken, too,\n"

@@ -155,6 +155,8 @@ typedef struct fcl_profile_line {
     double seconds;  /* on the device's clock */
     int64_t untimed; /* launches whose time cannot be, and is not in seconds: none, an end before the start, a start
                         before the end of the command before, or longer than the host has waited */
+    bool host;       /* no kernel, but what the host did beside the device, on its own clock, so often: "waiting for data",
+                        "reading data" */
 } fcl_profile_line;
 
 /* The profile by kernel, the longest first (*lines released by fcl_free); empty without options.profile. */

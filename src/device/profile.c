@@ -1,4 +1,6 @@
 /* The time of each kernel on the device's clock, kept only where it was asked for. */
+#include "device/profile.h"
+
 #include "device/opencl.h"
 
 #include "base/clock.h"
@@ -91,6 +93,17 @@ int fcl_profile_mark(fcl_device *device, cl_event *event)
         fcl_launch_range_1d(profile->mark, 1, 1);
     }
     return fcl_launch_enqueue_event(profile->mark, event);
+}
+
+void fcl_profile_host(fcl_device *device, const char *what, int64_t times, double seconds)
+{
+    int at = fcl_profile_line_find(device, what);
+    if (at < 0)
+        return;
+    fcl_profile_line *line = &device->profile->lines[at];
+    line->host = true;
+    line->launches += times;
+    line->seconds += seconds;
 }
 
 void fcl_profile_destroy(fcl_profile **profile)

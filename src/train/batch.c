@@ -5,9 +5,6 @@
 #include "data/rows.h"
 #include "train/mirror.h"
 
-#include "cl/philox.h"
-#include "cl/permute.h"
-
 #include <stdlib.h>
 
 /* A quarter of the memory is left to the model, and indices in kernels are of 32 bits. */
@@ -15,7 +12,7 @@ static bool fits(const fcl_device *device, const fcl_dataset *data)
 {
     const fcl_device_info *info = fcl_device_describe(device);
     double bytes = (double)data->count * (double)fcl_dataset_row_bytes(data);
-    return !data->pictures && bytes <= (double)info->max_allocation &&
+    return !data->pictures && !data->stored && bytes <= (double)info->max_allocation &&
            bytes + (double)fcl_device_memory(device) <= 0.75 * (double)info->memory &&
            (double)data->count * (double)fcl_shape_size(data->shape) <= INT32_MAX;
 }
@@ -122,7 +119,7 @@ int fcl_batch_create(fcl_device *device, const fcl_dataset *data, const fcl_batc
                      fcl_batch *batch)
 {
     *batch = (fcl_batch){.data = data, .options = *options};
-    int status = create(device, !options->stream_data && fits(device, data), batch);
+    int status = create(device, !options->stream_data && !options->block && fits(device, data), batch);
     if (status != FCL_OK)
         fcl_batch_destroy(batch);
     return status;
@@ -202,14 +199,23 @@ fcl_tensor *fcl_batch_build_pool(const fcl_batch *batch, fcl_graph *graph)
 
 /* --- before a run --- */
 
+fcl_shuffle fcl_batch_order(const fcl_batch *batch)
+{
+    const fcl_batch_options *options = &batch->options;
+    return (fcl_shuffle){options->seed, options->stream, drawn_count(batch), options->block, options->window};
+}
+
 int64_t fcl_batch_sample(const fcl_batch *batch, int64_t step, int64_t row)
 {
     const fcl_batch_options *options = &batch->options;
-    uint64_t sample = (uint64_t)step * (uint64_t)options->total + (uint64_t)row;
-    uint64_t count = (uint64_t)drawn_count(batch);
-    uint32_t drawn = permute_index((uint32_t)(sample % count), (uint32_t)count, options->seed, options->stream,
-                                   sample / count);
-    return options->only ? options->only[drawn] : (int64_t)drawn;
+    const fcl_shuffle order = fcl_batch_order(batch);
+    int64_t drawn = fcl_shuffle_at(&order, step * options->total + row);
+    return options->only ? options->only[drawn] : drawn;
+}
+
+uint64_t fcl_batch_read_ahead(const fcl_batch *batch)
+{
+    return batch->reader ? fcl_reader_ahead(batch->reader) : 0;
 }
 
 int fcl_batch_prepare(fcl_batch *batch, int64_t step, int64_t first_row)

@@ -1,11 +1,14 @@
 /* Where the rows of a batch come from: the whole data set on the device, gathered there; or, where it does
- * not fit, the host's memory, from which a thread gathers the next rows, which come to the device while it works on
- * these. Both take the same rows: the order of fcl_batch_index.
+ * not fit, the host's memory or its files, from which a thread gathers the next rows, which come to the device while it works
+ * on these. All take the same rows: the order of fcl_batch_index, or that of blocks (shuffle.h), whose rows the host gathers
+ * wherever they lie. Of .npy files in that order other threads read the blocks of the next window (blocks.h).
  *
  * Rows may be taken in another order than they come: those of some steps in a row are a pool, and an index
  * says which of it belong to a part of a step (matcher.h). */
 #ifndef TRAIN_BATCH_H
 #define TRAIN_BATCH_H
+
+#include "train/shuffle.h"
 
 #include <flowcl/train.h>
 
@@ -19,6 +22,7 @@ typedef struct fcl_batch_options {
     int64_t pool;     /* rows of a pool, a multiple of total; 0: none */
     const int32_t *only; /* (only_count) the samples that are drawn, borrowed; NULL: all */
     int64_t only_count;
+    int64_t block, window; /* of the order, see shuffle.h; 0: whole */
     bool labels;      /* also the labels */
     bool stream_data; /* from the host even where it fits */
     bool hflip;       /* pictures are mirrored, see mirror.h */
@@ -45,13 +49,19 @@ int fcl_batch_create(fcl_device *device, const fcl_dataset *data, const fcl_batc
                      fcl_batch *batch);
 void fcl_batch_destroy(fcl_batch *batch);
 
+/* The host's memory that is filled with what is read ahead, in bytes. */
+uint64_t fcl_batch_read_ahead(const fcl_batch *batch);
+
 /* The nodes: x (rows, D), and *label (rows) or NULL; `label` may be NULL. */
 fcl_tensor *fcl_batch_build(const fcl_batch *batch, fcl_graph *graph, fcl_tensor **label);
 
 /* Before the part of a step runs that begins at `first_row`. */
 int fcl_batch_prepare(fcl_batch *batch, int64_t step, int64_t first_row);
 
-/* The data set's number of a row of a step, or of the steps after it where `row` is beyond. */
+/* Of what it draws: of all, or of options.only by their places. */
+fcl_shuffle fcl_batch_order(const fcl_batch *batch);
+/* The data set's number of a row of a step, or of the steps after it where `row` is beyond: by step and row alone, so that
+ * any part of a step can be asked for at any time, by any process. */
 int64_t fcl_batch_sample(const fcl_batch *batch, int64_t step, int64_t row);
 
 /* --- a pool --- */
@@ -63,8 +73,10 @@ int fcl_batch_load_pool(fcl_batch *batch, int64_t step, int32_t *rows);
 
 /* --- reader.c: the thread --- */
 
+/* Their seconds are two lines of the device's profile: how long a step has waited, and how long was read. */
 int fcl_reader_create(fcl_device *device, const fcl_batch *batch, bool labels, fcl_reader **reader);
 void fcl_reader_destroy(fcl_reader **reader);
+uint64_t fcl_reader_ahead(const fcl_reader *reader); /* bytes of blocks */
 /* Begins to gather, and returns at once. */
 void fcl_reader_ask(fcl_reader *reader, int64_t step, int64_t first_row);
 /* Once those rows are gathered (asks for them first where that was not done), enqueues that they and their labels come

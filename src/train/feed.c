@@ -1,9 +1,19 @@
 #include "train/feed.h"
 
 #include "base/error.h"
+#include "data/rows.h"
 #include "flow/coupling.h"
 #include "flow/flow.h"
 #include "train/source.h"
+
+#include <string.h>
+
+static void set_order(const fcl_feed *feed, const fcl_dataset *data, fcl_batch_options *rows)
+{
+    bool blocks = feed->options->shuffle && strcmp(feed->options->shuffle, FCL_SHUFFLE_BLOCKS) == 0;
+    rows->block = blocks ? fcl_shuffle_block(fcl_dataset_row_bytes(data)) : 0;
+    rows->window = blocks ? fcl_shuffle_window(fcl_dataset_row_bytes(data)) : 0;
+}
 
 static int create_batches(fcl_device *device, const fcl_feed_sets *sets, int pool, fcl_feed *feed)
 {
@@ -21,14 +31,17 @@ static int create_batches(fcl_device *device, const fcl_feed_sets *sets, int poo
         .hflip = options->hflip,
         .normalisation = sets->normalisation,
     };
+    set_order(feed, sets->data, &rows);
     FCL_TRY(fcl_batch_create(device, sets->data, &rows, &feed->data));
     rows.labels = rows.hflip = false;
     fcl_batch_options of_source = rows;
     of_source.stream = FCL_STREAM_SOURCE_BATCH;
     of_source.only = NULL;
     of_source.normalisation = fcl_source_is_moved(options->source) ? sets->normalisation : NULL;
-    if (sets->source)
+    if (sets->source) {
+        set_order(feed, sets->source, &of_source);
         FCL_TRY(fcl_batch_create(device, sets->source, &of_source, &feed->source));
+    }
     rows.normalisation = NULL; /* conditions come in the order of the data, as they are */
     return sets->condition ? fcl_batch_create(device, sets->condition, &rows, &feed->condition) : FCL_OK;
 }
@@ -53,6 +66,11 @@ void fcl_feed_destroy(fcl_feed *feed)
     fcl_batch_destroy(&feed->data);
     fcl_batch_destroy(&feed->source);
     fcl_batch_destroy(&feed->condition);
+}
+
+uint64_t fcl_feed_read_ahead(const fcl_feed *feed)
+{
+    return fcl_batch_read_ahead(&feed->data) + fcl_batch_read_ahead(&feed->source) + fcl_batch_read_ahead(&feed->condition);
 }
 
 fcl_tensor *fcl_feed_data(const fcl_feed *feed, fcl_graph *graph, fcl_tensor **label)

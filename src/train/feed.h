@@ -23,10 +23,12 @@ typedef struct fcl_feed {
     int64_t pool_steps;   /* steps whose rows are paired at once, and whose random numbers are of one step */
 } fcl_feed;
 
-/* By the options' seed, batch, accumulate, coupling and what else is of the pairs; they are borrowed. On failure what there
- * is is left to destroy, which takes zeros, too. A feed stays where it was made. */
+/* By the options' seed, batch, accumulate, coupling, shuffle ("blocks", or else whole) and what else is of the pairs; they are
+ * borrowed. On failure what there is is left to destroy, which takes zeros, too. A feed stays where it was made. */
 int fcl_feed_create(fcl_device *device, const fcl_feed_sets *sets, const fcl_train_options *options, fcl_feed *feed);
 void fcl_feed_destroy(fcl_feed *feed);
+/* The host's memory of blocks that are read ahead, in bytes. */
+uint64_t fcl_feed_read_ahead(const fcl_feed *feed);
 
 /* The nodes of a part of a step: x1 (B, D), *label (B) or NULL; and x0 (B, D) beside them. */
 fcl_tensor *fcl_feed_data(const fcl_feed *feed, fcl_graph *graph, fcl_tensor **label);

@@ -241,7 +241,8 @@ static int take_seen(fcl_checkpoint *checkpoint, const char *names)
                                  .unlabeled = !options->labels,
                                  .label_column = options->label_column,
                                  .image = options->image,
-                                 .stream = options->stream_data};
+                                 .stream = options->stream_data,
+                                 .from_disk = options->from_disk};
     fcl_dataset *data;
     int status = fcl_dataset_open(options->data, &which, &data);
     if (status != FCL_OK)

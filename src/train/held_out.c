@@ -98,6 +98,7 @@ int fcl_held_out_create(fcl_device *device, const fcl_feed_sets *sets, const fcl
     created->options.steps = steps_of(sets, options);
     created->options.stream_data = true; /* the whole set on the device is the training's */
     created->options.hflip = false;
+    created->options.shuffle = FCL_SHUFFLE_WHOLE; /* its samples are few and far between */
     int status = fcl_feed_create(device, sets, &created->options, &created->feed);
     if (status == FCL_OK)
         status = build(device, model, weights, created);

@@ -6,6 +6,7 @@
 #include "flow/flow.h"
 #include "learn/options.h"
 #include "nn/model.h"
+#include "train/shuffle.h"
 #include "train/source.h"
 
 #include <math.h>
@@ -42,6 +43,9 @@ static const fcl_option train_table[] = {
      .help = "the column of a table, or the array of an .npz, that is the label and no data; \"none\": there is none; without it the one called \"label\""},
     {"hflip", ROW(hflip), .help = "mirror each picture of a batch, left to right, with probability 1/2"},
     {"stream-data", ROW(stream_data), .help = "keep the data on the host even where it fits on the device, and pictures in their folder even where they fit into memory"},
+    {"from-disk", ROW(from_disk), .help = "leave a .npy file, a folder of them, or of pictures, on the disk even where it fits into memory: it is read while it is trained on"},
+    {"shuffle", ROW(shuffle), .fallback = FCL_SHUFFLE_AUTO, .choice = fcl_shuffle_name, .choice_help = fcl_shuffle_help,
+     .help = "the order of the samples: all of an epoch at random, or, for what is read from the disk, stretches of it"},
     {"held-out", ROW(held_out), .minimum = 0, .maximum = 1e12, .placeholder = "X",
      .help = "of the data, a share below 1 or a number of samples that are never trained on: the loss there is told"},
     {"out", ROW(out), .flags = CALL, .placeholder = "DIR", .group = "Run",
@@ -322,6 +326,7 @@ static bool may_change(const char *key)
         "out",     "device", "resume", "metrics-every", "samples-every", "checkpoint-every", "keep",
         "check",   "steps",  "lr",     "schedule",      "warmup",        "weight-decay",     "clip",
         "profile", "ema", "held-out-every",    "beta1",  "beta2",         "epsilon",       "accumulate",       "stream-data",
+        "from-disk", "shuffle", /* which resume.c looks at */
         "recompute", "on-nan",
         "data",    "source", "condition", "data-count", "data-changed", "label-column",
         "image-size", "background", "label-file", "skip-damaged",

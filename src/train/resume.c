@@ -90,8 +90,25 @@ static bool same_samples(const fcl_trainer *trainer, const fcl_checkpoint_info *
            fcl_model_classes(trainer->model) == info->classes;
 }
 
+/* The order of the checkpoint's samples; checkpoints of before there was a choice know none. */
+static const char *order_of(const fcl_checkpoint_info *info)
+{
+    return strcmp(info->options->shuffle, FCL_SHUFFLE_AUTO) == 0 ? FCL_SHUFFLE_WHOLE : info->options->shuffle;
+}
+
+static int check_order(const fcl_trainer *trainer, const fcl_checkpoint_info *info)
+{
+    const char *before = order_of(info), *now = trainer->options.shuffle;
+    return trainer->order_chosen || strcmp(before, now) == 0
+               ? FCL_OK
+               : fcl_fail(FCL_ERR_ARGUMENT,
+                          "cannot resume from %s: its samples came in the order %s, not %s (the option shuffle)",
+                          info->path, before, now);
+}
+
 static int check(fcl_trainer *trainer, const fcl_checkpoint_info *info)
 {
+    FCL_TRY(check_order(trainer, info));
     FCL_TRY(fcl_train_options_compare(info->options, &trainer->options, info->path));
     if (!same_samples(trainer, info))
         return fcl_fail(FCL_ERR_ARGUMENT,
@@ -118,12 +135,15 @@ static void note_rate(fcl_trainer *trainer, const fcl_checkpoint_info *info)
     fcl_free(sentence);
 }
 
-/* A run goes on with the numbers that it began with, whatever the data's would be now. */
-static int keep_normalisation(fcl_trainer *trainer, const fcl_normalisation *by)
+/* A run goes on with the numbers that it began with, whatever the data's would be now, and in its order, wherever the data
+ * are now. */
+static int keep(fcl_trainer *trainer, const fcl_normalisation *by, const char *order)
 {
+    bool same = strcmp(trainer->options.shuffle, order) == 0;
+    trainer->options.shuffle = fcl_arena_format(&trainer->strings, "%s", order);
     trainer->normalisation->low = by->low;
     trainer->normalisation->high = by->high;
-    if (fcl_normalised_alike(by, trainer->normalisation))
+    if (same && fcl_normalised_alike(by, trainer->normalisation))
         return FCL_OK;
     fcl_trainer_dismantle(trainer);
     fcl_normalisation_destroy(&trainer->normalisation);
@@ -161,7 +181,7 @@ static int load(fcl_trainer *trainer, const fcl_checkpoint *checkpoint)
     fcl_learner *learner = trainer->learner;
     FCL_TRY(check(trainer, info));
     FCL_TRY(fcl_trainer_recover(trainer));
-    FCL_TRY(keep_normalisation(trainer, info->normalisation));
+    FCL_TRY(keep(trainer, info->normalisation, order_of(info)));
     for (fcl_state state = 0; state < FCL_ALL_STATES; state++)
         if (learner->state[state])
             FCL_TRY(load_state(learner, checkpoint, state));

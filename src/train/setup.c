@@ -8,6 +8,8 @@
 #include "train/options.h"
 #include "train/source.h"
 
+#include <string.h>
+
 /* Of what is trained on. */
 static int count_classes(fcl_trainer *trainer)
 {
@@ -20,7 +22,8 @@ static int count_classes(fcl_trainer *trainer)
 static int check_data(fcl_trainer *trainer)
 {
     const fcl_dataset *data = trainer->data;
-    if (data->count < 1 || !data->values == !fcl_dataset_has_bytes(data))
+    bool floats = data->values || (data->stored && !fcl_dataset_has_bytes(data));
+    if (data->count < 1 || floats == fcl_dataset_has_bytes(data))
         return fcl_fail(FCL_ERR_ARGUMENT, "%s is no data set: make one of what is in memory by fcl_dataset_from",
                         data->name);
     if (data->count > INT32_MAX)
@@ -60,6 +63,14 @@ static int create_learner(fcl_trainer *trainer)
     FCL_TRY(fcl_learner_make(trainer->device, fcl_model_params(trainer->model), &options, &trainer->learner));
     trainer->learner->window = trainer->options.metrics_every;
     return FCL_OK;
+}
+
+/* Random rows of files are a read each. */
+static void choose_order(fcl_trainer *trainer)
+{
+    trainer->order_chosen = strcmp(trainer->options.shuffle, FCL_SHUFFLE_AUTO) == 0;
+    if (trainer->order_chosen)
+        trainer->options.shuffle = trainer->data->stored ? FCL_SHUFFLE_BLOCKS : FCL_SHUFFLE_WHOLE;
 }
 
 /* A row of conditions for each sample. */
@@ -129,6 +140,7 @@ int fcl_trainer_setup(fcl_trainer *trainer)
 {
     const fcl_train_options *options = &trainer->options;
     FCL_TRY(check_data(trainer));
+    choose_order(trainer);
     int classes = options->labels ? trainer->data->classes : 0;
     FCL_TRY(fcl_model_create(&options->model, trainer->data->shape, classes, &trainer->model));
     FCL_TRY(create_learner(trainer));

@@ -57,6 +57,7 @@ static fcl_train_memory memory_of(const fcl_trainer *trainer)
         .activations = fcl_graph_describe(trainer->graph).arena_bytes + fcl_held_out_activations(trainer->held_out),
         .total = total,
         .pinned = fcl_device_pinned(trainer->device),
+        .read_ahead = fcl_feed_read_ahead(&trainer->feed),
     };
     memory.data = total - memory.weights - memory.gradients - memory.moments - memory.average - memory.activations;
     return memory;
@@ -169,7 +170,8 @@ static void *open_data(void *argument)
                                  .unlabeled = !options->labels,
                                  .label_column = options->label_column,
                                  .image = options->image,
-                                 .stream = options->stream_data};
+                                 .stream = options->stream_data,
+                                 .from_disk = options->from_disk};
     fcl_watch_set(work->watch);
     work->status = fcl_dataset_open(options->data, &which, &work->data);
     if (work->status != FCL_OK)

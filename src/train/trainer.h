@@ -18,6 +18,7 @@ struct fcl_trainer {
     fcl_normalisation *normalisation; /* of the data */
     const char *came_from; /* the device of the checkpoint that it was resumed from; NULL: of none */
     const char *begun_with; /* what its first weights are, in words; NULL: random ones */
+    bool order_chosen;     /* options.shuffle follows from the data, and not from the caller */
     bool locked;           /* the caller holds the lock of options.out */
     const char *notes[6];  /* sentences of what is to be told before the first step */
     int note_count;

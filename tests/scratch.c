@@ -47,6 +47,11 @@ const char *scratch_write(const char *name, const void *bytes, size_t size)
     return path;
 }
 
+void scratch_remove(const char *name)
+{
+    nftw(scratch_path(name), remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
 int scratch_count(const char *part)
 {
     int count = 0;

@@ -14,6 +14,9 @@ const char *scratch_path(const char *name);
 /* Writes a file and returns its path. */
 const char *scratch_write(const char *name, const void *bytes, size_t size);
 
+/* Removes a folder in it with all that is in that, where it is there. */
+void scratch_remove(const char *name);
+
 /* The names in the folder that contain `part`, counted. */
 int scratch_count(const char *part);
 

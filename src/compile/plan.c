@@ -265,13 +265,13 @@ void fcl_plan_destroy(fcl_plan **plan)
     fcl_plan *p = *plan;
     if (!p)
         return;
-    fcl_device_finish(p->device);
+    fcl_device_settle(p->device);
     for (int i = p->action_count; i-- > 0;) { /* a look is released behind all actions that have it */
         fcl_look *look = p->actions[i].look;
         fcl_launch_destroy(&p->actions[i].launch);
         fcl_gemm_destroy(&p->actions[i].gemm);
         if (look && look->first == i) {
-            fcl_transfer_end(&look->transfer);
+            fcl_transfer_drop(&look->transfer);
             free(look);
         }
     }

@@ -173,6 +173,11 @@ int fcl_device_finish(fcl_device *device)
     return fcl_opencl_check(device, clFinish(device->queue), "waiting for the kernels");
 }
 
+void fcl_device_settle(fcl_device *device)
+{
+    clFinish(device->queue);
+}
+
 static int wait_for_fence(fcl_device *device)
 {
     if (!device->fence)

@@ -55,6 +55,11 @@ void fcl_launch_groups(fcl_launch *launch, size_t groups, size_t group);
 /* FCL_ERR_UNSUPPORTED where the kernel needs more local or private memory than the device has. */
 int fcl_launch_enqueue(fcl_launch *launch);
 
+/* Where something is destroyed: wait as fcl_device_finish and fcl_transfer_end do, and leave the message that tells why it
+ * is. What fails meanwhile, nobody needs any more. */
+void fcl_device_settle(fcl_device *device);
+void fcl_transfer_drop(fcl_transfer **transfer);
+
 /* Does its memory begin at a multiple of what float4 takes? Where it does not, it lies over memory of the host. */
 bool fcl_buffer_is_aligned(const fcl_buffer *buffer);
 

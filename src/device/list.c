@@ -84,7 +84,8 @@ static void describe(fcl_device_info *info, cl_device_id id)
     info->max_allocation = device_number(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
     info->local_memory = device_number(id, CL_DEVICE_LOCAL_MEM_SIZE);
     info->cache = device_number(id, CL_DEVICE_GLOBAL_MEM_CACHE_SIZE);
-    info->compute_units = (int)device_number(id, CL_DEVICE_MAX_COMPUTE_UNITS);
+    int units = (int)device_number(id, CL_DEVICE_MAX_COMPUTE_UNITS);
+    info->compute_units = units > 0 ? units : 1; /* where it does not say */
     info->most_parts = fcl_part_most(id, info->compute_units);
     info->vector_width = (int)device_number(id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT);
     info->clock_mhz = (int)device_number(id, CL_DEVICE_MAX_CLOCK_FREQUENCY);

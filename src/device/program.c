@@ -32,8 +32,8 @@ static int fail_build(const fcl_program *program, const char *options, cl_int co
 {
     const fcl_device *device = program->device;
     char *log = fcl_program_log(program);
-    fcl_fail(FCL_ERR_BUILD, "the program %s does not compile on %s (driver %s, options \"%s\"): %s\n%s",
-             program->name, device->info.name, device->info.driver, options, fcl_opencl_name(code), log);
+    fcl_fail(FCL_ERR_BUILD, "the program %s does not compile on %s (driver %s, options \"%s\"): %s%s%s", program->name,
+             device->info.name, device->info.driver, options, fcl_opencl_name(code), *log ? "\n" : "", log);
     free(log);
     return FCL_ERR_BUILD;
 }

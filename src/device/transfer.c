@@ -46,6 +46,17 @@ int fcl_buffer_write_begin(fcl_buffer *buffer, size_t offset, size_t bytes, cons
     return begin(buffer, code, event, "writing a buffer", transfer);
 }
 
+void fcl_transfer_drop(fcl_transfer **transfer)
+{
+    fcl_transfer *dropped = *transfer;
+    if (!dropped)
+        return;
+    *transfer = NULL;
+    clWaitForEvents(1, &dropped->event);
+    clReleaseEvent(dropped->event);
+    free(dropped);
+}
+
 int fcl_transfer_end(fcl_transfer **transfer)
 {
     fcl_transfer *ending = *transfer;

@@ -144,6 +144,8 @@ int fcl_fit_explain(fcl_device *device, const fcl_dataset *data, const fcl_train
     if (status == FCL_OK)
         status = fcl_fit_needs(device, data, &f.options, &needs);
     if (status == FCL_OK && (needs.bytes > f.has.bytes || needs.largest > f.has.largest)) {
+        if (f.has.bytes < fcl_device_describe(device)->memory) /* its driver gives less than it says */
+            fcl_text_format(&text, "%s; ", before);
         tell_needs(&text, &f, &needs);
         tell_ways(&text, &f);
         fcl_fail(FCL_ERR_MEMORY, "%s", text.data);

@@ -315,6 +315,17 @@ static int draw_missing(loop *run)
     return wanted && !hooks->has_samples(hooks->data, step_of(run)) ? report_samples(run) : FCL_OK;
 }
 
+/* A device that failed: what is left of the run. */
+static int lost(const loop *run, int status)
+{
+    if (!run->trainer->options.out || (status != FCL_ERR_OPENCL && status != FCL_ERR_MEMORY))
+        return status;
+    if (run->saved < 0)
+        return fcl_fail(status, "%s; no checkpoint was saved so far", fcl_error());
+    return fcl_fail(status, "%s; the checkpoint of step %lld is there, and --resume (the option resume) goes on from it",
+                    fcl_error(), (long long)run->saved);
+}
+
 static void tell_notes(const loop *run)
 {
     fcl_trainer *trainer = run->trainer;
@@ -339,7 +350,7 @@ int fcl_trainer_run(fcl_trainer *trainer, const fcl_train_hooks *hooks)
     tell_notes(&run);
     int status = draw_missing(&run);
     if (status == FCL_OK)
-        status = iterate(&run);
+        status = lost(&run, iterate(&run));
     fcl_sampler_destroy(&trainer->sampler);
     fcl_run_lock_release(&lock);
     return status;

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/worker.h"
+#include "device/launch.h"
 #include "flow/coupling.h"
 #include "train/mirror.h"
 
@@ -222,7 +223,7 @@ void fcl_matcher_destroy(fcl_matcher **matcher)
     fcl_transfer **transfers[] = {&dying->costs_read,  &dying->order_sent,     &dying->draws_sent, &dying->class_sent,
                                   &dying->source_sent, &dying->condition_sent, &dying->rows_sent};
     for (size_t i = 0; i < sizeof transfers / sizeof *transfers; i++)
-        fcl_transfer_end(transfers[i]);
+        fcl_transfer_drop(transfers[i]);
     fcl_graph_destroy(&dying->graph);
     fcl_buffer **buffers[] = {&dying->class, &dying->noise, &dying->noise_order, &dying->noise_index,
                               &dying->report};

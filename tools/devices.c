@@ -60,6 +60,7 @@ static json_t *device_json(const fcl_device_info *info)
     json_object_set_new(object, "why", text_or_null(info->why));
     json_object_set_new(object, "refused", text_or_null(info->refused));
     json_object_set_new(object, "warning", text_or_null(info->warning));
+    json_object_set_new(object, "emulated", json_boolean(info->emulated));
     return object;
 }
 

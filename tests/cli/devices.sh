@@ -12,6 +12,7 @@ json 'len(o["devices"]) >= 1'
 json 'sum(d["default"] for d in o["devices"]) == 1'
 json 'all(bool(d["why"]) == d["default"] for d in o["devices"])'
 json 'all(d["usable"] == (d["refused"] is None) for d in o["devices"])'
+json 'all(d["emulated"] == ("Oclgrind" in d["platform"] or "FPGA" in d["name"] or "llvmpipe" in d["name"]) for d in o["devices"])'
 json 'any(d["type"] == "cpu" and d["compute_units"] > 0 and d["memory_bytes"] > 0 for d in o["devices"])'
 
 # Why the default is the default.

@@ -2,8 +2,9 @@
 # Data that stay on the disk: .npy files and folders of them, larger than memory, on a slow disk, and damaged.
 # $2: a module that makes reading slow; $3: "no" where what the program takes of memory is not its own.
 . "$(dirname "$0")/lib.sh"
-slow=$2
+case $2 in /*) slow=$2 ;; *) slow=$OLDPWD/$2 ;; esac
 own_memory=$3
+[ "$own_memory" = yes ] || slow= # a sanitizer wants to be preloaded first
 
 short="--width 8 --depth 1 --batch 16 --samples-every off --checkpoint-every off --seed 3 --schedule constant"
 
@@ -88,7 +89,7 @@ losses disk slow-run
 grep -Eq '^waiting for data +24 +[0-9.]+ +host$' err || fail "the profile does not tell who waits"
 grep -Eq '^reading data +[0-9]+ +[0-9.]+ +host$' err || fail "the profile does not tell who reads"
 # 68 blocks or more, each with a pause of 20 ms
-awk '/^reading data/ { exit !($3 >= 68 && $4 > 0.02 * 68) }' err || fail "the profile tells less reading than there was"
+[ -z "$slow" ] || awk '/^reading data/ { exit !($3 >= 68 && $4 > 0.02 * 68) }' err || fail "the profile tells less reading than there was"
 # The whole order, row by row, is the one of memory, too; and another.
 expect 0 train wide.npy --from-disk --shuffle whole $long --out whole-disk
 expect 0 train wide.npy $long --out whole-memory
@@ -137,7 +138,7 @@ expect 0 train fortran.npy $short --steps 1 --out fortran-run # in memory it can
 cp wide.npy shrinks.npy
 SLOW=shrinks.npy LD_PRELOAD=${LD_PRELOAD:+$LD_PRELOAD:}$slow
 export SLOW LD_PRELOAD
-"$flowcl" train shrinks.npy --from-disk --normalise off $short --steps 100000 --out shrinks >out 2>err </dev/null &
+"$flowcl" train shrinks.npy --from-disk --normalise off $short --steps 1000 --out shrinks >out 2>err </dev/null &
 process=$!
 unset SLOW LD_PRELOAD
 until grep -q "^step" err; do kill -0 $process 2>/dev/null || fail "it ended too early"; sleep 0.1; done

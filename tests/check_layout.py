@@ -6,6 +6,7 @@ import sys
 ROOT = pathlib.Path(sys.argv[1])
 MAY_INCLUDE = {
     "base": set(),
+    "ranks": {"base"},
     "device": {"base"},
     "data": {"base"},
     "eval": {"base"},
@@ -14,8 +15,8 @@ MAY_INCLUDE = {
     "compile": {"op", "graph", "device", "base"},
     "nn": {"graph", "base"},
     "flow": {"graph", "base"},
-    "learn": {"nn", "graph", "device", "base"},
-    "train": {"base", "device", "data", "graph", "nn", "flow", "learn"},
+    "learn": {"nn", "graph", "device", "ranks", "base"},
+    "train": {"base", "ranks", "device", "data", "graph", "nn", "flow", "learn"},
 }
 # A layer's public headers by their names; a private header stands in the layer's folder.
 PUBLIC = {"classify": "train", "options": "base", "text": "base", "normalise": "data", "path": "flow", "velocity": "graph", "layers": "nn", "measure": "device", "tune": "device"} | {layer: layer for layer in MAY_INCLUDE}
@@ -41,6 +42,8 @@ def check_layer(path, layer):
         other = layer_of(include)
         if other and other != layer and other not in MAY_INCLUDE[layer]:
             yield f"{path}: layer {layer} includes <{include}> of layer {other}"
+        if include == "mpi.h" and layer != "ranks":
+            yield f"{path}: only the layer ranks includes <{include}>"
         if include.startswith(("CL/", "clblast")) and layer != "device":
             yield f"{path}: only the device layer includes <{include}>"
     if layer != "device" and (name := OPENCL.search(without_comments(text))):

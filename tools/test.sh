@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 tools/build.sh libcmocka-dev mesa-opencl-icd oclgrind dataset-fashion-mnist fonts-noto-color-emoji locales g++ cmake \
-    libbz2-dev libssl-dev groff-base fish zsh python3-numpy
+    libbz2-dev libssl-dev libopenmpi-dev openmpi-bin groff-base fish zsh python3-numpy
 meson configure build -Dtests=enabled >/dev/null
 ninja -C build
 status=0

@@ -35,7 +35,8 @@ extern "C" {
     X(FCL_ERR_SHAPE, "shapes in a graph do not fit")                                                        \
     X(FCL_ERR_NUMERIC, "a value became NaN or infinite")                                                    \
     X(FCL_ERR_STOPPED, "stopped at the caller's request")                                                   \
-    X(FCL_ERR_UNSUPPORTED, "this build or this combination does not support it")
+    X(FCL_ERR_UNSUPPORTED, "this build or this combination does not support it")                            \
+    X(FCL_ERR_RANK, "another of the processes that work together has ended")
 
 typedef enum fcl_status {
 #define X(code, text) code,

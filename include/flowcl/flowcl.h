@@ -17,6 +17,7 @@
 #include <flowcl/nn.h>
 #include <flowcl/normalise.h>
 #include <flowcl/options.h>
+#include <flowcl/ranks.h>
 #include <flowcl/text.h>
 #include <flowcl/train.h>
 #include <flowcl/tune.h>

@@ -1,0 +1,209 @@
+#include "ranks/mpi.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <mpi.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int check(int code, const char *what)
+{
+    char text[MPI_MAX_ERROR_STRING];
+    int length = 0;
+    if (code == MPI_SUCCESS)
+        return FCL_OK;
+    MPI_Error_string(code, text, &length);
+    return fcl_fail(FCL_ERR_RANK, "%s failed: %.*s", what, length, text);
+}
+
+static int local_world(fcl_world *world)
+{
+    MPI_Comm local;
+    FCL_TRY(check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, world->number, MPI_INFO_NULL, &local),
+                  "finding the ranks of this machine"));
+    MPI_Comm_rank(local, &world->local_number);
+    MPI_Comm_size(local, &world->local_count);
+    return check(MPI_Comm_free(&local), "finding the ranks of this machine");
+}
+
+/* MPI has threads of its own, which are to leave signals to the program's. */
+static int start(void)
+{
+    int threads;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int code = MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &threads);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return check(code, "starting MPI");
+}
+
+int fcl_mpi_open(fcl_world *world)
+{
+    FCL_TRY(start());
+    MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+    MPI_Comm_rank(MPI_COMM_WORLD, &world->number);
+    MPI_Comm_size(MPI_COMM_WORLD, &world->count);
+    return local_world(world);
+}
+
+bool fcl_ranks_supported(void)
+{
+    return true;
+}
+
+void fcl_mpi_close(void)
+{
+    MPI_Finalize();
+}
+
+int fcl_mpi_minimum(int count, int *numbers)
+{
+    return check(MPI_Allreduce(MPI_IN_PLACE, numbers, count, MPI_INT, MPI_MIN, MPI_COMM_WORLD), "meeting the other ranks");
+}
+
+/* --- bytes, a piece at a time --- */
+
+enum { PIECE = 1 << 28 };
+
+static size_t piece_at(size_t bytes, size_t at)
+{
+    return bytes - at < PIECE ? bytes - at : PIECE;
+}
+
+int fcl_mpi_broadcast(size_t bytes, void *content)
+{
+    for (size_t at = 0; at < bytes; at += PIECE)
+        FCL_TRY(check(MPI_Bcast((char *)content + at, (int)piece_at(bytes, at), MPI_BYTE, 0, MPI_COMM_WORLD),
+                      "telling the other ranks"));
+    return FCL_OK;
+}
+
+/* A broadcast of each in turn: nothing needs more room than what is asked for. */
+int fcl_mpi_gather(size_t bytes, const void *mine, void *all)
+{
+    int number, count;
+    MPI_Comm_rank(MPI_COMM_WORLD, &number);
+    MPI_Comm_size(MPI_COMM_WORLD, &count);
+    memmove((char *)all + (size_t)number * bytes, mine, bytes);
+    for (int rank = 0; rank < count; rank++)
+        for (size_t at = 0; at < bytes; at += PIECE)
+            FCL_TRY(check(MPI_Bcast((char *)all + (size_t)rank * bytes + at, (int)piece_at(bytes, at), MPI_BYTE, rank,
+                                    MPI_COMM_WORLD),
+                          "gathering from the other ranks"));
+    return FCL_OK;
+}
+
+/* --- sums --- */
+
+/* A piece on its way. Slice r of it is added by rank r: all send it there, and it sends the sums to all. */
+typedef struct piece {
+    int64_t first;
+    int count;
+    float *numbers;
+    float *shares;         /* (ranks x slice) of this rank's slice: what each rank has of it */
+    int *counts, *offsets; /* (ranks) of the slices */
+    int *shares_at;        /* (ranks) where each rank's share lies, all as large as this rank's slice */
+    int *own;              /* (ranks) this rank's slice, for each */
+    MPI_Request request;
+} piece;
+
+static int slice_size(int ranks, int64_t count)
+{
+    return (int)((count + ranks - 1) / ranks);
+}
+
+int64_t fcl_mpi_sum_room(const fcl_world *world, int64_t count)
+{
+    return (int64_t)slice_size(world->count, count) * world->count;
+}
+
+static void cut(piece *p, const fcl_world *world)
+{
+    int size = slice_size(world->count, p->count);
+    for (int rank = 0; rank < world->count; rank++) {
+        int at = rank * size < p->count ? rank * size : p->count;
+        p->offsets[rank] = at;
+        p->counts[rank] = p->count - at < size ? p->count - at : size;
+    }
+    for (int rank = 0; rank < world->count; rank++) {
+        p->own[rank] = p->counts[world->number];
+        p->shares_at[rank] = rank * p->own[0];
+    }
+}
+
+static int send_shares(piece *p)
+{
+    return check(MPI_Ialltoallv(p->numbers, p->counts, p->offsets, MPI_FLOAT, p->shares, p->own, p->shares_at, MPI_FLOAT,
+                                MPI_COMM_WORLD, &p->request),
+                 "sending shares of a sum");
+}
+
+/* In the order of ranks: of this, and of nothing else, the bits are. */
+static void add(const piece *p, const fcl_world *world)
+{
+    int n = p->own[0];
+    float *restrict sum = p->shares;
+    for (int rank = 1; rank < world->count; rank++) {
+        const float *restrict share = p->shares + (int64_t)rank * n;
+        for (int i = 0; i < n; i++)
+            sum[i] += share[i];
+    }
+    memcpy(p->numbers + p->offsets[world->number], sum, (size_t)n * sizeof *sum);
+}
+
+static int send_sums(piece *p, const fcl_world *world)
+{
+    FCL_TRY(check(MPI_Wait(&p->request, MPI_STATUS_IGNORE), "receiving shares of a sum"));
+    add(p, world);
+    return check(MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, p->numbers, p->counts, p->offsets, MPI_FLOAT,
+                                 MPI_COMM_WORLD, &p->request),
+                 "sending sums");
+}
+
+static int take_sums(piece *p, const fcl_sum_pieces *pieces)
+{
+    FCL_TRY(check(MPI_Wait(&p->request, MPI_STATUS_IGNORE), "receiving sums"));
+    return pieces->summed ? pieces->summed(pieces->data, p->first, p->count) : FCL_OK;
+}
+
+/* Shares of all pieces go out as these come, sums as their shares come. */
+static int sum(piece *p, int64_t count, const fcl_world *world, const fcl_sum_pieces *pieces)
+{
+    for (int64_t i = 0; i < count; i++) {
+        FCL_TRY(pieces->wait ? pieces->wait(pieces->data, p[i].first, p[i].count) : FCL_OK);
+        FCL_TRY(send_shares(&p[i]));
+    }
+    for (int64_t i = 0; i < count; i++)
+        FCL_TRY(send_sums(&p[i], world));
+    for (int64_t i = 0; i < count; i++)
+        FCL_TRY(take_sums(&p[i], pieces));
+    return FCL_OK;
+}
+
+int fcl_mpi_sum(const fcl_world *world, int64_t count, float *numbers, const fcl_sum_pieces *pieces, float *shares)
+{
+    int64_t size = pieces->size, number = (count + size - 1) / size;
+    piece *p = fcl_zalloc((size_t)number * sizeof *p);
+    int *words = fcl_zalloc((size_t)(4 * number * world->count) * sizeof *words), *next = words;
+    for (int64_t i = 0; i < number; i++, next += 4 * world->count) {
+        int64_t first = i * size;
+        p[i] = (piece){.first = first,
+                       .count = (int)(count - first < size ? count - first : size),
+                       .numbers = numbers + first,
+                       .shares = shares + i * fcl_mpi_sum_room(world, size),
+                       .counts = next,
+                       .offsets = next + world->count,
+                       .shares_at = next + 2 * world->count,
+                       .own = next + 3 * world->count,
+                       .request = MPI_REQUEST_NULL};
+        cut(&p[i], world);
+    }
+    int status = sum(p, number, world, pieces);
+    free(words);
+    free(p);
+    return status;
+}

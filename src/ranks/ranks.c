@@ -1,0 +1,197 @@
+/* What ranks do together begins with a meeting: each says what it has come for, and whether it goes on at all. */
+#include "ranks/mpi.h"
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/memory.h"
+
+#include <flowcl/flowcl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct fcl_ranks {
+    fcl_world world;
+    bool over;  /* a rank has failed: nobody meets any more */
+    int failed; /* which, the first of them: that one tells */
+    float *shares; /* of sums */
+    int64_t room;
+};
+
+typedef enum errand { ERRAND_LEAVE, ERRAND_ANY, ERRAND_SAME, ERRAND_BROADCAST, ERRAND_GATHER, ERRAND_SUM } errand;
+
+/* Whether anybody's `value` is true stands in *value; `fails`: this rank's work is at its end. */
+static int meet(fcl_ranks *ranks, errand what, bool fails, bool *value)
+{
+    int count = ranks->world.count, said[] = {fails ? ranks->world.number : count, (int)what, -(int)what, !*value};
+    if (ranks->over)
+        return fcl_fail(FCL_ERR_RANK, "the ranks have parted");
+    int status = fcl_mpi_minimum(sizeof said / sizeof *said, said);
+    ranks->over = status != FCL_OK || said[0] < count || said[1] != -said[2];
+    ranks->failed = status != FCL_OK ? ranks->world.number : said[0] < count ? said[0] : 0;
+    FCL_TRY(status);
+    if (said[0] < count)
+        return fcl_fail(FCL_ERR_RANK, "rank %d has ended; it tells why", said[0]);
+    if (ranks->over)
+        return fcl_fail(FCL_ERR_RANK, "the ranks do not the same: rank %d has come for something else than another",
+                        ranks->world.number);
+    *value = !said[3];
+    return FCL_OK;
+}
+
+static int meet_for(fcl_ranks *ranks, errand what)
+{
+    bool value = false;
+    return meet(ranks, what, false, &value);
+}
+
+/* --- joining, leaving --- */
+
+const char *fcl_mpi_launched(void)
+{
+    static const char *const names[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_SIZE", "MPI_LOCALNRANKS"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (getenv(names[i]))
+            return names[i];
+    return NULL;
+}
+
+/* Before anything whose form a version may change. */
+static int compare_versions(const fcl_world *world)
+{
+    char mine[64], *all = fcl_zalloc(sizeof mine * (size_t)world->count);
+    memset(mine, 0, sizeof mine);
+    snprintf(mine, sizeof mine, "%s", fcl_version());
+    int status = fcl_mpi_gather(sizeof mine, mine, all);
+    for (int rank = 1; rank < world->count && status == FCL_OK; rank++)
+        if (memcmp(all, all + sizeof mine * (size_t)rank, sizeof mine) != 0)
+            status = fcl_fail(FCL_ERR_UNSUPPORTED, "rank %d is flowcl %.63s, and rank 0 is %.63s: all ranks have to be of one version",
+                              rank, all + sizeof mine * (size_t)rank, all);
+    free(all);
+    return status;
+}
+
+int fcl_ranks_join(fcl_ranks **ranks)
+{
+    fcl_world world;
+    *ranks = NULL;
+    if (!fcl_mpi_launched())
+        return FCL_OK;
+    FCL_TRY(fcl_mpi_open(&world));
+    int status = world.count > 1 ? compare_versions(&world) : FCL_OK;
+    if (world.count == 1 || status != FCL_OK) {
+        fcl_mpi_close();
+        return status != FCL_OK && world.number > 0 ? fcl_fail(FCL_ERR_RANK, "%s", fcl_error()) : status;
+    }
+    *ranks = fcl_zalloc(sizeof **ranks);
+    (*ranks)->world = world;
+    return FCL_OK;
+}
+
+bool fcl_ranks_leave(fcl_ranks **ranks, int status)
+{
+    fcl_ranks *leaving = *ranks;
+    bool fails = status != FCL_OK, value = false;
+    if (!leaving)
+        return fails;
+    char *sentence = fcl_strdup(fcl_error());
+    if (!leaving->over)
+        meet(leaving, ERRAND_LEAVE, fails, &value);
+    bool tells = fails && leaving->over && leaving->failed == leaving->world.number;
+    if (fails)
+        fcl_fail(status, "%s", sentence);
+    free(sentence);
+    fcl_mpi_close();
+    free(leaving->shares);
+    free(leaving);
+    *ranks = NULL;
+    return tells;
+}
+
+int fcl_ranks_count(const fcl_ranks *ranks)
+{
+    return ranks ? ranks->world.count : 1;
+}
+
+int fcl_ranks_number(const fcl_ranks *ranks)
+{
+    return ranks ? ranks->world.number : 0;
+}
+
+int fcl_ranks_local_count(const fcl_ranks *ranks)
+{
+    return ranks ? ranks->world.local_count : 1;
+}
+
+int fcl_ranks_local_number(const fcl_ranks *ranks)
+{
+    return ranks ? ranks->world.local_number : 0;
+}
+
+/* --- all together --- */
+
+int fcl_ranks_any(fcl_ranks *ranks, bool *value)
+{
+    return ranks ? meet(ranks, ERRAND_ANY, false, value) : FCL_OK;
+}
+
+int fcl_ranks_broadcast(fcl_ranks *ranks, size_t bytes, void *content)
+{
+    if (!ranks)
+        return FCL_OK;
+    FCL_TRY(meet_for(ranks, ERRAND_BROADCAST));
+    return fcl_mpi_broadcast(bytes, content);
+}
+
+int fcl_ranks_gather(fcl_ranks *ranks, size_t bytes, const void *mine, void *all)
+{
+    if (!ranks) {
+        memmove(all, mine, bytes);
+        return FCL_OK;
+    }
+    FCL_TRY(meet_for(ranks, ERRAND_GATHER));
+    return fcl_mpi_gather(bytes, mine, all);
+}
+
+int fcl_ranks_same(fcl_ranks *ranks, const char *what, size_t bytes, const void *content)
+{
+    if (!ranks)
+        return FCL_OK;
+    uint64_t mine[] = {bytes, fcl_hash_bytes(FCL_HASH_START, content, bytes)};
+    uint64_t(*all)[2] = fcl_zalloc((size_t)ranks->world.count * sizeof *all);
+    int status = fcl_ranks_gather(ranks, sizeof mine, mine, all);
+    for (int rank = 1; rank < ranks->world.count && status == FCL_OK; rank++)
+        if (memcmp(all[rank], all[0], sizeof mine) != 0)
+            status = fcl_fail(FCL_ERR_ARGUMENT, "rank %d has other %s than rank 0", rank, what);
+    free(all);
+    return status;
+}
+
+static int grow_room(fcl_ranks *ranks, int64_t numbers)
+{
+    if (ranks->room >= numbers)
+        return FCL_OK;
+    free(ranks->shares);
+    ranks->room = 0;
+    ranks->shares = malloc((size_t)numbers * sizeof *ranks->shares);
+    if (!ranks->shares)
+        return fcl_fail(FCL_ERR_MEMORY, "no memory for the shares of %lld numbers that are summed", (long long)numbers);
+    ranks->room = numbers;
+    return FCL_OK;
+}
+
+int fcl_ranks_sum_pieces(fcl_ranks *ranks, int64_t count, float *numbers, const fcl_sum_pieces *pieces)
+{
+    if (!ranks || count == 0)
+        return FCL_OK;
+    int64_t of_piece = fcl_mpi_sum_room(&ranks->world, pieces->size);
+    FCL_TRY(grow_room(ranks, (count + pieces->size - 1) / pieces->size * of_piece));
+    FCL_TRY(meet_for(ranks, ERRAND_SUM));
+    return fcl_mpi_sum(&ranks->world, count, numbers, pieces, ranks->shares);
+}
+
+int fcl_ranks_sum(fcl_ranks *ranks, int64_t count, float *numbers)
+{
+    enum { PIECE = 1 << 20 };
+    return fcl_ranks_sum_pieces(ranks, count, numbers, &(fcl_sum_pieces){.size = PIECE});
+}

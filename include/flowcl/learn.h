@@ -29,6 +29,7 @@
 #define FLOWCL_LEARN_H
 
 #include <flowcl/nn.h>
+#include <flowcl/ranks.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -53,6 +54,9 @@ typedef struct fcl_learner_options {
                         the weights and as much memory as these */
     const char *on_nan; /* of a step whose loss or gradient is not finite: "stop", nothing changes from it on, and
                            fcl_learner_loss tells of it; or "skip", see fcl_learner_skipped */
+    fcl_ranks *ranks; /* learn together, borrowed: each has a learner of the same parameters and options, computes the
+                         gradient of its own rows, and fcl_learner_step, which waits for all, takes the sum. NULL: alone */
+    double share; /* of this rank in that sum, of 1 in all: its part of a step's rows; 0: all ranks have as many */
 } fcl_learner_options;
 
 FCL_API extern const fcl_option fcl_learner_table[];
@@ -87,7 +91,7 @@ FCL_API fcl_tensor **fcl_learner_bind(fcl_learner *learner, fcl_graph *graph);
 FCL_API void fcl_learner_minimise(fcl_learner *learner, fcl_tensor *const *weights, fcl_tensor *loss);
 /* Enqueues one step of the optimiser by what the last options.accumulate runs left. A loss or a gradient that is not
  * finite changes nothing, nor do the steps behind it unless options.on_nan says so: fcl_learner_loss tells of it.
- * FCL_ERR_NUMERIC only now and then, as that would. */
+ * FCL_ERR_NUMERIC only now and then, as that would. FCL_ERR_RANK: another rank has ended. */
 FCL_API int fcl_learner_step(fcl_learner *learner);
 FCL_API int64_t fcl_learner_steps(const fcl_learner *learner); /* taken so far, those before a load included */
 

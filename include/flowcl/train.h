@@ -23,6 +23,7 @@
 #include <flowcl/learn.h>
 #include <flowcl/nn.h>
 #include <flowcl/normalise.h>
+#include <flowcl/ranks.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -66,6 +67,11 @@ typedef struct fcl_train_options {
     uint64_t seed;
     int64_t steps;
     int batch;      /* samples a step */
+    fcl_ranks *ranks;  /* train together, borrowed: each takes its share of every batch, whose random numbers are those of its
+                          place in the whole batch, and all take the same step by the sum of their gradients: N ranks what one
+                          does with accumulate N. Rank 0 writes, and of the hooks the others call stop and warning alone.
+                          NULL: alone */
+    const char *share; /* of a batch, by rank: "2:1" where the first is as fast as two of the second; NULL: as many each */
     int accumulate; /* in so many parts, one after the other: less memory, the same numbers up to rounding */
     bool recompute; /* of each of the model's blocks (fcl_block_begin) what it reads alone is kept, and the rest computed again
                        for the gradient: less memory, a third more work, the same numbers up to rounding */
@@ -88,6 +94,8 @@ typedef struct fcl_train_options {
     const char *condition;
     float condition_weight;
     int coupling_batch; /* rows that are paired at once, a multiple of batch; 0: batch */
+    bool coupling_across_ranks; /* pairs are sought among the rows of all ranks, by each of them, as one alone would; else
+                                   among its own */
 
     /* Defaults of batch, lr, schedule, beta2, clip and ema are the model's (fcl_model_row.training), or else the learner's. */
     float lr;
@@ -147,9 +155,17 @@ typedef struct fcl_train_memory {
     uint64_t read_ahead;  /* of the host's memory: blocks of files, see `shuffle` */
 } fcl_train_memory;
 
+/* One of the processes that train together. */
+typedef struct fcl_train_rank {
+    char host[64], device[320]; /* the machine's name, and the device's with its number */
+    int rows;                   /* of a batch */
+} fcl_train_rank;
+
 /* Before the first step. */
 typedef struct fcl_train_start {
     const fcl_device_info *device;
+    const fcl_train_rank *ranks; /* (rank_count) in their order; none: it trains alone */
+    int rank_count;
     const fcl_dataset *data;
     int64_t held_out;            /* samples of data that are never trained on */
     const int64_t *class_counts; /* (data->classes) of each of those that are; NULL: without labels */

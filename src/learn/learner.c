@@ -25,6 +25,15 @@ static int create_buffers(fcl_learner *learner)
     return fcl_buffer_slice(learner->gradients, bytes, sizeof(float), &learner->loss);
 }
 
+/* With the loss, which lies behind the gradients. */
+static int create_exchange(fcl_learner *learner)
+{
+    int64_t numbers = (int64_t)(fcl_params_bytes(learner->params) / sizeof(float));
+    if (learner->options.share == 0)
+        learner->options.share = 1.0 / fcl_ranks_count(learner->options.ranks);
+    return fcl_exchange_create(learner->options.ranks, learner->gradients, numbers + 1, &learner->exchange);
+}
+
 static int create_adamw(fcl_learner *learner)
 {
     size_t bytes = fcl_params_trained_bytes(learner->params);
@@ -51,6 +60,7 @@ static int make(fcl_learner *learner)
     learner->options.ema = NULL;
     FCL_TRY(fcl_states_check_names(learner->params, &learner->averages));
     FCL_TRY(create_buffers(learner));
+    FCL_TRY(create_exchange(learner));
     return create_adamw(learner);
 }
 
@@ -102,6 +112,7 @@ void fcl_learner_destroy(fcl_learner **learner)
     if (!dying)
         return;
     fcl_adamw_destroy(&dying->adamw);
+    fcl_exchange_destroy(&dying->exchange);
     fcl_buffer_destroy(&dying->loss);
     fcl_buffer_destroy(&dying->gradients);
     for (int i = 0; i < FCL_ALL_STATES; i++)
@@ -117,10 +128,16 @@ fcl_tensor **fcl_learner_bind(fcl_learner *learner, fcl_graph *graph)
     return fcl_params_bind(learner->params, graph, learner->state[FCL_STATE_WEIGHTS], "");
 }
 
+/* The runs of a step by one process, or by ranks, have one graph: so that both add the same numbers, to the bit. */
+static bool adds_up(const fcl_learner *learner)
+{
+    return learner->options.accumulate > 1 || learner->options.ranks;
+}
+
 /* A leaf takes a run's share; of several runs each adds to what is there, which the step zeroes. */
 static void leave(const fcl_learner *learner, fcl_tensor *leaf, fcl_tensor *share)
 {
-    fcl_assign(leaf, learner->options.accumulate > 1 ? fcl_add(leaf, share) : share);
+    fcl_assign(leaf, adds_up(learner) ? fcl_add(leaf, share) : share);
 }
 
 void fcl_learner_minimise(fcl_learner *learner, fcl_tensor *const *weights, fcl_tensor *loss)
@@ -133,7 +150,7 @@ void fcl_learner_minimise(fcl_learner *learner, fcl_tensor *const *weights, fcl_
         fcl_mistake(graph, "a loss is one number, (), and not %s: fcl_mean makes it one", fcl_shape_text(graph, shape));
         return;
     }
-    loss = fcl_name(fcl_scale(loss, 1.0f / (float)learner->options.accumulate), "loss");
+    loss = fcl_name(fcl_scale(loss, (float)(learner->options.share / learner->options.accumulate)), "loss");
     fcl_tensor **gradients = fcl_zalloc((size_t)trained * sizeof(fcl_tensor *));
     fcl_tensor **leaves = fcl_params_bind(params, graph, learner->gradients, "gradient.");
     fcl_vjp(loss, NULL, trained, weights, gradients);
@@ -157,6 +174,7 @@ int fcl_learner_step(fcl_learner *learner)
     const fcl_learner_options *options = &learner->options;
     if (learner->step - learner->read_step == FCL_RING)
         FCL_TRY(fcl_learner_drain(learner, NULL));
+    FCL_TRY(fcl_exchange_end(learner->exchange));
     fcl_adamw_step step = {
         .step = learner->step,
         .rate = fcl_learner_rate(options, learner->step),
@@ -172,7 +190,7 @@ int fcl_learner_step(fcl_learner *learner)
         step.further_decay[i - 1] = learner->averages.decay[i];
     FCL_TRY(fcl_adamw_enqueue(learner->adamw, &step));
     learner->step++;
-    return options->accumulate > 1 ? fcl_buffer_zero(learner->gradients) : FCL_OK;
+    return adds_up(learner) ? fcl_buffer_zero(learner->gradients) : FCL_OK;
 }
 
 int fcl_learner_go_on(fcl_learner *learner, int64_t step)

@@ -3,6 +3,7 @@
 #define LEARN_LEARNER_H
 
 #include "learn/adamw.h"
+#include "learn/exchange.h"
 #include "learn/states.h"
 
 #include <flowcl/learn.h>
@@ -14,6 +15,7 @@ struct fcl_learner {
     fcl_averages averages;
     fcl_buffer *state[FCL_ALL_STATES]; /* flat; no such average: NULL */
     fcl_buffer *gradients, *loss;  /* flat, and the loss behind it */
+    fcl_exchange *exchange; /* with the other ranks; NULL: there are none */
     fcl_adamw *adamw;
     int64_t step;              /* steps taken */
     int64_t read_step;         /* of them, those whose row of the ring was read */

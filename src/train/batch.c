@@ -119,6 +119,8 @@ int fcl_batch_create(fcl_device *device, const fcl_dataset *data, const fcl_batc
                      fcl_batch *batch)
 {
     *batch = (fcl_batch){.data = data, .options = *options};
+    if (batch->options.count == 0)
+        batch->options.count = batch->options.total;
     int status = create(device, !options->stream_data && !options->block && fits(device, data), batch);
     if (status != FCL_OK)
         fcl_batch_destroy(batch);
@@ -222,7 +224,7 @@ int fcl_batch_prepare(fcl_batch *batch, int64_t step, int64_t first_row)
 {
     const fcl_batch_options *options = &batch->options;
     if (options->pool) {
-        int64_t in_pool = step % (options->pool / options->total) * options->total + first_row;
+        int64_t in_pool = step % (options->pool / options->count) * options->count + first_row - options->first;
         size_t first = (size_t)in_pool * sizeof(int32_t), bytes = (size_t)options->rows * sizeof(int32_t);
         FCL_TRY(batch->draw ? fcl_buffer_copy(batch->draw, 0, batch->draw_order, first, bytes) : FCL_OK);
         return fcl_buffer_copy(batch->index, 0, batch->order, first, bytes);
@@ -230,21 +232,21 @@ int fcl_batch_prepare(fcl_batch *batch, int64_t step, int64_t first_row)
     if (!batch->reader)
         return FCL_OK;
     FCL_TRY(fcl_reader_send(batch->reader, step, first_row, 0));
-    int64_t next = first_row + options->rows;
-    fcl_reader_ask(batch->reader, next < options->total ? step : step + 1, next < options->total ? next : 0);
+    int64_t next = first_row + options->rows, end = options->first + options->count;
+    fcl_reader_ask(batch->reader, next < end ? step : step + 1, next < end ? next : options->first);
     return FCL_OK;
 }
 
 int fcl_batch_load_pool(fcl_batch *batch, int64_t step, int32_t *rows)
 {
     const fcl_batch_options *options = &batch->options;
-    int64_t steps = options->pool / options->total;
+    int64_t steps = options->pool / options->count;
     int64_t at = step / steps % 2 * options->pool;
     for (int64_t row = 0; row < options->pool; row++)
-        rows[row] = (int32_t)(batch->reader ? at + row : fcl_batch_sample(batch, step, row));
+        rows[row] = (int32_t)(batch->reader ? at + row : fcl_batch_sample(batch, step, options->first + row));
     if (!batch->reader)
         return FCL_OK;
-    FCL_TRY(fcl_reader_send(batch->reader, step, 0, at));
-    fcl_reader_ask(batch->reader, step + steps, 0);
+    FCL_TRY(fcl_reader_send(batch->reader, step, options->first, at));
+    fcl_reader_ask(batch->reader, step + steps, options->first);
     return FCL_OK;
 }

@@ -18,8 +18,9 @@ typedef struct fcl_batch_options {
     uint64_t seed;
     uint32_t stream;  /* of the order */
     int64_t total;    /* rows of a step */
-    int64_t rows;     /* of one part of it */
-    int64_t pool;     /* rows of a pool, a multiple of total; 0: none */
+    int64_t first, count; /* of these, those that are taken here: a rank's; a count of 0: all */
+    int64_t rows;     /* of one part of them */
+    int64_t pool;     /* rows of a pool: of one step those that are taken, or all of some; 0: none */
     const int32_t *only; /* (only_count) the samples that are drawn, borrowed; NULL: all */
     int64_t only_count;
     int64_t block, window; /* of the order, see shuffle.h; 0: whole */

@@ -4,6 +4,7 @@
 #include "data/rows.h"
 #include "flow/coupling.h"
 #include "flow/flow.h"
+#include "train/share.h"
 #include "train/source.h"
 
 #include <string.h>
@@ -15,15 +16,19 @@ static void set_order(const fcl_feed *feed, const fcl_dataset *data, fcl_batch_o
     rows->window = blocks ? fcl_shuffle_window(fcl_dataset_row_bytes(data)) : 0;
 }
 
+/* A pool across ranks is of all rows: each rank finds the pairs of all, and takes its own. */
 static int create_batches(fcl_device *device, const fcl_feed_sets *sets, int pool, fcl_feed *feed)
 {
     const fcl_train_options *options = feed->options;
+    bool across = pool && (options->coupling_across_ranks || !options->ranks);
     fcl_batch_options rows = {
         .seed = options->seed,
         .stream = FCL_STREAM_BATCH,
         .total = options->batch,
-        .rows = options->batch / options->accumulate,
-        .pool = pool,
+        .first = across ? 0 : feed->share.first,
+        .count = across ? options->batch : feed->share.rows,
+        .rows = feed->share.rows / options->accumulate,
+        .pool = across ? pool : pool ? feed->share.rows : 0,
         .only = sets->only,
         .only_count = sets->only_count,
         .labels = options->labels,
@@ -51,6 +56,7 @@ int fcl_feed_create(fcl_device *device, const fcl_feed_sets *sets, const fcl_tra
     bool paired = fcl_coupling_find(options->objective.coupling)->kind != FCL_COUPLING_NONE;
     int pool = options->coupling_batch ? options->coupling_batch : options->batch;
     *feed = (fcl_feed){.options = options, .has_source = sets->source, .pool_steps = paired ? pool / options->batch : 1};
+    FCL_TRY(fcl_share_of(options, &feed->share));
     FCL_TRY(create_batches(device, sets, paired ? pool : 0, feed));
     fcl_matched matched = {
         .data = &feed->data,
@@ -103,7 +109,7 @@ int fcl_feed_prepare(fcl_feed *feed, int64_t step)
 
 int fcl_feed_run(fcl_feed *feed, fcl_graph *graph, int64_t step, int part)
 {
-    int64_t in_pool = step % feed->pool_steps, first_row = part * feed->data.options.rows;
+    int64_t in_pool = step % feed->pool_steps, first_row = feed->share.first + part * feed->data.options.rows;
     fcl_graph_random(graph, feed->options->seed, (uint32_t)(step - in_pool),
                      (uint64_t)(in_pool * feed->options->batch + first_row));
     FCL_TRY(fcl_batch_prepare(&feed->data, step, first_row));

@@ -4,6 +4,7 @@
 #define TRAIN_FEED_H
 
 #include "train/matcher.h"
+#include "train/share.h"
 
 /* What rows are drawn from. All is borrowed. */
 typedef struct fcl_feed_sets {
@@ -17,6 +18,7 @@ typedef struct fcl_feed_sets {
 
 typedef struct fcl_feed {
     const fcl_train_options *options;
+    fcl_share share; /* of a step's rows: this rank's */
     fcl_batch data, source, condition;
     bool has_source;
     fcl_matcher *matcher; /* NULL: x0 and x1 are paired as they come */

@@ -99,6 +99,10 @@ int fcl_held_out_create(fcl_device *device, const fcl_feed_sets *sets, const fcl
     created->options.stream_data = true; /* the whole set on the device is the training's */
     created->options.hflip = false;
     created->options.shuffle = FCL_SHUFFLE_WHOLE; /* its samples are few and far between */
+    created->options.ranks = NULL; /* one does it for all, in parts as large as theirs */
+    created->options.share = NULL;
+    int parts = options->accumulate * fcl_ranks_count(options->ranks);
+    created->options.accumulate = options->batch % parts == 0 ? parts : options->accumulate;
     int status = fcl_feed_create(device, sets, &created->options, &created->feed);
     if (status == FCL_OK)
         status = build(device, model, weights, created);

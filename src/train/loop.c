@@ -4,6 +4,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/memory.h"
 #include "train/folder.h"
 #include "train/options.h"
 #include "train/sample.h"
@@ -121,11 +122,37 @@ static int unsaved(loop *run, bool last)
     return FCL_OK;
 }
 
+/* All ranks have taken the same steps: where one has other weights, its memory or its driver is not to be trusted. */
+static int compare_weights(const loop *run)
+{
+    const fcl_trainer *trainer = run->trainer;
+    if (!trainer->options.ranks)
+        return FCL_OK;
+    fcl_buffer *weights = fcl_learner_weights(trainer->learner);
+    size_t bytes = fcl_params_bytes(trainer->learner->params);
+    void *content = malloc(bytes);
+    if (!content)
+        return fcl_fail(FCL_ERR_MEMORY, "no memory for the %zu bytes of the weights", bytes);
+    int status = fcl_buffer_read(weights, 0, bytes, content);
+    if (status == FCL_OK)
+        status = fcl_ranks_same(trainer->options.ranks, "weights", bytes, content);
+    free(content);
+    return status == FCL_ERR_ARGUMENT ? fcl_fail(FCL_ERR_DEVICE, "%s at step %lld, though all take the same steps: begin again "
+                                                                 "from the checkpoint before, on other devices",
+                                                 fcl_error(), (long long)step_of(run))
+                                      : status;
+}
+
 static int save(loop *run, bool last)
 {
     fcl_trainer *trainer = run->trainer;
     if (!trainer->options.out || run->saved == step_of(run))
         return FCL_OK;
+    FCL_TRY(compare_weights(run));
+    if (fcl_ranks_number(trainer->options.ranks) > 0) { /* rank 0 writes */
+        run->saved = step_of(run);
+        return FCL_OK;
+    }
     char *path = fcl_checkpoint_path(trainer->options.out, step_of(run));
     int status = fcl_trainer_save(trainer, path);
     if (status == FCL_OK)
@@ -257,9 +284,11 @@ static bool due(int64_t step, int64_t every, bool last)
     return last || (every > 0 && step % every == 0);
 }
 
-static bool wants_stop(const loop *run)
+/* Whom a signal reaches is not said: one rank that is to stop stops all. */
+static int ask_stop(const loop *run, bool *stop)
 {
-    return run->hooks->stop && run->hooks->stop(run->hooks->data);
+    *stop = run->hooks->stop && run->hooks->stop(run->hooks->data);
+    return fcl_ranks_any(run->trainer->options.ranks, stop);
 }
 
 /* Saves before it draws. Who stops a run wants to go: a picture is not drawn. */
@@ -297,7 +326,8 @@ static int iterate(loop *run)
     while (step_of(run) < trainer->options.steps) {
         FCL_TRY(fcl_trainer_step(trainer));
         bool finished = step_of(run) == trainer->options.steps;
-        bool stop = !finished && wants_stop(run);
+        bool stop = false;
+        FCL_TRY(finished ? FCL_OK : ask_stop(run, &stop));
         FCL_TRY(after_step(run, finished, stop));
         if (stop)
             return stopped(run);
@@ -334,12 +364,21 @@ static void tell_notes(const loop *run)
     trainer->note_count = 0;
 }
 
-int fcl_trainer_run(fcl_trainer *trainer, const fcl_train_hooks *hooks)
+fcl_train_hooks fcl_train_hooks_of(const fcl_train_hooks *hooks, const fcl_ranks *ranks)
 {
-    static const fcl_train_hooks none = {0};
+    if (!hooks)
+        return (fcl_train_hooks){0};
+    if (fcl_ranks_number(ranks) == 0)
+        return *hooks;
+    return (fcl_train_hooks){.data = hooks->data, .stop = hooks->stop, .warning = hooks->warning};
+}
+
+int fcl_trainer_run(fcl_trainer *trainer, const fcl_train_hooks *given)
+{
     fcl_run_lock *lock = NULL;
-    loop run = {.trainer = trainer, .hooks = hooks ? hooks : &none, .first_step = fcl_trainer_steps(trainer)};
-    if (trainer->options.out && !trainer->locked) {
+    const fcl_train_hooks hooks = fcl_train_hooks_of(given, trainer->options.ranks);
+    loop run = {.trainer = trainer, .hooks = &hooks, .first_step = fcl_trainer_steps(trainer)};
+    if (trainer->options.out && !trainer->locked && fcl_ranks_number(trainer->options.ranks) == 0) {
         FCL_TRY(fcl_run_lock_take(trainer->options.out, &lock));
         fcl_trainer_note(trainer, fcl_run_lock_fault(lock));
     }

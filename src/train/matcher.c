@@ -204,7 +204,7 @@ int fcl_matcher_create(fcl_device *device, const fcl_matched *matched, const fcl
     created->seed = options->seed;
     created->pool = matched->data->options.pool;
     created->rows_of_part = matched->data->options.rows;
-    created->steps = created->pool / matched->data->options.total;
+    created->steps = created->pool / matched->data->options.count;
     created->last = (options->steps - 1) / created->steps;
     created->asked = created->ready = -1;
     *matcher = created;
@@ -255,7 +255,7 @@ static int load_labels(fcl_matcher *matcher, int64_t step)
         return FCL_OK;
     FCL_TRY(fcl_transfer_end(&matcher->class_sent));
     for (int64_t row = 0; row < matcher->pool; row++) {
-        matcher->label[row] = data->data->label[fcl_batch_sample(data, step, row)];
+        matcher->label[row] = data->data->label[fcl_batch_sample(data, step, data->options.first + row)];
         matcher->label_sent[row] = (float)matcher->label[row];
     }
     return matcher->class ? fcl_buffer_write_begin(matcher->class, 0, (size_t)matcher->pool * sizeof(float),
@@ -272,7 +272,7 @@ static int ask(fcl_matcher *matcher, int64_t number)
     FCL_TRY(load(matcher->of.source, step, matcher->source_rows, &matcher->source_sent));
     FCL_TRY(load(matcher->of.condition, step, matcher->condition_rows, &matcher->condition_sent));
     FCL_TRY(load_labels(matcher, step));
-    fcl_graph_random(matcher->graph, matcher->seed, (uint32_t)step, 0);
+    fcl_graph_random(matcher->graph, matcher->seed, (uint32_t)step, (uint64_t)matcher->of.data->options.first);
     FCL_TRY(fcl_graph_run(matcher->graph));
     matcher->asked = number;
     if (matcher->planned)
@@ -292,7 +292,8 @@ static int take_draws(fcl_matcher *matcher)
         return FCL_OK;
     FCL_TRY(fcl_transfer_end(&matcher->draws_sent));
     for (int64_t row = 0; row < matcher->pool; row++)
-        matcher->draws[row] = fcl_mirror_draw(data, matcher->asked * matcher->steps, matcher->partner[row]);
+        matcher->draws[row] =
+            fcl_mirror_draw(data, matcher->asked * matcher->steps, data->options.first + matcher->partner[row]);
     return fcl_buffer_write_begin(data->draw_order, 0, (size_t)matcher->pool * sizeof *matcher->draws, matcher->draws,
                                   &matcher->draws_sent);
 }
@@ -341,7 +342,7 @@ int fcl_matcher_prepare_part(fcl_matcher *matcher, int64_t step, int64_t first_r
 {
     if (!matcher->noise)
         return FCL_OK;
-    int64_t in_pool = step % matcher->steps * (matcher->pool / matcher->steps) + first_row;
+    int64_t in_pool = step % matcher->steps * (matcher->pool / matcher->steps) + first_row - matcher->of.data->options.first;
     return fcl_buffer_copy(matcher->noise_index, 0, matcher->noise_order, (size_t)in_pool * sizeof(int32_t),
                            (size_t)matcher->rows_of_part * sizeof(int32_t));
 }

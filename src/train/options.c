@@ -6,6 +6,7 @@
 #include "flow/flow.h"
 #include "learn/options.h"
 #include "nn/model.h"
+#include "train/share.h"
 #include "train/shuffle.h"
 #include "train/source.h"
 
@@ -71,6 +72,7 @@ static const fcl_option train_table[] = {
     {"profile", ROW(profile), .flags = CALL, .help = "measure each kernel; slows a step"},
     {"steps", ROW(steps), .minimum = 1, .maximum = 4e9, .fallback = "5000", .group = "Optimiser", .help = "steps of the optimiser"},
     {"batch", ROW(batch), .minimum = 1, .maximum = 1e6, .fallback = "256", .fallback_of = model_default, .help = "samples of a step"},
+    {"share", ROW(share), .flags = CALL, .placeholder = "A:B:...", .help = "of several processes, what each takes of a batch: 2:1 for one that is twice as fast"},
     {"accumulate", ROW(accumulate), .minimum = 1, .maximum = 1e6, .fallback = "1",
      .help = "parts a step's samples are computed in, to save memory"},
     {"recompute", ROW(recompute),
@@ -91,6 +93,7 @@ static const fcl_option train_table[] = {
     {"condition-weight", ROW(condition_weight), .minimum = 0, .maximum = 1e9, .fallback = "1", .flags = OFF,
      .help = "of their distance in a pair's cost; off: pairs may cross classes"},
     {"coupling-batch", ROW(coupling_batch), .minimum = 0, .maximum = MOST_PAIRED, .help = "samples that are paired at once, a multiple of batch; 0: batch"},
+    {"coupling-across-ranks", ROW(coupling_across_ranks), .help = "of several processes: pair the samples of all, not of each on its own"},
     {"prediction", ROW(objective.prediction), .fallback = "v", .choice = fcl_prediction_name,
      .choice_help = fcl_prediction_help, .help = "what the network predicts"},
     {"time", ROW(objective.time), .fallback = "uniform", .flags = FORMULA, .choice = fcl_time_name,
@@ -151,6 +154,12 @@ static int check_coupling(const fcl_train_options *options)
         return fcl_fail(FCL_ERR_ARGUMENT, "coupling-batch %d has no use with the coupling %s, which pairs by chance",
                         rows, coupling->name);
     FCL_TRY(check_condition(options, coupling));
+    if (options->coupling_across_ranks && coupling->kind == FCL_COUPLING_NONE)
+        return fcl_fail(FCL_ERR_ARGUMENT, "coupling-across-ranks has no use with the coupling %s, which pairs by chance",
+                        coupling->name);
+    if (rows > options->batch && options->ranks && !options->coupling_across_ranks)
+        return fcl_fail(FCL_ERR_ARGUMENT, "a coupling-batch of %d, more than a batch, is of the samples of all ranks: it needs "
+                                          "coupling-across-ranks", rows);
     if (rows % options->batch != 0)
         return fcl_fail(FCL_ERR_ARGUMENT, "coupling-batch %d is not a multiple of the batch of %d", rows,
                         options->batch);
@@ -173,6 +182,7 @@ fcl_learner_options fcl_train_learner_options(const fcl_train_options *options)
         .clip = options->clip,
         .ema = options->ema,
         .on_nan = options->on_nan,
+        .ranks = options->ranks,
     };
 }
 
@@ -205,6 +215,8 @@ static int check_together(const fcl_train_options *options)
     if (options->batch % options->accumulate != 0)
         return fcl_fail(FCL_ERR_ARGUMENT, "a batch of %d cannot be computed in %d equal parts",
                         options->batch, options->accumulate);
+    fcl_share share;
+    FCL_TRY(fcl_share_of(options, &share));
     if (options->resume && !options->out)
         return fcl_fail(FCL_ERR_ARGUMENT, "resuming needs the folder that holds the checkpoints (out)");
     const fcl_learner_options learner = fcl_train_learner_options(options);
@@ -327,7 +339,7 @@ static bool may_change(const char *key)
         "check",   "steps",  "lr",     "schedule",      "warmup",        "weight-decay",     "clip",
         "profile", "ema", "held-out-every",    "beta1",  "beta2",         "epsilon",       "accumulate",       "stream-data",
         "from-disk", "shuffle", /* which resume.c looks at */
-        "recompute", "on-nan",
+        "recompute", "on-nan", "share",
         "data",    "source", "condition", "data-count", "data-changed", "label-column",
         "image-size", "background", "label-file", "skip-damaged",
         "init",    "names"};

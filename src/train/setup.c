@@ -60,6 +60,9 @@ static void build_step(fcl_trainer *trainer)
 static int create_learner(fcl_trainer *trainer)
 {
     fcl_learner_options options = fcl_train_learner_options(&trainer->options);
+    fcl_share share;
+    FCL_TRY(fcl_share_of(&trainer->options, &share));
+    options.share = (double)share.rows / trainer->options.batch;
     FCL_TRY(fcl_learner_make(trainer->device, fcl_model_params(trainer->model), &options, &trainer->learner));
     trainer->learner->window = trainer->options.metrics_every;
     return FCL_OK;
@@ -104,7 +107,7 @@ static int create_feed(fcl_trainer *trainer)
         .normalisation = trainer->normalisation,
     };
     FCL_TRY(fcl_feed_create(trainer->device, &sets, options, &trainer->feed));
-    if (!trainer->split.held)
+    if (!trainer->split.held || fcl_ranks_number(options->ranks) > 0)
         return FCL_OK;
     fcl_buffer *average = fcl_learner_ema(trainer->learner);
     sets.only = trainer->split.held;

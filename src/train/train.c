@@ -12,6 +12,7 @@
 #include "train/source.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,7 +21,7 @@
 typedef struct run_start {
     fcl_train_options *options; /* with what follows from the data as soon as these are open */
     fcl_arena *strings;         /* of its texts */
-    const fcl_train_hooks *hooks; /* or NULL */
+    const fcl_train_hooks *hooks;
     fcl_run_lock *lock;           /* NULL: not taken yet, or there is no folder */
     char *resumed;                /* the checkpoint to go on from; NULL: it begins */
 } run_start;
@@ -38,11 +39,40 @@ static int find_beginning(run_start *start)
         options->out, strrchr(start->resumed, '/') + 1);
 }
 
-/* The folder as it is once nobody else writes into it. */
+/* The folder as it is once nobody else writes into it. Of several ranks the first one writes, and tells the others of the
+ * checkpoint, share_beginning. */
 static int enter(run_start *start)
 {
+    if (fcl_ranks_number(start->options->ranks) > 0)
+        return FCL_OK;
     FCL_TRY(fcl_run_lock_take(start->options->out, &start->lock));
     return find_beginning(start);
+}
+
+/* The checkpoint is read by each rank, where all machines have the folder. */
+static int share_beginning(run_start *start)
+{
+    fcl_ranks *ranks = start->options->ranks;
+    uint64_t length = start->resumed ? strlen(start->resumed) : 0;
+    FCL_TRY(fcl_ranks_broadcast(ranks, sizeof length, &length));
+    if (!ranks || length == 0)
+        return FCL_OK;
+    if (!start->resumed)
+        start->resumed = fcl_zalloc(length + 1);
+    return fcl_ranks_broadcast(ranks, length, start->resumed);
+}
+
+/* Ranks that do not do the same would learn nonsense without a word. Where each computes is its own affair. */
+static int compare_options(const fcl_train_options *options)
+{
+    if (!options->ranks)
+        return FCL_OK;
+    fcl_train_options common = *options;
+    common.device = common.out = NULL;
+    char *text = fcl_train_options_json(&common);
+    int status = fcl_ranks_same(options->ranks, "options", strlen(text), text);
+    free(text);
+    return status;
 }
 
 static fcl_train_memory memory_of(const fcl_trainer *trainer)
@@ -78,10 +108,34 @@ static int prepare_samples(fcl_trainer *trainer, int64_t n, fcl_train_memory *me
     return status == FCL_ERR_STOPPED ? status : FCL_OK;
 }
 
-static int tell_start(fcl_trainer *trainer, const run_start *start)
+static fcl_train_rank this_rank(const fcl_trainer *trainer)
+{
+    fcl_train_rank rank = {.rows = trainer->feed.share.rows};
+    const fcl_device_info *device = fcl_device_describe(trainer->device);
+    gethostname(rank.host, sizeof rank.host - 1);
+    snprintf(rank.device, sizeof rank.device, "%s %s", device->id, device->name);
+    return rank;
+}
+
+/* NULL of a process alone. To be freed. */
+static int gather_ranks(fcl_trainer *trainer, fcl_train_rank **all)
+{
+    fcl_ranks *ranks = trainer->options.ranks;
+    const fcl_train_rank mine = this_rank(trainer);
+    *all = NULL;
+    if (!ranks)
+        return FCL_OK;
+    *all = fcl_zalloc((size_t)fcl_ranks_count(ranks) * sizeof **all);
+    int status = fcl_ranks_gather(ranks, sizeof mine, &mine, *all);
+    if (status != FCL_OK)
+        fcl_free(*all);
+    return status;
+}
+
+static int tell_start(fcl_trainer *trainer, const fcl_train_rank *ranks, const run_start *start)
 {
     const fcl_train_hooks *hooks = start->hooks;
-    if (!hooks || !hooks->start)
+    if (!hooks->start)
         return FCL_OK;
     int64_t samples = fcl_trainer_samples(trainer, hooks);
     fcl_train_memory memory = memory_of(trainer);
@@ -90,6 +144,8 @@ static int tell_start(fcl_trainer *trainer, const run_start *start)
     const char *resumed = start->resumed;
     fcl_train_start told = {
         .device = device,
+        .ranks = ranks,
+        .rank_count = ranks ? fcl_ranks_count(trainer->options.ranks) : 0,
         .data = trainer->data,
         .held_out = trainer->split.held_count,
         .class_counts = trainer->class_counts,
@@ -111,6 +167,8 @@ static int tell_start(fcl_trainer *trainer, const run_start *start)
 static int run(fcl_trainer *trainer, const run_start *start)
 {
     const fcl_train_hooks *hooks = start->hooks;
+    const char *content = trainer->data_content;
+    FCL_TRY(fcl_ranks_same(trainer->options.ranks, "data", strlen(content), content));
     trainer->locked = start->lock != NULL;
     if (start->lock)
         fcl_trainer_note(trainer, fcl_run_lock_fault(start->lock));
@@ -118,9 +176,13 @@ static int run(fcl_trainer *trainer, const run_start *start)
         FCL_TRY(fcl_trainer_resume(trainer, start->resumed));
     else if (start->options->init)
         FCL_TRY(fcl_trainer_init(trainer, start->options->init, start->options->names));
-    FCL_TRY(tell_start(trainer, start));
-    int status = fcl_trainer_run(trainer, hooks);
-    if (status == FCL_OK && hooks && hooks->finish)
+    fcl_train_rank *ranks;
+    FCL_TRY(gather_ranks(trainer, &ranks));
+    int status = tell_start(trainer, ranks, start);
+    fcl_free(ranks);
+    FCL_TRY(status);
+    status = fcl_trainer_run(trainer, hooks);
+    if (status == FCL_OK && hooks->finish)
         status = hooks->finish(hooks->data, trainer->device);
     return status;
 }
@@ -143,7 +205,9 @@ static int run_on(fcl_device *device, const fcl_dataset *data, run_start *start)
     FCL_TRY(start->options->hflip ? fcl_mirror_check(data) : FCL_OK);
     FCL_TRY(fcl_split_check(data, start->options));
     FCL_TRY(check_model(data, start->options));
+    FCL_TRY(compare_options(start->options));
     FCL_TRY(start->options->out && !start->lock ? enter(start) : FCL_OK);
+    FCL_TRY(share_beginning(start));
     int status = fcl_trainer_create(device, data, start->options, &trainer);
     if (status == FCL_OK)
         status = run(trainer, start);
@@ -183,7 +247,10 @@ static void *open_data(void *argument)
 static int open_device(const fcl_train_options *options, fcl_device **device)
 {
     fcl_program *program;
-    FCL_TRY(fcl_device_open(options->device, &(fcl_device_options){.profile = options->profile}, device));
+    const fcl_device_options how = {.profile = options->profile,
+                                    .local_rank = fcl_ranks_local_number(options->ranks),
+                                    .local_ranks = options->ranks ? fcl_ranks_local_count(options->ranks) : 0};
+    FCL_TRY(fcl_device_open(options->device, &how, device));
     return fcl_device_traits(*device).whole ? fcl_device_program(*device, &program) : FCL_OK;
 }
 
@@ -212,11 +279,15 @@ int fcl_train(const fcl_train_options *options, const fcl_train_hooks *hooks)
 {
     fcl_arena strings = {0};
     fcl_train_options filled;
-    run_start start = {.options = &filled, .strings = &strings, .hooks = hooks};
+    const fcl_train_hooks of_rank = fcl_train_hooks_of(hooks, options->ranks);
+    run_start start = {.options = &filled, .strings = &strings, .hooks = &of_rank};
     int status = options->data ? fcl_train_options_fill(options, NULL, &strings, &filled)
                                : fcl_fail(FCL_ERR_ARGUMENT, "training needs the name of its data");
     if (status == FCL_OK && filled.data_changed && !filled.resume)
         status = fcl_fail(FCL_ERR_ARGUMENT, "data-changed has no use without resume");
+    if (status == FCL_OK && filled.share && !filled.ranks)
+        status = fcl_fail(FCL_ERR_ARGUMENT, "share %s has no use for a process alone: name several devices, or start several by "
+                                            "mpirun", filled.share);
     if (status == FCL_OK && filled.names && !filled.init)
         status = fcl_fail(FCL_ERR_ARGUMENT, "names has no use without init, whose tensors they are of");
     if (status == FCL_OK && filled.out && access(filled.out, F_OK) == 0)

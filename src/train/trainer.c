@@ -58,6 +58,15 @@ int fcl_trainer_run_part(fcl_trainer *trainer, int64_t step, int part)
     return status;
 }
 
+/* The pairs of the next step are sought while the ranks sum this one's gradient. */
+static int begin_exchange(fcl_trainer *trainer)
+{
+    int64_t next = fcl_trainer_steps(trainer) + 1;
+    fcl_exchange *exchange = trainer->learner->exchange;
+    FCL_TRY(fcl_exchange_begin(exchange));
+    return exchange && next < trainer->options.steps ? fcl_feed_prepare(&trainer->feed, next) : FCL_OK;
+}
+
 int fcl_trainer_step(fcl_trainer *trainer)
 {
     const fcl_learner *learner = trainer->learner;
@@ -69,6 +78,7 @@ int fcl_trainer_step(fcl_trainer *trainer)
         if (status != FCL_OK)
             return fcl_fail_within(status, "step %lld", (long long)learner->step + 1);
     }
+    FCL_TRY(begin_exchange(trainer));
     return fcl_learner_step(trainer->learner);
 }
 

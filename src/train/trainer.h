@@ -57,6 +57,8 @@ void fcl_trainer_name_rows(fcl_trainer *trainer, int64_t step, int part);
 int fcl_trainer_explain(fcl_trainer *trainer, int64_t step);
 /* The step's own graph again, where that was done: before it goes on from a checkpoint. */
 int fcl_trainer_recover(fcl_trainer *trainer);
+/* What of the hooks a rank calls: all but rank 0 ask whether to stop, and warn. */
+fcl_train_hooks fcl_train_hooks_of(const fcl_train_hooks *hooks, const fcl_ranks *ranks);
 
 /* Has a sentence told before the first step; NULL: none. It is copied. */
 void fcl_trainer_note(fcl_trainer *trainer, const char *sentence);

@@ -33,19 +33,53 @@ enum { COMMANDS = sizeof commands / sizeof *commands };
 
 /* --- speaking --- */
 
-static void complain(const char *format, va_list args)
+/* Of a process alone at once; of several, whose mistake is often the same, once they know whose it is to tell. */
+static fcl_ranks *ranks;
+static char *untold;
+
+static const char *usage_of; /* the subcommand that was used wrongly; NULL: none was */
+
+static void tell_usage(void)
+{
+    if (usage_of)
+        fprintf(stderr, "See flowcl %s%s.\n", usage_of, strcmp(usage_of, "help") ? " --help" : "");
+}
+
+static void complain(const char *sentence)
+{
+    fflush(stdout);
+    if (!ranks) {
+        fprintf(stderr, "flowcl: %s\n", sentence);
+        return;
+    }
+    free(untold);
+    untold = strdup(sentence);
+}
+
+static void complain_plainly(const char *format, va_list args)
 {
     char sentence[4096];
     fcl_vsnprintf(sentence, sizeof sentence, format, args);
-    fflush(stdout);
-    fprintf(stderr, "flowcl: %s\n", tool_plain(sentence));
+    complain(tool_plain(sentence));
+}
+
+fcl_ranks *tool_ranks(void)
+{
+    return ranks;
+}
+
+static char *const *arguments;
+
+char *const *tool_arguments(void)
+{
+    return arguments;
 }
 
 int tool_fail(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    complain(format, args);
+    complain_plainly(format, args);
     va_end(args);
     return EXIT_FAILED;
 }
@@ -53,8 +87,7 @@ int tool_fail(const char *format, ...)
 /* The library's sentences are plain, and may hold the lines of a compiler's log. */
 int tool_fail_library(void)
 {
-    fflush(stdout);
-    fprintf(stderr, "flowcl: %s\n", fcl_error());
+    complain(fcl_error());
     return EXIT_FAILED;
 }
 
@@ -71,9 +104,11 @@ int tool_fail_usage(const subcommand *command, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    complain(format, args);
+    complain_plainly(format, args);
     va_end(args);
-    fprintf(stderr, "See flowcl %s%s.\n", command ? command->name : "help", command ? " --help" : "");
+    usage_of = command ? command->name : "help";
+    if (!ranks)
+        tell_usage();
     return EXIT_USAGE;
 }
 
@@ -90,8 +125,9 @@ static void watch_progress(void *bar, const char *what, double share)
 
 void tool_watch(void *bar)
 {
-    static fcl_watch watch = {.stop = watch_stop, .progress = watch_progress};
+    static fcl_watch watch = {.stop = watch_stop};
     watch.data = bar;
+    watch.progress = bar ? watch_progress : NULL;
     stop_watch();
     fcl_watch_set(&watch);
 }
@@ -359,6 +395,27 @@ static int dispatch(int argc, char **argv)
     return command ? run(command, NULL, argc - 2, argv + 2) : fail_unknown(name);
 }
 
+/* A subcommand that ranks do not share is the first one's. */
+static int dispatch_rank(int argc, char **argv)
+{
+    const subcommand *command = argc > 1 ? find(argv[1]) : NULL;
+    return fcl_ranks_number(ranks) == 0 || (command && command->shared) ? dispatch(argc, argv) : EXIT_DONE;
+}
+
+/* With the sentence of the one rank whose it is to tell. */
+static int part(int status)
+{
+    int number = fcl_ranks_number(ranks);
+    if (!ranks)
+        return status;
+    if (fcl_ranks_leave(&ranks, status == EXIT_DONE ? FCL_OK : FCL_ERR_ARGUMENT) && untold) {
+        fprintf(stderr, "flowcl: rank %d: %s\n", number, untold);
+        tell_usage();
+    }
+    free(untold);
+    return status;
+}
+
 /* A stream that whoever started the program has closed leaves its number to the next file that is opened, and what is
  * said on the stream would be written into that file. The null device takes the number first. */
 static bool open_streams(void)
@@ -376,9 +433,13 @@ int main(int argc, char **argv)
     /* A reader that has left, or a limit of a file's size, is an error of the write, not the end of a training. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
-    int status = dispatch(argc, argv);
+    arguments = argv;
+    int joined = fcl_ranks_join(&ranks);
+    if (joined != FCL_OK)
+        return joined == FCL_ERR_RANK ? EXIT_FAILED : tool_fail_library();
+    int status = dispatch_rank(argc, argv);
     if ((fflush(stdout) || ferror(stdout)) && status == EXIT_DONE)
         status =
             errno == EPIPE ? EXIT_FAILED : tool_fail("cannot write to standard output: %s", strerror(errno));
-    return status;
+    return part(status);
 }

@@ -1,5 +1,7 @@
 #include "stop.h"
 
+#include "tool.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -45,6 +47,8 @@ void stop_watch(void)
     watch(SIGINT, &blocked);
     watch(SIGTERM, &blocked);
     watch(SIGHUP, &blocked);
+    if (tool_ranks())
+        watch(STOP_OF_RANKS, &blocked);
     pthread_sigmask(SIG_BLOCK, &blocked, NULL);
     if (pthread_create(&thread, NULL, wait_for_signals, NULL))
         pthread_sigmask(SIG_UNBLOCK, &watched, NULL);

@@ -5,6 +5,10 @@
 
 #include <stdbool.h>
 
+/* Of ranks, also what a launcher hands to each of them: mpirun, told to end, would leave them a second. */
+#include <signal.h>
+#define STOP_OF_RANKS SIGUSR1
+
 /* From now on SIGINT, SIGTERM and SIGHUP are waited for by a thread of their own. To be called before any other
  * thread exists (a driver makes some), and once. */
 void stop_watch(void);

@@ -146,7 +146,7 @@ static void print_line(const progress *bar, const progress_state *state, bool do
 static bool draws_bars(void)
 {
     const char *kind = getenv("TERM");
-    return isatty(STDERR_FILENO) && !(kind && !strcmp(kind, "dumb"));
+    return (isatty(STDERR_FILENO) || getenv(TERMINAL_VARIABLE)) && !(kind && !strcmp(kind, "dumb"));
 }
 
 void progress_announce(progress *bar, const char *text)

@@ -7,6 +7,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* In the environment where standard error leads to a terminal through a pipe. */
+#define TERMINAL_VARIABLE "FLOWCL_TERMINAL"
+
 /* Columns of the terminal that `stream` is; $COLUMNS or 80 where it is none. */
 int terminal_width(FILE *stream);
 

@@ -34,6 +34,7 @@ typedef struct subcommand {
     const char *summary;    /* one line, for the list of subcommands */
     const char *about;      /* a paragraph for its help, lines broken; or NULL */
     const help_list *const *lists; /* after the options in its help; ends with NULL; or NULL */
+    bool shared;            /* among ranks that mpirun started; others are the first one's alone */
     bool internal;          /* started by the program itself: not listed */
     const char *chooser;    /* an option that says which others there are: help looks at it. NULL: none does */
     int least, most;        /* positional arguments */
@@ -52,6 +53,12 @@ int tool_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int tool_fail_library(void);
 /* For wrong usage: points at the subcommand's help, too. Returns EXIT_USAGE. */
 int tool_fail_usage(const subcommand *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The processes that share the work; NULL: this one is alone. */
+fcl_ranks *tool_ranks(void);
+
+/* What the program was started with, main's argv. */
+char *const *tool_arguments(void);
 
 /* Text that came from a file, an argument or a driver, for printf: see fcl_plain. Good until the eighth call after. */
 const char *tool_plain(const char *text);

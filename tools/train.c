@@ -1,6 +1,8 @@
 /* flowcl train: reads the options, lets the library train, keeps the run folder and the person informed. */
+#include "launch.h"
 #include "preset.h"
 #include "run_folder.h"
+#include "stop.h"
 #include "terminal.h"
 #include "tool.h"
 
@@ -104,6 +106,15 @@ static void print_memory(const fcl_train_memory *m)
     fputc('\n', stderr);
 }
 
+static void print_ranks(const fcl_train_start *start)
+{
+    for (int i = 0; i < start->rank_count; i++) {
+        const fcl_train_rank *rank = &start->ranks[i];
+        fprintf(stderr, "%-7s %d on %s: %d of the %d samples, device %s\n", i ? "" : "ranks", i, tool_plain(rank->host), rank->rows,
+                start->options->batch, tool_plain(rank->device));
+    }
+}
+
 static void print_start(const fcl_train_start *start)
 {
     char *model = fcl_model_text(&start->options->model);
@@ -111,6 +122,7 @@ static void print_start(const fcl_train_start *start)
     char shape[TOOL_SHAPE_TEXT];
     tool_shape_text(start->data->shape, shape);
     fprintf(stderr, "device  %s %s (%s)\n", device->id, device->name, device->platform_name);
+    print_ranks(start);
     if (device->tuning[0])
         fprintf(stderr, "warning %s\n", device->tuning);
     fprintf(stderr, "data    %s: %" PRId64 " samples of %s, %s\n", tool_plain(start->data->name),
@@ -219,7 +231,8 @@ static int on_start(void *data, const fcl_train_start *start)
 static bool on_stop(void *data)
 {
     training *run = data;
-    return progress_stop(&run->bar, &run->stop_told);
+    run->started = true;
+    return fcl_ranks_number(tool_ranks()) > 0 ? stop_asked() : progress_stop(&run->bar, &run->stop_told);
 }
 
 static void on_progress(void *data, const fcl_train_progress *now)
@@ -439,6 +452,8 @@ static int read_options(const tool_call *call)
 
 static int report(training *run, int status)
 {
+    if (fcl_ranks_number(tool_ranks()) > 0) /* the first one tells */
+        return status == FCL_OK || (status == FCL_ERR_STOPPED && run->started) ? EXIT_DONE : tool_fail_library();
     if (status == FCL_ERR_STOPPED && run->started)
         progress_finish(&run->bar, &run->state);
     if (run->bar.drawn && run->state.step > 0) /* it ended in the middle of the bar's line, which stays */
@@ -471,12 +486,18 @@ static int list_presets(const tool_call *call)
 
 static int run(const tool_call *call)
 {
-    const train_settings *settings = call->settings;
+    train_settings *settings = call->settings;
+    settings->train.ranks = tool_ranks();
     if (!settings->preset && fcl_options_source(call->options, "preset") == FCL_FROM_COMMAND_LINE)
         return list_presets(call);
     int status = read_options(call);
     if (status != EXIT_DONE)
         return status;
+    int ranks;
+    if (launch_count(settings->train.device, &ranks))
+        return tool_fail_library();
+    if (ranks)
+        return launch_ranks(ranks);
     training run = {.config = settings->config, .preset = settings->preset, .folder = {.path = settings->train.out}};
     fcl_train_hooks hooks = {.data = &run,
                              .stop = on_stop,
@@ -489,8 +510,10 @@ static int run(const tool_call *call)
                              .has_samples = has_samples,
                              .warning = on_warning,
                              .finish = on_finish};
-    tool_watch(&run.bar);
-    progress_announce(&run.bar, "preparing data, device and kernels");
+    bool first = fcl_ranks_number(settings->train.ranks) == 0;
+    tool_watch(first ? &run.bar : NULL);
+    if (first)
+        progress_announce(&run.bar, "preparing data, device and kernels");
     status = report(&run, fcl_train(&settings->train, &hooks));
     run_folder_close(&run.folder);
     fcl_array_destroy(&run.reference);
@@ -524,6 +547,7 @@ const subcommand train_command = {
              "noise, history.png, which shows these in one picture, loss.png, a chart, and\n"
              "checkpoint-*.safetensors, the checkpoints. --resume draws both pictures again.",
     .lists = lists,
+    .shared = true,
     .chooser = "model",
     .most = 1,
     .size = sizeof(train_settings),

@@ -1,0 +1,130 @@
+#!/bin/sh
+# Several processes train together, by mpirun and by the program itself: what one does in as many parts, bit for bit; what
+# ends one ends all, with one sentence.
+. "$(dirname "$0")/lib.sh"
+
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1
+command -v mpirun >/dev/null || exit 77
+
+# ranks STATUS N ARGUMENTS...: as expect, by so many processes that share a device.
+ranks() {
+    wanted=$1
+    count=$2
+    shift 2
+    mpirun -n "$count" "$flowcl" "$@" --device 0:0 >out 2>err </dev/null
+    got=$?
+    [ $got -eq "$wanted" ] || fail "$count ranks of flowcl $*: status $got, not $wanted"
+}
+# same A B: two runs' last checkpoints hold the same numbers, and their metrics the same losses, to the last bit.
+same() {
+    python3 - "$1" "$2" <<'END' || fail "$1 and $2 differ"
+import glob, json, struct, sys
+def state(run):
+    with open(max(glob.glob(run + "/checkpoint-*")), "rb") as file:
+        length, = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+        content = file.read()
+    tensors = {n: content[slice(*t["data_offsets"])] for n, t in header.items() if n != "__metadata__"}
+    rows = [json.loads(line) for line in open(run + "/metrics.jsonl")]
+    return tensors, [(row["step"], row["loss"], row["gradient_norm"]) for row in rows]
+a, b = map(state, sys.argv[1:])
+assert len(a[0]) > 10 and a[1], "no state"
+sys.exit(a != b)
+END
+}
+# near A B BOUND KEY ROWS: a number of the runs' first rows of metrics.
+near() {
+    python3 - "$@" <<'END' || fail "$4 of $1 and $2 is not within $3"
+import json, sys
+a, b = ([row[sys.argv[4]] for row in map(json.loads, open(run + "/metrics.jsonl")) if sys.argv[4] in row] for run in sys.argv[1:3])
+count = int(sys.argv[5])
+assert len(a) >= count and len(b) >= count
+sys.exit(any(abs(x - y) > float(sys.argv[3]) * abs(x) for x, y in zip(a[:count], b[:count])))
+END
+}
+small="--width 32 --depth 2 --batch 60 --samples-every off --metrics-every 5 --seed 7"
+
+# two ranks are one process with two parts, with dropout's, a coupling's and a held-out part's random numbers, too
+expect 0 train moons --out one $small --steps 20 --accumulate 2 --held-out 100 --held-out-every 10
+ranks 0 2 train moons --out two $small --steps 20 --held-out 100 --held-out-every 10
+same one two
+says "ranks   0 on" "30 of the 60 samples" "        1 on"
+[ "$(grep -c '^step ' err)" -eq 10 ] || fail "another than the first rank tells of its way"
+near one two 1e-6 held_out_loss 1
+expect 0 train moons --out listed $small --steps 20 --held-out 100 --held-out-every 10 --device 0:0,0:0 # without mpirun
+same one listed
+for coupling in ot sinkhorn; do
+    expect 0 train moons --out one-$coupling $small --steps 10 --accumulate 2 --coupling $coupling --coupling-batch 120
+    ranks 0 2 train moons --out two-$coupling $small --steps 10 --coupling $coupling --coupling-batch 120 --coupling-across-ranks
+    same one-$coupling two-$coupling
+    ranks 0 2 train moons --out own-$coupling $small --steps 10 --coupling $coupling
+done
+ranks 2 2 train moons --out never $small --coupling ot --coupling-batch 120
+says "flowcl: rank 0: a coupling-batch of 120" "coupling-across-ranks"
+
+# of three, of unlike shares: the gradient is the same to rounding, and two runs of them to the bit
+ranks 0 3 train moons --out three $small --steps 5 --share 3:1:1 --metrics-every 1
+says "36 of the 60 samples" "12 of the 60 samples"
+ranks 0 3 train moons --out three-again $small --steps 5 --share 3:1:1 --metrics-every 1
+same three three-again
+expect 0 train moons --out alone $small --steps 5 --metrics-every 1
+near alone three 1e-6 gradient_norm 1
+near alone three 1e-6 loss 5
+
+# data that come from the host, in rows of each rank; resumed by another number of ranks
+ranks 0 2 train moons --out streamed $small --steps 20 --held-out 100 --held-out-every 10 --stream-data
+same one streamed
+ranks 0 3 train --resume --out two --steps 30
+expect 0 train --resume --out one --steps 30 --accumulate 3
+same one two
+
+# the curve of a default training
+expect 0 train moons --out curve --steps 200 --samples-every off
+ranks 0 2 train moons --out curves --steps 200 --samples-every off
+near curve curves 1e-3 loss 4
+
+# what is wrong is told once, by the rank whose it is
+once() {
+    [ "$(grep -c '^flowcl: ' err)" -eq 1 ] || fail "not one sentence"
+    says "$1"
+}
+ranks 2 2 train moons --out never $small --share 1:1:1
+once 'flowcl: rank 0: share "1:1:1": expected 2 positive numbers'
+ranks 2 2 train moons --out never $small --batch 1
+once "flowcl: rank 1: of a batch of 1"
+ranks 1 2 train moons --out one $small
+once "flowcl: rank 0: one holds a run already"
+mpirun -n 1 "$flowcl" train moons --out never $small --device 0:0 : \
+    -n 1 "$flowcl" train moons --out never $small --lr 0.1 --device 0:0 >out 2>err && fail "ranks of unlike options train"
+once "flowcl: rank 0: rank 1 has other options than rank 0"
+[ ! -e never ] || fail "a run that cannot begin left a folder"
+ranks 1 2 train moons --out broken $small --steps 200 --lr 1e6 --clip off
+once "flowcl: rank 0: "
+refused 1 "share 2:1 has no use for a process alone" train moons --out never --share 2:1
+
+# one that is stopped stops all, and what is done is saved; one that is killed ends all, and the checkpoint before stays
+begin() {
+    rm -rf long
+    mpirun -n 2 "$flowcl" train moons --out long $small --steps 1000000 --checkpoint-every 200 --device 0:0 >out 2>err </dev/null &
+    process=$!
+    while [ ! -e long/checkpoint-0000000400.safetensors ]; do
+        kill -0 $process || fail "the ranks ended on their own"
+        sleep 0.1
+    done
+    last=$(pgrep -n -f "^$flowcl train moons --out long")
+}
+begin
+kill -TERM "$last"
+wait $process || fail "a rank that is stopped fails"
+process=
+says "stopped at step"
+begin
+kill -KILL "$last"
+wait $process && fail "a rank that is killed is not told"
+process=
+[ -e "$(ls long/checkpoint-*.safetensors | tail -n 1)" ] || fail "no checkpoint is left"
+expect 0 info long
+expect 0 train --resume --out long --steps "$(($(ls long/checkpoint-* | tail -n 1 | tr -dc 0-9 | sed 's/^0*//') + 5))"
+
+exit 0

@@ -88,3 +88,8 @@ int fcl_plan_check(fcl_plan *plan, int step)
     }
     return FCL_OK;
 }
+
+const fcl_broken *fcl_graph_broken(const fcl_graph *graph)
+{
+    return &graph->plan->broken;
+}

@@ -84,15 +84,6 @@ typedef struct fcl_binding {
     fcl_tensor *scalar; /* NULL: the random counters, three arguments */
 } fcl_binding;
 
-/* Of a value, what is not finite. */
-typedef struct fcl_broken {
-    const fcl_tensor *node;
-    int64_t element;           /* the first */
-    float value;
-    int64_t row, rows;         /* it is in this one of so many, by the first dimension */
-    int64_t broken_rows;       /* that have such numbers; 0: the value is finite */
-} fcl_broken;
-
 typedef struct fcl_plan {
     fcl_graph *graph;
     fcl_device *device;

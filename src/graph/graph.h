@@ -66,6 +66,18 @@ struct fcl_graph {
 
 void fcl_plan_destroy(struct fcl_plan **plan);
 
+/* Of a value, what is not finite. */
+typedef struct fcl_broken {
+    const fcl_tensor *node;
+    int64_t element;           /* the first */
+    float value;
+    int64_t row, rows;         /* it is in this one of so many, by the first dimension */
+    int64_t broken_rows;       /* that have such numbers; 0: the value is finite */
+} fcl_broken;
+
+/* Of a graph that looks at its values (fcl_graph_options.check): the last one that it looked at. */
+const fcl_broken *fcl_graph_broken(const fcl_graph *graph);
+
 /* Appends a node. Its shape comes from the row; `attributes`, the row's own, are copied. */
 fcl_tensor *fcl_node(fcl_graph *graph, const fcl_op *op, int inputs, fcl_tensor *const *input, const void *attributes);
 /* One more result of node's launch, as a tensor of its own: node->part[index]. Its buffer is NULL at lowering

@@ -2,7 +2,7 @@
 #include "train/trainer.h"
 
 #include "base/error.h"
-#include "compile/plan.h"
+#include "graph/graph.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 void fcl_trainer_name_rows(fcl_trainer *trainer, int64_t step, int part)
 {
     const fcl_batch *batch = &trainer->feed.data;
-    const fcl_broken *broken = &trainer->graph->plan->broken;
+    const fcl_broken *broken = fcl_graph_broken(trainer->graph);
     int64_t rows = batch->options.rows, first_row = part * rows;
     if (!broken->broken_rows || broken->rows != rows)
         return;

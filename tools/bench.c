@@ -1,5 +1,6 @@
 /* flowcl bench: what each device can do, and what training and sampling make of it. */
 #include "bench.h"
+#include "launch.h"
 #include "stop.h"
 #include "terminal.h"
 
@@ -12,7 +13,7 @@
 
 typedef struct bench_settings {
     const char *device, *model, *baseline, *chart;
-    int repeats;
+    int repeats, ranks, batch;
     bool quick, json;
 } bench_settings;
 
@@ -26,6 +27,10 @@ static const fcl_option table[] = {
     {"repeats", FCL_OPTION(bench_settings, repeats), .minimum = 5, .maximum = BENCH_REPEATS_MOST, .fallback = "5",
      .help = "repeats of each measurement"},
     {"quick", FCL_OPTION(bench_settings, quick), .help = "short repeats, small buffers, and only the smallest model"},
+    {"ranks", FCL_OPTION(bench_settings, ranks), .minimum = 2, .maximum = 1024, .placeholder = "N",
+     .help = "instead: what N processes exchange, and a step by one and by all of them; under mpirun its own number"},
+    {"batch", FCL_OPTION(bench_settings, batch), .minimum = 1, .maximum = 1e6,
+     .help = "samples of that step, shared by the ranks; without it the model's"},
     {"json", FCL_OPTION(bench_settings, json), .group = "Output", .help = "print a JSON object a line instead of tables"},
     {"baseline", FCL_OPTION(bench_settings, baseline), .placeholder = "FILE",
      .help = "compare with an earlier run's --json lines"},
@@ -159,6 +164,11 @@ static int check_usage(const tool_call *call)
     const bench_settings *settings = call->settings;
     if (fcl_options_finish(call->options))
         return tool_fail_usage(&bench_command, "%s", fcl_error());
+    bool ranks = settings->ranks || tool_ranks();
+    if (settings->batch && !ranks)
+        return tool_fail_usage(&bench_command, "--batch is of a step of several --ranks; other steps are the model's own");
+    if (ranks && (settings->baseline || settings->chart))
+        return tool_fail_usage(&bench_command, "--ranks has no --baseline and no --chart");
     size_t length = settings->chart ? strlen(settings->chart) : 0;
     if (settings->chart && (length < 5 || strcasecmp(settings->chart + length - 4, ".png")))
         return tool_fail_usage(&bench_command, "the chart %s must end in .png", settings->chart);
@@ -187,6 +197,20 @@ static int measure(work *w)
     return status;
 }
 
+/* Started as the ranks that they are to be, or not yet. */
+static int run_ranks(const bench_settings *settings)
+{
+    if (!tool_ranks())
+        return launch_ranks(settings->ranks);
+    const bench_ranks_options options = {.device = settings->device,
+                                         .model = settings->model,
+                                         .batch = settings->batch,
+                                         .repeats = settings->repeats,
+                                         .quick = settings->quick,
+                                         .json = settings->json};
+    return bench_ranks_run(tool_ranks(), &options);
+}
+
 static int run(const tool_call *call)
 {
     const bench_settings *settings = call->settings;
@@ -194,6 +218,8 @@ static int run(const tool_call *call)
     int status = check_usage(call);
     if (status != EXIT_DONE)
         return status;
+    if (settings->ranks || tool_ranks())
+        return run_ranks(settings);
     if (settings->baseline && !(w.baseline = bench_baseline_read(settings->baseline)))
         return EXIT_FAILED;
     w.run = (bench_run){.repeats = settings->repeats,
@@ -230,8 +256,13 @@ const subcommand bench_command = {
              "in a stream; host, the time to enqueue one. A launch is a kernel, or a call of\n"
              "CLBlast, which launches one or several.\n"
              "The largest one limits; its share of the step says how near the step is to it.\n"
+             "--ranks 2 --device 0:0,1:0 (or mpirun -n 2 flowcl bench) measures the time of a\n"
+             "meeting, of sums by their size, and a step of the model by one rank (of parts of\n"
+             "a device: on all of it) and by all; and holds against that what a rank's own\n"
+             "rows take, plus the sum of the gradients.\n"
              "--json has the rounds: \"values\" of a row, \"peaks\" beside a product's, and the\n"
              "\"rounds\" of a step and its floors in seconds.",
+    .shared = true,
     .size = sizeof(bench_settings),
     .bind = bind,
     .run = run,

@@ -92,6 +92,23 @@ int bench_task_finish(bench_task *task, json_t *facts);
 /* Compiles and steps once the first model of the ladder, for the start-up's costs. */
 int bench_first_step(fcl_device *device, double *compile, double *step);
 
+/* Data for a row of the ladder, as one of these, freed by whoever asks: `opened` is destroyed, made->values freed. */
+int bench_open_data(const bench_model *row, fcl_dataset **opened, fcl_dataset *made);
+int bench_create_trainer(fcl_device *device, const bench_model *row, int batch, fcl_ranks *ranks, const fcl_dataset *data,
+                         fcl_trainer **trainer);
+int bench_steps(fcl_trainer *trainer, int64_t steps); /* enqueues so many */
+
+/* --- ranks (bench_ranks.c) --- */
+
+typedef struct bench_ranks_options {
+    const char *device, *model;
+    int batch; /* 0: the row's */
+    int repeats;
+    bool quick, json;
+} bench_ranks_options;
+/* By each of the ranks that are there: what they exchange, and a step by one and by all. Returns an exit status. */
+int bench_ranks_run(fcl_ranks *ranks, const bench_ranks_options *options);
+
 /* Numbers in (-1, 1) that look random and are the same everywhere; freed by free. Ends the program without memory. */
 float *bench_numbers(size_t count);
 

@@ -148,7 +148,7 @@ static int tell_attention(bench_task *task, json_t *facts)
 
 /* --- training --- */
 
-static int open_data(const bench_model *row, fcl_dataset **opened, fcl_dataset *made)
+int bench_open_data(const bench_model *row, fcl_dataset **opened, fcl_dataset *made)
 {
     if (row->data)
         return fcl_dataset_open(row->data, &(fcl_dataset_options){.count = ROWS}, opened);
@@ -158,11 +158,12 @@ static int open_data(const bench_model *row, fcl_dataset **opened, fcl_dataset *
     return FCL_OK;
 }
 
-static int create_trainer(fcl_device *device, const bench_model *row, const fcl_dataset *data,
-                          fcl_trainer **trainer)
+int bench_create_trainer(fcl_device *device, const bench_model *row, int batch, fcl_ranks *ranks, const fcl_dataset *data,
+                         fcl_trainer **trainer)
 {
     fcl_train_options options = {.data = data->name,
-                                 .batch = row->batch,
+                                 .batch = batch,
+                                 .ranks = ranks,
                                  .model = row->options,
                                  .seed = SEED,
                                  .steps = 1000000000,
@@ -171,7 +172,7 @@ static int create_trainer(fcl_device *device, const bench_model *row, const fcl_
     return fcl_trainer_create(device, data, &options, trainer);
 }
 
-static int step(fcl_trainer *trainer, int64_t steps)
+int bench_steps(fcl_trainer *trainer, int64_t steps)
 {
     int status = FCL_OK;
     for (int64_t i = 0; status == FCL_OK && i < steps; i++)
@@ -199,11 +200,11 @@ static int prepare_training(bench_task *task)
 {
     const bench_model *row = task->item->model;
     const fcl_device_counts before = fcl_device_count(task->device);
-    int status = open_data(row, &task->opened, &task->made);
+    int status = bench_open_data(row, &task->opened, &task->made);
     if (status == FCL_OK)
-        status = create_trainer(task->device, row, task->opened ? task->opened : &task->made, &task->trainer);
+        status = bench_create_trainer(task->device, row, row->batch, NULL, task->opened ? task->opened : &task->made, &task->trainer);
     if (status == FCL_OK)
-        status = step(task->trainer, BENCH_STEPS);
+        status = bench_steps(task->trainer, BENCH_STEPS);
     const fcl_device_counts after = fcl_device_count(task->device);
     task->distinct_kernels = after.generated - before.generated;
     task->build_seconds = after.build_seconds - before.build_seconds;
@@ -215,7 +216,7 @@ static int prepare_training(bench_task *task)
 
 static int run_training(bench_task *task, int64_t rounds)
 {
-    int status = step(task->trainer, rounds);
+    int status = bench_steps(task->trainer, rounds);
     return status == FCL_OK ? fcl_device_finish(task->device) : status;
 }
 
@@ -235,7 +236,7 @@ static int count_launches(fcl_device *device, fcl_trainer *trainer, json_t *fact
 {
     fcl_device_profile_reset(device);
     fcl_device_counts before = fcl_device_count(device);
-    int status = step(trainer, BENCH_STEPS);
+    int status = bench_steps(trainer, BENCH_STEPS);
     fcl_device_counts after = fcl_device_count(device);
     double calls = (double)(after.clblast - before.clblast), kernels = (double)(after.kernels - before.kernels);
     json_object_set_new(facts, "launches", json_real((kernels + calls) / BENCH_STEPS));
@@ -254,9 +255,9 @@ static int profile(const bench_task *task, json_t *facts)
     int status = fcl_device_open(fcl_device_describe(task->device)->id, &options, &device);
     if (status == FCL_OK)
         status =
-            create_trainer(device, task->item->model, task->opened ? task->opened : &task->made, &trainer);
+            bench_create_trainer(device, task->item->model, task->item->model->batch, NULL, task->opened ? task->opened : &task->made, &trainer);
     if (status == FCL_OK)
-        status = step(trainer, BENCH_STEPS);
+        status = bench_steps(trainer, BENCH_STEPS);
     if (status == FCL_OK)
         status = fcl_device_finish(device);
     if (status == FCL_OK)
@@ -298,10 +299,10 @@ int bench_first_step(fcl_device *device, double *compile, double *first)
 {
     bench_task task = {.device = device};
     double began = tool_now();
-    int status = open_data(&bench_models[0], &task.opened, &task.made);
+    int status = bench_open_data(&bench_models[0], &task.opened, &task.made);
     if (status == FCL_OK)
         status =
-            create_trainer(device, &bench_models[0], task.opened ? task.opened : &task.made, &task.trainer);
+            bench_create_trainer(device, &bench_models[0], bench_models[0].batch, NULL, task.opened ? task.opened : &task.made, &task.trainer);
     *compile = tool_now() - began;
     if (status == FCL_OK)
         status = run_training(&task, 1);

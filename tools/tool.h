@@ -6,6 +6,14 @@
 #include <jansson.h>
 #include <stdio.h>
 
+/* Ends a function of the library's kind with the status of what failed in it. */
+#define TRY(call)                                                                                            \
+    do {                                                                                                     \
+        int try_status = (call);                                                                             \
+        if (try_status != FCL_OK)                                                                            \
+            return try_status;                                                                               \
+    } while (0)
+
 /* What the shell is told. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 

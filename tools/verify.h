@@ -30,14 +30,6 @@ double verify_normal(verification *v);
 /* The larger one; NaN where one of them is. */
 double verify_larger(double a, double b);
 
-/* Ends a function of the library's kind with the status of what failed in it. */
-#define TRY(call)                                                                                            \
-    do {                                                                                                     \
-        int try_status = (call);                                                                             \
-        if (try_status != FCL_OK)                                                                            \
-            return try_status;                                                                               \
-    } while (0)
-
 /* --- the flow that is known in closed form: noise N(0, I) to a mixture of Gaussians in the plane --- */
 
 enum { VERIFY_SIZE = 2 };

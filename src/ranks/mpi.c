@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int check(int code, const char *what)
 {
@@ -60,9 +61,24 @@ void fcl_mpi_close(void)
     MPI_Finalize();
 }
 
+/* Others may be long in coming, and compute on the same cores: at first it looks all the time, then now and then. */
+static int wait_at_ease(MPI_Request *request)
+{
+    enum { LOOKS = 2000, NAP = 50 /* microseconds */ };
+    int code = MPI_SUCCESS, done = 0;
+    for (int64_t look = 0; code == MPI_SUCCESS && !done; look++) {
+        if (look > LOOKS)
+            usleep(NAP);
+        code = MPI_Test(request, &done, MPI_STATUS_IGNORE);
+    }
+    return code;
+}
+
 int fcl_mpi_minimum(int count, int *numbers)
 {
-    return check(MPI_Allreduce(MPI_IN_PLACE, numbers, count, MPI_INT, MPI_MIN, MPI_COMM_WORLD), "meeting the other ranks");
+    MPI_Request request;
+    int code = MPI_Iallreduce(MPI_IN_PLACE, numbers, count, MPI_INT, MPI_MIN, MPI_COMM_WORLD, &request);
+    return check(code == MPI_SUCCESS ? wait_at_ease(&request) : code, "meeting the other ranks");
 }
 
 /* --- bytes, a piece at a time --- */

@@ -84,6 +84,19 @@ expect 0 train moons --out curve --steps 200 --samples-every off
 ranks 0 2 train moons --out curves --steps 200 --samples-every off
 near curve curves 1e-3 loss 4
 
+# what it costs: two ranks' sums and steps
+expect 0 bench --ranks 2 --device 0:0 --quick --model mlp-2-64 --batch 64 --repeats 5 --json
+python3 - <<'END' || fail "bench --ranks"
+import json
+told = json.load(open("out"))
+step = told["step"]
+assert told["ranks"] == 2 and [row["bytes"] for row in told["sums"]] == [1 << 10 + 2 * i for i in range(5)]
+assert all(row["seconds"]["median"] > 0 for row in told["sums"]) and told["meeting"]["p10"] > 0
+assert step["batch"] == 64 and step["gradient_bytes"] == 4 * (3 * 64 + 64 + 2 * 64 * 65 + 2 * 65)
+assert set(step["seconds"]) == {"one_rank", "all", "own_rows", "sum"} and step["of_one_rank"]["median"] > 0
+END
+refused 2 "--batch is of a step of several --ranks" bench --batch 64
+
 # what is wrong is told once, by the rank whose it is
 once() {
     [ "$(grep -c '^flowcl: ' err)" -eq 1 ] || fail "not one sentence"

@@ -245,7 +245,7 @@ static void check_ranks(const fcl_device_info *const *devices, int count, const 
     for (int order = 0; order < orders; order++) {
         shelf s = put(devices, count, order);
         for (int rank = 0; rank < ranks; rank++) {
-            int status = fcl_device_choose_ranked(s.info, count, selector, false, (fcl_ranks){rank, ranks}, &chosen);
+            int status = fcl_device_choose_ranked(s.info, count, selector, false, (fcl_local_ranks){rank, ranks}, &chosen);
             if (refusal) {
                 assert_int_equal(status, FCL_ERR_DEVICE);
                 assert_told(refusal);
@@ -286,17 +286,17 @@ static void ranks_take_a_device_each(void **state)
     divides.most_parts = 3;
     shelf s = put((const fcl_device_info *const[]){&divides}, 1, 0);
     int chosen;
-    assert_status(FCL_ERR_DEVICE, fcl_device_choose_ranked(s.info, 1, "", false, (fcl_ranks){1, 3}, &chosen));
+    assert_status(FCL_ERR_DEVICE, fcl_device_choose_ranked(s.info, 1, "", false, (fcl_local_ranks){1, 3}, &chosen));
     assert_string_equal(fcl_error(), "3 ranks on this machine share 1 device: name it (--device 0:0) where that is "
                                      "meant, or give each a part of it, --device 0:0/3");
-    assert_status(FCL_ERR_DEVICE, fcl_device_choose_ranked(s.info, 1, "", false, (fcl_ranks){1, 4}, &chosen));
+    assert_status(FCL_ERR_DEVICE, fcl_device_choose_ranked(s.info, 1, "", false, (fcl_local_ranks){1, 4}, &chosen));
     assert_string_equal(fcl_error(),
                         "4 ranks on this machine share 1 device: name it (--device 0:0) where that is meant");
-    assert_ok(fcl_device_choose_ranked(s.info, 1, "0:0", false, (fcl_ranks){3, 4}, &chosen));
+    assert_ok(fcl_device_choose_ranked(s.info, 1, "0:0", false, (fcl_local_ranks){3, 4}, &chosen));
 }
 
 /* What the text says to rank `rank` of `ranks`: a name, a part of how many (0: the whole), for which of how many. */
-static void check_selector(const char *text, fcl_ranks ranks, const char *name, int parts, int part, fcl_ranks sharers)
+static void check_selector(const char *text, fcl_local_ranks ranks, const char *name, int parts, int part, fcl_local_ranks sharers)
 {
     fcl_selector selector;
     assert_ok(fcl_selector_read(text, ranks, &selector));
@@ -308,7 +308,7 @@ static void check_selector(const char *text, fcl_ranks ranks, const char *name, 
     fcl_selector_free(&selector);
 }
 
-static void check_refused(const char *text, fcl_ranks ranks, const char *told)
+static void check_refused(const char *text, fcl_local_ranks ranks, const char *told)
 {
     fcl_selector selector;
     assert_status(FCL_ERR_DEVICE, fcl_selector_read(text, ranks, &selector));
@@ -319,7 +319,7 @@ static void check_refused(const char *text, fcl_ranks ranks, const char *told)
 static void texts_name_parts_and_entries(void **state)
 {
     (void)state;
-    const fcl_ranks none = {0}, second = {1, 2};
+    const fcl_local_ranks none = {0}, second = {1, 2};
     check_selector("", none, "", 0, 0, none);
     check_selector("0:0", second, "0:0", 0, 0, second);
     check_selector("0:0/2.1", none, "0:0", 2, 1, none);
@@ -329,18 +329,18 @@ static void texts_name_parts_and_entries(void **state)
     check_selector(" HD/UHD Graphics ", none, "HD/UHD Graphics", 0, 0, none);
     check_selector("HD/UHD Graphics/3.2", none, "HD/UHD Graphics", 3, 2, none);
     check_selector("0:0/x", none, "0:0/x", 0, 0, none);
-    check_selector("0:0, 1:0/2.1 ,2:0", second, "1:0", 2, 1, (fcl_ranks){0, 1});
+    check_selector("0:0, 1:0/2.1 ,2:0", second, "1:0", 2, 1, (fcl_local_ranks){0, 1});
     /* An entry that is there several times is for as many ranks. */
-    check_selector("0:0/2,1:0,0:0/2", (fcl_ranks){2, 3}, "0:0", 2, 1, second);
-    check_selector("0:0/2,0:0/2,0:0/2", (fcl_ranks){1, 2}, "0:0", 2, 1, second);
+    check_selector("0:0/2,1:0,0:0/2", (fcl_local_ranks){2, 3}, "0:0", 2, 1, second);
+    check_selector("0:0/2,0:0/2,0:0/2", (fcl_local_ranks){1, 2}, "0:0", 2, 1, second);
     check_refused("0:0/0", none, "\"0:0/0\" names no part");
     check_refused("0:0/1", none, "\"0:0/1\" names no part");
     check_refused("0:0/2.2", none, "the last is \"0:0/2.1\"");
     check_refused("0:0/2.99999999999999999999", none, "the last is \"0:0/2.1\"");
-    check_refused("0:0/2", (fcl_ranks){0, 3}, "3 ranks on this machine share the 2 parts that \"0:0/2\" names");
-    check_refused("0:0/2,0:0/2,0:0/2", (fcl_ranks){0, 3}, "3 ranks on this machine share the 2 parts");
+    check_refused("0:0/2", (fcl_local_ranks){0, 3}, "3 ranks on this machine share the 2 parts that \"0:0/2\" names");
+    check_refused("0:0/2,0:0/2,0:0/2", (fcl_local_ranks){0, 3}, "3 ranks on this machine share the 2 parts");
     check_refused("0:0,1:0", none, "2 devices are named, 0:0 to 1:0");
-    check_refused("0:0,1:0", (fcl_ranks){0, 3}, "3 ranks on this machine share a list of 2 devices");
+    check_refused("0:0,1:0", (fcl_local_ranks){0, 3}, "3 ranks on this machine share a list of 2 devices");
     static const char *const empty[] = {",", "0:0,", ",0:0", "0:0,,1:0", " ", "0:0, "};
     for (size_t i = 0; i < sizeof empty / sizeof *empty; i++)
         check_refused(empty[i], second, "has an empty entry");

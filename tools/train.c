@@ -80,7 +80,11 @@ static void survive(training *run, trouble kind, bool succeeded)
 static void on_warning(void *data, const char *sentence)
 {
     training *run = data;
-    progress_say(&run->bar, "warning %s", sentence);
+    int number = fcl_ranks_number(tool_ranks());
+    if (number)
+        progress_say(&run->bar, "warning rank %d: %s", number, sentence);
+    else
+        progress_say(&run->bar, "warning %s", sentence);
 }
 
 static void tell(const char *what, char *text)

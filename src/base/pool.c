@@ -50,11 +50,10 @@ static void *serve(void *argument)
     return NULL;
 }
 
-static int processors(void)
+int fcl_processors(void)
 {
     cpu_set_t allowed;
-    int count = sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
-    return count > MOST_THREADS ? MOST_THREADS : count;
+    return sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
 }
 
 fcl_pool *fcl_pool_create(int threads)
@@ -63,7 +62,7 @@ fcl_pool *fcl_pool_create(int threads)
     pthread_mutex_init(&pool->turn, NULL);
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->changed, NULL);
-    int wanted = threads ? threads : processors();
+    int usable = fcl_processors(), wanted = threads ? threads : usable < MOST_THREADS ? usable : MOST_THREADS;
     while (pool->started + 1 < wanted && pool->started < MOST_THREADS &&
            pthread_create(&pool->thread[pool->started], NULL, serve, pool) == 0)
         pool->started++;

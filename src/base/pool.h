@@ -6,6 +6,9 @@
 
 typedef struct fcl_pool fcl_pool;
 
+/* Those that this process may use. */
+int fcl_processors(void);
+
 /* `threads` of them, the caller's own among them; 0: one for each processor that this process may use, at
  * most 16. Where fewer can be started there are fewer. */
 fcl_pool *fcl_pool_create(int threads);

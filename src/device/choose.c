@@ -130,7 +130,7 @@ static int fail_few_devices(const fcl_device_info *a, const fcl_device_info *b, 
                     ranks, devices, devices, a->platform, a->index, b->platform, b->index);
 }
 
-int fcl_device_choose_ranked(const fcl_device_info *list, int count, const char *selector, bool force, fcl_ranks ranks,
+int fcl_device_choose_ranked(const fcl_device_info *list, int count, const char *selector, bool force, fcl_local_ranks ranks,
                              int *chosen)
 {
     FCL_TRY(fcl_device_choose(list, count, selector, force, chosen));
@@ -190,7 +190,7 @@ void fcl_device_explain(fcl_device_info *list, int count, const char *selector, 
                      seen.candidates, reason);
 }
 
-void fcl_device_explain_rank(fcl_device_info *info, fcl_ranks ranks, const char *source)
+void fcl_device_explain_rank(fcl_device_info *info, fcl_local_ranks ranks, const char *source)
 {
     fcl_snprintf(info->why, sizeof info->why, "local rank %d of %d takes it%s%s", ranks.rank, ranks.count,
                  *source ? ", of what is named by " : "", source);

@@ -42,18 +42,18 @@ void fcl_device_find_twins(fcl_device_info *list, int count);
 /* --- selector.c: what a text says, before any device is looked for --- */
 
 /* The processes of a machine that share its devices out, and the number of this one; {0, 0}: there is one process. */
-typedef struct fcl_ranks {
+typedef struct fcl_local_ranks {
     int rank, count;
-} fcl_ranks;
+} fcl_local_ranks;
 
 typedef struct fcl_selector {
     char *name;      /* what the device is chosen by; "": the best one */
     int parts, part; /* parts 0: the whole device */
-    fcl_ranks ranks; /* those that the name is for */
+    fcl_local_ranks ranks; /* those that the name is for */
 } fcl_selector;
 
 /* `text` is a list or one entry, and not NULL; the selector is released by fcl_selector_free, whatever the status. */
-int fcl_selector_read(const char *text, fcl_ranks ranks, fcl_selector *selector);
+int fcl_selector_read(const char *text, fcl_local_ranks ranks, fcl_selector *selector);
 void fcl_selector_free(fcl_selector *selector);
 
 /* --- choose.c --- */
@@ -62,11 +62,11 @@ void fcl_selector_free(fcl_selector *selector);
  * ones. */
 int fcl_device_choose(const fcl_device_info *list, int count, const char *selector, bool force, int *chosen);
 /* The same for one of several ranks, each of which takes another device. */
-int fcl_device_choose_ranked(const fcl_device_info *list, int count, const char *selector, bool force, fcl_ranks ranks,
+int fcl_device_choose_ranked(const fcl_device_info *list, int count, const char *selector, bool force, fcl_local_ranks ranks,
                              int *chosen);
 /* Fills why of the chosen device. `source` says who named it: "FLOWCL_DEVICE=gpu"; "" where nobody did. */
 void fcl_device_explain(fcl_device_info *list, int count, const char *selector, bool force, int chosen,
                         const char *source);
-void fcl_device_explain_rank(fcl_device_info *info, fcl_ranks ranks, const char *source);
+void fcl_device_explain_rank(fcl_device_info *info, fcl_local_ranks ranks, const char *source);
 
 #endif

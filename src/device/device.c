@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/pool.h"
 #include "device/environment.h"
 
 #include <clblast_c.h>
@@ -29,7 +30,7 @@ static int find_whole(const fcl_selector *selector, const char *source, bool for
 {
     fcl_listed list;
     int chosen;
-    fcl_ranks ranks = selector->parts ? (fcl_ranks){0} : selector->ranks; /* who share parts have one device */
+    fcl_local_ranks ranks = selector->parts ? (fcl_local_ranks){0} : selector->ranks; /* who share parts have one device */
     FCL_TRY(fcl_listed_find(&list));
     int status = fcl_device_choose_ranked(list.info, list.count, selector->name, force, ranks, &chosen);
     if (status == FCL_OK) {
@@ -46,7 +47,7 @@ static int find_whole(const fcl_selector *selector, const char *source, bool for
 /* `source` says who named the device; "" where nobody did. */
 static int find(const char *text, const char *source, const fcl_device_options *options, fcl_device *device)
 {
-    const fcl_ranks ranks = {options->local_rank, options->local_ranks};
+    const fcl_local_ranks ranks = {options->local_rank, options->local_ranks};
     fcl_selector selector;
     int status = fcl_selector_read(text, ranks, &selector);
     if (status == FCL_OK)
@@ -55,6 +56,8 @@ static int find(const char *text, const char *source, const fcl_device_options *
         fcl_device_explain_rank(&device->info, ranks, source);
     if (status == FCL_OK && selector.parts)
         status = fcl_part_take(device, selector.parts, selector.part);
+    else if (status == FCL_OK && ranks.count > 0 && device->info.type == FCL_DEVICE_CPU)
+        status = fcl_part_take_bound(device, fcl_processors());
     fcl_selector_free(&selector);
     return status;
 }

@@ -202,7 +202,7 @@ static void mark_preferred(fcl_device_info *list, int count)
     const char *variable = fcl_environment("FLOWCL_DEVICE");
     fcl_selector selector;
     int preferred;
-    int status = fcl_selector_read(variable ? variable : "", (fcl_ranks){0}, &selector);
+    int status = fcl_selector_read(variable ? variable : "", (fcl_local_ranks){0}, &selector);
     if (status == FCL_OK)
         status = fcl_device_choose(list, count, selector.name, false, &preferred);
     if (status == FCL_OK) {

@@ -51,6 +51,8 @@ void fcl_card_find(cl_device_id id, char *text, size_t size);
 int fcl_part_most(cl_device_id id, int units);
 /* The device that was found becomes part `part` of `parts` of it, before it has a context. */
 int fcl_part_take(fcl_device *device, int parts, int part);
+/* It becomes as many of its units as there are cores that this process is bound to, where these are fewer. */
+int fcl_part_take_bound(fcl_device *device, int cores);
 
 /* --- profile (profile.c) --- */
 

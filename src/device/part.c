@@ -115,6 +115,27 @@ static void describe(fcl_device_info *info, int parts, int part, int units)
     info->most_parts = 0;
 }
 
+/* Threads of a driver run where its process may: a launcher that binds a rank to some cores leaves it these. */
+int fcl_part_take_bound(fcl_device *device, int cores)
+{
+    fcl_device_info *info = &device->info;
+    cl_device_id *made = NULL;
+    cl_uint count = 0;
+    char of[48];
+    if (cores >= info->compute_units || !find_ways(device->id).by_counts)
+        return FCL_OK;
+    cl_int code = divide_by_counts(device->id, 1, cores, &made, &count);
+    device->part = made ? keep_one(made, count, 0) : NULL;
+    free(made);
+    FCL_TRY(fcl_opencl_check(device, code, "dividing the device"));
+    snprintf(of, sizeof of, ", %d of %d units", cores, info->compute_units);
+    snprintf(info->name + strlen(info->name), sizeof info->name - strlen(info->name), "%s", of);
+    info->compute_units = cores;
+    info->most_parts = 0;
+    device->id = device->part;
+    return FCL_OK;
+}
+
 int fcl_part_take(fcl_device *device, int parts, int part)
 {
     if (parts > device->info.most_parts)

@@ -53,7 +53,7 @@ int fcl_device_split(const char *text, char ***entries, int *count)
     return FCL_OK;
 }
 
-static int pick(char *const *entries, int count, fcl_ranks ranks, fcl_selector *selector)
+static int pick(char *const *entries, int count, fcl_local_ranks ranks, fcl_selector *selector)
 {
     if (count > 1 && !ranks.count)
         return fcl_fail(FCL_ERR_DEVICE, "%d devices are named, %s to %s, and this opens one: name that one",
@@ -65,7 +65,7 @@ static int pick(char *const *entries, int count, fcl_ranks ranks, fcl_selector *
             ranks.count, count, count);
     const char *entry = count > 1 ? entries[ranks.rank] : entries[0];
     selector->name = fcl_strdup(entry);
-    selector->ranks = count > 1 ? (fcl_ranks){0} : ranks;
+    selector->ranks = count > 1 ? (fcl_local_ranks){0} : ranks;
     for (int i = 0; count > 1 && i < count; i++) {
         bool same = strcmp(entries[i], entry) == 0;
         selector->ranks.rank += same && i < ranks.rank;
@@ -105,7 +105,7 @@ static int read_part(fcl_selector *selector)
 {
     int parts, part;
     char *slash = find_part(selector->name, &parts, &part);
-    const fcl_ranks *ranks = &selector->ranks;
+    const fcl_local_ranks *ranks = &selector->ranks;
     if (!slash)
         return FCL_OK;
     if (parts < 2)
@@ -126,7 +126,7 @@ static int read_part(fcl_selector *selector)
     return FCL_OK;
 }
 
-int fcl_selector_read(const char *text, fcl_ranks ranks, fcl_selector *selector)
+int fcl_selector_read(const char *text, fcl_local_ranks ranks, fcl_selector *selector)
 {
     char **entries;
     int count;

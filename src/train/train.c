@@ -12,6 +12,7 @@
 #include "train/source.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,6 +118,30 @@ static fcl_train_rank this_rank(const fcl_trainer *trainer)
     return rank;
 }
 
+/* A launcher that binds each rank to a core may leave others idle: of the first rank's machine that is told. */
+static int note_binding(fcl_trainer *trainer, const fcl_train_rank *all)
+{
+    fcl_ranks *ranks = trainer->options.ranks;
+    int count = fcl_ranks_count(ranks), cores = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    cpu_set_t mine, *bound = fcl_zalloc((size_t)count * sizeof *bound), any;
+    CPU_ZERO(&mine);
+    CPU_ZERO(&any);
+    sched_getaffinity(0, sizeof mine, &mine);
+    int status = fcl_ranks_gather(ranks, sizeof mine, &mine, bound);
+    for (int i = 0; i < count; i++)
+        if (strcmp(all[i].host, all[0].host) == 0)
+            CPU_OR(&any, &any, &bound[i]);
+    free(bound);
+    bool idle = fcl_device_describe(trainer->device)->type == FCL_DEVICE_CPU && CPU_COUNT(&any) < cores;
+    if (status != FCL_OK || !idle || fcl_ranks_number(ranks) > 0)
+        return status;
+    char *note = fcl_format("the ranks on %s are bound to %d of its %d cores: mpirun --bind-to none leaves them all", all[0].host,
+                            CPU_COUNT(&any), cores);
+    fcl_trainer_note(trainer, note);
+    free(note);
+    return FCL_OK;
+}
+
 /* NULL of a process alone. To be freed. */
 static int gather_ranks(fcl_trainer *trainer, fcl_train_rank **all)
 {
@@ -127,6 +152,8 @@ static int gather_ranks(fcl_trainer *trainer, fcl_train_rank **all)
         return FCL_OK;
     *all = fcl_zalloc((size_t)fcl_ranks_count(ranks) * sizeof **all);
     int status = fcl_ranks_gather(ranks, sizeof mine, &mine, *all);
+    if (status == FCL_OK)
+        status = note_binding(trainer, *all);
     if (status != FCL_OK)
         fcl_free(*all);
     return status;

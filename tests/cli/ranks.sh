@@ -84,6 +84,12 @@ expect 0 train moons --out curve --steps 200 --samples-every off
 ranks 0 2 train moons --out curves --steps 200 --samples-every off
 near curve curves 1e-3 loss 4
 
+# a rank computes on the cores that it is bound to, and says where others are idle
+if [ "$(nproc)" -gt 1 ] && [ "$(nproc)" = "$(getconf _NPROCESSORS_ONLN)" ]; then
+    taskset -c "$(taskset -cp $$ | sed 's/.*: //; s/[,-].*//')" mpirun -n 2 "$flowcl" train moons --out bound $small --steps 2 --device 0:0 >out 2>err || fail "bound ranks"
+    says "1 of $(nproc) units" "are bound to 1 of its $(nproc) cores: mpirun --bind-to none"
+fi
+
 # what it costs: two ranks' sums and steps
 expect 0 bench --ranks 2 --device 0:0 --quick --model mlp-2-64 --batch 64 --repeats 5 --json
 python3 - <<'END' || fail "bench --ranks"

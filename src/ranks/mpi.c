@@ -90,10 +90,10 @@ static size_t piece_at(size_t bytes, size_t at)
     return bytes - at < PIECE ? bytes - at : PIECE;
 }
 
-int fcl_mpi_broadcast(size_t bytes, void *content)
+int fcl_mpi_broadcast(int rank, size_t bytes, void *content)
 {
     for (size_t at = 0; at < bytes; at += PIECE)
-        FCL_TRY(check(MPI_Bcast((char *)content + at, (int)piece_at(bytes, at), MPI_BYTE, 0, MPI_COMM_WORLD),
+        FCL_TRY(check(MPI_Bcast((char *)content + at, (int)piece_at(bytes, at), MPI_BYTE, rank, MPI_COMM_WORLD),
                       "telling the other ranks"));
     return FCL_OK;
 }
@@ -106,10 +106,7 @@ int fcl_mpi_gather(size_t bytes, const void *mine, void *all)
     MPI_Comm_size(MPI_COMM_WORLD, &count);
     memmove((char *)all + (size_t)number * bytes, mine, bytes);
     for (int rank = 0; rank < count; rank++)
-        for (size_t at = 0; at < bytes; at += PIECE)
-            FCL_TRY(check(MPI_Bcast((char *)all + (size_t)rank * bytes + at, (int)piece_at(bytes, at), MPI_BYTE, rank,
-                                    MPI_COMM_WORLD),
-                          "gathering from the other ranks"));
+        FCL_TRY(fcl_mpi_broadcast(rank, bytes, (char *)all + (size_t)rank * bytes));
     return FCL_OK;
 }
 

@@ -17,7 +17,8 @@ void fcl_mpi_close(void);
 
 /* Each number becomes the least of all ranks. */
 int fcl_mpi_minimum(int count, int *numbers);
-int fcl_mpi_broadcast(size_t bytes, void *content);
+/* What `rank` has, into all. */
+int fcl_mpi_broadcast(int rank, size_t bytes, void *content);
 int fcl_mpi_gather(size_t bytes, const void *mine, void *all);
 /* See fcl_ranks_sum_pieces; `shares`: room for fcl_mpi_sum_room numbers. */
 int64_t fcl_mpi_sum_room(const fcl_world *world, int64_t count);

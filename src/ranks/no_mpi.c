@@ -27,9 +27,9 @@ int fcl_mpi_minimum(int count, int *numbers)
     return FCL_OK;
 }
 
-int fcl_mpi_broadcast(size_t bytes, void *content)
+int fcl_mpi_broadcast(int rank, size_t bytes, void *content)
 {
-    (void)bytes, (void)content;
+    (void)rank, (void)bytes, (void)content;
     return FCL_OK;
 }
 

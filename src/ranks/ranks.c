@@ -1,5 +1,6 @@
 /* What ranks do together begins with a meeting: each says what it has come for, and whether it goes on at all. */
 #include "ranks/mpi.h"
+#include "ranks/rows.h"
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -140,7 +141,7 @@ int fcl_ranks_broadcast(fcl_ranks *ranks, size_t bytes, void *content)
     if (!ranks)
         return FCL_OK;
     FCL_TRY(meet_for(ranks, ERRAND_BROADCAST));
-    return fcl_mpi_broadcast(bytes, content);
+    return fcl_mpi_broadcast(0, bytes, content);
 }
 
 int fcl_ranks_gather(fcl_ranks *ranks, size_t bytes, const void *mine, void *all)
@@ -151,6 +152,24 @@ int fcl_ranks_gather(fcl_ranks *ranks, size_t bytes, const void *mine, void *all
     }
     FCL_TRY(meet_for(ranks, ERRAND_GATHER));
     return fcl_mpi_gather(bytes, mine, all);
+}
+
+fcl_rank_rows fcl_ranks_rows(const fcl_ranks *ranks, int64_t n, int rank)
+{
+    int64_t count = fcl_ranks_count(ranks), all = n / count, more = n % count; /* the first ones have one more */
+    return (fcl_rank_rows){rank * all + (rank < more ? rank : more), all + (rank < more)};
+}
+
+int fcl_ranks_gather_rows(fcl_ranks *ranks, int64_t n, size_t bytes, void *rows)
+{
+    if (!ranks)
+        return FCL_OK;
+    FCL_TRY(meet_for(ranks, ERRAND_GATHER));
+    for (int rank = 0; rank < ranks->world.count; rank++) {
+        fcl_rank_rows own = fcl_ranks_rows(ranks, n, rank);
+        FCL_TRY(fcl_mpi_broadcast(rank, (size_t)own.count * bytes, (char *)rows + (size_t)own.first * bytes));
+    }
+    return FCL_OK;
 }
 
 int fcl_ranks_same(fcl_ranks *ranks, const char *what, size_t bytes, const void *content)

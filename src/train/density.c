@@ -61,7 +61,7 @@ int fcl_log_density(fcl_device *device, const fcl_checkpoint *checkpoint, const 
     const fcl_checkpoint_info *info = fcl_checkpoint_describe(checkpoint);
     *density = NULL;
     FCL_TRY(fill_options(info, options, &filled));
-    FCL_TRY(fcl_sample_take(info, x, &path));
+    FCL_TRY(fcl_sample_take(options->ranks, info, x, &path));
     int status = solve(device, checkpoint, &filled, label, FCL_SAMPLER_BACKWARD, &path, density, stats);
     fcl_array_destroy(&path);
     return status;

@@ -152,7 +152,7 @@ int fcl_edit_run(fcl_device *device, const fcl_checkpoint *checkpoint, const fcl
 {
     fcl_edit edit = {0};
     fcl_array *copy = NULL;
-    int status = fcl_sample_take(fcl_checkpoint_describe(checkpoint), x, &copy);
+    int status = fcl_sample_take(options->ranks, fcl_checkpoint_describe(checkpoint), x, &copy);
     if (status == FCL_OK)
         status = run(device, checkpoint, options, copy, label, &edit, result, stats);
     destroy(&edit);

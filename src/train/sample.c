@@ -225,6 +225,8 @@ int fcl_sample_move(fcl_device *device, const fcl_checkpoint *checkpoint, const 
     int status = fcl_guidance_check(info, options);
     if (status == FCL_OK)
         status = fcl_sample_make_labels(info, options, label, (*x)->shape.dim[0], &labels);
+    if (status == FCL_OK && labels)
+        status = fcl_ranks_same(options->ranks, "classes", (size_t)(*x)->shape.dim[0] * sizeof *labels, labels);
     if (status == FCL_OK)
         status = fcl_sample_weights(device, checkpoint, options, &of.weights);
     if (status == FCL_OK && flags & FCL_SAMPLER_ENERGY)
@@ -371,13 +373,14 @@ int fcl_sample_energy(fcl_device *device, const fcl_checkpoint *checkpoint, cons
     return status;
 }
 
-int fcl_sample_take(const fcl_checkpoint_info *info, const fcl_array *x, fcl_array **copy)
+int fcl_sample_take(fcl_ranks *ranks, const fcl_checkpoint_info *info, const fcl_array *x, fcl_array **copy)
 {
     int64_t n = x->shape.rank ? x->shape.dim[0] : 0, size = fcl_shape_size(info->sample);
     if (n < 1 || fcl_shape_size(x->shape) != n * size)
         return fcl_fail(FCL_ERR_SHAPE,
                         "%lld numbers in %lld rows are no samples of the model, which have %lld each",
                         (long long)fcl_shape_size(x->shape), (long long)n, (long long)size);
+    FCL_TRY(fcl_ranks_same(ranks, "samples", (size_t)(n * size) * sizeof(float), x->data));
     FCL_TRY(fcl_samples_create(info->sample, n, copy));
     memcpy((*copy)->data, x->data, (size_t)(n * size) * sizeof(float));
     return FCL_OK;
@@ -396,7 +399,7 @@ int fcl_transport(fcl_device *device, const fcl_checkpoint *checkpoint, const fc
         FCL_TRY(fcl_edit_refuse(options));
     if (fcl_edit_is_asked(options))
         return fcl_edit_run(device, checkpoint, &filled, x, label, result, stats);
-    FCL_TRY(fcl_sample_take(fcl_checkpoint_describe(checkpoint), x, result));
+    FCL_TRY(fcl_sample_take(options->ranks, fcl_checkpoint_describe(checkpoint), x, result));
     return fcl_sample_run(device, checkpoint, &filled, label, backward ? FCL_SAMPLER_BACKWARD : 0, result,
                           NULL, stats);
 }

@@ -69,8 +69,8 @@ int fcl_sample_start(fcl_device *device, const fcl_checkpoint_info *info, const 
 /* *label (n), released by free: those that are given, checked, or as the options say; NULL without classes. */
 int fcl_sample_make_labels(const fcl_checkpoint_info *info, const fcl_sample_options *options,
                            const int32_t *given, int64_t n, int32_t **label);
-/* A copy of x, checked to be samples of the model. */
-int fcl_sample_take(const fcl_checkpoint_info *info, const fcl_array *x, fcl_array **copy);
+/* A copy of x, checked to be samples of the model, and the same on all ranks. */
+int fcl_sample_take(fcl_ranks *ranks, const fcl_checkpoint_info *info, const fcl_array *x, fcl_array **copy);
 
 /* Whether there are samples: all of them, or some unfinished. */
 static inline bool fcl_sample_is_there(int status)

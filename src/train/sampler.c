@@ -5,7 +5,9 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/watch.h"
+#include "ranks/rows.h"
 #include "train/guidance.h"
+#include "train/sampler_ranks.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -25,6 +27,7 @@ struct fcl_sampler {
     int32_t *part_labels;
     uint64_t seed;  /* of a stochastic solver's noise */
     double created; /* when its making began */
+    fcl_ranks *ranks; /* which share the samples; NULL: it is alone */
     void (*progress)(void *data, int64_t done, int64_t n);
     void *progress_data;
 
@@ -246,6 +249,7 @@ static int make(fcl_device *device, const fcl_sampled *of, const fcl_sample_opti
 {
     fcl_sampler *created = fcl_zalloc(sizeof *created);
     created->created = fcl_clock_seconds();
+    created->ranks = options->ranks;
     created->model = of->model;
     created->seed = options->seed;
     created->size = fcl_shape_size(fcl_model_sample(of->model)) + (flags & FCL_SAMPLER_ENERGY ? 1 : 0);
@@ -260,11 +264,20 @@ static int make(fcl_device *device, const fcl_sampled *of, const fcl_sample_opti
     return status == FCL_OK ? create(device, of, options, flags, created) : status;
 }
 
+/* Of ranks that have none it is made all the same: what fails is then the same on all. */
+static int64_t own_rows(const fcl_ranks *ranks, int64_t n)
+{
+    int64_t count = fcl_ranks_rows(ranks, n, fcl_ranks_number(ranks)).count;
+    return count > 0 ? count : 1;
+}
+
 int fcl_sampler_create(fcl_device *device, const fcl_sampled *of, const fcl_sample_options *options, unsigned flags,
                        int64_t most, fcl_sampler **sampler)
 {
-    for (int64_t limit = most;;) {
-        int status = make(device, of, options, flags, most, limit, sampler);
+    FCL_TRY(fcl_sampler_compare(options, flags, of, most));
+    int64_t own = own_rows(options->ranks, most);
+    for (int64_t limit = own;;) {
+        int status = make(device, of, options, flags, own, limit, sampler);
         int64_t rows = (*sampler)->rows;
         if (status == FCL_OK)
             return FCL_OK;
@@ -450,25 +463,47 @@ static int tell_unfinished(int64_t unfinished, int64_t n)
                            (long long)unfinished, (long long)n);
 }
 
+static int run_parts(fcl_sampler *sampler, float *x, const int32_t *label, int64_t n, float *x_times,
+                     fcl_sample_stats *sums)
+{
+    const fcl_rank_rows own = fcl_ranks_rows(sampler->ranks, n, fcl_ranks_number(sampler->ranks));
+    for (int64_t done = 0; done < own.count; done += sampler->rows) {
+        int64_t first = own.first + done, left = own.count - done, count = left < sampler->rows ? left : sampler->rows;
+        fcl_watch_part(done, count, own.count);
+        int status = fcl_watch_at("sampling", 0, 1);
+        if (status == FCL_OK)
+            status = run_part(sampler, x, label, first, count, sums);
+        fcl_watch_part(0, 0, 0);
+        FCL_TRY(status);
+        keep_times(sampler, first, count, n, x_times);
+        if (sampler->progress)
+            sampler->progress(sampler->progress_data, done + count, own.count);
+    }
+    return FCL_OK;
+}
+
+static int gather(const fcl_sampler *sampler, float *x, int64_t n, float *x_times, fcl_sample_stats *sums)
+{
+    size_t row = (size_t)sampler->size * sizeof(float);
+    if (!sampler->ranks)
+        return FCL_OK;
+    FCL_TRY(fcl_sampler_gather_stats(sampler->ranks, sums));
+    if (!sampler->time_count)
+        FCL_TRY(fcl_ranks_gather_rows(sampler->ranks, n, row, x));
+    for (int i = 0; i < sampler->time_count; i++)
+        FCL_TRY(fcl_ranks_gather_rows(sampler->ranks, n, row, x_times + i * n * sampler->size));
+    return sampler->likelihood ? fcl_ranks_gather_rows(sampler->ranks, n, 2 * sizeof(float), sampler->density) : FCL_OK;
+}
+
 int fcl_sampler_run(fcl_sampler *sampler, float *x, const int32_t *label, int64_t n, float *x_times,
                     fcl_sample_stats *stats)
 {
     fcl_sample_stats sums = {0};
     double began = fcl_clock_seconds();
-    for (int64_t first = 0; first < n; first += sampler->rows) {
-        int64_t left = n - first, count = left < sampler->rows ? left : sampler->rows;
-        fcl_watch_part(first, count, n);
-        int status = fcl_watch_at("sampling", 0, 1);
-        if (status == FCL_OK)
-            status = run_part(sampler, x, label, first, count, &sums);
-        fcl_watch_part(0, 0, 0);
-        FCL_TRY(status);
-        keep_times(sampler, first, count, n, x_times);
-        if (sampler->progress)
-            sampler->progress(sampler->progress_data, first + count, n);
-    }
-    sums.nfe_mean /= (double)n;
+    FCL_TRY(run_parts(sampler, x, label, n, x_times, &sums));
     sums.seconds = fcl_clock_seconds() - began;
+    FCL_TRY(gather(sampler, x, n, x_times, &sums));
+    sums.nfe_mean /= (double)n;
     if (stats)
         *stats = sums;
     return tell_unfinished(sums.unfinished, n);

@@ -73,7 +73,7 @@ int fcl_velocity_at(fcl_device *device, const fcl_checkpoint *checkpoint, const 
     fcl_options_defaults(fcl_sample_table, &filled);
     FCL_TRY(fcl_sample_check(&filled));
     FCL_TRY(fcl_guidance_check(info, &filled));
-    FCL_TRY(fcl_sample_take(info, x, v));
+    FCL_TRY(fcl_sample_take(filled.ranks, info, x, v));
     int status = check_times(*v, t);
     if (status == FCL_OK)
         status = fcl_sample_make_labels(info, &filled, label, (*v)->shape.dim[0], &labels);

@@ -1,5 +1,6 @@
 /* flowcl eval: how near samples are to data, and how a model gets there. */
 #include "eval.h"
+#include "launch.h"
 #include "sample_rows.h"
 #include "terminal.h"
 
@@ -35,8 +36,9 @@ static const fcl_option table[] = {
      .help = "of a generated data set: another than a model was trained on gives held-out points"},
     {"chart", ROW(chart), .placeholder = "FILE",
      .help = "draw data, samples and trajectories, or pictures and their nearest data, as .png"},
-    {"device", ROW(device), .placeholder = "D",
-     .help = "P:D, cpu, gpu or a piece of a name, /N.K after it: part K of N; $FLOWCL_DEVICE, else the best one"},
+    {"device", ROW(device), .placeholder = "D[,D]",
+     .help = "P:D, cpu, gpu or a piece of a name, /N.K after it: part K of N; several, as 0:0,1:0, share the samples; "
+             "$FLOWCL_DEVICE, else the best one"},
     {"json", ROW(json), .help = "print one JSON object instead of a table"},
     {0},
 };
@@ -146,7 +148,7 @@ static int prepare_subject(evaluation *work, bool limited, eval_subject *subject
     if (status == FCL_OK)
         status = subject->info ? check_model(work, subject) : fit_shape(work, subject, subject->samples);
     if (status == FCL_OK && subject->info && !work->device)
-        status = fcl_device_open(work->settings->device, NULL, &work->device);
+        status = tool_open_device(work->settings->device, &work->device);
     if (status == FCL_OK && subject->info)
         status = fcl_sample(work->device, subject->checkpoint, &subject->how, &subject->samples, &subject->stats);
     if (status == FCL_OK)
@@ -299,8 +301,8 @@ static int draw_data(evaluation *work, const char *name, int64_t samples)
     int64_t count = least(samples, fcl_dataset_count(work->data, work->label));
     int status = fcl_dataset_draw(work->data, work->label, count, work->settings->sample.seed,
                                   &work->reference, &work->labels);
-    return status == FCL_OK && work->settings->floor != FCL_OFF ? draw_pool(work, name, samples + count)
-                                                                : status;
+    bool floor = work->settings->floor != FCL_OFF && tool_is_first();
+    return status == FCL_OK && floor ? draw_pool(work, name, samples + count) : status;
 }
 
 /* --- the run --- */
@@ -312,7 +314,7 @@ static int measure_all(evaluation *work, eval_subject *subjects, eval_results *r
         const eval_metric *metric = &results->metric[i];
         for (int k = 0; k < results->subjects && status == FCL_OK; k++)
             status = eval_measure(work, metric, &subjects[k], &results->value[i][k]);
-        if (status == FCL_OK)
+        if (status == FCL_OK && tool_is_first())
             status = eval_measure_floor(work, metric, subjects, results->subjects, results->value[i],
                                         &results->floor[i]);
     }
@@ -341,12 +343,13 @@ static int compute(evaluation *work, const tool_call *call, eval_subject *subjec
     }
     if (status == FCL_OK)
         status = draw_data(work, call->positional[call->count - 1], most);
-    if (status == FCL_OK)
+    if (status == FCL_OK && tool_is_first())
         status = eval_see_all(work, subjects, results->subjects, most);
     if (status == FCL_OK)
         status = measure_all(work, subjects, results);
-    if (status == FCL_OK)
-        status = eval_measure_classes(work, &subjects[0]);
+    if (status != FCL_OK || !tool_is_first())
+        return status;
+    status = eval_measure_classes(work, &subjects[0]);
     return status == FCL_OK ? eval_draw_chart(work, &subjects[0]) : status;
 }
 
@@ -450,6 +453,22 @@ static void destroy(evaluation *work, eval_subject *subjects, int count)
     fcl_device_close(&work->device);
 }
 
+static int report(const eval_results *results)
+{
+    const evaluation *work = results->work;
+    for (int k = 0; k < results->subjects; k++) {
+        const eval_subject *subject = &results->subject[k];
+        if (subject->info && !subject->shared)
+            tool_print_foreign(subject->info);
+        tool_print_note(subject->name, subject->note);
+    }
+    tool_print_note(work->data->name, work->data->note);
+    if (work->settings->json)
+        return eval_print_json(results);
+    eval_print_table(results);
+    return EXIT_DONE;
+}
+
 static int run(const tool_call *call)
 {
     eval_subject subjects[EVAL_MOST_SUBJECTS] = {0};
@@ -457,27 +476,24 @@ static int run(const tool_call *call)
     eval_results results = {.work = &work, .subject = subjects, .subjects = call->count - 1};
     for (int k = 0; k < results.subjects; k++)
         subjects[k].name = call->positional[k];
-    int status = check_usage(call, &work, &results);
+    int ranks, status = check_usage(call, &work, &results);
     if (status != EXIT_DONE)
         return status;
+    if (launch_count(work.settings->device, &ranks))
+        return tool_fail_library();
+    if (ranks)
+        return launch_ranks(ranks);
     progress bar = {0};
-    tool_watch(&bar);
-    progress_announce(&bar, "sampling and measuring");
+    work.settings->sample.ranks = tool_ranks();
+    tool_watch(tool_is_first() ? &bar : NULL);
+    if (tool_is_first())
+        progress_announce(&bar, "sampling and measuring");
     int computed = compute(&work, call, subjects, &results);
     progress_erase(&bar);
-    for (int k = 0; computed == FCL_OK && k < results.subjects; k++) {
-        if (subjects[k].info && !subjects[k].shared)
-            tool_print_foreign(subjects[k].info);
-        tool_print_note(subjects[k].name, subjects[k].note);
-    }
-    if (computed == FCL_OK)
-        tool_print_note(work.data->name, work.data->note);
     if (computed != FCL_OK)
         status = work.fault[0] ? tool_fail("%s", work.fault) : tool_fail_library();
-    else if (work.settings->json)
-        status = eval_print_json(&results);
-    else
-        eval_print_table(&results);
+    else if (tool_is_first())
+        status = report(&results);
     destroy(&work, subjects, results.subjects);
     return status;
 }
@@ -507,6 +523,7 @@ const subcommand eval_command = {
              "of DATA, and the floor is as many training pictures against the same; without\n"
              "--metrics these are measured, accuracy, nearest and nfe, and told by class, too.",
     .lists = lists,
+    .shared = true,
     .least = 2,
     .most = EVAL_MOST_SUBJECTS + 1,
     .size = sizeof(eval_settings),

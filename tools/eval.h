@@ -1,5 +1,6 @@
 /* What flowcl eval is made of: its options and run (eval.c), several averages of a model (eval_averages.c), its metrics
- * (eval_metrics.c, eval_features.c), its output (eval_report.c, eval_chart.c). */
+ * (eval_metrics.c, eval_features.c), its output (eval_report.c, eval_chart.c). Of several processes all compute together what
+ * a model is asked for, in the same order; the first one alone measures, and tells. */
 #ifndef EVAL_H
 #define EVAL_H
 

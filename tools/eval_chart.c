@@ -12,7 +12,7 @@ int eval_check_chart(evaluation *work)
     if (!path)
         return FCL_OK;
     if (length > 4 && strcasecmp(path + length - 4, ".png") == 0)
-        return fcl_samples_check_path(path);
+        return tool_is_first() ? fcl_samples_check_path(path) : FCL_OK;
     snprintf(work->fault, sizeof work->fault, "--chart %s: the file's name has to end in .png", path);
     return FCL_ERR_ARGUMENT;
 }
@@ -25,6 +25,7 @@ static int draw_paths(evaluation *work, const eval_subject *subject, fcl_array *
     bool few = !fcl_solver_is_adaptive(options.solver) && options.steps <= MOST_STEPS;
     options.n = options.n < PATHS ? options.n : PATHS;
     options.times = few ? "steps" : "51";
+    options.ranks = NULL;
     return fcl_sample(work->device, subject->checkpoint, &options, paths, NULL);
 }
 

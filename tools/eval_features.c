@@ -59,7 +59,7 @@ int eval_open_features(evaluation *work, const char *data)
 {
     if (!work->settings->features)
         return FCL_OK;
-    int status = work->device ? FCL_OK : fcl_device_open(work->settings->device, NULL, &work->device);
+    int status = work->device ? FCL_OK : tool_open_device(work->settings->device, &work->device);
     if (status == FCL_OK)
         status = fcl_classifier_open(work->device, work->settings->features, &work->classifier);
     if (status == FCL_OK)

@@ -66,7 +66,9 @@ static int measure_ot_cost(evaluation *work, eval_subject *subject, eval_value *
     if (!has_paths(work, value))
         return FCL_OK;
     int status = need_energy(work, subject);
-    if (status == FCL_OK && !w2->how[0])
+    if (status != FCL_OK || !tool_is_first())
+        return status;
+    if (!w2->how[0])
         status = fcl_distance_measure("w2", subject->start, work->reference, &work->settings->distance, w2);
     if (status != FCL_OK)
         return status;
@@ -303,6 +305,8 @@ static int measure_distance(const eval_metric *metric, const fcl_array *a, const
 int eval_measure(evaluation *work, const eval_metric *metric, eval_subject *subject, eval_value *value)
 {
     *value = (eval_value){.value = NAN, .with_sign = NAN, .error = NAN, .floor = NAN, .at_floor = NAN};
+    if (!metric->of_model && !tool_is_first())
+        return FCL_OK;
     if (metric->measure)
         return metric->measure(work, subject, value);
     if (metric->of_features && work->classifier)

@@ -68,6 +68,18 @@ fcl_ranks *tool_ranks(void)
     return ranks;
 }
 
+bool tool_is_first(void)
+{
+    return fcl_ranks_number(ranks) == 0;
+}
+
+int tool_open_device(const char *name, fcl_device **device)
+{
+    const fcl_device_options how = {.local_rank = fcl_ranks_local_number(ranks),
+                                    .local_ranks = ranks ? fcl_ranks_local_count(ranks) : 0};
+    return fcl_device_open(name, &how, device);
+}
+
 static char *const *arguments;
 
 char *const *tool_arguments(void)
@@ -274,7 +286,7 @@ static int parse_and_run(const subcommand *command, tool_call *call, telling *ho
     if (command->bind(call->options, call->settings) || fcl_options_add(call->options, common_table, &common))
         return tool_fail_library();
     if (how || asks_for_help(argc, argv))
-        return tell(command, call, how ? how : tell_help, argc, argv);
+        return tool_is_first() ? tell(command, call, how ? how : tell_help, argc, argv) : EXIT_DONE;
     if (fcl_options_parse(call->options, argc, argv, call->positional, &call->count))
         return tool_fail_usage(command, "%s", fcl_error());
     if (call->count < command->least)
@@ -399,7 +411,7 @@ static int dispatch(int argc, char **argv)
 static int dispatch_rank(int argc, char **argv)
 {
     const subcommand *command = argc > 1 ? find(argv[1]) : NULL;
-    return fcl_ranks_number(ranks) == 0 || (command && command->shared) ? dispatch(argc, argv) : EXIT_DONE;
+    return tool_is_first() || (command && command->shared) ? dispatch(argc, argv) : EXIT_DONE;
 }
 
 /* With the sentence of the one rank whose it is to tell. */

@@ -1,4 +1,5 @@
 /* flowcl likelihood: how probable a model finds data. */
+#include "launch.h"
 #include "sample_rows.h"
 #include "terminal.h"
 #include "tool.h"
@@ -50,8 +51,9 @@ static const fcl_option table[] = {
      .help = "of DATA the column or array that is the label; without it that of the training, or \"label\""},
     {"data-seed", ROW(data_seed), .minimum = 1, .maximum = 1.8e19, .fallback = "1",
      .help = "of a generated data set: another than a model was trained on gives held-out points"},
-    {"device", ROW(device), .placeholder = "D",
-     .help = "P:D, cpu, gpu or a piece of a name, /N.K after it: part K of N; $FLOWCL_DEVICE, else the best one"},
+    {"device", ROW(device), .placeholder = "D[,D]",
+     .help = "P:D, cpu, gpu or a piece of a name, /N.K after it: part K of N; several, as 0:0,1:0, share the samples; "
+             "$FLOWCL_DEVICE, else the best one"},
     {"json", ROW(json), .help = "print one JSON object instead of a table"},
     {0},
 };
@@ -298,15 +300,17 @@ static int compute(work *w, const tool_call *call)
     if (status == FCL_OK && settings->energy)
         status = weights_check(settings->energy, w->size);
     if (status == FCL_OK)
-        status = fcl_device_open(settings->device, NULL, &w->device);
-    settings->sample.progress = show_progress;
+        status = tool_open_device(settings->device, &w->device);
+    settings->sample.progress = tool_is_first() ? show_progress : NULL;
     settings->sample.progress_data = w;
     w->began = tool_now();
     const int32_t *labels = w->info && w->info->classes && !settings->sample.label ? w->data->label : NULL;
     if (status == FCL_OK)
         status = fcl_log_density(w->device, w->checkpoint, &settings->sample, w->x, labels, &w->density,
                                  &w->stats);
-    if (status == FCL_OK && settings->energy)
+    if (status != FCL_OK || !tool_is_first())
+        return status;
+    if (settings->energy)
         status = weights_compute(&w->weights, settings->energy, w->x, w->density);
     if (status == FCL_OK && settings->out)
         status = write_samples(w);
@@ -319,7 +323,7 @@ static int check_usage(const tool_call *call)
     if (fcl_options_finish(call->options) || fcl_sample_check(&settings->sample) ||
         fcl_divergence_check(&settings->sample.divergence))
         return tool_fail_usage(&likelihood_command, "%s", fcl_error());
-    if (!settings->out)
+    if (!settings->out || !tool_is_first())
         return EXIT_DONE;
     const char *ending = strrchr(settings->out, '.');
     if (ending && !strcasecmp(ending, ".png"))
@@ -331,27 +335,37 @@ static int check_usage(const tool_call *call)
     return status == FCL_OK ? EXIT_DONE : tool_fail_library();
 }
 
+static int report(const work *w)
+{
+    tool_print_foreign(w->info);
+    tool_print_note(w->data->name, w->data->note);
+    if (w->settings->json)
+        return print_json(w);
+    print_table(w);
+    return EXIT_DONE;
+}
+
 static int run(const tool_call *call)
 {
     work w = {.settings = call->settings};
-    int status = check_usage(call);
+    int ranks, status = check_usage(call);
     if (status != EXIT_DONE)
         return status;
-    tool_watch(&w.bar);
-    progress_announce(&w.bar, "preparing");
+    if (launch_count(w.settings->device, &ranks))
+        return tool_fail_library();
+    if (ranks)
+        return launch_ranks(ranks);
+    w.settings->sample.ranks = tool_ranks();
+    tool_watch(tool_is_first() ? &w.bar : NULL);
+    if (tool_is_first())
+        progress_announce(&w.bar, "preparing");
     int computed = compute(&w, call);
     progress_erase(&w.bar);
-    if (computed == FCL_OK)
-        tool_print_foreign(w.info);
-    if (computed == FCL_OK)
-        tool_print_note(w.data->name, w.data->note);
     const char *fault = w.fault[0] ? w.fault : w.weights.fault;
     if (computed != FCL_OK)
         status = fault[0] ? tool_fail("%s", fault) : tool_fail_library();
-    else if (w.settings->json)
-        status = print_json(&w);
-    else
-        print_table(&w);
+    else if (tool_is_first())
+        status = report(&w);
     weights_free(&w.weights);
     fcl_array_destroy(&w.density);
     fcl_array_destroy(&w.x);
@@ -371,6 +385,7 @@ const subcommand likelihood_command = {
              "flow's equation from data to noise. Pictures of bytes are dequantised, and their\n"
              "likelihood is told in bits per dimension, too.",
     .lists = lists,
+    .shared = true,
     .least = 2,
     .most = 2,
     .size = sizeof(likelihood_settings),

@@ -1,4 +1,5 @@
 /* flowcl sample: new samples of a trained model, or data carried to noise and back. */
+#include "launch.h"
 #include "terminal.h"
 #include "tool.h"
 #include "weights.h"
@@ -42,8 +43,9 @@ static const fcl_option table[] = {
     {"energy", FCL_OPTION(sample_settings, energy), .placeholder = "ENERGY",
      .help = "weigh the samples for the density exp(-ENERGY): a formula in x1, x2, ..., or a file of a number a sample; "
              "their log weights, \"logw\", are written as logp is"},
-    {"device", FCL_OPTION(sample_settings, device), .placeholder = "D",
-     .help = "P:D, cpu, gpu or a piece of a name, /N.K after it: part K of N; $FLOWCL_DEVICE, else the best one"},
+    {"device", FCL_OPTION(sample_settings, device), .placeholder = "D[,D]",
+     .help = "P:D, cpu, gpu or a piece of a name, /N.K after it: part K of N; several, as 0:0,1:0, share the samples; "
+             "$FLOWCL_DEVICE, else the best one"},
     {"json", FCL_OPTION(sample_settings, json), .help = "print one JSON object on standard output"},
     {0},
 };
@@ -462,16 +464,19 @@ static int compute(sampling *work, const char *checkpoint)
     if (status == FCL_OK && settings->energy)
         status = weights_check(settings->energy, fcl_shape_size(work->info->sample));
     if (status == FCL_OK)
-        status = fcl_device_open(settings->device, NULL, &work->device);
-    if (status == FCL_OK && fcl_device_describe(work->device)->tuning[0])
+        status = tool_open_device(settings->device, &work->device);
+    if (status == FCL_OK && tool_is_first() && fcl_device_describe(work->device)->tuning[0])
         fprintf(stderr, "warning: %s\n", fcl_device_describe(work->device)->tuning);
     if (status == FCL_OK)
         status = draw(work);
     if (status == FCL_ERR_NUMERIC && work->samples) {
-        snprintf(work->unfinished, sizeof work->unfinished, "%s", fcl_error());
+        if (tool_is_first())
+            snprintf(work->unfinished, sizeof work->unfinished, "%s", fcl_error());
         status = FCL_OK;
     }
-    if (status == FCL_OK && settings->energy)
+    if (status != FCL_OK || !tool_is_first())
+        return status;
+    if (settings->energy)
         status = weights_compute(&work->weights, settings->energy, work->samples, work->density);
     return status == FCL_OK ? write_samples(work) : status;
 }
@@ -525,37 +530,48 @@ static int check_usage(const tool_call *call)
         return tool_fail_usage(&sample_command,
                                "--times makes one array of all times: --out %s must be .npy or .npz",
                                settings->out);
-    int status = fcl_samples_check_path(settings->out);
+    int status = tool_is_first() ? fcl_samples_check_path(settings->out) : FCL_OK;
     if (status == FCL_ERR_ARGUMENT)
         return tool_fail_usage(&sample_command, "%s", fcl_error());
     return status == FCL_OK ? EXIT_DONE : tool_fail_library();
 }
 
+static int report(const sampling *work)
+{
+    int status = EXIT_DONE;
+    tool_print_foreign(work->info);
+    if (work->data)
+        tool_print_note(work->data->name, work->data->note);
+    if (work->settings->json)
+        status = print_json(work);
+    else
+        print_report(work);
+    return status == EXIT_DONE && work->unfinished[0] ? tool_fail("%s", work->unfinished) : status;
+}
+
 static int run(const tool_call *call)
 {
-    sampling work = {.settings = call->settings,
-                     .limited = fcl_options_source(call->options, "n") != FCL_FROM_DEFAULT};
-    int status = check_usage(call);
+    sample_settings *settings = call->settings;
+    sampling work = {.settings = settings, .limited = fcl_options_source(call->options, "n") != FCL_FROM_DEFAULT};
+    int ranks, status = check_usage(call);
     if (status != EXIT_DONE)
         return status;
+    if (launch_count(settings->device, &ranks))
+        return tool_fail_library();
+    if (ranks)
+        return launch_ranks(ranks);
     progress bar = {0};
-    tool_watch(&bar);
-    progress_announce(&bar, "preparing and sampling");
+    settings->sample.ranks = tool_ranks();
+    tool_watch(tool_is_first() ? &bar : NULL);
+    if (tool_is_first())
+        progress_announce(&bar, "preparing and sampling");
     int computed = compute(&work, call->positional[0]);
     progress_erase(&bar);
-    if (computed == FCL_OK)
-        tool_print_foreign(work.info);
-    if (computed == FCL_OK && work.data)
-        tool_print_note(work.data->name, work.data->note);
     const char *fault = work.fault[0] ? work.fault : work.weights.fault;
     if (computed != FCL_OK)
         status = fault[0] ? tool_fail("%s", fault) : tool_fail_library();
-    else if (work.settings->json)
-        status = print_json(&work);
-    else
-        print_report(&work);
-    if (status == EXIT_DONE && work.unfinished[0])
-        status = tool_fail("%s", work.unfinished);
+    else if (tool_is_first())
+        status = report(&work);
     weights_free(&work.weights);
     fcl_array_destroy(&work.density);
     fcl_array_destroy(&work.samples);
@@ -579,6 +595,7 @@ const subcommand sample_command = {
              "written: .npy, .npz, .csv, or .png, a scatter picture of points and a grid of\n"
              "pictures; a folder, DIR/, takes a .png each.",
     .lists = lists,
+    .shared = true,
     .least = 1,
     .most = 1,
     .size = sizeof(sample_settings),

@@ -65,6 +65,12 @@ int tool_fail_usage(const subcommand *command, const char *format, ...) __attrib
 /* The processes that share the work; NULL: this one is alone. */
 fcl_ranks *tool_ranks(void);
 
+/* Whether this process tells and writes: it is alone, or the first of several. */
+bool tool_is_first(void);
+
+/* fcl_device_open, of several processes each one's own device. */
+int tool_open_device(const char *name, fcl_device **device);
+
 /* What the program was started with, main's argv. */
 char *const *tool_arguments(void);
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Several processes train together, by mpirun and by the program itself: what one does in as many parts, bit for bit; what
-# ends one ends all, with one sentence.
+# Several processes train, sample and judge together, by mpirun and by the program itself: what one does, in as many parts, bit
+# for bit; what ends one ends all, with one sentence.
 . "$(dirname "$0")/lib.sh"
 
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
@@ -121,6 +121,56 @@ once "flowcl: rank 0: rank 1 has other options than rank 0"
 ranks 1 2 train moons --out broken $small --steps 200 --lr 1e6 --clip off
 once "flowcl: rank 0: "
 refused 1 "share 2:1 has no use for a process alone" train moons --out never --share 2:1
+
+# samples, densities and what is measured of them are one process's bit for bit, whatever draws the random numbers, also where
+# there are fewer samples than ranks; one writes, and tells
+python3 - <<'END'
+import random
+with open("points.csv", "w") as file:
+    file.write("x,y,kind\n")
+    for i in range(200):
+        file.write("%g,%g,%s\n" % (random.gauss(i % 2, 0.5), random.gauss(0, 1), "ab"[i % 2]))
+END
+expect 0 train points.csv --out points --labels --label-column kind --label-drop 0.2 --width 16 --depth 2 --batch 40 --steps 20 \
+    --samples-every off --seed 3
+# as_alone N COMMAND ARGUMENTS...: the file --out is, to the last bit, what one process writes.
+as_alone() {
+    count=$1
+    shift
+    expect 0 "$@" --out alone.csv
+    ranks 0 "$count" "$@" --out shared.csv
+    [ "$(grep -c "^written to" out)" -eq 1 ] || fail "$* by $count ranks: not one report"
+    cmp -s alone.csv shared.csv || fail "$* by $count ranks: another result than one process's"
+}
+as_alone 2 sample points --n 31 --guidance 2 --batch 8 --steps 5
+as_alone 3 sample points --n 2 --solver heun2 --steps 4 --logp --divergence hutchinson --label a
+as_alone 3 sample points --n 31 --solver euler-maruyama --steps 5 --label a,b
+as_alone 2 sample points --n 31 --decode points.csv --from-time 0.5 --steps 4
+as_alone 3 sample points --encode points.csv --n 40 --solver adaptive-heun
+as_alone 3 likelihood points points.csv --n 40 --divergence hutchinson --solver heun2 --steps 4 --batch 5
+says "/14 " # of the 40 are the first one's
+echo "1,0" >mask.csv
+masked="sample points --n 31 --decode points.csv --mask mask.csv --times 0,0.5,1 --solver euler-maruyama --steps 4"
+expect 0 $masked --out alone.npy
+expect 0 $masked --out shared.npy --device 0:0,0:0 # without mpirun
+cmp -s alone.npy shared.npy || fail "two named devices sample something else than one"
+judged="eval points points.csv --n 31 --steps 5 --metrics w2,path-energy,npe,nll,nfe --json"
+expect 0 $judged --chart alone.png
+grep -v '"seconds"' out >alone.json
+ranks 0 2 $judged --chart shared.png
+grep -v '"seconds"' out | cmp -s alone.json - || fail "two ranks judge a model otherwise than one"
+cmp -s alone.png shared.png || fail "two ranks draw another chart than one"
+ranks 1 3 sample points --n 31 --solver dopri5 --max-steps 1 --out shared.csv
+once "flowcl: rank 0: 31 of 31 samples are unfinished"
+ranks 1 2 sample points --n 4 --out nowhere/shared.csv
+once "flowcl: rank 0: cannot write nowhere/shared.csv"
+mpirun -n 1 "$flowcl" sample points --n 31 --out never.csv --device 0:0 : \
+    -n 1 "$flowcl" sample points --n 31 --seed 5 --out never.csv --device 0:0 >out 2>err && fail "ranks of unlike options sample"
+once "flowcl: rank 0: rank 1 has other options"
+mpirun -n 1 "$flowcl" likelihood points points.csv --n 31 --out never.csv --device 0:0 : \
+    -n 1 "$flowcl" likelihood points points.csv --n 30 --out never.csv --device 0:0 >out 2>err && fail "ranks judge unlike data"
+once "flowcl: rank 0: rank 1 has other samples"
+[ ! -e never.csv ] || fail "ranks that do not the same wrote samples"
 
 # one that is stopped stops all, and what is done is saved; one that is killed ends all, and the checkpoint before stays
 begin() {

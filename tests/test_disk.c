@@ -14,6 +14,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -178,7 +179,7 @@ static void test_shrinks(void **state)
     fcl_array_destroy(&some);
     assert_status(FCL_ERR_FILE, fcl_dataset_take(data, 40, 20, &some));
     assert_told(
-        "shrinks.npy has become shorter since it was opened: it ends at byte 2132, within its samples");
+        "shrinks.npy has become shorter since it was opened: it ends at byte 2132; leave the data as they are");
     fcl_dataset_destroy(&data);
 }
 
@@ -280,7 +281,104 @@ static void test_blocks(void **state)
     }
 }
 
+/* As the rows of steps are taken, with the blocks of the next window ahead. */
+static void walk(fcl_blocks *blocks, const fcl_shuffle *of, int64_t first, int64_t end)
+{
+    float row[1];
+    for (int64_t position = first, window = first; position < end; position++) {
+        int64_t until = fcl_shuffle_window_end(of, position);
+        for (int ahead = 0; position == window && ahead < 2; ahead++) {
+            int64_t at = ahead ? until : position;
+            for (int64_t slot = 0; slot < fcl_shuffle_slots(of, at); slot++)
+                fcl_blocks_expect(blocks, fcl_shuffle_block_at(of, at, slot), position, fcl_shuffle_window_end(of, at));
+        }
+        window = position == window ? until : window;
+        assert_ok(fcl_blocks_take(blocks, fcl_shuffle_at(of, position), until, row));
+        assert_true(row[0] == (float)number_at(fcl_shuffle_at(of, position), 4711));
+    }
+}
+
+/* Where positions go back a window's blocks are read once, as ever: four may be on their way. */
+static void test_back(void **state)
+{
+    (void)state;
+    enum { BLOCK = 25, WINDOW = 4, ALL = 100, WINDOWS = 3, STRETCH = BLOCK * WINDOW };
+    const fcl_shuffle of = {
+        .seed = (uint64_t)trial_int(0, 1 << 30), .stream = 1, .count = ALL * BLOCK, .block = BLOCK, .window = WINDOW};
+    fcl_dataset *data;
+    fcl_blocks *blocks;
+    int64_t read, far = trial_int(8, 20) * STRETCH, back = trial_int(0, 3) * STRETCH;
+    assert_ok(fcl_dataset_open(write_npy("back.npy", "<", "i4", "(2500, 1)", 0, ALL * BLOCK, 4711), &from_disk, &data));
+    const fcl_blocks_options options = {data, NULL, ALL * BLOCK, BLOCK, 2 * (WINDOW + 2)};
+    assert_ok(fcl_blocks_create(&options, &blocks));
+    walk(blocks, &of, far, far + STRETCH + trial_int(1, STRETCH));
+    fcl_blocks_seconds(blocks, &read);
+    walk(blocks, &of, back, back + WINDOWS * STRETCH);
+    fcl_blocks_seconds(blocks, &read);
+    assert_true(read <= (WINDOWS + 1) * (WINDOW + 2) + 4);
+    fcl_blocks_destroy(&blocks);
+    fcl_dataset_destroy(&data);
+}
+
+/* --- headers --- */
+
+/* A header longer than what is read at first, and files that end within it. */
+static void test_long_header(void **state)
+{
+    (void)state;
+    enum { LONG = 20000, NUMBERS = 6 };
+    static uint8_t file[LONG + NUMBERS * 4];
+    float values[NUMBERS];
+    memset(file, ' ', LONG);
+    memcpy(file, "\x93NUMPY\x01\x00", 8);
+    file[8] = (LONG - 10) & 255;
+    file[9] = (LONG - 10) >> 8;
+    static const char shape[] = "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }";
+    memcpy(file + LONG - sizeof shape, shape, sizeof shape - 1); /* behind blanks, further than the first read */
+    file[LONG - 1] = '\n';
+    for (int i = 0; i < NUMBERS; i++)
+        values[i] = (float)trial_normal();
+    memcpy(file + LONG, values, sizeof values);
+    fcl_dataset *data;
+    fcl_array *all;
+    assert_ok(fcl_dataset_open(scratch_write("long.npy", file, sizeof file), &from_disk, &data));
+    assert_ok(fcl_dataset_take(data, 0, 3, &all));
+    assert_memory_equal(all->data, values, sizeof values);
+    fcl_array_destroy(&all);
+    fcl_dataset_destroy(&data);
+    size_t size = (size_t)trial_int(12, LONG - 1);
+    assert_status(FCL_ERR_FORMAT, fcl_dataset_open(scratch_write("long.npy", file, size), &from_disk, &data));
+    assert_told("long.npy is cut off after");
+    assert_told("inside its header");
+}
+
+static bool ask_to_stop(void *data)
+{
+    (void)data;
+    return true;
+}
+
+/* Who waits for many files to be opened can stop. */
+static void test_opening_stops(void **state)
+{
+    (void)state;
+    char *path[] = {(char *)scratch_path("any.npy")};
+    fcl_dataset data = {0};
+    fcl_stored *stored;
+    const fcl_watch watch = {.stop = ask_to_stop};
+    fcl_watch_set(&watch);
+    int status = fcl_stored_open(1, path, &data, &stored);
+    fcl_watch_set(NULL);
+    assert_status(FCL_ERR_STOPPED, status);
+    assert_told("stopped while opening the data");
+}
+
 /* --- statistics --- */
+
+static long double square(long double x)
+{
+    return x * x;
+}
 
 /* In long double; far off 0, where a sum of squares would lose all. Rounding of n additions, each of eps:
  * means to n eps of the largest number, deviations to n eps of the number by the deviation. */
@@ -317,14 +415,14 @@ static void test_statistics(void **state)
                 most = fmax(most, (double)values[i * size + k]);
             }
             for (int64_t i = 0; i < count; i++)
-                squares += powl((long double)values[i * size + k] - sum / count, 2);
+                squares += square((long double)values[i * size + k] - sum / count);
             all += sum / ((long double)count * size);
             double bound = (double)count * 0x1p-52;
             assert_true(fabs(mean[k] - (double)(sum / count)) <= bound * 1e5);
             assert_true(fabs(deviation[k] - sqrt((double)(squares / count))) <= bound * 1e5 * 10);
         }
         for (int64_t i = 0; i < count * size; i++)
-            all_squares += powl((long double)values[i] - all, 2);
+            all_squares += square((long double)values[i] - all);
         assert_true(a.extent.least == least && a.extent.most == most);
         fcl_survey_columns(&a, 1, mean, deviation);
         double together = (double)sqrtl(all_squares / ((long double)count * size)),
@@ -352,7 +450,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_types),   cmocka_unit_test(test_pictures),   cmocka_unit_test(test_folder),
         cmocka_unit_test(test_shrinks), cmocka_unit_test(test_order),      cmocka_unit_test(test_loss),
-        cmocka_unit_test(test_blocks),  cmocka_unit_test(test_statistics),
+        cmocka_unit_test(test_blocks),  cmocka_unit_test(test_statistics), cmocka_unit_test(test_back),
+        cmocka_unit_test(test_long_header), cmocka_unit_test(test_opening_stops),
     };
     return cmocka_run_group_tests(tests, up, scratch_teardown);
 }

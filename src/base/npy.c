@@ -157,10 +157,35 @@ static bool type_parse(const char *descr, fcl_npy *npy)
     return false;
 }
 
-/* Finds the header's text: magic, version, length in 2 bytes (version 1) or 4, both little-endian. */
+static bool has_mark(const uint8_t *bytes, size_t size)
+{
+    return size >= 6 && memcmp(bytes, "\x93NUMPY", 6) == 0;
+}
+
+/* Magic, version, length in 2 bytes (version 1) or 4, both little-endian: where the text begins, and how long it is, 0
+ * where fewer bytes are there. */
+static size_t read_length(const uint8_t *bytes, size_t size, size_t *length)
+{
+    size_t start = bytes[6] == 1 ? 10 : 12;
+    *length = 0;
+    for (size_t i = start; i > 8 && size >= start; i--)
+        *length = *length << 8 | bytes[i - 1];
+    return start;
+}
+
+size_t fcl_npy_head_size(const uint8_t *bytes, size_t size)
+{
+    size_t length;
+    if (!has_mark(bytes, size) || size < 8)
+        return 0;
+    size_t whole = read_length(bytes, size, &length) + length;
+    return whole < FCL_NPY_LONGEST_HEADER ? whole : FCL_NPY_LONGEST_HEADER;
+}
+
+/* Finds the header's text. */
 static int find_header(const uint8_t *bytes, size_t size, const char *where, cursor *text)
 {
-    if (size < 6 || memcmp(bytes, "\x93NUMPY", 6) != 0)
+    if (!has_mark(bytes, size))
         return fcl_fail(FCL_ERR_FORMAT, "%s is not a .npy array: it does not begin with the mark of one",
                         where);
     if (size < 8)
@@ -168,9 +193,7 @@ static int find_header(const uint8_t *bytes, size_t size, const char *where, cur
     if (bytes[6] < 1 || bytes[6] > 3)
         return fcl_fail(FCL_ERR_FORMAT, "%s is a .npy array of version %d; versions 1 to 3 are read", where,
                         bytes[6]);
-    size_t start = bytes[6] == 1 ? 10 : 12, length = 0;
-    for (size_t i = start; i > 8 && size >= start; i--)
-        length = length << 8 | bytes[i - 1];
+    size_t length, start = read_length(bytes, size, &length);
     if (size < start || size - start < length)
         return fcl_fail(FCL_ERR_FORMAT, "%s is cut off after %zu bytes, inside its header", where, size);
     *text = (cursor){(const char *)bytes + start, (const char *)bytes + start + length};

@@ -20,10 +20,13 @@ typedef struct fcl_npy {
 /* Understands `bytes` as a .npy file; `where` names them in messages. The data is checked to be all there. */
 int fcl_npy_parse(const uint8_t *bytes, size_t size, const char *where, fcl_npy *npy);
 
-/* The same of the beginning of a file of `whole` bytes, of which `size` are there: as many as
- * FCL_NPY_LONGEST_HEADER, or all. The data are not, but in the file there is room for them. */
+/* The same of the beginning of a file of `whole` bytes, of which `size` are there: as many as fcl_npy_head_size says, or
+ * all. The data are not, but in the file there is room for them. */
 enum { FCL_NPY_LONGEST_HEADER = 1 << 20 };
 int fcl_npy_parse_head(const uint8_t *bytes, size_t size, uint64_t whole, const char *where, fcl_npy *npy);
+/* How many bytes the header takes, as the first `size` of a file tell: at most FCL_NPY_LONGEST_HEADER; 0 where they tell of
+ * none. */
+size_t fcl_npy_head_size(const uint8_t *bytes, size_t size);
 
 /* A new array of its values, in C order and single precision; text is refused. */
 int fcl_npy_floats(const fcl_npy *npy, const char *where, fcl_array **array);

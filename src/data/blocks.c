@@ -32,6 +32,7 @@ struct fcl_blocks {
     pthread_mutex_t mutex; /* of what follows, and the places' states */
     pthread_cond_t asked, there;
     uint64_t turns;
+    int64_t now; /* the position that blocks were last expected at */
     double seconds;
     int64_t read;
     bool ending;
@@ -186,9 +187,23 @@ static void ask(fcl_blocks *blocks, place *at, int64_t block, int64_t until)
     pthread_cond_signal(&blocks->asked);
 }
 
+/* Positions go back, as where a step is explained or a training resumed: blocks of later ones make room. */
+static void go_back(fcl_blocks *blocks)
+{
+    for (int64_t i = 0; i < blocks->options.most; i++) {
+        place *at = &blocks->places[i];
+        at->until = -1;
+        if (at->state == PLACE_ASKED)
+            at->state = PLACE_FREE;
+    }
+}
+
 void fcl_blocks_expect(fcl_blocks *blocks, int64_t block, int64_t now, int64_t until)
 {
     pthread_mutex_lock(&blocks->mutex);
+    if (now < blocks->now)
+        go_back(blocks);
+    blocks->now = now;
     place *at = find(blocks, block), *room = at ? NULL : find_room(blocks);
     if (at)
         at->until = at->until < until ? until : at->until;

@@ -23,8 +23,8 @@ typedef struct fcl_blocks_options {
 int fcl_blocks_create(const fcl_blocks_options *options, fcl_blocks **blocks);
 void fcl_blocks_destroy(fcl_blocks **blocks);
 
-/* Has the block read, where a place is free at `now`: one whose block is of no use any more. Returns at once.
- */
+/* Has the block read, where a place is free at `now`: one whose block is of no use any more. Returns at once. A `now` before
+ * that of the last call begins anew: blocks that are there are of use where they are asked for again. */
 void fcl_blocks_expect(fcl_blocks *blocks, int64_t block, int64_t now, int64_t until);
 
 /* The drawn sample of that number, (row_bytes), once its block is there; asks for it where that was not done.

@@ -3,6 +3,7 @@
 #include "base/array.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/watch.h"
 #include "data/reader.h"
 #include "data/rows.h"
 
@@ -15,25 +16,64 @@
 #include <unistd.h>
 
 enum {
-    MOST_OPEN = 64,      /* files that stay open */
-    AT_ONCE = 1 << 20,   /* bytes of a read, or one sample */
-    LEAST_GAP = 1 << 14, /* bytes between two samples that are rather read than passed over */
+    MOST_OPEN = 64,       /* files that stay open */
+    FIRST_READ = 1 << 12, /* bytes of a file that are looked at for its header */
+    AT_ONCE = 1 << 20,    /* bytes of a read, or one sample */
+    LEAST_GAP = 1 << 14,  /* bytes between two samples that are rather read than passed over */
 };
 
+/* --- reading --- */
+
+static int read_bytes(const char *path, int open, void *to, size_t size, uint64_t offset)
+{
+    for (size_t done = 0; done < size;) {
+        ssize_t got = pread(open, (uint8_t *)to + done, size - done, (off_t)(offset + done));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return fcl_fail(FCL_ERR_FILE, "cannot read %s: %s", path, strerror(errno));
+        if (got == 0)
+            return fcl_fail(FCL_ERR_FILE,
+                            "%s has become shorter since it was opened: it ends at byte %llu; leave the data as they are "
+                            "while they are read",
+                            path, (unsigned long long)(offset + done));
+        done += (size_t)got;
+    }
+    return FCL_OK;
+}
+
 /* --- opening --- */
+
+/* A header is mostly of 128 bytes; of a long one the rest is read, too. */
+static int read_head_bytes(const char *path, int file, uint64_t whole, size_t *size, uint8_t **bytes)
+{
+    *size = whole < FIRST_READ ? (size_t)whole : FIRST_READ;
+    *bytes = fcl_zalloc(FIRST_READ);
+    FCL_TRY(read_bytes(path, file, *bytes, *size, 0));
+    size_t first = *size, wanted = fcl_npy_head_size(*bytes, first);
+    wanted = wanted < whole ? wanted : (size_t)whole;
+    if (wanted <= first)
+        return FCL_OK;
+    uint8_t *all = fcl_zalloc(wanted);
+    memcpy(all, *bytes, first);
+    free(*bytes);
+    *bytes = all;
+    *size = wanted;
+    return read_bytes(path, file, all + first, wanted - first, first);
+}
 
 /* Of the file that is open. */
 static int read_head(const char *path, int file, fcl_npy *head, uint64_t *offset)
 {
     struct stat about;
-    size_t size = FCL_NPY_LONGEST_HEADER;
+    uint8_t *bytes = NULL;
+    size_t size;
     if (fstat(file, &about) != 0)
         return fcl_fail(FCL_ERR_FILE, "cannot read %s: %s", path, strerror(errno));
-    size = (uint64_t)about.st_size < size ? (size_t)about.st_size : size;
-    uint8_t *bytes = fcl_zalloc(size + 1);
-    ssize_t got = pread(file, bytes, size, 0);
-    int status = got == (ssize_t)size ? fcl_npy_parse_head(bytes, size, (uint64_t)about.st_size, path, head)
-                                      : fcl_fail(FCL_ERR_FILE, "cannot read %s", path);
+    uint64_t whole = (uint64_t)about.st_size;
+    int status = read_head_bytes(path, file, whole, &size, &bytes);
+    if (status == FCL_OK)
+        status = fcl_npy_parse_head(bytes, size, whole, path, head);
     *offset = status == FCL_OK ? (uint64_t)(head->data - bytes) : 0;
     head->data = NULL;
     free(bytes);
@@ -119,8 +159,11 @@ int fcl_stored_open(int64_t count, char *const *path, fcl_dataset *dataset, fcl_
         made->file[i].path = fcl_strdup(path[i]);
         made->file[i].open = -1;
     }
-    for (int64_t i = 0; i < count && status == FCL_OK; i++)
-        status = open_file(made, i, dataset);
+    for (int64_t i = 0; i < count && status == FCL_OK; i++) {
+        status = fcl_watch_at("opening the data", i, count);
+        if (status == FCL_OK)
+            status = open_file(made, i, dataset);
+    }
     if (status != FCL_OK) {
         fcl_stored_close(stored);
         return status;
@@ -165,25 +208,6 @@ static const fcl_stored_file *find_file(const fcl_stored *stored, int64_t sample
     return &stored->file[low];
 }
 
-static int read_bytes(const fcl_stored_file *file, int open, void *to, size_t size, uint64_t offset)
-{
-    for (size_t done = 0; done < size;) {
-        ssize_t got = pread(open, (uint8_t *)to + done, size - done, (off_t)(offset + done));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return fcl_fail(FCL_ERR_FILE, "cannot read %s: %s", file->path, strerror(errno));
-        if (got == 0)
-            return fcl_fail(
-                FCL_ERR_FILE,
-                "%s has become shorter since it was opened: it ends at byte %llu, within its samples; leave "
-                "the data as they are while they are read",
-                file->path, (unsigned long long)(offset + done));
-        done += (size_t)got;
-    }
-    return FCL_OK;
-}
-
 static int check_finite(const fcl_stored_file *file, int64_t first, int64_t size, int64_t count,
                         const float *values)
 {
@@ -205,7 +229,7 @@ static int read_piece(const fcl_stored *stored, const fcl_stored_file *file, int
 {
     size_t size = (size_t)n * stored->file_bytes;
     uint64_t at = file->offset + (uint64_t)(first - file->first) * stored->file_bytes;
-    FCL_TRY(read_bytes(file, open, raw ? raw : rows, size, at));
+    FCL_TRY(read_bytes(file->path, open, raw ? raw : rows, size, at));
     fcl_npy array = file->head;
     array.shape.dim[0] = n;
     array.data = raw;

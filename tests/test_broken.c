@@ -84,6 +84,17 @@ static int64_t step_to_bad(fcl_trainer *trainer, int64_t sample, char **before)
     return fcl_trainer_steps(trainer);
 }
 
+/* Of the first part of a step that has the sample: which of its rows, in words. */
+static void tell_rows(const fcl_trainer *trainer, int64_t step, int64_t sample, size_t size, char *text)
+{
+    int64_t rows = BATCH / trainer->options.accumulate, hits = 0;
+    for (int64_t first = 0; first < BATCH && !hits; first += rows)
+        for (int64_t row = first; row < first + rows; row++)
+            hits += fcl_batch_sample(&trainer->feed.data, step, row) == sample;
+    snprintf(text, size, ", in %lld of the %lld rows of %s, of which the first is sample %lld of mine (from 0)", (long long)hits,
+             (long long)rows, rows == BATCH ? "the batch" : "this part of the batch", (long long)sample);
+}
+
 /* The sample that broke a step is named, however late the loss is read, and nothing has changed since. */
 static void test_sample_is_named(void **state)
 {
@@ -92,13 +103,13 @@ static void test_sample_is_named(void **state)
     fcl_dataset *data = make_data(sample);
     fcl_train_options options = small(NULL);
     fcl_trainer *trainer = make_trainer(data, &options);
-    char *before, named[64], step[64];
+    char *before, named[160], step[64];
     size_t bytes;
     double loss;
     int64_t bad = step_to_bad(trainer, sample, &before);
     for (int i = 0; i < 5; i++)
         assert_ok(fcl_trainer_step(trainer));
-    snprintf(named, sizeof named, "the first is sample %lld of mine", (long long)sample + 1);
+    tell_rows(trainer, bad, sample, sizeof named, named);
     snprintf(step, sizeof step, "the loss became nan at step %lld (", (long long)bad + 1);
     for (int time = 0; time < 2; time++) {
         assert_status(FCL_ERR_NUMERIC, fcl_trainer_loss(trainer, &loss));
@@ -281,6 +292,49 @@ static void test_goes_on(void **state)
     fcl_dataset_destroy(&data);
 }
 
+/* Steps go back, to be explained and on from a checkpoint, while the pairs of a later one are still being sought. */
+static void test_pairs_go_back(void **state)
+{
+    (void)state;
+    enum { MANY = 1200, STEPS = 2 };
+    float *x = malloc(2 * MANY * sizeof *x);
+    for (int i = 0; i < 2 * MANY; i++)
+        x[i] = (float)trial_normal();
+    const fcl_dataset given = {.name = "mine", .count = MANY, .shape = FCL_SHAPE(2), .values = x};
+    fcl_dataset *data;
+    assert_ok(fcl_dataset_from(&given, &data));
+    fcl_train_options options = small(NULL);
+    options.batch = MANY / 2;
+    options.accumulate = 1;
+    options.objective.coupling = "ot";
+    fcl_trainer *trainer = make_trainer(data, &options);
+    char *wanted = NULL, *found;
+    size_t bytes;
+    double loss;
+    assert_ok(fcl_trainer_save(trainer, scratch_path("begin.safetensors")));
+    for (int time = 0; time < 2; time++) {
+        for (int step = 0; step < STEPS; step++)
+            assert_ok(fcl_trainer_step(trainer));
+        found = read_states(trainer, &bytes);
+        if (wanted)
+            assert_memory_equal(wanted, found, bytes);
+        free(wanted);
+        wanted = found;
+        if (time % 2)
+            set_slice(trainer, "layers.1.weight", INFINITY);
+        assert_ok(fcl_trainer_step(trainer)); /* asks for the pairs of the next, and waits for nothing */
+        if (time % 2) {
+            assert_status(FCL_ERR_NUMERIC, fcl_trainer_loss(trainer, &loss));
+            assert_told("what broke first is layers.1.weight became inf");
+        }
+        assert_ok(fcl_trainer_resume(trainer, scratch_path("begin.safetensors")));
+    }
+    free(wanted);
+    free(x);
+    fcl_trainer_destroy(&trainer);
+    fcl_dataset_destroy(&data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -290,6 +344,7 @@ int main(void)
         cmocka_unit_test(test_skip_resumes),
         cmocka_unit_test(test_too_many_skips),
         cmocka_unit_test(test_goes_on),
+        cmocka_unit_test(test_pairs_go_back),
     };
     return cmocka_run_group_tests(tests, rig_up, rig_down);
 }

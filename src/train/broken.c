@@ -13,17 +13,14 @@ void fcl_trainer_name_rows(fcl_trainer *trainer, int64_t step, int part)
 {
     const fcl_batch *batch = &trainer->feed.data;
     const fcl_broken *broken = fcl_graph_broken(trainer->graph);
-    int64_t rows = batch->options.rows, first_row = part * rows;
+    int64_t rows = batch->options.rows, first_row = trainer->feed.share.first + part * rows;
     if (!broken->broken_rows || broken->rows != rows)
         return;
-    if (trainer->feed.matcher || broken->broken_rows == rows)
-        fcl_fail(FCL_ERR_NUMERIC, "%s, in %lld of the batch's %lld rows", fcl_error(),
-                 (long long)broken->broken_rows, (long long)rows);
-    else
-        fcl_fail(FCL_ERR_NUMERIC,
-                 "%s, in %lld of the batch's %lld rows, of which the first is sample %lld of %s", fcl_error(),
-                 (long long)broken->broken_rows, (long long)rows,
-                 (long long)fcl_batch_sample(batch, step, first_row + broken->row) + 1, trainer->data->name);
+    fcl_fail(FCL_ERR_NUMERIC, "%s, in %lld of the %lld rows of %s", fcl_error(), (long long)broken->broken_rows,
+             (long long)rows, rows == batch->options.total ? "the batch" : "this part of the batch");
+    if (!trainer->feed.matcher && broken->broken_rows < rows)
+        fcl_fail(FCL_ERR_NUMERIC, "%s, of which the first is sample %lld of %s (from 0)", fcl_error(),
+                 (long long)fcl_batch_sample(batch, step, first_row + broken->row), trainer->data->name);
 }
 
 static int check_states(const fcl_trainer *trainer)

@@ -268,6 +268,8 @@ static int load_labels(fcl_matcher *matcher, int64_t step)
 static int ask(fcl_matcher *matcher, int64_t number)
 {
     int64_t step = number * matcher->steps;
+    if (matcher->worker) /* of a pool that is not taken any more, where steps go back */
+        fcl_worker_wait(matcher->worker);
     FCL_TRY(load(matcher->of.data, step, matcher->rows, &matcher->rows_sent));
     FCL_TRY(load(matcher->of.source, step, matcher->source_rows, &matcher->source_sent));
     FCL_TRY(load(matcher->of.condition, step, matcher->condition_rows, &matcher->condition_sent));

@@ -26,6 +26,7 @@ typedef struct loop {
     int64_t saved;        /* step of the newest checkpoint; -1: there is none */
     double held_out_loss; /* when it was last measured; NAN: not yet */
     bool told[WARNINGS];
+    bool told_last; /* a failure's message says which checkpoint is the last */
 } loop;
 
 static int64_t step_of(const loop *run)
@@ -116,6 +117,7 @@ static int unsaved(loop *run, bool last)
              : run->saved < 0 ? " and begin again"
                               : " and go on from it with --resume (the option resume)");
     free(newest);
+    run->told_last = last;
     if (last)
         return FCL_ERR_FILE;
     warn(run, WARN_SAVE);
@@ -345,10 +347,11 @@ static int draw_missing(loop *run)
     return wanted && !hooks->has_samples(hooks->data, step_of(run)) ? report_samples(run) : FCL_OK;
 }
 
-/* A device that failed: what is left of the run. */
+/* A device, a file or the numbers failed: what is left of the run. A rank tells of its own, and unsaved() has told. */
 static int lost(const loop *run, int status)
 {
-    if (!run->trainer->options.out || (status != FCL_ERR_OPENCL && status != FCL_ERR_MEMORY))
+    bool told = status == FCL_OK || status == FCL_ERR_STOPPED || status == FCL_ERR_RANK || run->told_last;
+    if (!run->trainer->options.out || told)
         return status;
     if (run->saved < 0)
         return fcl_fail(status, "%s; no checkpoint was saved so far", fcl_error());

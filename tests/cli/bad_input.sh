@@ -60,6 +60,7 @@ printf '%s\n' 1,2 3e38,1 -1,0 0,1 >large.csv
 large="train large.csv --normalise off --width 8 --depth 1 --batch 2 --steps 20"
 expect 1 $large --out large
 says "because of the data: large.csv has numbers up to 3e+38 (column 1), in sample 2"
+says "; no checkpoint was saved so far"
 expect 0 $large --out skips --metrics-every 20 --on-nan skip
 says " of 20 steps, whose loss or gradient was not finite" "; their updates are skipped"
 grep -q '"skipped":[1-9]' skips/metrics.jsonl || fail "metrics.jsonl does not count skipped steps"

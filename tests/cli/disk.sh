@@ -145,7 +145,7 @@ until grep -q "^step" err; do kill -0 $process 2>/dev/null || fail "it ended too
 truncate -s 1M shrinks.npy
 wait $process && fail "a file that shrank was no failure"
 process=
-says "shrinks.npy has become shorter since it was opened"
+says "shrinks.npy has become shorter since it was opened" "; no checkpoint was saved so far"
 
 # 4 GiB take at most 150 MiB more at their peak than 40 MiB, what is mapped included.
 [ "$own_memory" = yes ] || exit 0

@@ -1,13 +1,27 @@
 /* Memory: what a training needs is known before it takes any, and what is said to make it fit does. */
 #include "rig.h"
 
+#include "base/npy.h"
 #include "device/opencl.h"
 #include "train/fit.h"
 
 #include <flowcl/flowcl.h>
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* What the library reads of files in pieces comes through here. */
+static atomic_llong bytes_read;
+
+ssize_t pread(int file, void *to, size_t size, off_t offset)
+{
+    ssize_t got = syscall(SYS_pread64, file, to, size, offset);
+    bytes_read += got > 0 ? got : 0;
+    return got;
+}
 
 /* Trainings of every kind of memory: perceptrons, blocks, data on the host, pairs, parts of a step, averages.
  */
@@ -68,6 +82,11 @@ static void test_rehearsal(void **state)
         assert_int_equal(fcl_device_memory_peak(device), needs.bytes);
         assert_int_equal(device->largest, needs.largest);
         fcl_trainer_destroy(&trainer);
+        fcl_room again; /* what products share stays on the device, and is not counted twice */
+        if (!device->temporary)
+            assert_ok(fcl_buffer_create(device, 1 << 20, &device->temporary));
+        assert_ok(fcl_fit_needs(device, data, &options, &again));
+        assert_true(again.bytes == needs.bytes && again.largest == needs.largest);
         fcl_dataset_destroy(&data);
     }
 }
@@ -116,7 +135,11 @@ static void check_advice(const fcl_dataset *data, const fcl_train_options *optio
     other.accumulate = options->accumulate;
     other.recompute = true;
     assert_true((strstr(sentence, "--recompute") != NULL) == (starts(data, &other) && !options->recompute));
-    assert_true(batch || strstr(sentence, "no smaller batch fits"));
+    other.recompute = options->recompute;
+    other.stream_data = true;
+    const bool streams = starts(data, &other) && !options->stream_data;
+    assert_true((strstr(sentence, "--stream-data") != NULL) == streams);
+    assert_true(batch || streams || strstr(sentence, "no smaller batch fits"));
 }
 
 static void limit(uint64_t bytes, uint64_t largest)
@@ -153,6 +176,56 @@ static void test_advice(void **state)
     reopen();
 }
 
+/* Data may be what does not fit. */
+static void test_data_in_the_way(void **state)
+{
+    (void)state;
+    fcl_train_options options = {.data = "moons", .data_count = 100, .steps = 2, .batch = 96};
+    options.model = (fcl_model_options){.width = 8, .depth = 1};
+    options.objective.coupling = "sinkhorn"; /* its plan takes the most */
+    fcl_dataset *data = open_data(&options);
+    fcl_room needs;
+    reopen();
+    assert_ok(fcl_fit_needs(device, data, &options, &needs));
+    fcl_dataset_destroy(&data);
+    options.data_count = (int64_t)needs.bytes / 32; /* a quarter of the rest, which may lie on the device */
+    data = open_data(&options);
+    assert_ok(fcl_fit_needs(device, data, &options, &needs));
+    limit(needs.bytes - 1, needs.largest);
+    check_advice(data, &options);
+    assert_false(starts(data, &options));
+    assert_told(": it fits with the data on the host, --stream-data");
+    fcl_dataset_destroy(&data);
+    reopen();
+}
+
+/* Of a set on the disk all is read once, to be measured, however many trainings are rehearsed. */
+static void test_looked_at_once(void **state)
+{
+    (void)state;
+    enum { ROWS = 2000, SIZE = 64 };
+    float *x = malloc(ROWS * SIZE * sizeof *x);
+    for (int i = 0; i < ROWS * SIZE; i++)
+        x[i] = (float)(100 + trial_normal());
+    const fcl_array array = {.data = x, .shape = FCL_SHAPE(ROWS, SIZE)};
+    assert_ok(fcl_npy_write(scratch_path("rows.npy"), &array));
+    free(x);
+    fcl_dataset *data;
+    assert_ok(fcl_dataset_open(scratch_path("rows.npy"), &(fcl_dataset_options){.from_disk = true}, &data));
+    fcl_train_options options = {.data = data->name, .steps = 2, .batch = 512};
+    options.model = (fcl_model_options){.width = 64, .depth = 2};
+    fcl_room needs;
+    reopen();
+    assert_ok(fcl_fit_needs(device, data, &options, &needs));
+    limit(needs.bytes - 1, needs.largest);
+    bytes_read = 0;
+    assert_false(starts(data, &options));
+    assert_told(": the largest batch that fits is --batch ");
+    assert_true(bytes_read >= ROWS * SIZE * 4 && bytes_read < 3 * ROWS * SIZE * 4 / 2);
+    fcl_dataset_destroy(&data);
+    reopen();
+}
+
 /* As many samples at once as fit; another number of them is refused. */
 static void test_samples(void **state)
 {
@@ -185,6 +258,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rehearsal),
         cmocka_unit_test(test_advice),
+        cmocka_unit_test(test_data_in_the_way),
+        cmocka_unit_test(test_looked_at_once),
         cmocka_unit_test(test_samples),
     };
     return cmocka_run_group_tests(tests, rig_up, rig_down);

@@ -10,6 +10,8 @@ fcl_device *fcl_rehearsal_begin(const fcl_device *device)
     *rehearsal = *device;
     rehearsal->rehearsal = true;
     rehearsal->batch_tested = true;
+    if (device->temporary) /* of products that were made before; a rehearsal makes its own, as large as it needs */
+        rehearsal->memory -= device->temporary->bytes;
     rehearsal->memory_peak = rehearsal->memory;
     rehearsal->largest = 0;
     rehearsal->program = NULL;

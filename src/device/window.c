@@ -8,7 +8,7 @@
 
 struct fcl_window {
     fcl_buffer *buffer;
-    cl_mem pinned; /* NULL on CPUs, where the buffer itself is mapped */
+    cl_mem pinned; /* NULL on CPUs, where the buffer itself is mapped, and in a rehearsal */
     float *numbers;
     cl_event *there; /* (pieces) of the window that is open; on CPUs the first alone */
     int64_t pieces;
@@ -38,7 +38,8 @@ int fcl_window_create(fcl_buffer *buffer, fcl_window **window)
     int64_t numbers = (int64_t)(buffer->bytes / sizeof(float));
     *created = (fcl_window){.buffer = buffer, .pieces = (numbers + FCL_WINDOW_PIECE - 1) / FCL_WINDOW_PIECE};
     created->there = fcl_zalloc((size_t)created->pieces * sizeof *created->there);
-    int status = device_of(created)->info.type == FCL_DEVICE_CPU ? FCL_OK : create_pinned(created);
+    bool mapped = device_of(created)->info.type == FCL_DEVICE_CPU || device_of(created)->rehearsal;
+    int status = mapped ? FCL_OK : create_pinned(created);
     if (status != FCL_OK)
         fcl_window_destroy(window);
     return status;

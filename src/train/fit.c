@@ -3,32 +3,43 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "train/options.h"
+#include "train/trainer.h"
 
 #include <stdlib.h>
 
-int fcl_fit_needs(fcl_device *device, const fcl_dataset *data, const fcl_train_options *options,
-                  fcl_room *needs)
+static int rehearse(fcl_device *device, const fcl_trainer *lender, const fcl_dataset *data,
+                    const fcl_train_options *options, fcl_room *needs)
 {
     fcl_device *rehearsal = fcl_rehearsal_begin(device);
     fcl_trainer *trainer = NULL;
-    int status = fcl_trainer_create(rehearsal, data, options, &trainer);
+    int status = fcl_trainer_rehearse(rehearsal, lender, data, options, &trainer);
     *needs = fcl_rehearsal_room(rehearsal);
     fcl_trainer_destroy(&trainer);
     fcl_rehearsal_end(&rehearsal);
     return status;
 }
 
+int fcl_fit_needs(fcl_device *device, const fcl_dataset *data, const fcl_train_options *options,
+                  fcl_room *needs)
+{
+    return rehearse(device, NULL, data, options, needs);
+}
+
 typedef struct fit {
-    fcl_device *device;
-    const fcl_dataset *data;
+    const fcl_trainer *failed;
     fcl_train_options options; /* with their defaults */
     fcl_room has;
 } fit;
 
+static int measure(const fit *f, const fcl_train_options *options, fcl_room *needs)
+{
+    return rehearse(f->failed->device, f->failed, f->failed->data, options, needs);
+}
+
 static bool fits(const fit *f, const fcl_train_options *options)
 {
     fcl_room needs;
-    return fcl_fit_needs(f->device, f->data, options, &needs) == FCL_OK && needs.bytes <= f->has.bytes &&
+    return measure(f, options, &needs) == FCL_OK && needs.bytes <= f->has.bytes &&
            needs.largest <= f->has.largest;
 }
 
@@ -44,6 +55,13 @@ static bool fits_parts(const fit *f, int parts)
     fcl_train_options other = f->options;
     other.accumulate = parts;
     return fits(f, &other);
+}
+
+static bool fits_streamed(const fit *f)
+{
+    fcl_train_options other = f->options;
+    other.stream_data = true;
+    return !f->options.stream_data && fits(f, &other);
 }
 
 static bool fits_recomputed(const fit *f)
@@ -107,7 +125,7 @@ static int fewest_parts(const fit *f)
 static void tell_needs(fcl_text *text, const fit *f, const fcl_room *needs)
 {
     const double mib = 1 << 20;
-    const char *name = fcl_device_describe(f->device)->name;
+    const char *name = fcl_device_describe(f->failed->device)->name;
     if (needs->bytes > f->has.bytes)
         fcl_text_format(text, "the training needs %.1f MiB of memory, and %s has %.1f MiB",
                         (double)needs->bytes / mib, name, (double)f->has.bytes / mib);
@@ -119,32 +137,37 @@ static void tell_needs(fcl_text *text, const fit *f, const fcl_room *needs)
 static void tell_ways(fcl_text *text, const fit *f)
 {
     int batch = largest_batch(f), parts = fewest_parts(f);
-    bool recompute = fits_recomputed(f);
+    bool stream = fits_streamed(f), recompute = fits_recomputed(f);
+    if (stream)
+        fcl_text_add(text, ": it fits with the data on the host, --stream-data");
     if (batch)
-        fcl_text_format(text, ": the largest batch that fits is --batch %d", batch);
-    else
-        fcl_text_format(text, ": no smaller batch fits");
+        fcl_text_format(text, "%s the largest batch that fits is --batch %d", stream ? "; or" : ":", batch);
+    else if (!stream)
+        fcl_text_add(text, ": no smaller batch fits");
     if (parts)
         fcl_text_format(text, "; the batch of %d fits in parts, with --accumulate %d", f->options.batch,
                         parts);
     if (recompute)
         fcl_text_format(text, "%s with --recompute", parts ? ", or" : "; what it is fits");
-    fcl_text_format(text, batch || parts || recompute ? " (the options batch, accumulate, recompute)"
-                                                      : ": choose a smaller model, or another device");
+    fcl_text_add(text, stream                         ? " (the options stream-data, batch, accumulate, recompute)"
+                       : batch || parts || recompute ? " (the options batch, accumulate, recompute)"
+                                                     : ": choose a smaller model, or another device");
 }
 
-int fcl_fit_explain(fcl_device *device, const fcl_dataset *data, const fcl_train_options *options)
+int fcl_fit_explain(fcl_trainer *failed, const fcl_train_options *options)
 {
     fcl_arena strings = {0};
     fcl_text text = {0};
     fcl_room needs;
     char *before = fcl_strdup(fcl_error());
-    fit f = {.device = device, .data = data, .has = fcl_device_room(device)};
-    int status = fcl_train_options_fill(options, &data->shape, &strings, &f.options);
+    fit f = {.failed = failed, .has = fcl_device_room(failed->device)};
+    fcl_trainer_leave_device(failed);
+    int status = failed->looked ? fcl_train_options_fill(options, &failed->data->shape, &strings, &f.options)
+                                : FCL_ERR_MEMORY; /* the host's, on the way to the device */
     if (status == FCL_OK)
-        status = fcl_fit_needs(device, data, &f.options, &needs);
+        status = measure(&f, &f.options, &needs);
     if (status == FCL_OK && (needs.bytes > f.has.bytes || needs.largest > f.has.largest)) {
-        if (f.has.bytes < fcl_device_describe(device)->memory) /* its driver gives less than it says */
+        if (f.has.bytes < fcl_device_describe(failed->device)->memory) /* its driver gives less than it says */
             fcl_text_format(&text, "%s; ", before);
         tell_needs(&text, &f, &needs);
         tell_ways(&text, &f);

@@ -10,9 +10,10 @@
 int fcl_fit_needs(fcl_device *device, const fcl_dataset *data, const fcl_train_options *options,
                   fcl_room *needs);
 
-/* Of a training that has found too little memory: says how much it needs and how much there is, the largest
- * batch that fits, and which of the options accumulate and recompute make it fit; all of these were
- * rehearsed. Where the training would have fitted the message stays as it is. Returns FCL_ERR_MEMORY. */
-int fcl_fit_explain(fcl_device *device, const fcl_dataset *data, const fcl_train_options *options);
+/* Of a trainer that has found too little memory, with the options that it was made from: says how much it needs and how much
+ * there is, whether data on the host make it fit, the largest batch that fits, and which of the options accumulate and
+ * recompute make it fit; all of these were rehearsed. Where the training would have fitted, or the device had not been asked
+ * yet, the message stays as it is. The trainer leaves the device, and is to be destroyed. Returns FCL_ERR_MEMORY. */
+int fcl_fit_explain(fcl_trainer *failed, const fcl_train_options *options);
 
 #endif

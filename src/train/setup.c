@@ -34,10 +34,7 @@ static int check_data(fcl_trainer *trainer)
     if (trainer->options.labels && !data->label)
         return fcl_fail(FCL_ERR_ARGUMENT, "%s has no labels; train without them", data->name);
     FCL_TRY(fcl_split_create(data, &trainer->options, &trainer->split));
-    if (trainer->options.labels)
-        FCL_TRY(count_classes(trainer));
-    return fcl_normalisation_create(data, trainer->options.normalise, trainer->options.range,
-                                    &trainer->normalisation);
+    return trainer->options.labels ? count_classes(trainer) : FCL_OK;
 }
 
 static void build_step(fcl_trainer *trainer)
@@ -92,12 +89,28 @@ static int open_condition(fcl_trainer *trainer)
                                       options->condition, there, wanted, trainer->data->name);
 }
 
+/* What is found by looking at all data, and the sets beside them. Nothing is on the device yet. */
+static int look_at_data(fcl_trainer *trainer)
+{
+    const fcl_train_options *options = &trainer->options;
+    const fcl_trainer *lender = trainer->lender;
+    if (lender) {
+        trainer->normalisation = lender->normalisation;
+        trainer->source_data = lender->source_data;
+        trainer->condition_data = lender->condition_data;
+        return FCL_OK;
+    }
+    FCL_TRY(fcl_normalisation_create(trainer->data, options->normalise, options->range, &trainer->normalisation));
+    FCL_TRY(fcl_source_open(options, options->source, options->seed, trainer->data->shape, &trainer->source_data));
+    FCL_TRY(open_condition(trainer));
+    trainer->looked = true;
+    return FCL_OK;
+}
+
 /* Where the rows come from, and who pairs them. */
 static int create_feed(fcl_trainer *trainer)
 {
     const fcl_train_options *options = &trainer->options;
-    FCL_TRY(fcl_source_open(options, options->source, options->seed, trainer->data->shape, &trainer->source_data));
-    FCL_TRY(open_condition(trainer));
     fcl_feed_sets sets = {
         .data = trainer->data,
         .source = trainer->source_data,
@@ -135,14 +148,13 @@ void fcl_trainer_dismantle(fcl_trainer *trainer)
     fcl_graph_destroy(&trainer->graph);
     fcl_feed_destroy(&trainer->feed);
     fcl_held_out_destroy(&trainer->held_out);
-    fcl_dataset_destroy(&trainer->source_data);
-    fcl_dataset_destroy(&trainer->condition_data);
 }
 
 int fcl_trainer_setup(fcl_trainer *trainer)
 {
     const fcl_train_options *options = &trainer->options;
     FCL_TRY(check_data(trainer));
+    FCL_TRY(look_at_data(trainer));
     choose_order(trainer);
     int classes = options->labels ? trainer->data->classes : 0;
     FCL_TRY(fcl_model_create(&options->model, trainer->data->shape, classes, &trainer->model));

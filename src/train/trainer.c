@@ -1,7 +1,6 @@
 #include "train/trainer.h"
 
 #include "base/error.h"
-#include "device/rehearsal.h"
 #include "train/fit.h"
 #include "train/options.h"
 #include "train/sample.h"
@@ -10,24 +9,46 @@
 #include <stdlib.h>
 #include <string.h>
 
-int fcl_trainer_create(fcl_device *device, const fcl_dataset *data, const fcl_train_options *options,
-                       fcl_trainer **trainer)
+/* On failure it is left to be destroyed. */
+static int create(fcl_device *device, const fcl_trainer *lender, const fcl_dataset *data, const fcl_train_options *options,
+                  fcl_trainer **trainer)
 {
-    fcl_trainer *created = fcl_zalloc(sizeof *created);
+    fcl_trainer *created = *trainer = fcl_zalloc(sizeof *created);
     created->device = device;
     created->data = data;
     created->others = fcl_device_memory(device);
-    *trainer = created;
+    created->lender = lender;
+    FCL_TRY(fcl_train_options_fill(options, &data->shape, &created->strings, &created->options));
+    return fcl_trainer_setup(created);
+}
+
+int fcl_trainer_create(fcl_device *device, const fcl_dataset *data, const fcl_train_options *options,
+                       fcl_trainer **trainer)
+{
     fcl_train_options named = *options;
     if (!named.data) /* a checkpoint tells what it was trained on */
         named.data = *data->name ? data->name : "memory";
-    int status = fcl_train_options_fill(&named, &data->shape, &created->strings, &created->options);
-    if (status == FCL_OK)
-        status = fcl_trainer_setup(created);
+    int status = create(device, NULL, data, &named, trainer);
+    if (status == FCL_ERR_MEMORY)
+        status = fcl_fit_explain(*trainer, &named);
     if (status != FCL_OK)
         fcl_trainer_destroy(trainer);
-    bool small = status == FCL_ERR_MEMORY && !fcl_device_is_rehearsal(device);
-    return small ? fcl_fit_explain(device, data, &named) : status;
+    return status;
+}
+
+int fcl_trainer_rehearse(fcl_device *rehearsal, const fcl_trainer *lender, const fcl_dataset *data,
+                         const fcl_train_options *options, fcl_trainer **trainer)
+{
+    int status = create(rehearsal, lender, data, options, trainer);
+    if (status != FCL_OK)
+        fcl_trainer_destroy(trainer);
+    return status;
+}
+
+void fcl_trainer_leave_device(fcl_trainer *trainer)
+{
+    fcl_trainer_dismantle(trainer);
+    fcl_learner_destroy(&trainer->learner);
 }
 
 void fcl_trainer_destroy(fcl_trainer **trainer)
@@ -42,7 +63,11 @@ void fcl_trainer_destroy(fcl_trainer **trainer)
     fcl_split_destroy(&dying->split);
     fcl_free(dying->class_counts);
     free(dying->broken);
-    fcl_normalisation_destroy(&dying->normalisation);
+    if (!dying->lender) {
+        fcl_normalisation_destroy(&dying->normalisation);
+        fcl_dataset_destroy(&dying->source_data);
+        fcl_dataset_destroy(&dying->condition_data);
+    }
     fcl_arena_free(&dying->strings);
     free(dying);
     *trainer = NULL;

@@ -22,7 +22,9 @@ struct fcl_trainer {
     bool locked;           /* the caller holds the lock of options.out */
     const char *notes[6];  /* sentences of what is to be told before the first step */
     int note_count;
+    bool looked;     /* all of the data's normalisation and of the sets beside them is there */
     uint64_t others; /* bytes on the device that were there before it */
+    const struct fcl_trainer *lender; /* of a rehearsal: whose normalisation and sets it borrows; NULL: they are its own */
 
     fcl_learner *learner; /* of the model's parameters */
     fcl_split split;             /* of the data into what is trained on and what is held out */
@@ -42,6 +44,12 @@ int fcl_trainer_setup(fcl_trainer *trainer);
 int fcl_trainer_build(fcl_trainer *trainer);
 int fcl_trainer_build_graph(fcl_trainer *trainer, bool check);
 void fcl_trainer_dismantle(fcl_trainer *trainer);
+
+/* Of a trainer that has found too little memory, what it holds of the device: what it knows of the data stays. */
+void fcl_trainer_leave_device(fcl_trainer *trainer);
+/* fcl_trainer_create on a rehearsal, which does not look at the data again where the lender has. It may be NULL. */
+int fcl_trainer_rehearse(fcl_device *rehearsal, const fcl_trainer *lender, const fcl_dataset *data,
+                         const fcl_train_options *options, fcl_trainer **trainer);
 
 /* Part of a step, which leaves its gradient. */
 int fcl_trainer_run_part(fcl_trainer *trainer, int64_t step, int part);

@@ -177,23 +177,29 @@ static int send_sums(piece *p, const fcl_world *world)
                  "sending sums");
 }
 
-static int take_sums(piece *p, const fcl_sum_pieces *pieces)
+static int take_sums(piece *p)
 {
-    FCL_TRY(check(MPI_Wait(&p->request, MPI_STATUS_IGNORE), "receiving sums"));
-    return pieces->summed ? pieces->summed(pieces->data, p->first, p->count) : FCL_OK;
+    return check(MPI_Wait(&p->request, MPI_STATUS_IGNORE), "receiving sums");
 }
 
-/* Shares of all pieces go out as these come, sums as their shares come. */
-static int sum(piece *p, int64_t count, const fcl_world *world, const fcl_sum_pieces *pieces)
+/* Shares of all pieces go out as these come, sums as their shares come. A rank whose numbers do not come (*lost) goes on with
+ * any others, for all wait for it: at the next meeting they hear that it has failed. */
+static int sum(piece *p, int64_t count, const fcl_world *world, const fcl_sum_pieces *pieces, float *any, int *lost)
 {
     for (int64_t i = 0; i < count; i++) {
-        FCL_TRY(pieces->wait ? pieces->wait(pieces->data, p[i].first, p[i].count) : FCL_OK);
+        if (*lost == FCL_OK && pieces->wait)
+            *lost = pieces->wait(pieces->data, p[i].first, p[i].count);
+        if (*lost != FCL_OK)
+            p[i].numbers = any;
         FCL_TRY(send_shares(&p[i]));
     }
     for (int64_t i = 0; i < count; i++)
         FCL_TRY(send_sums(&p[i], world));
-    for (int64_t i = 0; i < count; i++)
-        FCL_TRY(take_sums(&p[i], pieces));
+    for (int64_t i = 0; i < count; i++) {
+        FCL_TRY(take_sums(&p[i]));
+        if (*lost == FCL_OK && pieces->summed)
+            *lost = pieces->summed(pieces->data, p[i].first, p[i].count);
+    }
     return FCL_OK;
 }
 
@@ -201,7 +207,8 @@ int fcl_mpi_sum(const fcl_world *world, int64_t count, float *numbers, const fcl
 {
     int64_t size = pieces->size, number = (count + size - 1) / size;
     piece *p = fcl_zalloc((size_t)number * sizeof *p);
-    int *words = fcl_zalloc((size_t)(4 * number * world->count) * sizeof *words), *next = words;
+    int *words = fcl_zalloc((size_t)(4 * number * world->count) * sizeof *words), *next = words, lost = FCL_OK;
+    float *any = shares + number * fcl_mpi_sum_room(world, size);
     for (int64_t i = 0; i < number; i++, next += 4 * world->count) {
         int64_t first = i * size;
         p[i] = (piece){.first = first,
@@ -215,8 +222,8 @@ int fcl_mpi_sum(const fcl_world *world, int64_t count, float *numbers, const fcl
                        .request = MPI_REQUEST_NULL};
         cut(&p[i], world);
     }
-    int status = sum(p, number, world, pieces);
+    int status = sum(p, number, world, pieces, any, &lost);
     free(words);
     free(p);
-    return status;
+    return status == FCL_OK ? lost : status;
 }

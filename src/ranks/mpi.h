@@ -20,7 +20,7 @@ int fcl_mpi_minimum(int count, int *numbers);
 /* What `rank` has, into all. */
 int fcl_mpi_broadcast(int rank, size_t bytes, void *content);
 int fcl_mpi_gather(size_t bytes, const void *mine, void *all);
-/* See fcl_ranks_sum_pieces; `shares`: room for fcl_mpi_sum_room numbers. */
+/* See fcl_ranks_sum_pieces; `shares`: for each piece, and once more, room for so many numbers as a piece of `count` takes. */
 int64_t fcl_mpi_sum_room(const fcl_world *world, int64_t count);
 int fcl_mpi_sum(const fcl_world *world, int64_t count, float *numbers, const fcl_sum_pieces *pieces, float *shares);
 

@@ -204,7 +204,7 @@ int fcl_ranks_sum_pieces(fcl_ranks *ranks, int64_t count, float *numbers, const 
     if (!ranks || count == 0)
         return FCL_OK;
     int64_t of_piece = fcl_mpi_sum_room(&ranks->world, pieces->size);
-    FCL_TRY(grow_room(ranks, (count + pieces->size - 1) / pieces->size * of_piece));
+    FCL_TRY(grow_room(ranks, ((count + pieces->size - 1) / pieces->size + 1) * of_piece));
     FCL_TRY(meet_for(ranks, ERRAND_SUM));
     return fcl_mpi_sum(&ranks->world, count, numbers, pieces, ranks->shares);
 }

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Several processes train, sample and judge together, by mpirun and by the program itself: what one does, in as many parts, bit
-# for bit; what ends one ends all, with one sentence.
+# for bit; what ends one ends all, with one sentence. $2: a library that, preloaded, is a driver that fails.
 . "$(dirname "$0")/lib.sh"
+case $2 in /*) faults=$2 ;; *) faults=$OLDPWD/$2 ;; esac
 
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
 export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1
@@ -196,4 +197,25 @@ process=
 expect 0 info long
 expect 0 train --resume --out long --steps "$(($(ls long/checkpoint-* | tail -n 1 | tr -dc 0-9 | sed 's/^0*//') + 5))"
 
+# a device that fails, at one call or another of a step, before and after the sum: one sentence, of the rank whose it is
+LD_PRELOAD=$faults "$flowcl" --version >out 2>err && [ ! -s err ] || exit 0 # a sanitizer wants to be first
+failing() { # VARIABLE=VALUE STATUS
+    rm -rf weak
+    set -- "$1" "$2" train moons --out weak $small --steps 200 --checkpoint-every 5 --device 0:0
+    variable=$1
+    wanted=$2
+    shift 2
+    mpirun -n 1 "$flowcl" "$@" : -n 1 env LD_PRELOAD="$faults" "$variable" "$flowcl" "$@" >out 2>err </dev/null
+    got=$?
+    [ $got -eq "$wanted" ] || fail "$variable: status $got, not $wanted"
+}
+failing FAULTS_AT=1000000 0
+failing FAULTS_COUNT="$folder/calls" 0
+calls=$(cat calls)
+for at in 0 5 11 16 22 27 33 38; do # of a step, which has about so many calls
+    failing FAULTS_AT=$((calls * 8 / 10 + at)) 1
+    once "flowcl: rank 1: "
+    says "CL_"
+    expect 0 info weak
+done
 exit 0

@@ -414,18 +414,20 @@ static int dispatch_rank(int argc, char **argv)
     return tool_is_first() || (command && command->shared) ? dispatch(argc, argv) : EXIT_DONE;
 }
 
-/* With the sentence of the one rank whose it is to tell. */
+/* With the sentence, and the status, of the one rank whose it is to tell: a launcher ends all at the first one that fails,
+ * and that one may have to speak yet. */
 static int part(int status)
 {
     int number = fcl_ranks_number(ranks);
     if (!ranks)
         return status;
-    if (fcl_ranks_leave(&ranks, status == EXIT_DONE ? FCL_OK : FCL_ERR_ARGUMENT) && untold) {
+    bool tells = fcl_ranks_leave(&ranks, status == EXIT_DONE ? FCL_OK : FCL_ERR_ARGUMENT);
+    if (tells && untold) {
         fprintf(stderr, "flowcl: rank %d: %s\n", number, untold);
         tell_usage();
     }
     free(untold);
-    return status;
+    return tells ? status : EXIT_DONE;
 }
 
 /* A stream that whoever started the program has closed leaves its number to the next file that is opened, and what is

@@ -14,6 +14,9 @@
 
 extern char **environ;
 
+/* In the environment of those that were started here: they start nobody. */
+#define LAUNCHED "FLOWCL_LAUNCHED"
+
 int launch_count(const char *device, int *count)
 {
     char **entries;
@@ -39,6 +42,7 @@ static void set_environment(void)
     };
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         setenv(settings[i][0], settings[i][1], 0);
+    setenv(LAUNCHED, "1", 1);
     if (!isatty(STDERR_FILENO))
         return;
     char columns[16]; /* of the terminal that a pipe of the launcher's leads to */
@@ -82,23 +86,30 @@ static int start(int count, pid_t *process)
  * the user's it hands to them, and waits. The second time it is told to end. */
 static int wait_for(pid_t process, const sigset_t *signals)
 {
+    enum { BY_SIGNAL = 128 /* a shell's, and mpiexec's, status of a process that a signal ended */ };
     int status, number, asked = 0;
     while (waitpid(process, &status, WNOHANG) == 0)
-        if (sigwait(signals, &number) == 0 && number != SIGCHLD)
+        if (sigwait(signals, &number) == 0 && number != SIGCHLD && !(asked && number == SIGHUP))
             kill(process, asked++ == 0 ? STOP_OF_RANKS : SIGTERM);
     if (WIFSIGNALED(status))
         return tool_fail("mpiexec was ended by signal %d: %s", WTERMSIG(status), strsignal(WTERMSIG(status)));
-    return WEXITSTATUS(status);
+    number = WEXITSTATUS(status) - BY_SIGNAL;
+    return number > 0 ? tool_fail("a rank was ended by signal %d (%s), and the others with it; checkpoints stay", number,
+                                  strsignal(number))
+                      : WEXITSTATUS(status);
 }
 
 /* Before it starts: none is lost. No device is open, whose driver would have threads that take them. */
 static sigset_t block_signals(void)
 {
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
     sigset_t signals;
+    struct sigaction action;
     sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGHUP);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (sigaction(ends[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN) /* nohup's stays ignored */
+            sigaddset(&signals, ends[i]);
+    signal(SIGCHLD, SIG_DFL);
     sigaddset(&signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &signals, NULL);
     return signals;
@@ -107,6 +118,10 @@ static sigset_t block_signals(void)
 int launch_ranks(int count)
 {
     pid_t process;
+    if (fcl_ranks_launcher() || getenv(LAUNCHED))
+        return tool_fail("%d processes are to be started, and this one was started by a launcher, alone: start so many by it, as "
+                         "mpirun -n %d, or name one device; or the launcher is of another MPI than this build",
+                         count, count);
     if (!fcl_ranks_supported())
         return tool_fail("%d devices are named, and this build knows no MPI, by whose ranks they would be used together: build "
                          "with Open MPI or MPICH (-Dmpi=enabled), or name one device",

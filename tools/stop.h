@@ -3,11 +3,12 @@
 #ifndef STOP_H
 #define STOP_H
 
+#include <signal.h>
 #include <stdbool.h>
 
-/* Of ranks, also what a launcher hands to each of them: mpirun, told to end, would leave them a second. */
-#include <signal.h>
-#define STOP_OF_RANKS SIGUSR1
+/* Of ranks, also what a launcher hands to each of them (Open MPI 4 hands on this one, and not SIGUSR1): told to end, it would
+ * leave them a second. */
+#define STOP_OF_RANKS SIGUSR2
 
 /* From now on SIGINT, SIGTERM and SIGHUP are waited for by a thread of their own. To be called before any other
  * thread exists (a driver makes some), and once. */

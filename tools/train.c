@@ -80,11 +80,7 @@ static void survive(training *run, trouble kind, bool succeeded)
 static void on_warning(void *data, const char *sentence)
 {
     training *run = data;
-    int number = fcl_ranks_number(tool_ranks());
-    if (number)
-        progress_say(&run->bar, "warning rank %d: %s", number, sentence);
-    else
-        progress_say(&run->bar, "warning %s", sentence);
+    progress_say(&run->bar, "warning %s", sentence);
 }
 
 static void tell(const char *what, char *text)
@@ -235,6 +231,8 @@ static int on_start(void *data, const fcl_train_start *start)
 static bool on_stop(void *data)
 {
     training *run = data;
+    if (!run->started)
+        fcl_watch_set(NULL); /* as on_start does on the first rank */
     run->started = true;
     return fcl_ranks_number(tool_ranks()) > 0 ? stop_asked() : progress_stop(&run->bar, &run->stop_told);
 }

@@ -2,7 +2,8 @@
  *
  *     // mpirun -n 4 ./program
  *     fcl_ranks *ranks;
- *     fcl_ranks_join(&ranks);
+ *     if (fcl_ranks_join(&ranks) != FCL_OK)
+ *         return 1;
  *     fcl_train_options options = {.data = "moons", .out = "runs/moons", .ranks = ranks};
  *     int status = fcl_train(&options, NULL);
  *     if (fcl_ranks_leave(&ranks, status))
@@ -33,6 +34,8 @@ FCL_API int fcl_ranks_join(fcl_ranks **ranks);
  * that failed, and of those that failed because another did, it is one alone. */
 FCL_API bool fcl_ranks_leave(fcl_ranks **ranks, int status);
 
+/* A variable of the environment by which a launcher says that it started this process; NULL: none did. */
+FCL_API const char *fcl_ranks_launcher(void);
 /* Whether this build knows MPI. */
 FCL_API bool fcl_ranks_supported(void);
 
@@ -46,7 +49,7 @@ FCL_API int fcl_ranks_local_number(const fcl_ranks *ranks);
 
 /* Whether it is true on any rank: afterwards on all. */
 FCL_API int fcl_ranks_any(fcl_ranks *ranks, bool *value);
-/* FCL_ERR_RANK where `bytes` of content are not the same on all; `what` says what they are. */
+/* FCL_ERR_ARGUMENT where `bytes` of content are not the same on all; `what` says what they are. */
 FCL_API int fcl_ranks_same(fcl_ranks *ranks, const char *what, size_t bytes, const void *content);
 /* What rank 0 has, into all. */
 FCL_API int fcl_ranks_broadcast(fcl_ranks *ranks, size_t bytes, void *content);

@@ -68,8 +68,8 @@ typedef struct fcl_train_options {
     int64_t steps;
     int batch;      /* samples a step */
     fcl_ranks *ranks;  /* train together, borrowed: each takes its share of every batch, whose random numbers are those of its
-                          place in the whole batch, and all take the same step by the sum of their gradients: N ranks what one
-                          does with accumulate N. Rank 0 writes, and of the hooks the others call stop and warning alone.
+                          place in the whole batch, and all take the same step by the sum of their gradients: N ranks, where N divides the batch, what one
+                          does with accumulate N. Rank 0 writes, and of the hooks the others call stop alone.
                           NULL: alone */
     const char *share; /* of a batch, by rank: "2:1" where the first is as fast as two of the second; NULL: as many each */
     int accumulate; /* in so many parts, one after the other: less memory, the same numbers up to rounding */

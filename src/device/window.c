@@ -85,7 +85,6 @@ static int map(fcl_window *window)
     return fcl_opencl_check(device, code, "mapping a buffer");
 }
 
-/* In bytes of the buffer; `first` and `count` are of its numbers. */
 static int read_piece(fcl_window *window, int64_t piece)
 {
     fcl_device *device = device_of(window);

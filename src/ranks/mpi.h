@@ -9,9 +9,6 @@ typedef struct fcl_world {
     int local_number, local_count; /* on this machine */
 } fcl_world;
 
-/* A variable of the environment by which a launcher says that it started this process; NULL: none did. */
-const char *fcl_mpi_launched(void);
-
 int fcl_mpi_open(fcl_world *world);
 void fcl_mpi_close(void);
 

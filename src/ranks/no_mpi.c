@@ -9,7 +9,7 @@ int fcl_mpi_open(fcl_world *world)
     return fcl_fail(FCL_ERR_UNSUPPORTED,
                     "%s says that this process is one of several, and this build knows no MPI: build with Open MPI or MPICH "
                     "(-Dmpi=enabled), or start it alone",
-                    fcl_mpi_launched());
+                    fcl_ranks_launcher());
 }
 
 bool fcl_ranks_supported(void)

@@ -24,12 +24,13 @@ typedef enum errand { ERRAND_LEAVE, ERRAND_ANY, ERRAND_SAME, ERRAND_BROADCAST, E
 /* Whether anybody's `value` is true stands in *value; `fails`: this rank's work is at its end. */
 static int meet(fcl_ranks *ranks, errand what, bool fails, bool *value)
 {
-    int count = ranks->world.count, said[] = {fails ? ranks->world.number : count, (int)what, -(int)what, !*value};
+    int count = ranks->world.count, number = ranks->world.number;
+    int said[] = {fails ? number : count, (int)what, -(int)what, !*value, what == ERRAND_LEAVE ? count : number};
     if (ranks->over)
         return fcl_fail(FCL_ERR_RANK, "the ranks have parted");
     int status = fcl_mpi_minimum(sizeof said / sizeof *said, said);
     ranks->over = status != FCL_OK || said[0] < count || said[1] != -said[2];
-    ranks->failed = status != FCL_OK ? ranks->world.number : said[0] < count ? said[0] : 0;
+    ranks->failed = status != FCL_OK ? number : said[0] < count ? said[0] : said[4];
     FCL_TRY(status);
     if (said[0] < count)
         return fcl_fail(FCL_ERR_RANK, "rank %d has ended; it tells why", said[0]);
@@ -48,7 +49,7 @@ static int meet_for(fcl_ranks *ranks, errand what)
 
 /* --- joining, leaving --- */
 
-const char *fcl_mpi_launched(void)
+const char *fcl_ranks_launcher(void)
 {
     static const char *const names[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_SIZE", "MPI_LOCALNRANKS"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -72,14 +73,25 @@ static int compare_versions(const fcl_world *world)
     return status;
 }
 
+/* MPI of another kind than the launcher's makes each process one alone. */
+static int check_alone(void)
+{
+    static const char *const sizes[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (getenv(sizes[i]) && strtol(getenv(sizes[i]), NULL, 10) > 1)
+            return fcl_fail(FCL_ERR_UNSUPPORTED, "%s says that this process is one of %s, and the MPI of this build finds it alone: "
+                                                 "start it by the launcher of the same MPI", sizes[i], getenv(sizes[i]));
+    return FCL_OK;
+}
+
 int fcl_ranks_join(fcl_ranks **ranks)
 {
     fcl_world world;
     *ranks = NULL;
-    if (!fcl_mpi_launched())
+    if (!fcl_ranks_launcher())
         return FCL_OK;
     FCL_TRY(fcl_mpi_open(&world));
-    int status = world.count > 1 ? compare_versions(&world) : FCL_OK;
+    int status = world.count > 1 ? compare_versions(&world) : check_alone();
     if (world.count == 1 || status != FCL_OK) {
         fcl_mpi_close();
         return status != FCL_OK && world.number > 0 ? fcl_fail(FCL_ERR_RANK, "%s", fcl_error()) : status;

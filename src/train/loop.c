@@ -23,6 +23,7 @@ typedef struct loop {
     double began, reported; /* seconds on the clock */
     double row_began;       /* when the metrics' present row began, and at which step */
     int64_t row_step;
+    bool alone;           /* it saves without the other ranks, which is its end */
     int64_t saved;        /* step of the newest checkpoint; -1: there is none */
     double held_out_loss; /* when it was last measured; NAN: not yet */
     bool told[WARNINGS];
@@ -124,37 +125,14 @@ static int unsaved(loop *run, bool last)
     return FCL_OK;
 }
 
-/* All ranks have taken the same steps: where one has other weights, its memory or its driver is not to be trusted. */
-static int compare_weights(const loop *run)
-{
-    const fcl_trainer *trainer = run->trainer;
-    if (!trainer->options.ranks)
-        return FCL_OK;
-    fcl_buffer *weights = fcl_learner_weights(trainer->learner);
-    size_t bytes = fcl_params_bytes(trainer->learner->params);
-    void *content = malloc(bytes);
-    if (!content)
-        return fcl_fail(FCL_ERR_MEMORY, "no memory for the %zu bytes of the weights", bytes);
-    int status = fcl_buffer_read(weights, 0, bytes, content);
-    if (status == FCL_OK)
-        status = fcl_ranks_same(trainer->options.ranks, "weights", bytes, content);
-    free(content);
-    return status == FCL_ERR_ARGUMENT ? fcl_fail(FCL_ERR_DEVICE, "%s at step %lld, though all take the same steps: begin again "
-                                                                 "from the checkpoint before, on other devices",
-                                                 fcl_error(), (long long)step_of(run))
-                                      : status;
-}
-
 static int save(loop *run, bool last)
 {
     fcl_trainer *trainer = run->trainer;
     if (!trainer->options.out || run->saved == step_of(run))
         return FCL_OK;
-    FCL_TRY(compare_weights(run));
-    if (fcl_ranks_number(trainer->options.ranks) > 0) { /* rank 0 writes */
-        run->saved = step_of(run);
-        return FCL_OK;
-    }
+    FCL_TRY(run->alone ? FCL_OK : fcl_trainer_agree(trainer));
+    if (fcl_ranks_number(trainer->options.ranks) > 0)
+        return fcl_ranks_broadcast(trainer->options.ranks, sizeof run->saved, &run->saved);
     char *path = fcl_checkpoint_path(trainer->options.out, step_of(run));
     int status = fcl_trainer_save(trainer, path);
     if (status == FCL_OK)
@@ -162,6 +140,8 @@ static int save(loop *run, bool last)
     else if (status == FCL_ERR_FILE)
         status = unsaved(run, last);
     free(path);
+    if (status == FCL_OK && !run->alone)
+        status = fcl_ranks_broadcast(trainer->options.ranks, sizeof run->saved, &run->saved);
     return status;
 }
 
@@ -171,6 +151,7 @@ static int after_hook(loop *run, int status)
     if (status == FCL_OK || run->saved == step_of(run))
         return status;
     char *reason = fcl_strdup(fcl_error());
+    run->alone = true; /* the other ranks hear of it when they come to the next meeting */
     if (save(run, true) == FCL_OK)
         fcl_fail(status, "%s", reason);
     free(reason);
@@ -324,9 +305,12 @@ static int stopped(const loop *run)
 
 static int iterate(loop *run)
 {
+    enum { APART = 100 /* steps that unlike devices take on their own */ };
     fcl_trainer *trainer = run->trainer;
     while (step_of(run) < trainer->options.steps) {
         FCL_TRY(fcl_trainer_step(trainer));
+        if (!trainer->alike && step_of(run) % APART == 0)
+            FCL_TRY(fcl_trainer_agree(trainer));
         bool finished = step_of(run) == trainer->options.steps;
         bool stop = false;
         FCL_TRY(finished ? FCL_OK : ask_stop(run, &stop));
@@ -373,7 +357,7 @@ fcl_train_hooks fcl_train_hooks_of(const fcl_train_hooks *hooks, const fcl_ranks
         return (fcl_train_hooks){0};
     if (fcl_ranks_number(ranks) == 0)
         return *hooks;
-    return (fcl_train_hooks){.data = hooks->data, .stop = hooks->stop, .warning = hooks->warning};
+    return (fcl_train_hooks){.data = hooks->data, .stop = hooks->stop};
 }
 
 int fcl_trainer_run(fcl_trainer *trainer, const fcl_train_hooks *given)
@@ -390,7 +374,9 @@ int fcl_trainer_run(fcl_trainer *trainer, const fcl_train_hooks *given)
     run.saved = trainer->came_from ? fcl_trainer_steps(trainer) : -1;
     run.began = run.reported = run.row_began = fcl_clock_seconds();
     tell_notes(&run);
-    int status = draw_missing(&run);
+    int status = fcl_trainer_meet(trainer);
+    if (status == FCL_OK)
+        status = draw_missing(&run);
     if (status == FCL_OK)
         status = lost(&run, iterate(&run));
     fcl_sampler_destroy(&trainer->sampler);

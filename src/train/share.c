@@ -11,8 +11,7 @@ typedef struct sums {
 
 static int fail_share(const char *text, int ranks)
 {
-    return fcl_fail(FCL_ERR_ARGUMENT, "share \"%s\": expected %d positive numbers, one a rank, as %s", text, ranks,
-                    ranks == 2 ? "2:1" : "2:1:1");
+    return fcl_fail(FCL_ERR_ARGUMENT, "share \"%s\": expected %d positive numbers, one a rank, with colons between", text, ranks);
 }
 
 static int read_shares(const char *text, int ranks, int number, sums *of)

@@ -63,19 +63,6 @@ static int share_beginning(run_start *start)
     return fcl_ranks_broadcast(ranks, length, start->resumed);
 }
 
-/* Ranks that do not do the same would learn nonsense without a word. Where each computes is its own affair. */
-static int compare_options(const fcl_train_options *options)
-{
-    if (!options->ranks)
-        return FCL_OK;
-    fcl_train_options common = *options;
-    common.device = common.out = NULL;
-    char *text = fcl_train_options_json(&common);
-    int status = fcl_ranks_same(options->ranks, "options", strlen(text), text);
-    free(text);
-    return status;
-}
-
 static fcl_train_memory memory_of(const fcl_trainer *trainer)
 {
     const fcl_learner *learner = trainer->learner;
@@ -194,8 +181,6 @@ static int tell_start(fcl_trainer *trainer, const fcl_train_rank *ranks, const r
 static int run(fcl_trainer *trainer, const run_start *start)
 {
     const fcl_train_hooks *hooks = start->hooks;
-    const char *content = trainer->data_content;
-    FCL_TRY(fcl_ranks_same(trainer->options.ranks, "data", strlen(content), content));
     trainer->locked = start->lock != NULL;
     if (start->lock)
         fcl_trainer_note(trainer, fcl_run_lock_fault(start->lock));
@@ -232,7 +217,7 @@ static int run_on(fcl_device *device, const fcl_dataset *data, run_start *start)
     FCL_TRY(start->options->hflip ? fcl_mirror_check(data) : FCL_OK);
     FCL_TRY(fcl_split_check(data, start->options));
     FCL_TRY(check_model(data, start->options));
-    FCL_TRY(compare_options(start->options));
+    FCL_TRY(fcl_train_options_agree(start->options));
     FCL_TRY(start->options->out && !start->lock ? enter(start) : FCL_OK);
     FCL_TRY(share_beginning(start));
     int status = fcl_trainer_create(device, data, start->options, &trainer);

@@ -19,6 +19,7 @@ struct fcl_trainer {
     const char *came_from; /* the device of the checkpoint that it was resumed from; NULL: of none */
     const char *begun_with; /* what its first weights are, in words; NULL: random ones */
     bool order_chosen;     /* options.shuffle follows from the data, and not from the caller */
+    bool alike;            /* with the other ranks: their devices compute the same bits; also where it is alone */
     bool locked;           /* the caller holds the lock of options.out */
     const char *notes[6];  /* sentences of what is to be told before the first step */
     int note_count;
@@ -54,6 +55,18 @@ int fcl_trainer_rehearse(fcl_device *rehearsal, const fcl_trainer *lender, const
 /* Part of a step, which leaves its gradient. */
 int fcl_trainer_run_part(fcl_trainer *trainer, int64_t step, int part);
 
+/* What of the hooks a rank calls: all but rank 0 ask whether to stop, and warn. */
+fcl_train_hooks fcl_train_hooks_of(const fcl_train_hooks *hooks, const fcl_ranks *ranks);
+
+/* --- agree.c: with the other ranks; nothing is done for one alone --- */
+
+int fcl_train_options_agree(const fcl_train_options *options);
+/* Before the first step: data and weights, and whether all devices are of one kind (trainer->alike). */
+int fcl_trainer_meet(fcl_trainer *trainer);
+/* FCL_ERR_DEVICE: on a device of the same kind weights are others. Where devices are unlike, all take the first one's, with
+ * moments and averages. */
+int fcl_trainer_agree(fcl_trainer *trainer);
+
 /* --- broken.c --- */
 
 /* Behind a run of trainer->graph that looks at its values and has failed: adds to the message which of the part's samples
@@ -65,9 +78,6 @@ void fcl_trainer_name_rows(fcl_trainer *trainer, int64_t step, int part);
 int fcl_trainer_explain(fcl_trainer *trainer, int64_t step);
 /* The step's own graph again, where that was done: before it goes on from a checkpoint. */
 int fcl_trainer_recover(fcl_trainer *trainer);
-/* What of the hooks a rank calls: all but rank 0 ask whether to stop, and warn. */
-fcl_train_hooks fcl_train_hooks_of(const fcl_train_hooks *hooks, const fcl_ranks *ranks);
-
 /* Has a sentence told before the first step; NULL: none. It is copied. */
 void fcl_trainer_note(fcl_trainer *trainer, const char *sentence);
 

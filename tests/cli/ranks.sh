@@ -118,7 +118,16 @@ once "flowcl: rank 0: one holds a run already"
 mpirun -n 1 "$flowcl" train moons --out never $small --device 0:0 : \
     -n 1 "$flowcl" train moons --out never $small --lr 0.1 --device 0:0 >out 2>err && fail "ranks of unlike options train"
 once "flowcl: rank 0: rank 1 has other options than rank 0"
+mpirun -n 1 "$flowcl" train moons --out never $small --device 0:0 --share 3:1 : \
+    -n 1 "$flowcl" train moons --out never $small --device 0:0 >out 2>err && fail "ranks of unlike shares train"
+once "flowcl: rank 0: rank 1 has other shares"
 [ ! -e never ] || fail "a run that cannot begin left a folder"
+
+# unlike devices round in their own ways: all take the first one's weights from time to time
+mpirun -n 1 "$flowcl" train moons --out unlike $small --steps 120 --device 0:0 : \
+    -n 1 env FLOWCL_ROW_GROUP=64 "$flowcl" train moons --out unlike $small --steps 120 --device 0:0 >out 2>err || fail "unlike devices"
+expect 0 train moons --out like $small --steps 120
+near like unlike 1e-3 loss 24
 ranks 1 2 train moons --out broken $small --steps 200 --lr 1e6 --clip off
 once "flowcl: rank 0: "
 refused 1 "share 2:1 has no use for a process alone" train moons --out never --share 2:1
@@ -189,6 +198,27 @@ kill -TERM "$last"
 wait $process || fail "a rank that is stopped fails"
 process=
 says "stopped at step"
+# listed: the same, started by the program itself
+listed() {
+    rm -rf long
+    "$flowcl" train moons --out long $small --steps 1000000 --checkpoint-every 200 --device 0:0,0:0 >out 2>err </dev/null &
+    process=$!
+    while [ ! -e long/checkpoint-0000000400.safetensors ]; do
+        kill -0 $process || fail "the ranks ended on their own"
+        sleep 0.1
+    done
+    last=$(pgrep -n -f "^$flowcl train moons --out long")
+}
+listed
+kill -TERM $process
+wait $process || fail "the program that started ranks, and is stopped, fails"
+process=
+says "stopped at step"
+listed
+kill -KILL "$last"
+wait $process && fail "a rank that is killed is not told"
+process=
+once "flowcl: a rank was ended by signal 9"
 begin
 kill -KILL "$last"
 wait $process && fail "a rank that is killed is not told"

@@ -97,9 +97,9 @@ typedef struct fcl_dataset_options {
  *             (3, H, W). 16 bits are rounded to 8, palettes looked up; no gamma or profile is applied; a JPEG's EXIF
  *             orientation is; JPEGs for printing (CMYK) are refused. What would take more than a quarter of the machine's
  *             memory stays in its folder
- *     a folder of .npy files and no pictures    their samples, of one shape and type, one file's after the other's, in the
+ *     a folder of .npy files    their samples, of one shape and type, one file's after the other's, in the
  *             order of the bytes of their paths; classes are the topmost subfolders, where all files lie in some, or of a
- *             label_file. They stay there as a .npy file does
+ *             label_file. They stay there as a .npy file does. With pictures among them it is refused
  *     .bin          a batch of CIFAR-10's binary version; a folder with its data_batch_1.bin and so on is all of these
  *     .csv, .tsv, .txt, .dat    a row a sample, one column of them the label if label_column says so, or label_guess,
  *             or its name is "label" or "labels". Columns stand between commas, semicolons, tabs or spaces, numbers have

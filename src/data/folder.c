@@ -280,19 +280,31 @@ static int take_labels(fcl_folder *r, fcl_dataset *dataset)
 
 /* --- all of it --- */
 
-/* Those of a folder that has no pictures, by the endings of the names. */
-static int64_t find_arrays(const fcl_tree *tree, char **name)
+static bool is_named_picture(const char *name)
 {
-    static const char *const pictures[] = {".png", ".jpg", ".jpeg"};
-    int64_t count = 0;
-    for (int64_t i = 0; i < tree->count; i++) {
-        for (size_t k = 0; k < sizeof pictures / sizeof *pictures; k++)
-            if (fcl_file_ends_with(tree->name[i], pictures[k]))
-                return 0;
-        if (fcl_file_ends_with(tree->name[i], ".npy"))
-            name[count++] = tree->name[i];
+    static const char *const endings[] = {".png", ".jpg", ".jpeg"};
+    bool picture = false;
+    for (size_t k = 0; k < sizeof endings / sizeof *endings; k++)
+        picture |= fcl_file_ends_with(name, endings[k]);
+    return picture;
+}
+
+/* By the endings of the names. */
+static int find_arrays(const fcl_folder *r, char **name, int64_t *count)
+{
+    int64_t pictures = 0;
+    *count = 0;
+    for (int64_t i = 0; i < r->tree.count; i++) {
+        pictures += is_named_picture(r->tree.name[i]);
+        if (fcl_file_ends_with(r->tree.name[i], ".npy"))
+            name[(*count)++] = r->tree.name[i];
     }
-    return count;
+    if (!pictures || !*count)
+        return FCL_OK;
+    return fcl_fail(FCL_ERR_FORMAT,
+                    "the folder %s holds both pictures (%lld) and .npy files (%lld): leave those that are the data, and "
+                    "move the others elsewhere",
+                    r->pictures->folder, (long long)pictures, (long long)*count);
 }
 
 static int read_pictures(fcl_folder *r, fcl_dataset *dataset)
@@ -316,8 +328,11 @@ static int read_all(fcl_folder *r, fcl_dataset *dataset)
 {
     FCL_TRY(fcl_tree_list(r->pictures->folder, &r->tree));
     char **name = fcl_zalloc(((size_t)r->tree.count + 1) * sizeof *name);
-    int64_t arrays = find_arrays(&r->tree, name);
-    int status = arrays ? fcl_dataset_read_arrays(r->of, arrays, name, r->tree.count, dataset) : read_pictures(r, dataset);
+    int64_t arrays;
+    int status = find_arrays(r, name, &arrays);
+    if (status == FCL_OK)
+        status = arrays ? fcl_dataset_read_arrays(r->of, arrays, name, r->tree.count, dataset)
+                        : read_pictures(r, dataset);
     free(name);
     return status;
 }

@@ -85,8 +85,8 @@ int fcl_dataset_read_npy(const fcl_reading *reading, fcl_dataset *dataset)
     const fcl_dataset_options *options = reading->options;
     fcl_npy head = {0};
     FCL_TRY(reading->packed ? FCL_OK : fcl_stored_look(reading->path, &head));
-    bool stays =
-        options->from_disk || fcl_dataset_is_large((double)fcl_shape_size(head.shape) * sizeof(float));
+    double bytes = (double)fcl_shape_size(head.shape) * (double)fcl_samples_number_bytes(&head);
+    bool stays = options->from_disk || fcl_dataset_is_large(bytes);
     bool turned = head.fortran && head.shape.rank > 1;
     if (reading->packed && options->from_disk)
         return fcl_fail(FCL_ERR_ARGUMENT,

@@ -51,6 +51,8 @@ fcl_dataset_setter fcl_dataset_set_samples;
 int fcl_dataset_describe(fcl_dataset *dataset, const fcl_npy *array, const char *where);
 /* Whether they lie in the array as they will in the set; else they are converted, of an array in C order, into `rows`. */
 bool fcl_samples_lie_so(const fcl_npy *array);
+/* Bytes that each of their numbers takes in the set. */
+size_t fcl_samples_number_bytes(const fcl_npy *array);
 void fcl_samples_convert(const fcl_npy *array, void *rows);
 
 /* The labels of the samples that are there already. */

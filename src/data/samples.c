@@ -91,6 +91,11 @@ int fcl_dataset_describe(fcl_dataset *dataset, const fcl_npy *array, const char 
     return FCL_OK;
 }
 
+size_t fcl_samples_number_bytes(const fcl_npy *array)
+{
+    return are_bytes(array) ? 1 : sizeof(float);
+}
+
 bool fcl_samples_lie_so(const fcl_npy *array)
 {
     const fcl_npy own = {.kind = 'f', .item_size = 4, .big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__};

@@ -147,17 +147,25 @@ MAKE(OPENCL_PROGRAM, cl_program, clCreateProgramWithBinary,
      (in, count, ids, size, binary, status, code))
 MAKE(OPENCL_KERNEL, cl_kernel, clCreateKernel, (cl_program of, const char *name, cl_int *code),
      (of, name, code))
-MAKE(OPENCL_MAP, void *, clEnqueueMapBuffer,
-     (cl_command_queue queue, cl_mem buffer, cl_bool blocking, cl_map_flags flags, size_t offset,
-      size_t bytes, cl_uint count, const cl_event *events, cl_event *event, cl_int *code),
-     (queue, buffer, blocking, flags, offset, bytes, count, events, event, code))
-
 RELEASE(OPENCL_CONTEXT, cl_context, clReleaseContext)
 RELEASE(OPENCL_QUEUE, cl_command_queue, clReleaseCommandQueue)
 RELEASE(OPENCL_MEMORY, cl_mem, clReleaseMemObject)
 RELEASE(OPENCL_PROGRAM, cl_program, clReleaseProgram)
 RELEASE(OPENCL_KERNEL, cl_kernel, clReleaseKernel)
 RELEASE(OPENCL_EVENT, cl_event, clReleaseEvent)
+
+/* Gives two objects: the mapping, and the event of one that is not waited for. */
+void *clEnqueueMapBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking, cl_map_flags flags, size_t offset,
+                         size_t bytes, cl_uint count, const cl_event *events, cl_event *event, cl_int *code)
+{
+    BEGIN(clEnqueueMapBuffer, WORKS);
+    void *mapped = fails ? NULL : real(queue, buffer, blocking, flags, offset, bytes, count, events, event, code);
+    faults.alive[OPENCL_MAP] += mapped != NULL;
+    faults.alive[OPENCL_EVENT] += mapped && event;
+    if (fails && code)
+        *code = fails;
+    return mapped;
+}
 
 /* A mapping ends in any case: the memory behind it goes. */
 cl_int clEnqueueUnmapMemObject(cl_command_queue queue, cl_mem memory, void *mapped, cl_uint count,

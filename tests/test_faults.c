@@ -13,13 +13,14 @@
 #include <CL/cl.h>
 #include <glob.h>
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 /* Of a scenario's calls, at most so many are tried, spread evenly with a random beginning;
  * FCL_TEST_FAULTS=all: each. */
-enum { TRIED = 10, HANGS = 300 };
+enum { TRIED = 5, HANGS = 300 };
 
 typedef struct scenario {
     const char *name;
@@ -268,6 +269,16 @@ static bool tells(const scenario *s, const char *failed, int code)
            strstr(fcl_error(), fcl_opencl_name(code));
 }
 
+/* Which fault is tried, should it hang. */
+static char tried[160];
+
+static void tell_hang(int signal)
+{
+    (void)signal;
+    ssize_t told = write(STDERR_FILENO, tried, strlen(tried));
+    _exit(told > 0 ? 1 : 2);
+}
+
 typedef struct tally {
     int tried, failed; /* faults; those that ended the run */
     int wrong;         /* those whose run did not end as it should */
@@ -278,6 +289,8 @@ static void try_fault(const scenario *s, int at, bool gone, uint64_t wanted, tal
     begin();
     faults = (opencl_faults){.at = at, .gone = gone, .code = codes[at % (int)(sizeof codes / sizeof *codes)]};
     const int code = faults.code;
+    snprintf(tried, sizeof tried, "%s: call %d%s fails, and the run hangs\n", s->name, at,
+             gone ? " and all behind it" : "");
     alarm(HANGS);
     int status = s->run();
     alarm(0);
@@ -371,6 +384,7 @@ static void test_density(void **state)
 static int setup(void **state)
 {
     trial_seed();
+    signal(SIGALRM, tell_hang);
     if (scratch_setup(state) != 0)
         return -1;
     fcl_train_options options = tiny();

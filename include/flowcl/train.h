@@ -112,7 +112,7 @@ typedef struct fcl_train_options {
     int64_t metrics_every, samples_every, checkpoint_every; /* steps; the last two FCL_OFF or 0: default */
     int64_t held_out_every;                                 /* steps; 0: 1000 */
     int keep;                                               /* checkpoints that stay in `out` */
-    bool check;                                             /* name the first tensor with a NaN; slow */
+    bool check;                                             /* look at each tensor of each step; slow */
     bool profile;                                           /* measure each kernel; slows launches */
     /* Where the data are. On the device, where they fit there. In the host's memory, from where a thread sends each step's
      * rows while the device works on the step before, where they do not, or `stream_data` says so. On the disk, where they

@@ -155,9 +155,10 @@ void fcl_buffer_destroy(fcl_buffer **buffer)
 bool fcl_buffer_is_aligned(const fcl_buffer *buffer)
 {
     void *host = NULL;
-    return !buffer->root->over || buffer->root->device->rehearsal || (clGetMemObjectInfo(buffer->root->memory, CL_MEM_HOST_PTR, sizeof host, &host, NULL) ==
-                                       CL_SUCCESS &&
-                                   (uintptr_t)host % sizeof(cl_float4) == 0);
+    if (!buffer->root->over || buffer->root->device->rehearsal)
+        return true;
+    cl_int code = clGetMemObjectInfo(buffer->root->memory, CL_MEM_HOST_PTR, sizeof host, &host, NULL);
+    return code == CL_SUCCESS && (uintptr_t)host % sizeof(cl_float4) == 0;
 }
 
 size_t fcl_buffer_size(const fcl_buffer *buffer)

@@ -33,7 +33,8 @@ int fcl_learner_make(fcl_device *device, const fcl_params *params, const fcl_lea
 int fcl_learner_initialise(fcl_learner *learner);
 
 /* Reads the rows of the ring that were not read yet. FCL_ERR_NUMERIC: that of step read_step is not finite, and ends the
- * learning; it is in *fault, which may be NULL. What the buffers hold is what this step found. */
+ * learning; it is in *fault, which may be NULL. The buffers hold what this step found; where steps are skipped, with
+ * what those behind it that were finite have changed. */
 int fcl_learner_drain(fcl_learner *learner, fcl_adamw_row *fault);
 /* What the sums are of, and begins them anew. */
 void fcl_learner_take_means(fcl_learner *learner, double *loss, double *gradient_norm);

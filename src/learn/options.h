@@ -18,7 +18,7 @@
     {"beta1", FCL_OPTION(structure, beta1), .minimum = 0, .maximum = 0.9999999, .fallback = "0.9",                      \
      .flags = FCL_OPTION_CAN_BE_OFF, .help = "decay of the gradient's mean"},                                           \
     {"beta2", FCL_OPTION(structure, beta2), .minimum = 0, .maximum = 0.9999999, .fallback = "0.999",                    \
-     .fallback_of = by, .flags = FCL_OPTION_CAN_BE_OFF, .help = "decay of the squared gradient's mean"},                                   \
+     .fallback_of = by, .flags = FCL_OPTION_CAN_BE_OFF, .help = "decay of the squared gradient's mean"},                \
     {"epsilon", FCL_OPTION(structure, epsilon), .minimum = 0, .maximum = 1, .fallback = "1e-8",                         \
      .help = "added to the root of the squared gradient's mean"},                                                       \
     {"clip", FCL_OPTION(structure, clip), .minimum = 0, .maximum = 1e30, .fallback = "1", .fallback_of = by,            \
@@ -26,7 +26,7 @@
     {"ema", FCL_OPTION(structure, ema), .fallback = "0.999", .fallback_of = by, .placeholder = "D,...",                 \
      .help = "decay of the averaged weights, or of up to four averages, as 0.999,0.9999; off: none"},                   \
     {"on-nan", FCL_OPTION(structure, on_nan), .fallback = "stop", .choice = fcl_on_nan_name,                            \
-     .help = "what becomes of a step whose loss or gradient is not finite: stop, or skip it, at most 50 in a row"}
+     .help = "what becomes of a step whose loss or gradient is not finite: stop, or skip it; 50 in a row end the run"}
 /* clang-format on */
 
 /* Of options with their defaults. */

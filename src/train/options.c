@@ -29,7 +29,7 @@ static const char *model_default(const void *values, const char *key)
 /* clang-format off */
 static const fcl_option train_table[] = {
     {"data", ROW(data), .flags = FCL_OPTION_REQUIRED, .placeholder = "DATA", .group = "Data",
-     .help = "name of a built-in data set, a file, or a folder of pictures"},
+     .help = "name of a built-in data set, a file, or a folder of pictures or of .npy files"},
     {"data-count", ROW(data_count), .minimum = 0, .maximum = 1e12, .help = "samples to use; 0: all of a file, 100000 of a generated set"},
     {"normalise", ROW(normalise), .fallback = "auto", .flags = FORMULA, .choice = fcl_normalise_name,
      .choice_help = fcl_normalise_help, .placeholder = "HOW",
@@ -46,7 +46,8 @@ static const fcl_option train_table[] = {
     {"stream-data", ROW(stream_data), .help = "keep the data on the host even where it fits on the device, and pictures in their folder even where they fit into memory"},
     {"from-disk", ROW(from_disk), .help = "leave a .npy file, a folder of them, or of pictures, on the disk even where it fits into memory: it is read while it is trained on"},
     {"shuffle", ROW(shuffle), .fallback = FCL_SHUFFLE_AUTO, .choice = fcl_shuffle_name, .choice_help = fcl_shuffle_help,
-     .help = "the order of the samples: all of an epoch at random, or, for what is read from the disk, stretches of it"},
+     .help = "the order of the samples: all of an epoch at random, or, for what is read from the disk, at random within "
+             "stretches of 32 MiB"},
     {"held-out", ROW(held_out), .minimum = 0, .maximum = 1e12, .placeholder = "X",
      .help = "of the data, a share below 1 or a number of samples that are never trained on: the loss there is told"},
     {"out", ROW(out), .flags = CALL, .placeholder = "DIR", .group = "Run",
@@ -68,7 +69,7 @@ static const fcl_option train_table[] = {
     {"checkpoint-every", ROW(checkpoint_every), .minimum = 1, .maximum = 1e9, .fallback = "1000", .flags = OFF,
      .help = "steps between checkpoints; the last step always writes one"},
     {"keep", ROW(keep), .minimum = 1, .maximum = 1e6, .fallback = "2", .help = "checkpoints that stay, the newest"},
-    {"check", ROW(check), .flags = CALL, .help = "name the first tensor that becomes NaN; slow"},
+    {"check", ROW(check), .flags = CALL, .help = "look at each tensor of each step, and end at the first NaN; slow: --on-nan stop looks once a loss is not finite"},
     {"profile", ROW(profile), .flags = CALL, .help = "measure each kernel; slows a step"},
     {"steps", ROW(steps), .minimum = 1, .maximum = 4e9, .fallback = "5000", .group = "Optimiser", .help = "steps of the optimiser"},
     {"batch", ROW(batch), .minimum = 1, .maximum = 1e6, .fallback = "256", .fallback_of = model_default, .help = "samples of a step"},

@@ -40,8 +40,10 @@ int fcl_share_of(const fcl_train_options *options, fcl_share *share)
     int parts = options->batch / options->accumulate; /* of so many rows a rank has some, in each part of a step */
     int first = (int)(parts * of.before / of.all + 0.5), end = (int)(parts * (of.before + of.own) / of.all + 0.5);
     *share = (fcl_share){first * options->accumulate, (end - first) * options->accumulate};
-    return share->rows > 0 ? FCL_OK
-                           : fcl_fail(FCL_ERR_ARGUMENT, "of a batch of %d (accumulate %d) there is no sample for rank %d of %d in each "
-                                                        "part: a larger batch has some for all",
-                                      options->batch, options->accumulate, number, ranks);
+    if (share->rows > 0)
+        return FCL_OK;
+    return fcl_fail(FCL_ERR_ARGUMENT,
+                    "of a batch of %d (accumulate %d) there is no sample for rank %d of %d in each part: a larger batch has "
+                    "some for all",
+                    options->batch, options->accumulate, number, ranks);
 }

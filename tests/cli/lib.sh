@@ -38,6 +38,20 @@ printed() {
     for text; do grep -qF -e "$text" out || fail "standard output lacks \"$text\""; done
 }
 
+# find_python MODULES: $python is one that has them, or empty; $FCL_TEST_PYTHON is asked first.
+find_python() {
+    python=
+    for candidate in ${FCL_TEST_PYTHON-} python3 /usr/bin/python3; do
+        [ -n "$python" ] || ! $candidate -c "import $1" 2>none || python=$candidate
+    done
+}
+
+# draw_seed: of what a script draws, $FCL_TEST_SEED or a fresh one, which is told.
+draw_seed() {
+    export FCL_TEST_SEED="${FCL_TEST_SEED-$(date +%s%N)}"
+    echo "FCL_TEST_SEED=$FCL_TEST_SEED"
+}
+
 # has_charts: the build draws what needs cairo (meson's -Dcharts).
 has_charts() {
     [ "${FCL_TEST_CHARTS-yes}" = yes ]

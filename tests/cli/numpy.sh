@@ -2,16 +2,15 @@
 # Arrays to NumPy and back: every form in which NumPy writes numbers is read as the same, and what is written here NumPy reads
 # as what is printed. Skipped without NumPy; $FCL_TEST_PYTHON names a Python that has it.
 . "$(dirname "$0")/lib.sh"
-python=
-for candidate in ${FCL_TEST_PYTHON-} python3 /usr/bin/python3; do
-    [ -n "$python" ] || ! $candidate -c "import numpy" 2>none || python=$candidate
-done
+find_python numpy
+draw_seed
 [ -n "$python" ] || { echo "skipped: no Python here has NumPy"; exit 77; }
 
 # --- from NumPy: one set in many forms, and the same set moved, so that the distance W2 of both is known exactly ---
 cat >write.py <<'END'
+import os
 import numpy as np
-draw = np.random.default_rng()
+draw = np.random.default_rng(int(os.environ["FCL_TEST_SEED"]))
 x = np.round(draw.normal(size=(60, 3)) * 64) / 64  # exact in single precision, and in half
 np.save("x.npy", x.astype("<f4"))
 forms = {"f8": x, "big": x.astype(">f4"), "half": x.astype("<f2"), "columns": np.asfortranarray(x, "<f4"),

@@ -3,14 +3,13 @@
 # does PyTorch's going on from it. Skipped where no Python has PyTorch and safetensors; $FCL_TEST_PYTHON names one. The network
 # is torchcfm's own class where that is installed, else the same layers.
 . "$(dirname "$0")/lib.sh"
-python=
-for candidate in ${FCL_TEST_PYTHON-} python3 /usr/bin/python3; do
-    [ -n "$python" ] || ! $candidate -c "import numpy, torch, safetensors.torch" 2>none || python=$candidate
-done
+find_python "numpy, torch, safetensors.torch"
+draw_seed
 [ -n "$python" ] || { echo "skipped: no Python here has PyTorch and safetensors (FCL_TEST_PYTHON names one)"; exit 77; }
 
 cat >mlp.py <<'END'
 """torchcfm's MLP, to and from files, and Euler's steps along its velocity in double."""
+import os
 import sys
 
 import numpy as np
@@ -18,6 +17,9 @@ import safetensors.torch
 import torch
 
 DIM, WIDTH, STEPS, BOUND = 3, 48, 10, 1e-5
+SEED = int(os.environ["FCL_TEST_SEED"])
+draw = np.random.default_rng(SEED)
+torch.manual_seed(SEED)
 
 
 def mlp():
@@ -58,8 +60,8 @@ def ours(path, prefix=""):
 
 
 if sys.argv[1] == "save":
-    np.save("noise.npy", np.random.default_rng().standard_normal((50, DIM)).astype(np.float32))
-    np.save("data.npy", np.random.default_rng().standard_normal((500, DIM)).astype(np.float32))
+    np.save("noise.npy", draw.standard_normal((50, DIM)).astype(np.float32))
+    np.save("data.npy", draw.standard_normal((500, DIM)).astype(np.float32))
     safetensors.torch.save_file(mlp().state_dict(), "mlp.safetensors")
 elif sys.argv[1] == "theirs":
     network = mlp()

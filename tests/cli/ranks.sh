@@ -183,43 +183,35 @@ once "flowcl: rank 0: rank 1 has other samples"
 [ ! -e never.csv ] || fail "ranks that do not the same wrote samples"
 
 # one that is stopped stops all, and what is done is saved; one that is killed ends all, and the checkpoint before stays
+# begin DEVICES COMMAND...: what trains until it is stopped; $last is its last rank. The whole path tells it from another test's.
 begin() {
+    devices=$1
+    shift
     rm -rf long
-    mpirun -n 2 "$flowcl" train moons --out long $small --steps 1000000 --checkpoint-every 200 --device 0:0 >out 2>err </dev/null &
+    "$@" train moons --out "$folder/long" $small --steps 1000000 --checkpoint-every 200 --device "$devices" >out 2>err </dev/null &
     process=$!
     while [ ! -e long/checkpoint-0000000400.safetensors ]; do
         kill -0 $process || fail "the ranks ended on their own"
         sleep 0.1
     done
-    last=$(pgrep -n -f "^$flowcl train moons --out long")
+    last=$(pgrep -n -f "^$flowcl train moons --out $folder/long")
 }
-begin
+begin 0:0 mpirun -n 2 "$flowcl"
 kill -TERM "$last"
 wait $process || fail "a rank that is stopped fails"
 process=
 says "stopped at step"
-# listed: the same, started by the program itself
-listed() {
-    rm -rf long
-    "$flowcl" train moons --out long $small --steps 1000000 --checkpoint-every 200 --device 0:0,0:0 >out 2>err </dev/null &
-    process=$!
-    while [ ! -e long/checkpoint-0000000400.safetensors ]; do
-        kill -0 $process || fail "the ranks ended on their own"
-        sleep 0.1
-    done
-    last=$(pgrep -n -f "^$flowcl train moons --out long")
-}
-listed
+begin 0:0,0:0 "$flowcl" # without mpirun
 kill -TERM $process
 wait $process || fail "the program that started ranks, and is stopped, fails"
 process=
 says "stopped at step"
-listed
+begin 0:0,0:0 "$flowcl"
 kill -KILL "$last"
 wait $process && fail "a rank that is killed is not told"
 process=
 once "flowcl: a rank was ended by signal 9"
-begin
+begin 0:0 mpirun -n 2 "$flowcl"
 kill -KILL "$last"
 wait $process && fail "a rank that is killed is not told"
 process=

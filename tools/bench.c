@@ -11,12 +11,6 @@
 #include <strings.h>
 #include <unistd.h>
 
-typedef struct bench_settings {
-    const char *device, *model, *baseline, *chart;
-    int repeats, ranks, batch;
-    bool quick, json;
-} bench_settings;
-
 /* clang-format off */
 static const fcl_option table[] = {
     {"device", FCL_OPTION(bench_settings, device), .placeholder = "D[,D]", .group = "What is measured",
@@ -197,20 +191,6 @@ static int measure(work *w)
     return status;
 }
 
-/* Started as the ranks that they are to be, or not yet. */
-static int run_ranks(const bench_settings *settings)
-{
-    if (!tool_ranks())
-        return launch_ranks(settings->ranks);
-    const bench_ranks_options options = {.device = settings->device,
-                                         .model = settings->model,
-                                         .batch = settings->batch,
-                                         .repeats = settings->repeats,
-                                         .quick = settings->quick,
-                                         .json = settings->json};
-    return bench_ranks_run(tool_ranks(), &options);
-}
-
 static int run(const tool_call *call)
 {
     const bench_settings *settings = call->settings;
@@ -218,8 +198,10 @@ static int run(const tool_call *call)
     int status = check_usage(call);
     if (status != EXIT_DONE)
         return status;
-    if (settings->ranks || tool_ranks())
-        return run_ranks(settings);
+    if (tool_ranks())
+        return bench_ranks_run(tool_ranks(), settings);
+    if (settings->ranks)
+        return launch_ranks(settings->ranks);
     if (settings->baseline && !(w.baseline = bench_baseline_read(settings->baseline)))
         return EXIT_FAILED;
     w.run = (bench_run){.repeats = settings->repeats,

@@ -25,6 +25,15 @@
 #include "rounds.h"
 #include "tool.h"
 
+/* Its command line. */
+typedef struct bench_settings {
+    const char *device, *model, *baseline, *chart;
+    int repeats;
+    int ranks; /* 0: no others */
+    int batch; /* of their step; 0: the model's */
+    bool quick, json;
+} bench_settings;
+
 /* --- what is measured (bench_items.c) --- */
 
 /* A convolution of 3 x 3, whose images keep their size. */
@@ -100,14 +109,8 @@ int bench_steps(fcl_trainer *trainer, int64_t steps); /* enqueues so many */
 
 /* --- ranks (bench_ranks.c) --- */
 
-typedef struct bench_ranks_options {
-    const char *device, *model;
-    int batch; /* 0: the row's */
-    int repeats;
-    bool quick, json;
-} bench_ranks_options;
 /* By each of the ranks that are there: what they exchange, and a step by one and by all. Returns an exit status. */
-int bench_ranks_run(fcl_ranks *ranks, const bench_ranks_options *options);
+int bench_ranks_run(fcl_ranks *ranks, const bench_settings *settings);
 
 /* Numbers in (-1, 1) that look random and are the same everywhere; freed by free. Ends the program without memory. */
 float *bench_numbers(size_t count);

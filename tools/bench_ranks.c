@@ -12,7 +12,7 @@ typedef enum figure { ALONE, TOGETHER, OWN_ROWS, SUM, FIGURES } figure;
 
 typedef struct step_bench {
     fcl_ranks *ranks;
-    const bench_ranks_options *options;
+    const bench_settings *settings;
     const bench_model *row;
     int batch;
     fcl_device *device, *whole; /* of each rank; of the first alone, NULL: it has none to itself but its own */
@@ -59,9 +59,9 @@ static int time_exchange(fcl_ranks *ranks, int repeats, float *numbers, exchange
     return FCL_OK;
 }
 
-static int time_exchanges(fcl_ranks *ranks, const bench_ranks_options *options, exchange all[SIZES + 1], int *count)
+static int time_exchanges(fcl_ranks *ranks, const bench_settings *settings, exchange all[SIZES + 1], int *count)
 {
-    int sizes = options->quick ? 5 : SIZES;
+    int sizes = settings->quick ? 5 : SIZES;
     int64_t most = SMALLEST;
     for (int i = 1; i < sizes; i++)
         most *= BETWEEN;
@@ -70,11 +70,11 @@ static int time_exchanges(fcl_ranks *ranks, const bench_ranks_options *options, 
         return tool_fail("no memory for %lld numbers", (long long)most), FCL_ERR_MEMORY;
     *count = sizes + 1;
     all[0] = (exchange){0};
-    int status = time_exchange(ranks, options->repeats, numbers, &all[0]);
+    int status = time_exchange(ranks, settings->repeats, numbers, &all[0]);
     int64_t size = SMALLEST;
     for (int i = 1; status == FCL_OK && i <= sizes; i++, size *= BETWEEN) {
         all[i] = (exchange){.count = size};
-        status = time_exchange(ranks, options->repeats, numbers, &all[i]);
+        status = time_exchange(ranks, settings->repeats, numbers, &all[i]);
     }
     free(numbers);
     return status;
@@ -91,9 +91,8 @@ static char *without_part(const char *device)
 
 static int open_devices(step_bench *b)
 {
-    const fcl_device_options how = {.local_rank = fcl_ranks_local_number(b->ranks), .local_ranks = fcl_ranks_local_count(b->ranks)};
-    TRY(fcl_device_open(b->options->device, &how, &b->device));
-    char *whole = without_part(b->options->device);
+    TRY(tool_open_device(b->settings->device, &b->device));
+    char *whole = without_part(b->settings->device);
     int status = whole && is_first(b) ? fcl_device_open(whole, NULL, &b->whole) : FCL_OK;
     free(whole);
     return status;
@@ -138,7 +137,7 @@ static int time_figure(step_bench *b, figure what, int64_t steps, double *second
 /* As many steps as take long enough, the same for all ranks. */
 static int settle(step_bench *b, int64_t *steps)
 {
-    double seconds, enough = b->options->quick ? 0.05 : 0.5;
+    double seconds, enough = b->settings->quick ? 0.05 : 0.5;
     for (figure what = 0; what < FIGURES; what++)
         TRY(time_figure(b, what, 2, &seconds)); /* compiles, warms up */
     TRY(time_figure(b, ALONE, 2, &seconds));
@@ -153,7 +152,7 @@ static int time_step(step_bench *b)
     TRY(open_devices(b));
     TRY(create_trainers(b));
     TRY(settle(b, &steps));
-    for (int i = 0; i < b->options->repeats; i++)
+    for (int i = 0; i < b->settings->repeats; i++)
         for (figure what = 0; what < FIGURES; what++)
             TRY(time_figure(b, what, steps, &b->seconds[what][i]));
     return FCL_OK;
@@ -201,13 +200,13 @@ static void print_exchanges(int ranks, const exchange *all, int count)
 /* Of one round: what a rank's own rows and the sum take, one after the other. */
 static void add_model(const step_bench *b, double *model)
 {
-    for (int i = 0; i < b->options->repeats; i++)
+    for (int i = 0; i < b->settings->repeats; i++)
         model[i] = b->seconds[OWN_ROWS][i] + b->seconds[SUM][i];
 }
 
 static void print_step(const step_bench *b)
 {
-    const int n = b->options->repeats;
+    const int n = b->settings->repeats;
     double model[ROUNDS_MOST];
     char rest[64];
     add_model(b, model);
@@ -224,7 +223,7 @@ static void print_step(const step_bench *b)
 static int print_json(const step_bench *b, const exchange *all, int count)
 {
     static const char *const names[FIGURES] = {"one_rank", "all", "own_rows", "sum"};
-    const int n = b->options->repeats;
+    const int n = b->settings->repeats;
     double model[ROUNDS_MOST];
     add_model(b, model);
     json_t *sums = json_array(), *figures = json_object();
@@ -250,24 +249,24 @@ static const bench_model *find_model(const char *name)
     return NULL;
 }
 
-int bench_ranks_run(fcl_ranks *ranks, const bench_ranks_options *options)
+int bench_ranks_run(fcl_ranks *ranks, const bench_settings *settings)
 {
     exchange all[SIZES + 1];
     int count;
     step_bench *b = calloc(1, sizeof *b);
-    const bench_model *row = find_model(options->model);
+    const bench_model *row = find_model(settings->model);
     if (!b || !row) {
         free(b);
-        return row ? tool_fail("out of memory") : tool_fail("%s is no model that is trained: --ranks measures a step", options->model);
+        return row ? tool_fail("out of memory") : tool_fail("%s is no model that is trained: --ranks measures a step", settings->model);
     }
-    *b = (step_bench){.ranks = ranks, .options = options, .row = row, .batch = options->batch ? options->batch : row->batch};
-    int status = time_exchanges(ranks, options, all, &count);
+    *b = (step_bench){.ranks = ranks, .settings = settings, .row = row, .batch = settings->batch ? settings->batch : row->batch};
+    int status = time_exchanges(ranks, settings, all, &count);
     if (status == FCL_OK)
         status = time_step(b);
     int exit_status = status == FCL_OK ? EXIT_DONE : tool_fail_library();
-    if (status == FCL_OK && is_first(b) && options->json)
+    if (status == FCL_OK && is_first(b) && settings->json)
         exit_status = print_json(b, all, count);
-    if (status == FCL_OK && is_first(b) && !options->json) {
+    if (status == FCL_OK && is_first(b) && !settings->json) {
         print_exchanges(fcl_ranks_count(ranks), all, count);
         print_step(b);
     }

@@ -37,8 +37,7 @@ static const fcl_option table[] = {
     {"chart", ROW(chart), .placeholder = "FILE",
      .help = "draw data, samples and trajectories, or pictures and their nearest data, as .png"},
     {"device", ROW(device), .placeholder = "D[,D]",
-     .help = "P:D, cpu, gpu or a piece of a name, /N.K after it: part K of N; several, as 0:0,1:0, share the samples; "
-             "$FLOWCL_DEVICE, else the best one"},
+     .help = TOOL_DEVICES_HELP},
     {"json", ROW(json), .help = "print one JSON object instead of a table"},
     {0},
 };
@@ -476,18 +475,15 @@ static int run(const tool_call *call)
     eval_results results = {.work = &work, .subject = subjects, .subjects = call->count - 1};
     for (int k = 0; k < results.subjects; k++)
         subjects[k].name = call->positional[k];
-    int ranks, status = check_usage(call, &work, &results);
+    int status = check_usage(call, &work, &results);
     if (status != EXIT_DONE)
         return status;
-    if (launch_count(work.settings->device, &ranks))
-        return tool_fail_library();
-    if (ranks)
-        return launch_ranks(ranks);
+    if (launch_listed(work.settings->device, &status))
+        return status;
     progress bar = {0};
     work.settings->sample.ranks = tool_ranks();
-    tool_watch(tool_is_first() ? &bar : NULL);
-    if (tool_is_first())
-        progress_announce(&bar, "sampling and measuring");
+    tool_watch(&bar);
+    progress_announce(&bar, "sampling and measuring");
     int computed = compute(&work, call, subjects, &results);
     progress_erase(&bar);
     if (computed != FCL_OK)

@@ -137,9 +137,8 @@ static void watch_progress(void *bar, const char *what, double share)
 
 void tool_watch(void *bar)
 {
-    static fcl_watch watch = {.stop = watch_stop};
+    static fcl_watch watch = {.stop = watch_stop, .progress = watch_progress};
     watch.data = bar;
-    watch.progress = bar ? watch_progress : NULL;
     stop_watch();
     fcl_watch_set(&watch);
 }

@@ -17,20 +17,6 @@ extern char **environ;
 /* In the environment of those that were started here: they start nobody. */
 #define LAUNCHED "FLOWCL_LAUNCHED"
 
-int launch_count(const char *device, int *count)
-{
-    char **entries;
-    *count = 0;
-    if (tool_ranks())
-        return FCL_OK;
-    int status = fcl_device_split(device, &entries, count);
-    if (status == FCL_OK)
-        fcl_free(entries);
-    if (*count < 2)
-        *count = 0;
-    return status;
-}
-
 /* Both launchers know -n; what else is to be told Open MPI's is told by its environment, which others do not read: to run
  * as root as well, to leave all cores to each rank, to take as many ranks as are asked for, and to leave sentences to us. */
 static void set_environment(void)
@@ -134,4 +120,18 @@ int launch_ranks(int count)
                          "or mpich, or name one device",
                          count);
     return code ? tool_fail("cannot start mpiexec: %s", strerror(code)) : wait_for(process, &signals);
+}
+
+bool launch_listed(const char *device, int *status)
+{
+    char **entries;
+    int count = 0;
+    if (tool_ranks())
+        return false;
+    if (fcl_device_split(device, &entries, &count) != FCL_OK)
+        return *status = tool_fail_library(), true;
+    fcl_free(entries);
+    if (count > 1)
+        *status = launch_ranks(count);
+    return count > 1;
 }

@@ -2,9 +2,11 @@
 #ifndef LAUNCH_H
 #define LAUNCH_H
 
-/* How many ranks the devices ask for: their number where a process alone is given a list of them, else 0. FCL_OK, or a
- * status with the library's message. */
-int launch_count(const char *device, int *count);
+#include <stdbool.h>
+
+/* Where a process alone is given a list of devices: true, with the exit status of its ranks, a process each, or of a failure
+ * that was told. */
+bool launch_listed(const char *device, int *status);
 
 /* Runs so many processes with this one's arguments, hands them what Ctrl-C and SIGTERM ask for, and returns their exit
  * status, or EXIT_FAILED after a sentence. */

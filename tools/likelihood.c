@@ -52,8 +52,7 @@ static const fcl_option table[] = {
     {"data-seed", ROW(data_seed), .minimum = 1, .maximum = 1.8e19, .fallback = "1",
      .help = "of a generated data set: another than a model was trained on gives held-out points"},
     {"device", ROW(device), .placeholder = "D[,D]",
-     .help = "P:D, cpu, gpu or a piece of a name, /N.K after it: part K of N; several, as 0:0,1:0, share the samples; "
-             "$FLOWCL_DEVICE, else the best one"},
+     .help = TOOL_DEVICES_HELP},
     {"json", ROW(json), .help = "print one JSON object instead of a table"},
     {0},
 };
@@ -348,17 +347,14 @@ static int report(const work *w)
 static int run(const tool_call *call)
 {
     work w = {.settings = call->settings};
-    int ranks, status = check_usage(call);
+    int status = check_usage(call);
     if (status != EXIT_DONE)
         return status;
-    if (launch_count(w.settings->device, &ranks))
-        return tool_fail_library();
-    if (ranks)
-        return launch_ranks(ranks);
+    if (launch_listed(w.settings->device, &status))
+        return status;
     w.settings->sample.ranks = tool_ranks();
-    tool_watch(tool_is_first() ? &w.bar : NULL);
-    if (tool_is_first())
-        progress_announce(&w.bar, "preparing");
+    tool_watch(&w.bar);
+    progress_announce(&w.bar, "preparing");
     int computed = compute(&w, call);
     progress_erase(&w.bar);
     const char *fault = w.fault[0] ? w.fault : w.weights.fault;

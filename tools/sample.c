@@ -44,8 +44,7 @@ static const fcl_option table[] = {
      .help = "weigh the samples for the density exp(-ENERGY): a formula in x1, x2, ..., or a file of a number a sample; "
              "their log weights, \"logw\", are written as logp is"},
     {"device", FCL_OPTION(sample_settings, device), .placeholder = "D[,D]",
-     .help = "P:D, cpu, gpu or a piece of a name, /N.K after it: part K of N; several, as 0:0,1:0, share the samples; "
-             "$FLOWCL_DEVICE, else the best one"},
+     .help = TOOL_DEVICES_HELP},
     {"json", FCL_OPTION(sample_settings, json), .help = "print one JSON object on standard output"},
     {0},
 };
@@ -553,18 +552,15 @@ static int run(const tool_call *call)
 {
     sample_settings *settings = call->settings;
     sampling work = {.settings = settings, .limited = fcl_options_source(call->options, "n") != FCL_FROM_DEFAULT};
-    int ranks, status = check_usage(call);
+    int status = check_usage(call);
     if (status != EXIT_DONE)
         return status;
-    if (launch_count(settings->device, &ranks))
-        return tool_fail_library();
-    if (ranks)
-        return launch_ranks(ranks);
+    if (launch_listed(settings->device, &status))
+        return status;
     progress bar = {0};
     settings->sample.ranks = tool_ranks();
-    tool_watch(tool_is_first() ? &bar : NULL);
-    if (tool_is_first())
-        progress_announce(&bar, "preparing and sampling");
+    tool_watch(&bar);
+    progress_announce(&bar, "preparing and sampling");
     int computed = compute(&work, call->positional[0]);
     progress_erase(&bar);
     const char *fault = work.fault[0] ? work.fault : work.weights.fault;

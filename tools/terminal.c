@@ -1,6 +1,7 @@
 #include "terminal.h"
 
 #include "stop.h"
+#include "tool.h"
 
 #include <flowcl/text.h>
 #include <math.h>
@@ -146,7 +147,7 @@ static void print_line(const progress *bar, const progress_state *state, bool do
 static bool draws_bars(void)
 {
     const char *kind = getenv("TERM");
-    return (isatty(STDERR_FILENO) || getenv(TERMINAL_VARIABLE)) && !(kind && !strcmp(kind, "dumb"));
+    return tool_is_first() && (isatty(STDERR_FILENO) || getenv(TERMINAL_VARIABLE)) && !(kind && !strcmp(kind, "dumb"));
 }
 
 void progress_announce(progress *bar, const char *text)

@@ -62,6 +62,11 @@ int tool_fail_library(void);
 /* For wrong usage: points at the subcommand's help, too. Returns EXIT_USAGE. */
 int tool_fail_usage(const subcommand *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Of the option device, where several share samples. */
+#define TOOL_DEVICES_HELP \
+    "P:D, cpu, gpu or a piece of a name, /N.K after it: part K of N; several, as 0:0,1:0, share the samples; " \
+    "$FLOWCL_DEVICE, else the best one"
+
 /* The processes that share the work; NULL: this one is alone. */
 fcl_ranks *tool_ranks(void);
 

@@ -234,7 +234,7 @@ static bool on_stop(void *data)
     if (!run->started)
         fcl_watch_set(NULL); /* as on_start does on the first rank */
     run->started = true;
-    return fcl_ranks_number(tool_ranks()) > 0 ? stop_asked() : progress_stop(&run->bar, &run->stop_told);
+    return tool_is_first() ? progress_stop(&run->bar, &run->stop_told) : stop_asked();
 }
 
 static void on_progress(void *data, const fcl_train_progress *now)
@@ -454,7 +454,7 @@ static int read_options(const tool_call *call)
 
 static int report(training *run, int status)
 {
-    if (fcl_ranks_number(tool_ranks()) > 0) /* the first one tells */
+    if (!tool_is_first()) /* which tells */
         return status == FCL_OK || (status == FCL_ERR_STOPPED && run->started) ? EXIT_DONE : tool_fail_library();
     if (status == FCL_ERR_STOPPED && run->started)
         progress_finish(&run->bar, &run->state);
@@ -495,11 +495,8 @@ static int run(const tool_call *call)
     int status = read_options(call);
     if (status != EXIT_DONE)
         return status;
-    int ranks;
-    if (launch_count(settings->train.device, &ranks))
-        return tool_fail_library();
-    if (ranks)
-        return launch_ranks(ranks);
+    if (launch_listed(settings->train.device, &status))
+        return status;
     training run = {.config = settings->config, .preset = settings->preset, .folder = {.path = settings->train.out}};
     fcl_train_hooks hooks = {.data = &run,
                              .stop = on_stop,
@@ -512,10 +509,8 @@ static int run(const tool_call *call)
                              .has_samples = has_samples,
                              .warning = on_warning,
                              .finish = on_finish};
-    bool first = fcl_ranks_number(settings->train.ranks) == 0;
-    tool_watch(first ? &run.bar : NULL);
-    if (first)
-        progress_announce(&run.bar, "preparing data, device and kernels");
+    tool_watch(&run.bar);
+    progress_announce(&run.bar, "preparing data, device and kernels");
     status = report(&run, fcl_train(&settings->train, &hooks));
     run_folder_close(&run.folder);
     fcl_array_destroy(&run.reference);

@@ -53,7 +53,7 @@ static const fcl_option train_table[] = {
     {"out", ROW(out), .flags = CALL, .placeholder = "DIR", .group = "Run",
      .help = "folder of the run: checkpoints, metrics, pictures"},
     {"device", ROW(device), .placeholder = "DEVICE",
-     .help = "P:D, cpu, gpu, or a piece of a device's name; /N.K after it: part K of N"},
+     .help = "P:D, cpu, gpu, or a piece of a device's name; /N.K after it: part K of N; several, as 0:0,1:0, train together"},
     {"seed", ROW(seed), .help = "of every random number"},
     {"resume", ROW(resume), .flags = CALL, .help = "go on from the newest checkpoint of the folder"},
     {"data-changed", ROW(data_changed), .flags = CALL, .help = "with resume: go on although the data are not those of before"},

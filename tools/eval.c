@@ -4,8 +4,6 @@
 #include "sample_rows.h"
 #include "terminal.h"
 
-#include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,245 +64,10 @@ static int bind(fcl_options *options, void *values)
     return status ? status : fcl_options_add(options, sample_rows, &settings->sample);
 }
 
-/* --- what is judged --- */
-
 static bool is_given(const tool_call *call, const char *key)
 {
     return fcl_options_source(call->options, key) != FCL_FROM_DEFAULT;
 }
-
-static int open_model(const evaluation *work, eval_subject *subject)
-{
-    int status = fcl_checkpoint_open_with(subject->name, &work->settings->foreign, &subject->checkpoint), average;
-    if (status != FCL_OK)
-        return status;
-    subject->info = fcl_checkpoint_describe(subject->checkpoint);
-    subject->how = work->settings->sample;
-    return fcl_sample_average(subject->info, &subject->how, &average);
-}
-
-/* Of a file that has labels those of the class alone, where one is judged. */
-static int take_class(evaluation *work, fcl_dataset *file, eval_subject *subject)
-{
-    int status = fcl_dataset_match_classes(file, work->data->classes, (const char *const *)work->data->class_name);
-    int64_t there = fcl_dataset_count(file, work->label);
-    if (status == FCL_OK && there == 0) {
-        snprintf(work->fault, sizeof work->fault, "--label %.40s: %s has no sample of that class",
-                 work->settings->sample.label, subject->name);
-        return FCL_ERR_ARGUMENT;
-    }
-    return status ? status
-                  : fcl_dataset_draw(file, work->label, there, work->settings->sample.seed, &subject->samples, NULL);
-}
-
-static int read_samples(evaluation *work, bool limited, eval_subject *subject)
-{
-    fcl_dataset *file;
-    fcl_dataset_options options = {.count = limited ? work->settings->sample.n : 0,
-                                   .unlabeled = work->label < 0,
-                                   .label_guess = work->label_of_samples,
-                                   .background_guess = work->settings->image.background,
-                                   .like = work->data->shape};
-    int status = fcl_dataset_open(subject->name, &options, &file);
-    if (status != FCL_OK)
-        return status;
-    status = file->label ? take_class(work, file, subject)
-                         : fcl_dataset_take(file, 0, file->count, &subject->samples);
-    subject->note = file->note ? strdup(file->note) : NULL;
-    fcl_dataset_destroy(&file);
-    return status;
-}
-
-/* The numbers of a sample have to be as many as the data's; then they stand in the same shape. */
-static int fit_shape(evaluation *work, const eval_subject *subject, fcl_array *samples)
-{
-    const fcl_shape *shape = &work->data->shape;
-    long long given = fcl_shape_size(samples->shape) / samples->shape.dim[0], wanted = fcl_shape_size(*shape);
-    if (given != wanted) {
-        snprintf(work->fault, sizeof work->fault,
-                 "%s: its samples have %lld numbers each, those of %s have %lld", subject->name, given,
-                 work->data->name, wanted);
-        return FCL_ERR_ARGUMENT;
-    }
-    samples->shape.rank = shape->rank + 1;
-    memcpy(samples->shape.dim + 1, shape->dim, (size_t)shape->rank * sizeof *shape->dim);
-    return FCL_OK;
-}
-
-static int check_model(evaluation *work, const eval_subject *subject)
-{
-    long long given = fcl_shape_size(subject->info->sample), wanted = fcl_shape_size(work->data->shape);
-    if (given == wanted)
-        return FCL_OK;
-    snprintf(work->fault, sizeof work->fault, "%s: its samples have %lld numbers each, those of %s have %lld",
-             subject->name, given, work->data->name, wanted);
-    return FCL_ERR_ARGUMENT;
-}
-
-static int prepare_subject(evaluation *work, bool limited, eval_subject *subject)
-{
-    int status = subject->info ? FCL_OK : read_samples(work, limited, subject);
-    if (status == FCL_OK)
-        status = subject->info ? check_model(work, subject) : fit_shape(work, subject, subject->samples);
-    if (status == FCL_OK && subject->info && !work->device)
-        status = tool_open_device(work->settings->device, &work->device);
-    if (status == FCL_OK && subject->info)
-        status = fcl_sample(work->device, subject->checkpoint, &subject->how, &subject->samples, &subject->stats);
-    if (status == FCL_OK)
-        status = fit_shape(work, subject, subject->samples);
-    return status;
-}
-
-/* --- what it is held against --- */
-
-static int refuse_label(evaluation *work, const char *text)
-{
-    int64_t *counts = NULL;
-    int length = snprintf(work->fault, sizeof work->fault, "--label %.40s: %s has no sample of that class", text,
-                          work->data->name);
-    if (work->data->label && fcl_class_counts(work->data, &counts) == FCL_OK) {
-        char *classes = fcl_class_list(work->data->classes, (const char *const *)work->data->class_name, counts, false);
-        snprintf(work->fault + length, sizeof work->fault - (size_t)length, ", it has %s", classes);
-        fcl_free(classes);
-    }
-    fcl_free(counts);
-    return FCL_ERR_ARGUMENT;
-}
-
-/* --label means the class of the samples and so of the data; none: samples of no class, beside all of the data. */
-static int read_label(evaluation *work)
-{
-    const char *text = work->settings->sample.label;
-    work->label = -1;
-    if (!text)
-        return FCL_OK;
-    int32_t found = fcl_class_find(work->data->classes, (const char *const *)work->data->class_name, text);
-    if (found >= 0 && fcl_dataset_count(work->data, found) > 0) {
-        work->label = found;
-        return FCL_OK;
-    }
-    if (strchr(text, ',')) {
-        snprintf(work->fault, sizeof work->fault, "--label %.40s: samples are judged beside data of one class, or of all", text);
-        return FCL_ERR_ARGUMENT;
-    }
-    return strcmp(text, "none") == 0 ? FCL_OK : refuse_label(work, text);
-}
-
-static bool same_names(const fcl_dataset *data, const fcl_checkpoint_info *info)
-{
-    bool same = data->classes == info->classes && !data->class_name == !info->class_names;
-    for (int k = 0; same && data->class_name && k < info->classes; k++)
-        same = strcmp(data->class_name[k], info->class_names[k]) == 0;
-    return same;
-}
-
-/* The data's labels are numbered as the models' classes, which have to be the same ones. */
-static int match_classes(evaluation *work, const eval_subject *subjects, int count)
-{
-    const eval_subject *first = NULL;
-    int status = FCL_OK;
-    for (int k = 0; k < count && status == FCL_OK && work->data->class_name; k++) {
-        const eval_subject *now = &subjects[k];
-        if (!now->info || !now->info->classes)
-            continue;
-        if (!first)
-            status = fcl_dataset_match_classes(work->data, now->info->classes, now->info->class_names);
-        else if (!same_names(work->data, now->info)) {
-            snprintf(work->fault, sizeof work->fault, "the classes of %.100s and %.100s have other names: evaluate each alone",
-                     first->name, now->name);
-            status = FCL_ERR_ARGUMENT;
-        }
-        first = first ? first : now;
-    }
-    return status;
-}
-
-/* What the training's table had as its third column has nothing to do with the third of a table of samples. */
-static bool is_number(const char *text)
-{
-    return *text && strspn(text, "0123456789") == strlen(text);
-}
-
-static int open_models(evaluation *work, eval_subject *subjects, int count)
-{
-    int status = FCL_OK;
-    bool foreign = false;
-    work->label_guess = work->settings->label_column;
-    for (int k = 0; k < count && status == FCL_OK; k++) {
-        status = tool_is_model(subjects[k].name) ? open_model(work, &subjects[k]) : FCL_OK;
-        foreign |= subjects[k].info && subjects[k].info->foreign;
-        if (status == FCL_OK && subjects[k].info && !work->label_guess)
-            work->label_guess = subjects[k].info->options->label_column;
-        if (status == FCL_OK && subjects[k].info) {
-            work->like = subjects[k].info->sample;
-            work->background_guess = subjects[k].info->options->image.background;
-        }
-    }
-    bool given = work->settings->label_column || (work->label_guess && !is_number(work->label_guess));
-    work->label_of_samples = given ? work->label_guess : NULL;
-    if (status == FCL_OK && !foreign && tool_foreign_is_unused(&work->settings->foreign, subjects[0].name, work->fault))
-        status = FCL_ERR_ARGUMENT;
-    return status;
-}
-
-static int open_data(evaluation *work, const tool_call *call)
-{
-    fcl_dataset_options options = {.seed = work->settings->data_seed,
-                                   .label_column = work->settings->label_column,
-                                   .label_guess = work->label_guess,
-                                   .image = work->settings->image,
-                                   .background_guess = work->background_guess,
-                                   .like = work->like};
-    int status = fcl_dataset_open(call->positional[call->count - 1], &options, &work->data);
-    if (status == FCL_OK && is_given(call, "data-seed") && !work->data->generated) {
-        snprintf(work->fault, sizeof work->fault, "--data-seed has no use with %s, which is not generated",
-                 work->data->name);
-        return FCL_ERR_ARGUMENT;
-    }
-    return status;
-}
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-/* A generated set is drawn anew, with another seed, as large as the floor's draws want it. */
-static int open_pool(const evaluation *work, const char *name, int64_t wanted, fcl_dataset **pool)
-{
-    enum { MOST = 1 << 24, SPARE = 16 };
-    double share = (double)fcl_dataset_count(work->data, work->label) / (double)work->data->count;
-    int64_t count = (int64_t)fmin(1.1 * (double)wanted / share + SPARE, MOST);
-    uint64_t seed = work->settings->data_seed ^ UINT64_C(0x9e3779b97f4a7c15);
-    return fcl_dataset_open(name, &(fcl_dataset_options){.count = count, .seed = seed}, pool);
-}
-
-/* Enough for all draws of the floor, where the data has so many: `points` of both sets each time. */
-static int draw_pool(evaluation *work, const char *name, int64_t points)
-{
-    enum { LEAST = 4 }; /* two for each set */
-    fcl_dataset *fresh = NULL;
-    int64_t wanted = points * work->settings->floor_draws;
-    int status = work->data->generated ? open_pool(work, name, wanted, &fresh) : FCL_OK;
-    const fcl_dataset *from = fresh ? fresh : work->data;
-    int64_t count = status == FCL_OK ? least(wanted, fcl_dataset_count(from, work->label)) : 0;
-    if (status == FCL_OK && count >= LEAST)
-        status = fcl_dataset_draw(from, work->label, count, work->settings->sample.seed, &work->pool, NULL);
-    fcl_dataset_destroy(&fresh);
-    return status;
-}
-
-/* As many points as there are samples, or all. */
-static int draw_data(evaluation *work, const char *name, int64_t samples)
-{
-    int64_t count = least(samples, fcl_dataset_count(work->data, work->label));
-    int status = fcl_dataset_draw(work->data, work->label, count, work->settings->sample.seed,
-                                  &work->reference, &work->labels);
-    bool floor = work->settings->floor != FCL_OFF && tool_is_first();
-    return status == FCL_OK && floor ? draw_pool(work, name, samples + count) : status;
-}
-
-/* --- the run --- */
 
 static int measure_all(evaluation *work, eval_subject *subjects, eval_results *results)
 {
@@ -322,26 +85,27 @@ static int measure_all(evaluation *work, eval_subject *subjects, eval_results *r
 
 static int compute(evaluation *work, const tool_call *call, eval_subject *subjects, eval_results *results)
 {
+    const char *name = call->positional[call->count - 1];
     bool limited = is_given(call, "n");
     int64_t most = 0;
-    int status = open_models(work, subjects, results->subjects);
+    int status = eval_open_models(work, subjects, results->subjects);
     if (status == FCL_OK && work->all_averages)
         status = eval_spread(work, subjects, results);
     if (status == FCL_OK)
-        status = open_data(work, call);
+        status = eval_open_data(work, name, is_given(call, "data-seed"));
     if (status == FCL_OK)
-        status = eval_open_features(work, call->positional[call->count - 1]);
+        status = eval_open_features(work, name);
     if (status == FCL_OK)
-        status = match_classes(work, subjects, results->subjects);
+        status = eval_match_classes(work, subjects, results->subjects);
     if (status == FCL_OK)
-        status = read_label(work);
+        status = eval_read_label(work);
     for (int k = 0; k < results->subjects && status == FCL_OK; k++) {
-        status = prepare_subject(work, limited, &subjects[k]);
+        status = eval_prepare(work, limited, &subjects[k]);
         if (status == FCL_OK && subjects[k].samples->shape.dim[0] > most)
             most = subjects[k].samples->shape.dim[0];
     }
     if (status == FCL_OK)
-        status = draw_data(work, call->positional[call->count - 1], most);
+        status = eval_draw_data(work, name, most);
     if (status == FCL_OK && tool_is_first())
         status = eval_see_all(work, subjects, results->subjects, most);
     if (status == FCL_OK)

@@ -1,6 +1,7 @@
-/* What flowcl eval is made of: its options and run (eval.c), several averages of a model (eval_averages.c), its metrics
- * (eval_metrics.c, eval_features.c), its output (eval_report.c, eval_chart.c). Of several processes all compute together what
- * a model is asked for, in the same order; the first one alone measures, and tells. */
+/* What flowcl eval is made of: its options and run (eval.c), what is judged (eval_subjects.c), several averages of a model
+ * (eval_averages.c), what that is held against (eval_data.c), its metrics (eval_metrics.c, eval_features.c), its output
+ * (eval_report.c, eval_chart.c). Of several processes all compute together what a model is asked for, in the same order; the
+ * first one alone measures, and tells. */
 #ifndef EVAL_H
 #define EVAL_H
 
@@ -105,6 +106,20 @@ int eval_measure(evaluation *work, const eval_metric *metric, eval_subject *subj
  * too few for that, each value is measured at the floor's points, too. A mean of NAN: there is no floor. */
 int eval_measure_floor(evaluation *work, const eval_metric *metric, const eval_subject *subjects, int count,
                        eval_value *value, fcl_distance_mean *floor);
+
+/* Opens the models among the subjects, and learns of them what DATA is to be like. */
+int eval_open_models(evaluation *work, eval_subject *subjects, int count);
+/* Draws a model's samples, or reads a file's: where `limited`, as many as --n says. */
+int eval_prepare(evaluation *work, bool limited, eval_subject *subject);
+
+/* `seeded`: --data-seed was given. */
+int eval_open_data(evaluation *work, const char *name, bool seeded);
+/* The data's labels are numbered as the models' classes, which have to be the same ones. */
+int eval_match_classes(evaluation *work, const eval_subject *subjects, int count);
+/* --label means the class of the samples and so of the data; none: samples of no class, beside all of the data. */
+int eval_read_label(evaluation *work);
+/* The reference: as many points as there are samples, or all; and the pool of the floor's draws. */
+int eval_draw_data(evaluation *work, const char *name, int64_t samples);
 
 /* Opens --features and what it makes of DATA: the reference is the test part, where there is one. */
 int eval_open_features(evaluation *work, const char *data);

@@ -1,4 +1,4 @@
-/* A model's flow, compiled for a number of rows and run on as many parts as wanted (sampler.c), and what is
+/* A model's flow, compiled for a number of rows and run on as many parts as wanted (sampler.c, sampler_run.c), and what is
  * made of it (sample.c). */
 #ifndef TRAIN_SAMPLE_H
 #define TRAIN_SAMPLE_H

@@ -113,6 +113,8 @@ static void print_ranks(const fcl_train_start *start)
         fprintf(stderr, "%-7s %d on %s: %d of the %d samples, device %s\n", i ? "" : "ranks", i, tool_plain(rank->host), rank->rows,
                 start->options->batch, tool_plain(rank->device));
     }
+    if (start->measured)
+        fprintf(stderr, "share   %s, as measured; --share %s repeats it\n", start->measured, start->measured);
 }
 
 static void print_start(const fcl_train_start *start)

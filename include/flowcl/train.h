@@ -71,7 +71,12 @@ typedef struct fcl_train_options {
                           place in the whole batch, and all take the same step by the sum of their gradients: N ranks, where N divides the batch, what one
                           does with accumulate N. Rank 0 writes, and of the hooks the others call stop alone.
                           NULL: alone */
-    const char *share; /* of a batch, by rank: "2:1" where the first is as fast as two of the second; NULL: as many each */
+    /* Of a batch, by rank: "2:1" where the first is as fast as two of the second; "equal": as many each; "measured": when it is
+     * made, a trainer of ranks trains the model for half a second, or three steps, on all of them at the same time, each with as
+     * many rows of the data as an equal share has (paired, if they are, on their own), and their shares are what they did in a
+     * second. NULL: measured where devices are unlike, else equal. What was measured is told (fcl_train_start.measured), and
+     * as `share` repeats the run bit for bit. It is no part of a run: one that is resumed is measured anew. */
+    const char *share;
     int accumulate; /* in so many parts, one after the other: less memory, the same numbers up to rounding */
     bool recompute; /* of each of the model's blocks (fcl_block_begin) what it reads alone is kept, and the rest computed again
                        for the gradient: less memory, a third more work, the same numbers up to rounding */
@@ -177,6 +182,7 @@ typedef struct fcl_train_start {
     int64_t samples; /* that fcl_train_hooks.sampled is handed; 0: it is not called */
     bool data_on_device;
     const char *resumed;              /* path of the checkpoint, or NULL */
+    const char *measured;             /* options->share, where it was measured: "2.13:1"; else NULL */
     const char *begun_with;           /* what options.init's weights are, in words; NULL: random ones, or a resumed run */
     const char *came_from;            /* the device it was trained on, where that is another; else NULL */
     const fcl_train_options *options; /* with every default filled in */
@@ -252,7 +258,7 @@ FCL_API int fcl_train(const fcl_train_options *options, const fcl_train_hooks *h
 typedef struct fcl_trainer fcl_trainer;
 
 /* Builds and compiles everything. `device` and `data` are borrowed until destroy; options are copied. Data of your own
- * come from fcl_dataset_from (data.h).
+ * come from fcl_dataset_from (data.h). Ranks make theirs together: options.share.
  * FCL_ERR_MEMORY: it does not fit on the device, and nothing was trained. The message says how much it needs, counted by
  * building it without memory, how much there is, the largest batch that fits, and whether accumulate or recompute make it
  * fit; each was built in the same way. */

@@ -106,6 +106,18 @@ void fcl_profile_host(fcl_device *device, const char *what, int64_t times, doubl
     line->seconds += seconds;
 }
 
+fcl_profile *fcl_profile_lay_aside(fcl_device *device)
+{
+    fcl_profile *profile = device->profile;
+    device->profile = NULL;
+    return profile;
+}
+
+void fcl_profile_take_up(fcl_device *device, fcl_profile *profile)
+{
+    device->profile = profile;
+}
+
 void fcl_profile_destroy(fcl_profile **profile)
 {
     if (!*profile)

@@ -2,6 +2,7 @@
 #include "train/trainer.h"
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "device/traits.h"
 #include "train/options.h"
 
@@ -27,9 +28,23 @@ int fcl_train_options_agree(const fcl_train_options *options)
     return status == FCL_OK ? same_text(options->ranks, "shares (the option share)", options->share) : status;
 }
 
-/* Devices of one kind compute the same bits. */
-static int compare_devices(fcl_trainer *trainer)
+int fcl_train_tell(fcl_ranks *ranks, char **text)
 {
+    uint64_t length = *text ? strlen(*text) : 0;
+    FCL_TRY(fcl_ranks_broadcast(ranks, sizeof length, &length));
+    if (fcl_ranks_number(ranks) > 0) {
+        free(*text);
+        *text = length ? fcl_zalloc(length + 1) : NULL;
+    }
+    return length ? fcl_ranks_broadcast(ranks, length, *text) : FCL_OK;
+}
+
+/* Devices of one kind compute the same bits. */
+int fcl_trainer_compare_devices(fcl_trainer *trainer)
+{
+    trainer->alike = true;
+    if (!trainer->options.ranks)
+        return FCL_OK;
     const fcl_device_info *info = fcl_device_describe(trainer->device);
     const fcl_traits traits = fcl_device_traits(trainer->device);
     char *kind = fcl_format("%s, %s, %s, %d units, wide %d, whole %d, vectors of %d, groups of %d", info->platform_name, info->name,
@@ -43,13 +58,11 @@ static int compare_devices(fcl_trainer *trainer)
 int fcl_trainer_meet(fcl_trainer *trainer)
 {
     fcl_ranks *ranks = trainer->options.ranks;
-    trainer->alike = true;
     if (!ranks)
         return FCL_OK;
     FCL_TRY(same_text(ranks, "data", trainer->data_content));
     FCL_TRY(same_text(ranks, "data of the source", trainer->source_content));
     FCL_TRY(same_text(ranks, "conditions", trainer->condition_content));
-    FCL_TRY(compare_devices(trainer));
     return fcl_trainer_agree(trainer);
 }
 

@@ -12,7 +12,7 @@ static int rehearse(fcl_device *device, const fcl_trainer *lender, const fcl_dat
 {
     fcl_device *rehearsal = fcl_rehearsal_begin(device);
     fcl_trainer *trainer = NULL;
-    int status = fcl_trainer_rehearse(rehearsal, lender, data, options, &trainer);
+    int status = fcl_trainer_create_beside(rehearsal, lender, data, options, &trainer);
     *needs = fcl_rehearsal_room(rehearsal);
     fcl_trainer_destroy(&trainer);
     fcl_rehearsal_end(&rehearsal);
@@ -164,6 +164,7 @@ int fcl_fit_explain(fcl_trainer *failed, const fcl_train_options *options)
     fcl_trainer_leave_device(failed);
     int status = failed->looked ? fcl_train_options_fill(options, &failed->data->shape, &strings, &f.options)
                                 : FCL_ERR_MEMORY; /* the host's, on the way to the device */
+    f.options.share = failed->options.share; /* as it was measured */
     if (status == FCL_OK)
         status = measure(&f, &f.options, &needs);
     if (status == FCL_OK && (needs.bytes > f.has.bytes || needs.largest > f.has.largest)) {

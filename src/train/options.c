@@ -73,7 +73,7 @@ static const fcl_option train_table[] = {
     {"profile", ROW(profile), .flags = CALL, .help = "measure each kernel; slows a step"},
     {"steps", ROW(steps), .minimum = 1, .maximum = 4e9, .fallback = "5000", .group = "Optimiser", .help = "steps of the optimiser"},
     {"batch", ROW(batch), .minimum = 1, .maximum = 1e6, .fallback = "256", .fallback_of = model_default, .help = "samples of a step"},
-    {"share", ROW(share), .flags = CALL, .placeholder = "A:B:...", .help = "of several processes, what each takes of a batch: 2:1 for one that is twice as fast"},
+    {"share", ROW(share), .flags = CALL, .placeholder = "A:B:...", .help = "of several processes, what each takes of a batch: 2:1 for one that is twice as fast, equal, or measured, which it is without this where devices are unlike"},
     {"accumulate", ROW(accumulate), .minimum = 1, .maximum = 1e6, .fallback = "1",
      .help = "parts a step's samples are computed in, to save memory"},
     {"recompute", ROW(recompute),

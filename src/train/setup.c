@@ -150,21 +150,34 @@ void fcl_trainer_dismantle(fcl_trainer *trainer)
     fcl_held_out_destroy(&trainer->held_out);
 }
 
+static int take_fingerprints(fcl_trainer *trainer)
+{
+    fcl_arena *strings = &trainer->strings;
+    FCL_TRY(fcl_fingerprint(trainer->data, trainer->options.labels, strings, &trainer->data_content));
+    FCL_TRY(fcl_fingerprint(trainer->source_data, false, strings, &trainer->source_content));
+    return fcl_fingerprint(trainer->condition_data, false, strings, &trainer->condition_content);
+}
+
+/* Who they are, and what of a batch is whose. */
+static int arrange_ranks(fcl_trainer *trainer)
+{
+    FCL_TRY(fcl_trainer_compare_devices(trainer));
+    return fcl_share_measure(trainer);
+}
+
 int fcl_trainer_setup(fcl_trainer *trainer)
 {
     const fcl_train_options *options = &trainer->options;
     FCL_TRY(check_data(trainer));
     FCL_TRY(look_at_data(trainer));
     choose_order(trainer);
+    FCL_TRY(trainer->lender || fcl_device_is_rehearsal(trainer->device) ? FCL_OK : arrange_ranks(trainer));
     int classes = options->labels ? trainer->data->classes : 0;
     FCL_TRY(fcl_model_create(&options->model, trainer->data->shape, classes, &trainer->model));
     FCL_TRY(create_learner(trainer));
     FCL_TRY(fcl_trainer_build(trainer));
     if (fcl_device_is_rehearsal(trainer->device))
         return FCL_OK;
-    fcl_arena *strings = &trainer->strings;
-    FCL_TRY(fcl_fingerprint(trainer->data, options->labels, strings, &trainer->data_content));
-    FCL_TRY(fcl_fingerprint(trainer->source_data, false, strings, &trainer->source_content));
-    FCL_TRY(fcl_fingerprint(trainer->condition_data, false, strings, &trainer->condition_content));
+    FCL_TRY(trainer->lender ? FCL_OK : take_fingerprints(trainer));
     return fcl_learner_initialise(trainer->learner); /* last, for it waits until the device has zeroed the buffers */
 }

@@ -53,14 +53,7 @@ static int enter(run_start *start)
 /* The checkpoint is read by each rank, where all machines have the folder. */
 static int share_beginning(run_start *start)
 {
-    fcl_ranks *ranks = start->options->ranks;
-    uint64_t length = start->resumed ? strlen(start->resumed) : 0;
-    FCL_TRY(fcl_ranks_broadcast(ranks, sizeof length, &length));
-    if (!ranks || length == 0)
-        return FCL_OK;
-    if (!start->resumed)
-        start->resumed = fcl_zalloc(length + 1);
-    return fcl_ranks_broadcast(ranks, length, start->resumed);
+    return fcl_train_tell(start->options->ranks, &start->resumed);
 }
 
 static fcl_train_memory memory_of(const fcl_trainer *trainer)
@@ -172,6 +165,7 @@ static int tell_start(fcl_trainer *trainer, const fcl_train_rank *ranks, const r
         .data_on_device = !trainer->feed.data.reader,
         .resumed = resumed,
         .begun_with = trainer->begun_with,
+        .measured = trainer->measured,
         .came_from = resumed && strcmp(trainer->came_from, device->name) != 0 ? trainer->came_from : NULL,
         .options = &trainer->options,
     };

@@ -36,10 +36,10 @@ int fcl_trainer_create(fcl_device *device, const fcl_dataset *data, const fcl_tr
     return status;
 }
 
-int fcl_trainer_rehearse(fcl_device *rehearsal, const fcl_trainer *lender, const fcl_dataset *data,
-                         const fcl_train_options *options, fcl_trainer **trainer)
+int fcl_trainer_create_beside(fcl_device *device, const fcl_trainer *lender, const fcl_dataset *data,
+                              const fcl_train_options *options, fcl_trainer **trainer)
 {
-    int status = create(rehearsal, lender, data, options, trainer);
+    int status = create(device, lender, data, options, trainer);
     if (status != FCL_OK)
         fcl_trainer_destroy(trainer);
     return status;

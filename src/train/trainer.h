@@ -18,6 +18,7 @@ struct fcl_trainer {
     fcl_normalisation *normalisation; /* of the data */
     const char *came_from; /* the device of the checkpoint that it was resumed from; NULL: of none */
     const char *begun_with; /* what its first weights are, in words; NULL: random ones */
+    const char *measured;  /* options.share, where it is not the caller's; else NULL */
     bool order_chosen;     /* options.shuffle follows from the data, and not from the caller */
     bool alike;            /* with the other ranks: their devices compute the same bits; also where it is alone */
     bool locked;           /* the caller holds the lock of options.out */
@@ -25,7 +26,7 @@ struct fcl_trainer {
     int note_count;
     bool looked;     /* all of the data's normalisation and of the sets beside them is there */
     uint64_t others; /* bytes on the device that were there before it */
-    const struct fcl_trainer *lender; /* of a rehearsal: whose normalisation and sets it borrows; NULL: they are its own */
+    const struct fcl_trainer *lender; /* whose normalisation and sets it borrows; NULL: they are its own */
 
     fcl_learner *learner; /* of the model's parameters */
     fcl_split split;             /* of the data into what is trained on and what is held out */
@@ -48,9 +49,10 @@ void fcl_trainer_dismantle(fcl_trainer *trainer);
 
 /* Of a trainer that has found too little memory, what it holds of the device: what it knows of the data stays. */
 void fcl_trainer_leave_device(fcl_trainer *trainer);
-/* fcl_trainer_create on a rehearsal, which does not look at the data again where the lender has. It may be NULL. */
-int fcl_trainer_rehearse(fcl_device *rehearsal, const fcl_trainer *lender, const fcl_dataset *data,
-                         const fcl_train_options *options, fcl_trainer **trainer);
+/* fcl_trainer_create for a rehearsal or a trial beside the lender, which has looked at the data already; NULL: nobody has. It
+ * does not say what makes it fit. */
+int fcl_trainer_create_beside(fcl_device *device, const fcl_trainer *lender, const fcl_dataset *data,
+                              const fcl_train_options *options, fcl_trainer **trainer);
 
 /* Part of a step, which leaves its gradient. */
 int fcl_trainer_run_part(fcl_trainer *trainer, int64_t step, int part);
@@ -61,7 +63,11 @@ fcl_train_hooks fcl_train_hooks_of(const fcl_train_hooks *hooks, const fcl_ranks
 /* --- agree.c: with the other ranks; nothing is done for one alone --- */
 
 int fcl_train_options_agree(const fcl_train_options *options);
-/* Before the first step: data and weights, and whether all devices are of one kind (trainer->alike). */
+/* What rank 0 has, which may be NULL, to all, released by free. */
+int fcl_train_tell(fcl_ranks *ranks, char **text);
+/* Whether all devices are of one kind: trainer->alike. */
+int fcl_trainer_compare_devices(fcl_trainer *trainer);
+/* Before the first step: data and weights. */
 int fcl_trainer_meet(fcl_trainer *trainer);
 /* FCL_ERR_DEVICE: on a device of the same kind weights are others. Where devices are unlike, all take the first one's, with
  * moments and averages. */

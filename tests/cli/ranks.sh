@@ -110,7 +110,7 @@ once() {
     says "$1"
 }
 ranks 2 2 train moons --out never $small --share 1:1:1
-once 'flowcl: rank 0: share "1:1:1": expected 2 positive numbers'
+once 'flowcl: rank 0: share "1:1:1": expected 2 positive numbers, one a rank, with colons between, or equal, or measured'
 ranks 2 2 train moons --out never $small --batch 1
 once "flowcl: rank 1: of a batch of 1"
 ranks 1 2 train moons --out one $small
@@ -123,11 +123,42 @@ mpirun -n 1 "$flowcl" train moons --out never $small --device 0:0 --share 3:1 : 
 once "flowcl: rank 0: rank 1 has other shares"
 [ ! -e never ] || fail "a run that cannot begin left a folder"
 
-# unlike devices round in their own ways: all take the first one's weights from time to time
-mpirun -n 1 "$flowcl" train moons --out unlike $small --steps 120 --device 0:0 : \
-    -n 1 env FLOWCL_ROW_GROUP=64 "$flowcl" train moons --out unlike $small --steps 120 --device 0:0 >out 2>err || fail "unlike devices"
+# unlike devices share a batch by what was measured, which is told, and told again repeats the run bit for bit; they round in
+# their own ways: all take the first one's weights from time to time
+unlike() { # OUT ARGUMENTS...
+    mpirun -n 1 "$flowcl" train moons --out "$@" --device 0:0 : \
+        -n 1 env FLOWCL_ROW_GROUP=64 "$flowcl" train moons --out "$@" --device 0:0 >out 2>err </dev/null || fail "unlike devices: $*"
+}
+# shared ROWS: of so many each rank has what the share says that was told, in $share.
+shared() {
+    share=$(sed -n 's/^share   \(.*\), as measured; --share \1 repeats it$/\1/p' err)
+    [ -n "$share" ] || fail "no share is told"
+    python3 - "$1" "$share" $(sed -n "s/.* on .*: \([0-9]*\) of the $1 samples, .*/\1/p" err) <<'END' || fail "rows do not follow the share $share"
+import sys
+rows, share, own = int(sys.argv[1]), [float(x) for x in sys.argv[2].split(":")], [int(x) for x in sys.argv[3:]]
+ends = [int(rows * sum(share[:i + 1]) / sum(share) + 0.5) for i in range(len(share))]
+assert len(own) == len(share) > 1 and min(own) > 0
+assert own == [end - begin for begin, end in zip([0] + ends, ends)]
+END
+}
+unlike unlike $small --steps 120
+shared 60
+unlike again $small --steps 120 --share "$share"
+grep -q "as measured" err && fail "a share that is given is measured"
+same unlike again
 expect 0 train moons --out like $small --steps 120
 near like unlike 1e-3 loss 24
+unlike equal $small --steps 1 --share equal
+[ "$(grep -c ": 30 of the 60 samples" err)" -eq 2 ] || fail "equal shares are not equal"
+unlike few $small --steps 1 --batch 2
+[ "$(grep -c ": 1 of the 2 samples" err)" -eq 2 ] || fail "a measured share leaves a rank without a sample"
+# those of one kind on demand; what is measured is no part of the run, nor of its profile
+ranks 0 3 train moons --out asked $small --steps 20 --held-out 100 --share measured --profile
+shared 60
+awk '$1 == "adamw_update" { n = $2 } END { exit n != 20 }' err || fail "the profile has other steps than those of the run"
+ranks 0 3 train moons --out told $small --steps 20 --held-out 100 --share "$share"
+same asked told
+[ "$(getconf _NPROCESSORS_ONLN)" -lt 2 ] || { expect 0 train moons --out half $small --steps 1 --device 0:0,0:0/2.0 && shared 60; }
 ranks 1 2 train moons --out broken $small --steps 200 --lr 1e6 --clip off
 once "flowcl: rank 0: "
 refused 1 "share 2:1 has no use for a process alone" train moons --out never --share 2:1

@@ -260,8 +260,8 @@ typedef struct fcl_trainer fcl_trainer;
 /* Builds and compiles everything. `device` and `data` are borrowed until destroy; options are copied. Data of your own
  * come from fcl_dataset_from (data.h). Ranks make theirs together: options.share.
  * FCL_ERR_MEMORY: it does not fit on the device, and nothing was trained. The message says how much it needs, counted by
- * building it without memory, how much there is, the largest batch that fits, and whether accumulate or recompute make it
- * fit; each was built in the same way. */
+ * building it without memory (of ranks that share a device, all of them), how much there is, the largest batch that fits, and
+ * whether accumulate or recompute make it fit; each was built in the same way. */
 FCL_API int fcl_trainer_create(fcl_device *device, const fcl_dataset *data, const fcl_train_options *options,
                                fcl_trainer **trainer);
 FCL_API void fcl_trainer_destroy(fcl_trainer **trainer);

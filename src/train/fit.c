@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "train/options.h"
+#include "train/share.h"
 #include "train/trainer.h"
 
 #include <stdlib.h>
@@ -29,6 +30,8 @@ typedef struct fit {
     const fcl_trainer *failed;
     fcl_train_options options; /* with their defaults */
     fcl_room has;
+    const fcl_neighbour *ranks; /* (count) whose memory is looked at, by all of them at once; NULL: this one's alone */
+    int count;
 } fit;
 
 static int measure(const fit *f, const fcl_train_options *options, fcl_room *needs)
@@ -36,11 +39,32 @@ static int measure(const fit *f, const fcl_train_options *options, fcl_room *nee
     return rehearse(f->failed->device, f->failed, f->failed->data, options, needs);
 }
 
+static bool has_room(const fcl_room *has, const fcl_room *needs)
+{
+    return needs->bytes <= has->bytes && needs->largest <= has->largest;
+}
+
+/* Whether what each rank needs is there on all devices. */
+static bool fits_all(const fit *f, const fcl_room *needs)
+{
+    for (int i = 0; i < f->count; i++)
+        if (!has_room(&f->ranks[i].room, &needs[i]) ||
+            fcl_neighbours_need(f->ranks, needs, f->count, i) > fcl_neighbours_memory(f->ranks, f->count, i))
+            return false;
+    return true;
+}
+
 static bool fits(const fit *f, const fcl_train_options *options)
 {
     fcl_room needs;
-    return measure(f, options, &needs) == FCL_OK && needs.bytes <= f->has.bytes &&
-           needs.largest <= f->has.largest;
+    if (measure(f, options, &needs) != FCL_OK)
+        needs.bytes = UINT64_MAX;
+    if (!f->ranks)
+        return has_room(&f->has, &needs);
+    fcl_room *all = fcl_zalloc((size_t)f->count * sizeof *all);
+    bool enough = fcl_ranks_gather(f->options.ranks, sizeof needs, &needs, all) == FCL_OK && fits_all(f, all);
+    free(all);
+    return enough;
 }
 
 static bool fits_batch(const fit *f, int batch)
@@ -74,13 +98,14 @@ static bool fits_recomputed(const fit *f)
 /* May the batch be that with the other options? */
 static bool is_batch(const fcl_train_options *options, int batch)
 {
-    return batch % options->accumulate == 0 &&
-           (!options->coupling_batch || options->coupling_batch % batch == 0);
+    return batch % options->accumulate == 0 && (!options->coupling_batch || options->coupling_batch % batch == 0) &&
+           fcl_share_suits(options->share, fcl_ranks_count(options->ranks), batch / options->accumulate);
 }
 
 static bool is_parts(const fcl_train_options *options, int parts)
 {
-    return options->batch % parts == 0;
+    return options->batch % parts == 0 &&
+           fcl_share_suits(options->share, fcl_ranks_count(options->ranks), options->batch / parts);
 }
 
 /* The numbers from `first` to `last`, in the order of what they need, least first: of the first of them that
@@ -180,4 +205,54 @@ int fcl_fit_explain(fcl_trainer *failed, const fcl_train_options *options)
     free(before);
     fcl_arena_free(&strings);
     return FCL_ERR_MEMORY;
+}
+
+/* --- of ranks that share a device --- */
+
+static int tell_together(const fit *f, const fcl_room *needs, int rank, int sharing)
+{
+    const double mib = 1 << 20;
+    fcl_text text = {0};
+    fcl_text_format(&text, "%d ranks share this device: together they need %.1f MiB of memory, and %s has %.1f MiB", sharing,
+                    (double)fcl_neighbours_need(f->ranks, needs, f->count, rank) / mib, f->ranks[rank].name,
+                    (double)fcl_neighbours_memory(f->ranks, f->count, rank) / mib);
+    tell_ways(&text, f);
+    fcl_fail(FCL_ERR_MEMORY, "%s", text.data);
+    fcl_text_free(&text);
+    return FCL_ERR_MEMORY;
+}
+
+/* A rank whose device has room helps to find what fits; then it hears of the others. */
+static int check_together(fcl_trainer *trainer, const fit *f, const fcl_room *needs)
+{
+    int mine = fcl_ranks_number(f->options.ranks), lacking = -1;
+    bool nothing = false;
+    for (int i = 0; i < f->count; i++) {
+        bool lacks = fcl_neighbours_sharing(f->ranks, f->count, i) > 1 &&
+                     fcl_neighbours_need(f->ranks, needs, f->count, i) > fcl_neighbours_memory(f->ranks, f->count, i);
+        lacking = lacks && (lacking < 0 || i == mine) ? i : lacking;
+    }
+    if (lacking < 0)
+        return FCL_OK;
+    int status = tell_together(f, needs, lacking, fcl_neighbours_sharing(f->ranks, f->count, lacking));
+    trainer->room_told = lacking == mine;
+    return lacking == mine ? status : fcl_ranks_any(f->options.ranks, &nothing);
+}
+
+int fcl_fit_together(fcl_trainer *trainer)
+{
+    const fit f = {.failed = trainer,
+                   .options = trainer->options,
+                   .ranks = trainer->neighbours,
+                   .count = fcl_ranks_count(trainer->options.ranks)};
+    fcl_room needs;
+    if (!f.ranks || !fcl_neighbours_share(f.ranks, f.count))
+        return FCL_OK;
+    FCL_TRY(measure(&f, &f.options, &needs));
+    fcl_room *all = fcl_zalloc((size_t)f.count * sizeof *all);
+    int status = fcl_ranks_gather(f.options.ranks, sizeof needs, &needs, all);
+    if (status == FCL_OK)
+        status = check_together(trainer, &f, all);
+    free(all);
+    return status;
 }

@@ -16,4 +16,9 @@ int fcl_fit_needs(fcl_device *device, const fcl_dataset *data, const fcl_train_o
  * yet, the message stays as it is. The trainer leaves the device, and is to be destroyed. Returns FCL_ERR_MEMORY. */
 int fcl_fit_explain(fcl_trainer *failed, const fcl_train_options *options);
 
+/* Of a trainer that knows its data, and has nothing on its device yet: where ranks share a device, all of them rehearse what
+ * they need of it together. FCL_ERR_MEMORY on each of those that have too little, with a message as that of fcl_fit_explain,
+ * and trainer->room_told. */
+int fcl_fit_together(fcl_trainer *trainer);
+
 #endif

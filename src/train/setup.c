@@ -4,6 +4,7 @@
 #include "device/rehearsal.h"
 #include "flow/flow.h"
 #include "train/fingerprint.h"
+#include "train/fit.h"
 #include "train/mirror.h"
 #include "train/options.h"
 #include "train/source.h"
@@ -158,11 +159,23 @@ static int take_fingerprints(fcl_trainer *trainer)
     return fcl_fingerprint(trainer->condition_data, false, strings, &trainer->condition_content);
 }
 
+static int find_neighbours(fcl_trainer *trainer)
+{
+    fcl_ranks *ranks = trainer->options.ranks;
+    if (!ranks)
+        return FCL_OK;
+    trainer->neighbours = fcl_zalloc((size_t)fcl_ranks_count(ranks) * sizeof *trainer->neighbours);
+    return fcl_neighbours_find(ranks, trainer->device, trainer->neighbours);
+}
+
 /* Who they are, and what of a batch is whose. */
 static int arrange_ranks(fcl_trainer *trainer)
 {
     FCL_TRY(fcl_trainer_compare_devices(trainer));
-    return fcl_share_measure(trainer);
+    FCL_TRY(find_neighbours(trainer));
+    FCL_TRY(fcl_fit_together(trainer));
+    FCL_TRY(fcl_share_measure(trainer));
+    return trainer->measured ? fcl_fit_together(trainer) : FCL_OK;
 }
 
 int fcl_trainer_setup(fcl_trainer *trainer)

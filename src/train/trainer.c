@@ -29,7 +29,7 @@ int fcl_trainer_create(fcl_device *device, const fcl_dataset *data, const fcl_tr
     if (!named.data) /* a checkpoint tells what it was trained on */
         named.data = *data->name ? data->name : "memory";
     int status = create(device, NULL, data, &named, trainer);
-    if (status == FCL_ERR_MEMORY)
+    if (status == FCL_ERR_MEMORY && !(*trainer)->room_told)
         status = fcl_fit_explain(*trainer, &named);
     if (status != FCL_OK)
         fcl_trainer_destroy(trainer);
@@ -62,6 +62,7 @@ void fcl_trainer_destroy(fcl_trainer **trainer)
     fcl_model_destroy(&dying->model);
     fcl_split_destroy(&dying->split);
     fcl_free(dying->class_counts);
+    free(dying->neighbours);
     free(dying->broken);
     if (!dying->lender) {
         fcl_normalisation_destroy(&dying->normalisation);

@@ -7,6 +7,7 @@
 #include "learn/learner.h"
 #include "train/checkpoint.h"
 #include "train/held_out.h"
+#include "train/neighbours.h"
 
 struct fcl_trainer {
     fcl_device *device;
@@ -20,10 +21,12 @@ struct fcl_trainer {
     const char *begun_with; /* what its first weights are, in words; NULL: random ones */
     const char *measured;  /* options.share, where it is not the caller's; else NULL */
     bool order_chosen;     /* options.shuffle follows from the data, and not from the caller */
+    fcl_neighbour *neighbours; /* (ranks) NULL: it is alone, or a rehearsal */
     bool alike;            /* with the other ranks: their devices compute the same bits; also where it is alone */
     bool locked;           /* the caller holds the lock of options.out */
     const char *notes[6];  /* sentences of what is to be told before the first step */
     int note_count;
+    bool room_told;  /* its failure's message says already what would fit */
     bool looked;     /* all of the data's normalisation and of the sets beside them is there */
     uint64_t others; /* bytes on the device that were there before it */
     const struct fcl_trainer *lender; /* whose normalisation and sets it borrows; NULL: they are its own */

@@ -163,6 +163,24 @@ ranks 1 2 train moons --out broken $small --steps 200 --lr 1e6 --clip off
 once "flowcl: rank 0: "
 refused 1 "share 2:1 has no use for a process alone" train moons --out never --share 2:1
 
+# ranks that share a device are told what they need of its memory together; what is said to fit does, and a sample more does not,
+# also where a smaller batch would leave a rank without a sample
+export FLOWCL_MEMORY=2
+large="--data-count 1000 --width 128 --depth 2 --steps 1 --samples-every off"
+expect 0 train moons --out alone-fits $large --batch 750
+ranks 1 2 train moons --out fits $large --batch 750 --share 300:1
+once "flowcl: rank 0: 2 ranks share this device: together they need "
+says " has 2.0 MiB: the largest batch that fits is --batch "
+batch=$(sed -n 's/.*--batch \([0-9]*\).*/\1/p' err)
+parts=$(sed -n 's/.*--accumulate \([0-9]*\).*/\1/p' err)
+ranks 1 2 train moons --out fits $large --batch 750 --share "$((2 * (batch - 8))):1"
+once ": the largest batch that fits is --batch "
+ranks 1 2 train moons --out fits $large --batch "$((batch + 1))" --share 300:1
+once "flowcl: rank 0: 2 ranks share this device: "
+ranks 0 2 train moons --out fits $large --batch "$batch" --share 300:1
+ranks 0 2 train moons --out fits-in-parts $large --batch 750 --accumulate "$parts" --share 300:1
+unset FLOWCL_MEMORY
+
 # samples, densities and what is measured of them are one process's bit for bit, whatever draws the random numbers, also where
 # there are fewer samples than ranks; one writes, and tells
 python3 - <<'END'

@@ -249,7 +249,8 @@ typedef struct fcl_train_hooks {
  * that has done its steps already is FCL_OK, and nothing is trained.
  * FCL_ERR_STOPPED: a hook asked for it; the checkpoint is written and the message says so.
  * FCL_ERR_NUMERIC: the loss or the gradient became NaN or infinite; the message says at which step and, after that step was
- * computed once more, kernel by kernel, which tensor broke first and by which sample; nothing of it is saved.
+ * computed once more, kernel by kernel, which tensor broke first and by which sample, of ranks also on which of them;
+ * nothing of it is saved.
  * FCL_ERR_ARGUMENT: an option is not usable, or a resumed run differs in what cannot change. */
 FCL_API int fcl_train(const fcl_train_options *options, const fcl_train_hooks *hooks);
 
@@ -274,7 +275,8 @@ FCL_API int fcl_trainer_resume(fcl_trainer *trainer, const char *path);
 FCL_API int fcl_trainer_init(fcl_trainer *trainer, const char *path, const char *names);
 FCL_API int fcl_trainer_step(fcl_trainer *trainer);            /* enqueues one step */
 FCL_API int64_t fcl_trainer_steps(const fcl_trainer *trainer); /* done so far */
-/* Waits; the mean loss of the steps since the last call, FCL_ERR_NUMERIC where one was not finite. */
+/* Waits; the mean loss of the steps since the last call, FCL_ERR_NUMERIC where one was not finite: ranks look for what broke
+ * together, and so call this, or save, together where steps have been taken since. */
 FCL_API int fcl_trainer_loss(fcl_trainer *trainer, double *loss);
 /* Waits; the objective on what is held out, after the steps so far: see fcl_train_options. FCL_ERR_ARGUMENT where nothing
  * is. */

@@ -79,23 +79,56 @@ static int tell_largest(const fcl_learner *learner)
                     of->name, (double)most);
 }
 
-/* In words; released by free. */
-static char *find(fcl_trainer *trainer, int64_t step)
+/* What a rank has found, in words. */
+typedef struct finding {
+    bool breaks; /* a value of its own is not finite, the first of which is told */
+    char what[1016];
+} finding;
+
+static finding find(fcl_trainer *trainer, int64_t step)
 {
+    finding found;
+    memset(&found, 0, sizeof found);
     int status = check_states(trainer);
     if (status == FCL_OK)
         status = check_step(trainer, step);
+    found.breaks = status == FCL_ERR_NUMERIC;
     if (status == FCL_OK)
         status = tell_largest(trainer->learner);
-    return status == FCL_ERR_NUMERIC ? fcl_format("what broke first is %s", fcl_error())
-                                     : fcl_format("what broke first cannot be told: %s", fcl_error());
+    snprintf(found.what, sizeof found.what, "%s%s", status == FCL_ERR_NUMERIC ? " is " : " cannot be told: ", fcl_error());
+    return found;
+}
+
+/* Of what ranks have found, the first one's whose own values break; its number is told unless all found the same. */
+static char *tell_first(const finding *all, int count)
+{
+    int first = 0;
+    bool same = true;
+    for (int i = count - 1; i >= 0; i--) {
+        first = all[i].breaks ? i : first;
+        same &= strcmp(all[i].what, all[0].what) == 0;
+    }
+    return all[first].breaks && !same ? fcl_format("what broke first, on rank %d,%s", first, all[first].what)
+                                      : fcl_format("what broke first%s", all[first].what);
+}
+
+/* Each rank looks at its own rows. Where the others have not come with it, it tells of these. Released by free. */
+static char *find_first(fcl_trainer *trainer, int64_t step)
+{
+    fcl_ranks *ranks = trainer->options.ranks;
+    const finding mine = find(trainer, step);
+    finding *all = fcl_zalloc((size_t)fcl_ranks_count(ranks) * sizeof *all);
+    int status = fcl_ranks_gather(ranks, sizeof mine, &mine, all);
+    char *words = status == FCL_OK ? tell_first(all, fcl_ranks_count(ranks)) : tell_first(&mine, 1);
+    free(all);
+    return words;
 }
 
 int fcl_trainer_explain(fcl_trainer *trainer, int64_t step)
 {
     char *loss = fcl_strdup(fcl_error());
     if (!trainer->broken)
-        trainer->broken = find(trainer, step);
+        trainer->broken = find_first(trainer, step);
     fcl_fail(FCL_ERR_NUMERIC, "%s; %s", loss, trainer->broken);
     free(loss);
     return FCL_ERR_NUMERIC;

@@ -23,6 +23,7 @@ typedef struct loop {
     double began, reported; /* seconds on the clock */
     double row_began;       /* when the metrics' present row began, and at which step */
     int64_t row_step;
+    bool broken;          /* this rank has seen that a step is not finite; all are to look together */
     bool alone;           /* it saves without the other ranks, which is its end */
     int64_t saved;        /* step of the newest checkpoint; -1: there is none */
     double held_out_loss; /* when it was last measured; NAN: not yet */
@@ -70,6 +71,14 @@ static bool passed_tenth(const loop *run)
     return 10 * done / way > 10 * (done - 1) / way;
 }
 
+/* At a time of this rank's own, when the others do not look with it. */
+static int look(loop *run)
+{
+    int status = fcl_learner_drain(run->trainer->learner, NULL);
+    run->broken = status == FCL_ERR_NUMERIC;
+    return run->broken ? FCL_OK : status;
+}
+
 /* Reading the losses waits for the device: a few times a second and at each tenth of the way, not each step. */
 static int report_progress(loop *run, bool last)
 {
@@ -78,7 +87,7 @@ static int report_progress(loop *run, bool last)
     if (!run->hooks->progress || (!last && !passed_tenth(run) && time - run->reported < 1.0 / REPORTS_A_SECOND))
         return FCL_OK;
     const fcl_trainer *trainer = run->trainer;
-    FCL_TRY(drain(run));
+    FCL_TRY(trainer->options.ranks ? look(run) : drain(run));
     time = run->reported = fcl_clock_seconds();
     int64_t done = step_of(run) - run->first_step, left = trainer->options.steps - step_of(run);
     fcl_train_progress progress = {
@@ -160,16 +169,9 @@ static int after_hook(loop *run, int status)
 
 /* --- metrics and samples --- */
 
-static int measure_held_out(loop *run)
-{
-    FCL_TRY(fcl_trainer_drain(run->trainer));
-    return fcl_trainer_held_out_loss(run->trainer, &run->held_out_loss);
-}
-
 static int report_metrics(loop *run, bool held_out)
 {
     fcl_trainer *trainer = run->trainer;
-    FCL_TRY(drain(run));
     double time = fcl_clock_seconds();
     fcl_train_metrics metrics = {
         .step = step_of(run),
@@ -245,7 +247,6 @@ static int report_samples(loop *run)
     int64_t n = fcl_trainer_samples(trainer, run->hooks);
     if (!n)
         return FCL_OK;
-    FCL_TRY(fcl_trainer_drain(trainer));
     fcl_array *samples = NULL;
     int status = fcl_samples_create(trainer->data->shape, n, &samples);
     if (status == FCL_OK)
@@ -267,11 +268,28 @@ static bool due(int64_t step, int64_t every, bool last)
     return last || (every > 0 && step % every == 0);
 }
 
-/* Whom a signal reaches is not said: one rank that is to stop stops all. */
-static int ask_stop(const loop *run, bool *stop)
+/* Whom a signal reaches is not said: one rank that is to stop stops all. Nor do all see at once that a step is not finite. */
+static int ask_stop(loop *run, bool *stop)
 {
+    fcl_ranks *ranks = run->trainer->options.ranks;
     *stop = run->hooks->stop && run->hooks->stop(run->hooks->data);
-    return fcl_ranks_any(run->trainer->options.ranks, stop);
+    bool any = *stop || run->broken;
+    FCL_TRY(fcl_ranks_any(ranks, &any));
+    if (!any || !ranks)
+        return FCL_OK;
+    FCL_TRY(fcl_ranks_any(ranks, stop));
+    return *stop ? FCL_OK : drain(run);
+}
+
+/* Before anything is told, kept or drawn of a step, by all ranks, whoever of them does it: of one that is not finite nothing is. */
+static int look_together(loop *run, bool finished, bool last)
+{
+    const fcl_train_options *options = &run->trainer->options;
+    int64_t step = step_of(run);
+    bool looks = due(step, options->metrics_every, last) || due(step, options->checkpoint_every, last) ||
+                 due(step, options->samples_every, last) ||
+                 (options->held_out > 0 && due(step, options->held_out_every, finished));
+    return looks ? drain(run) : FCL_OK;
 }
 
 /* Saves before it draws. Who stops a run wants to go: a picture is not drawn. */
@@ -281,8 +299,9 @@ static int after_step(loop *run, bool finished, bool stop)
     int64_t step = step_of(run);
     bool last = finished || stop;
     bool held_out = run->trainer->held_out && due(step, options->held_out_every, finished);
+    FCL_TRY(look_together(run, finished, last));
     if (held_out)
-        FCL_TRY(measure_held_out(run));
+        FCL_TRY(fcl_trainer_held_out_loss(run->trainer, &run->held_out_loss));
     if (held_out || due(step, options->metrics_every, last))
         FCL_TRY(report_metrics(run, held_out));
     FCL_TRY(report_progress(run, last));

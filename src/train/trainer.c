@@ -93,10 +93,16 @@ static int begin_exchange(fcl_trainer *trainer)
     return exchange && next < trainer->options.steps ? fcl_feed_prepare(&trainer->feed, next) : FCL_OK;
 }
 
+/* Ranks, which may have read some rows each, read the rest of them at the same step. */
+static bool is_full(const fcl_learner *learner)
+{
+    return learner->options.ranks ? learner->step % FCL_RING == 0 : learner->step - learner->read_step == FCL_RING;
+}
+
 int fcl_trainer_step(fcl_trainer *trainer)
 {
     const fcl_learner *learner = trainer->learner;
-    if (learner->step - learner->read_step == FCL_RING)
+    if (is_full(learner))
         FCL_TRY(fcl_trainer_drain(trainer));
     FCL_TRY(fcl_feed_prepare(&trainer->feed, learner->step));
     for (int part = 0; part < trainer->options.accumulate; part++) {

@@ -83,7 +83,8 @@ int fcl_trainer_agree(fcl_trainer *trainer);
 void fcl_trainer_name_rows(fcl_trainer *trainer, int64_t step, int part);
 /* Of a step that was not finite, with the buffers as it found them: adds to the message what broke first, among weights,
  * averages and moments, then as the step is computed once more, kernel by kernel. Its graph takes the place of
- * trainer->graph, whose memory it may need. Returns FCL_ERR_NUMERIC. */
+ * trainer->graph, whose memory it may need. Ranks do it together, and all tell what the first of them found whose rows
+ * break. Returns FCL_ERR_NUMERIC. */
 int fcl_trainer_explain(fcl_trainer *trainer, int64_t step);
 /* The step's own graph again, where that was done: before it goes on from a checkpoint. */
 int fcl_trainer_recover(fcl_trainer *trainer);
@@ -96,7 +97,8 @@ int64_t fcl_trainer_samples(const fcl_trainer *trainer, const fcl_train_hooks *h
  * else when they are first drawn. fcl_trainer_run destroys it. */
 int fcl_trainer_prepare_samples(fcl_trainer *trainer, int64_t n);
 
-/* fcl_learner_drain. FCL_ERR_NUMERIC names the first step that was not finite, and what broke. */
+/* fcl_learner_drain. FCL_ERR_NUMERIC names the first step that was not finite, and what broke: ranks, which all find it, drain
+ * together. */
 int fcl_trainer_drain(fcl_trainer *trainer);
 
 #endif

@@ -159,8 +159,24 @@ awk '$1 == "adamw_update" { n = $2 } END { exit n != 20 }' err || fail "the prof
 ranks 0 3 train moons --out told $small --steps 20 --held-out 100 --share "$share"
 same asked told
 [ "$(getconf _NPROCESSORS_ONLN)" -lt 2 ] || { expect 0 train moons --out half $small --steps 1 --device 0:0,0:0/2.0 && shared 60; }
+# where a step is not finite all look for what broke first, and tell the rank whose rows it is among, if it is not on all
 ranks 1 2 train moons --out broken $small --steps 200 --lr 1e6 --clip off
 once "flowcl: rank 0: "
+says "; what broke first"
+python3 - <<'END'
+import random
+with open("far.csv", "w") as file:
+    for i in range(60):
+        file.write("%g,%g\n" % ((1e7, 1e7) if i == 37 else (random.gauss(0, 1), random.gauss(0, 1))))
+END
+far="far.csv --normalise off --weight sqrt(1-l/1e10) $small"
+ranks 1 2 train $far --out broken --steps 10 --share 1:59
+once "flowcl: rank 0: the loss became "
+says " at step 1 " "what broke first, on rank 1, is sqrt of shape (59, 1): " ", in 1 of the 59 rows " " is sample 37 of far.csv"
+ranks 1 2 train $far --out broken --steps 60 --share 59:1 --on-nan skip --metrics-every 7
+says "warning the loss or the gradient of 7 of the steps up to 7 is not finite"
+once "flowcl: rank 0: the loss became "
+says ", the last of 50 in a row " "what broke first, on rank 0, is sqrt of shape (59, 1): " " is sample 37 of far.csv"
 refused 1 "share 2:1 has no use for a process alone" train moons --out never --share 2:1
 
 # ranks that share a device are told what they need of its memory together; what is said to fit does, and a sample more does not,

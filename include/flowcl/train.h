@@ -420,7 +420,8 @@ typedef struct fcl_sample_options {
                               et al. 2022, has them at each step), so that the others fit them; of options->times, too, and
                               at t = 1 they are the data bit for bit. With every solver. NULL: nothing is kept */
     fcl_divergence_options divergence; /* of log densities: see flow.h */
-    void (*progress)(void *data, int64_t done, int64_t n); /* after each batch; or NULL. Of ranks: of this one's samples */
+    void (*progress)(void *data, int64_t done, int64_t n); /* after each batch; or NULL. Of ranks: of the samples of all, as far
+                                                              as this one is with its own */
     void *progress_data;
     fcl_ranks *ranks; /* sample together, borrowed: each computes a run of the samples, in the order of ranks, with the random
                          numbers of their places among all, and all ranks get all of them, with the counts of all. So they

@@ -168,8 +168,8 @@ static int run_parts(fcl_sampler *sampler, float *x, const int32_t *label, int64
         fcl_watch_part(0, 0, 0);
         FCL_TRY(status);
         keep_times(sampler, first, count, n, x_times);
-        if (sampler->progress)
-            sampler->progress(sampler->progress_data, done + count, own.count);
+        if (sampler->progress) /* its own stand for all */
+            sampler->progress(sampler->progress_data, llround((double)n * ((double)(done + count) / (double)own.count)), n);
     }
     return FCL_OK;
 }

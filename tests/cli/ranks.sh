@@ -223,7 +223,7 @@ as_alone 3 sample points --n 31 --solver euler-maruyama --steps 5 --label a,b
 as_alone 2 sample points --n 31 --decode points.csv --from-time 0.5 --steps 4
 as_alone 3 sample points --encode points.csv --n 40 --solver adaptive-heun
 as_alone 3 likelihood points points.csv --n 40 --divergence hutchinson --solver heun2 --steps 4 --batch 5
-says "/14 " # of the 40 are the first one's
+says "/40 " # by the 14 that are the first one's
 echo "1,0" >mask.csv
 masked="sample points --n 31 --decode points.csv --mask mask.csv --times 0,0.5,1 --solver euler-maruyama --steps 4"
 expect 0 $masked --out alone.npy

@@ -169,27 +169,52 @@ static int lower_step(fcl_lowering *l, const fcl_step *step, const fcl_generated
     return kind->lower(l, step, g, action->launch, name);
 }
 
-static void lower_copies(fcl_lowering *l)
+static void copy(fcl_lowering *l, fcl_tensor *target, const fcl_tensor *value)
+{
+    fcl_action *action = fcl_lowering_action(l);
+    action->copy_to = target->buffer;
+    action->copy_from = value->buffer;
+}
+
+/* Assignments by the step behind which they are done, and in their order. */
+static int *sort_assignments(const fcl_plan *plan)
+{
+    const fcl_graph *graph = plan->graph;
+    int *sorted = fcl_zalloc(((size_t)graph->assignment_count + 1) * sizeof *sorted);
+    int *next = fcl_zalloc(((size_t)plan->count + 2) * sizeof *next);
+    for (int i = 0; i < graph->assignment_count; i++)
+        next[graph->assignments[i].behind + 1]++;
+    for (int s = 0; s < plan->count; s++)
+        next[s + 1] += next[s];
+    for (int i = 0; i < graph->assignment_count; i++)
+        sorted[next[graph->assignments[i].behind]++] = i;
+    free(next);
+    return sorted;
+}
+
+/* Those behind the step, of which *next is the first. */
+static void assign(fcl_lowering *l, const int *sorted, int *next)
 {
     const fcl_graph *graph = l->plan->graph;
-    l->step = l->plan->count;
-    for (int i = 0; i < graph->assignment_count; i++) {
-        fcl_tensor *target = graph->assignments[i].target,
-                   *value = fcl_node_root(graph->assignments[i].value);
-        if (value->storage->instead == target)
-            continue;
-        fcl_action *action = fcl_lowering_action(l);
-        action->copy_to = target->buffer;
-        action->copy_from = value->buffer;
+    for (; *next < graph->assignment_count && graph->assignments[sorted[*next]].behind == l->step; ++*next) {
+        struct fcl_assignment *assignment = &graph->assignments[sorted[*next]];
+        const fcl_tensor *value = fcl_node_root(assignment->value);
+        if (value->storage->instead != assignment->target)
+            copy(l, assignment->target, value);
+        assignment->action = l->plan->action_count - 1;
     }
 }
 
 static int lower_steps(fcl_lowering *l, const fcl_generated *generated, const int *kernel)
 {
-    for (l->step = 0; l->step < l->plan->count; l->step++)
-        FCL_TRY(lower_step(l, &l->plan->steps[l->step], &generated[l->step], kernel[l->step]));
-    lower_copies(l);
-    return FCL_OK;
+    int *sorted = sort_assignments(l->plan), next = 0, status = FCL_OK;
+    for (l->step = 0; l->step < l->plan->count && status == FCL_OK; l->step++) {
+        status = lower_step(l, &l->plan->steps[l->step], &generated[l->step], kernel[l->step]);
+        assign(l, sorted, &next);
+    }
+    assign(l, sorted, &next);
+    free(sorted);
+    return status;
 }
 
 /* A graph that is one block, with every assignment in place, is repeated inside its kernel. Where each row

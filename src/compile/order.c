@@ -1,4 +1,6 @@
-/* The order of running: of the steps that are ready, the one whose last node was built first. */
+/* The order of running: of the steps that are ready, the one whose last node was built first. But a value that a leaf takes,
+ * and nobody else, as a gradient that is added to those before: however late it was built, it counts as built with what it is
+ * of. Else the whole backward pass would come first, and all that such values are made of be kept to its end. */
 #include "compile/plan.h"
 
 #include <stdlib.h>
@@ -8,23 +10,52 @@ typedef struct reading {
 } reading;
 
 typedef struct order {
-    int *last;    /* per step: its last node; -1: it has none */
+    int *built;   /* per node: when */
+    int *last;    /* per step: when the last of its nodes was built; -1: it has none */
     int *waiting; /* per step: readings of steps that have not run */
     int *first;   /* per step: the first reading of it */
     reading *readings;
     int *heap, ready; /* the steps that wait for nothing; none is before the one at half its place */
 } order;
 
-static int last_node(const fcl_step *step)
+/* Does nobody but the leaf take the value, and nobody but the value's step read the leaf? */
+static bool ends_in(const fcl_tensor *leaf, const fcl_tensor *value)
+{
+    bool ends = value->step >= 0 && !value->kept;
+    for (int i = 0; i < value->readers && ends; i++)
+        ends = value->reader[i]->op->view;
+    for (int i = 0; i < leaf->readers && ends; i++)
+        ends = leaf->reader[i]->op->view || leaf->reader[i]->step == value->step;
+    return ends;
+}
+
+static void date_nodes(const order *o, const fcl_graph *graph)
+{
+    for (int i = 0; i < graph->count; i++)
+        o->built[i] = i;
+    for (int i = 0; i < graph->assignment_count; i++) {
+        const fcl_tensor *value = fcl_node_root(graph->assignments[i].value);
+        bool ends = ends_in(graph->assignments[i].target, value);
+        int built = -1;
+        for (int k = 0; k < value->inputs && ends; k++) {
+            const fcl_tensor *of = fcl_node_root(value->input[k]);
+            built = of->step >= 0 && of->id > built ? of->id : built;
+        }
+        o->built[value->id] = built >= 0 ? built : value->id;
+    }
+}
+
+static int last_built(const order *o, const fcl_step *step)
 {
     int last = -1;
     for (int i = 0; i < step->blocks; i++) {
-        int inner = last_node(&step->block[i]);
+        int inner = last_built(o, &step->block[i]);
         last = inner > last ? inner : last;
     }
-    for (int i = 0; !step->blocks && i < fcl_step_nodes(step); i++)
-        if (fcl_step_node(step, i)->id > last)
-            last = fcl_step_node(step, i)->id;
+    for (int i = 0; !step->blocks && i < fcl_step_nodes(step); i++) {
+        int built = o->built[fcl_step_node(step, i)->id];
+        last = built > last ? built : last;
+    }
     return last;
 }
 
@@ -88,13 +119,15 @@ static int pop(order *o)
 static void open_order(order *o, const fcl_graph *graph, const fcl_step *steps, int count)
 {
     size_t room = (size_t)count + 1;
+    o->built = fcl_zalloc(((size_t)graph->count + 1) * sizeof *o->built);
     o->last = fcl_zalloc(room * sizeof *o->last);
     o->waiting = fcl_zalloc(room * sizeof *o->waiting);
     o->first = fcl_zalloc(room * sizeof *o->first);
     o->heap = fcl_zalloc(room * sizeof *o->heap);
     o->readings = fcl_zalloc((size_t)count_inputs(graph) * sizeof *o->readings);
+    date_nodes(o, graph);
     for (int s = 0; s < count; s++) {
-        o->last[s] = last_node(&steps[s]);
+        o->last[s] = last_built(o, &steps[s]);
         o->first[s] = -1;
     }
     find_readings(o, graph);
@@ -105,6 +138,7 @@ static void open_order(order *o, const fcl_graph *graph, const fcl_step *steps, 
 
 static void close_order(order *o)
 {
+    free(o->built);
     free(o->last);
     free(o->waiting);
     free(o->first);

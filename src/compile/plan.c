@@ -28,6 +28,7 @@ static void reach(fcl_tensor *root, int step)
         root->last_step = step;
 }
 
+/* Behind what copies its assignments, see place_copies. */
 static void mark_uses(fcl_graph *graph)
 {
     for (int i = 0; i < graph->count; i++) {
@@ -42,7 +43,7 @@ static void mark_uses(fcl_graph *graph)
         }
     }
     for (int i = 0; i < graph->assignment_count; i++)
-        reach(fcl_node_root(graph->assignments[i].value), INT_MAX);
+        reach(fcl_node_root(graph->assignments[i].value), graph->assignments[i].behind);
 }
 
 static size_t scratch_bytes(const fcl_plan *plan, const fcl_step *step)
@@ -138,15 +139,18 @@ static void free_leaves(leaves *l)
     free(l->reach);
 }
 
+/* How a value comes into a leaf: it is computed there, or copied behind the step that computes it. */
+typedef enum way { IN_PLACE, COPIED } way;
+
 /* Does a step behind that of `value`, or this one otherwise than in place, read the leaf? */
 static bool is_read_late(const fcl_plan *plan, const fcl_tensor *leaf, const fcl_tensor *target,
-                         const fcl_tensor *value)
+                         const fcl_tensor *value, way how)
 {
     const fcl_step *step = &plan->steps[value->step];
     bool product = step->product; /* its tiles may read what another one has written */
     for (int i = 0; i < leaf->readers; i++) {
         const fcl_tensor *node = leaf->reader[i];
-        if (node->op->view || node->step < value->step)
+        if (node->op->view || node->step < value->step || (how == COPIED && node->step == value->step))
             continue;
         if (node->step > value->step || product || !reads_in_place(step, node, target))
             return true;
@@ -154,12 +158,12 @@ static bool is_read_late(const fcl_plan *plan, const fcl_tensor *leaf, const fcl
     return false;
 }
 
-/* A value may be written straight into the assigned leaf when nothing reads the leaf's old content after, and
+/* A value may be left in the assigned leaf as soon as it is there when nothing reads the leaf's old content after, and
  * no other value is assigned to a part of it. */
 static bool may_write_into(const fcl_plan *plan, const leaves *l, const fcl_tensor *target,
-                           const fcl_tensor *value)
+                           const fcl_tensor *value, way how)
 {
-    if (is_read_late(plan, target, target, value))
+    if (is_read_late(plan, target, target, value, how))
         return false;
     int behind = 0; /* the first leaf that begins behind it */
     for (int high = l->count; behind < high && target->bound;) {
@@ -169,23 +173,31 @@ static bool may_write_into(const fcl_plan *plan, const leaves *l, const fcl_tens
     }
     for (int i = behind; i-- > 0 && l->leaf[i]->bound == target->bound && l->reach[i] > target->bound_offset;)
         if (l->leaf[i] != target && overlap(l->leaf[i], target) &&
-            (l->leaf[i]->assigned || is_read_late(plan, l->leaf[i], target, value)))
+            (l->leaf[i]->assigned || is_read_late(plan, l->leaf[i], target, value, how)))
             return false;
     return true;
 }
 
-static void write_in_place(fcl_plan *plan)
+/* What is not written in place is copied at once, or, where the old content is still read, behind all steps. */
+static void place_copies(const fcl_plan *plan, const leaves *l)
 {
-    fcl_graph *graph = plan->graph;
-    leaves l;
-    find_leaves(&l, graph);
+    const fcl_graph *graph = plan->graph;
+    for (int i = 0; i < graph->assignment_count; i++) {
+        const fcl_tensor *value = fcl_node_root(graph->assignments[i].value);
+        bool at_once = value->step >= 0 && may_write_into(plan, l, graph->assignments[i].target, value, COPIED);
+        graph->assignments[i].behind = at_once ? value->step : plan->count;
+    }
+}
+
+static void write_in_place(const fcl_plan *plan, const leaves *l)
+{
+    const fcl_graph *graph = plan->graph;
     for (int i = 0; i < graph->assignment_count; i++) {
         fcl_tensor *target = graph->assignments[i].target,
                    *value = fcl_node_root(graph->assignments[i].value);
-        if (!value->storage->instead && may_write_into(plan, &l, target, value))
+        if (!value->storage->instead && may_write_into(plan, l, target, value, IN_PLACE))
             value->storage->instead = target;
     }
-    free_leaves(&l);
 }
 
 /* --- places in the arena --- */
@@ -235,9 +247,13 @@ static int bind_storage(fcl_plan *plan, fcl_storage *storage)
 
 void fcl_plan_place(fcl_plan *plan)
 {
+    leaves l;
+    find_leaves(&l, plan->graph);
+    place_copies(plan, &l);
     mark_uses(plan->graph);
     make_storages(plan);
-    write_in_place(plan);
+    write_in_place(plan, &l);
+    free_leaves(&l);
     place_all(plan);
 }
 

@@ -52,6 +52,9 @@ struct fcl_graph {
     int count, capacity;
     struct fcl_assignment {
         fcl_tensor *target, *value;
+        /* set by compile: the step behind which the value is copied, unless it is written in place; and the action that leaves it
+         * in the target */
+        int behind, action;
     } *assignments;
     int assignment_count;
     char *mistake; /* the first one, NULL while there is none */

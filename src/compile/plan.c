@@ -302,6 +302,7 @@ void fcl_plan_destroy(fcl_plan **plan)
     fcl_buffer_destroy(&p->arena);
     free(p->actions);
     free(p->bindings);
+    free(p->marks);
     free(p->storages);
     free(p->steps);
     free(p);

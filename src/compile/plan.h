@@ -77,6 +77,13 @@ typedef struct fcl_action {
     int step;
 } fcl_action;
 
+/* Behind an action a listener is told of a piece. */
+typedef struct fcl_mark {
+    int action; /* -1: before the first */
+    const fcl_listener *listener;
+    int64_t piece;
+} fcl_mark;
+
 /* A kernel argument that is set before each run. */
 typedef struct fcl_binding {
     fcl_launch *launch;
@@ -102,6 +109,8 @@ typedef struct fcl_plan {
     int action_count;
     fcl_binding *bindings;
     int binding_count;
+    fcl_mark *marks; /* in the order of their actions */
+    int mark_count;
     /* for fcl_graph_repeat, where one kernel repeats the whole graph: the order of the table's columns */
     fcl_tensor **table_scalar;
     int table_scalars;
@@ -136,6 +145,9 @@ int fcl_plan_memory(fcl_plan *plan);
 
 /* lower.c: builds the generated kernels and prepares plan->actions. */
 int fcl_plan_lower(fcl_plan *plan);
+
+/* marks.c: of the actions, the last that writes each of the listeners' pieces. */
+void fcl_plan_mark(fcl_plan *plan);
 
 /* generate.c. A fused kernel's arguments: pointers to what it reads, pointers to what it stores, scalars,
  * then, where it stands alone, the number of elements and what it draws by. As a product's epilogue its parameters

@@ -47,6 +47,7 @@ int fcl_graph_compile(fcl_graph *graph, fcl_device *device, const fcl_graph_opti
     fcl_plan *plan = fcl_plan_create(graph, device, options);
     FCL_TRY(fcl_plan_memory(plan));
     FCL_TRY(fcl_plan_lower(plan));
+    fcl_plan_mark(plan);
     return fill_inputs(graph);
 }
 
@@ -88,11 +89,24 @@ static int look_at(fcl_look *look, int *action)
                                                              &look->value, &look->transfer);
 }
 
+/* Of what is written once `action` is enqueued; *next is the first mark that is not told yet. */
+static int tell(const fcl_plan *plan, int action, int *next)
+{
+    for (; *next < plan->mark_count && plan->marks[*next].action <= action; ++*next) {
+        const fcl_mark *mark = &plan->marks[*next];
+        FCL_TRY(mark->listener->written(mark->listener->data, mark->piece));
+    }
+    return FCL_OK;
+}
+
 static int run_actions(fcl_plan *plan)
 {
+    int told = 0;
     set_bindings(plan);
+    FCL_TRY(tell(plan, -1, &told));
     for (int i = 0; i < plan->action_count; i++) {
         FCL_TRY(plan->actions[i].look ? look_at(plan->actions[i].look, &i) : enqueue(&plan->actions[i]));
+        FCL_TRY(tell(plan, i, &told));
         bool last = i + 1 == plan->action_count || plan->actions[i + 1].step != plan->actions[i].step;
         if (plan->options.check && last)
             FCL_TRY(fcl_plan_check(plan, plan->actions[i].step));

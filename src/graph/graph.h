@@ -46,6 +46,16 @@ struct fcl_tensor {
     int value;            /* the last of its values in the row block that is written, if that one is of it */
 };
 
+/* Whom each run tells, piece by piece of a buffer, that it has enqueued the last that writes there: behind it in the run
+ * nothing is assigned to a leaf in that piece. Pieces to which nothing is assigned are told first. Not of a run that looks at
+ * its values (fcl_graph_options.check). What `written` returns ends the run where it is not FCL_OK. */
+typedef struct fcl_listener {
+    fcl_buffer *buffer; /* what leaves are bound to */
+    size_t piece;       /* bytes; the last one may have fewer */
+    int (*written)(void *data, int64_t piece);
+    void *data;
+} fcl_listener;
+
 struct fcl_graph {
     fcl_arena arena; /* nodes, names: freed with the graph */
     fcl_tensor **nodes;
@@ -57,6 +67,8 @@ struct fcl_graph {
         int behind, action;
     } *assignments;
     int assignment_count;
+    fcl_listener *listeners;
+    int listener_count;
     char *mistake; /* the first one, NULL while there is none */
     int blocks, nested; /* begun so far; begun and not ended, of which the outermost counts */
     bool recompute;
@@ -68,6 +80,9 @@ struct fcl_graph {
 };
 
 void fcl_plan_destroy(struct fcl_plan **plan);
+
+/* Before it is compiled. The buffer and `data` are borrowed until no run comes any more. */
+void fcl_graph_listen(fcl_graph *graph, const fcl_listener *listener);
 
 /* Of a value, what is not finite. */
 typedef struct fcl_broken {

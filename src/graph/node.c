@@ -20,6 +20,7 @@ void fcl_graph_destroy(fcl_graph **graph)
     fcl_arena_free(&(*graph)->arena);
     free((*graph)->nodes);
     free((*graph)->assignments);
+    free((*graph)->listeners);
     free(*graph);
     *graph = NULL;
 }
@@ -181,4 +182,10 @@ void fcl_assign(fcl_tensor *target, fcl_tensor *value)
     graph->assignments = fcl_grow(graph->assignments, (size_t)(graph->assignment_count + 1) * sizeof *graph->assignments);
     graph->assignments[graph->assignment_count].target = target;
     graph->assignments[graph->assignment_count++].value = value;
+}
+
+void fcl_graph_listen(fcl_graph *graph, const fcl_listener *listener)
+{
+    graph->listeners = fcl_grow(graph->listeners, (size_t)(graph->listener_count + 1) * sizeof *graph->listeners);
+    graph->listeners[graph->listener_count++] = *listener;
 }

@@ -40,6 +40,7 @@ cl_int clEnqueueReadBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocki
 {
     REAL(clEnqueueReadBuffer);
     calls.waits += blocking != CL_FALSE;
+    calls.launches_before_reads = calls.reads++ ? calls.launches_before_reads : calls.launches;
     return real(queue, buffer, blocking, offset, bytes, destination, count, events, event);
 }
 

@@ -7,6 +7,8 @@
 typedef struct opencl_calls {
     int waits;    /* for the device: clFinish, clWaitForEvents, blocking copies and maps */
     int launches; /* of kernels */
+    int reads;    /* of buffers; and how many launches were before the first of them */
+    int launches_before_reads;
     int writes;   /* from the host's memory to the device's */
 } opencl_calls;
 

@@ -57,6 +57,10 @@ typedef struct fcl_learner_options {
     fcl_ranks *ranks; /* learn together, borrowed: each has a learner of the same parameters and options, computes the
                          gradient of its own rows, and fcl_learner_step, which waits for all, takes the sum. NULL: alone */
     double share; /* of this rank in that sum, of 1 in all: its part of a step's rows; 0: all ranks have as many */
+    const char *buckets; /* "yes": pieces of the gradient, of 4 MiB, go to the others as soon as the last of options.accumulate
+                            runs has completed them, while its backward pass goes on; "no": once all are complete; "auto":
+                            buckets on GPUs, where there is more than one. A CPU's cores, which would move and add them, are
+                            those that compute. No bit depends on it, and ranks need not agree */
 } fcl_learner_options;
 
 FCL_API extern const fcl_option fcl_learner_table[];

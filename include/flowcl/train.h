@@ -77,6 +77,8 @@ typedef struct fcl_train_options {
      * second. NULL: measured where devices are unlike, else equal. What was measured is told (fcl_train_start.measured), and
      * as `share` repeats the run bit for bit. It is no part of a run: one that is resumed is measured anew. */
     const char *share;
+    const char *buckets; /* "yes", "no", "auto": whether pieces of the gradient are summed while others are still computed, see
+                            fcl_learner_options. No bit depends on it */
     int accumulate; /* in so many parts, one after the other: less memory, the same numbers up to rounding */
     bool recompute; /* of each of the model's blocks (fcl_block_begin) what it reads alone is kept, and the rest computed again
                        for the gradient: less memory, a third more work, the same numbers up to rounding */

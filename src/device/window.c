@@ -10,13 +10,24 @@ struct fcl_window {
     fcl_buffer *buffer;
     cl_mem pinned; /* NULL on CPUs, where the buffer itself is mapped, and in a rehearsal */
     float *numbers;
-    cl_event *there; /* (pieces) of the window that is open; on CPUs the first alone */
+    cl_event *there; /* (pieces) of the window that is open; where the buffer is mapped the first alone */
     int64_t pieces;
+    /* Of an early one, else NULL. Its copies are of slices: while kernels write into the buffer's other slices, those of a
+     * gradient that is not complete, OpenCL lets nobody touch the buffer as a whole. */
+    cl_command_queue in, out;
+    fcl_buffer **slice; /* (pieces) */
+    cl_event back;      /* the last that went back; NULL: none has */
 };
 
 static fcl_device *device_of(const fcl_window *window)
 {
     return window->buffer->device;
+}
+
+static size_t piece_bytes(const fcl_window *window, int64_t piece)
+{
+    const size_t whole = FCL_WINDOW_PIECE * sizeof(float), rest = window->buffer->bytes - (size_t)piece * whole;
+    return rest < whole ? rest : whole;
 }
 
 static int create_pinned(fcl_window *window)
@@ -32,26 +43,60 @@ static int create_pinned(fcl_window *window)
     return fcl_opencl_check(device, code, "mapping page-locked memory");
 }
 
-int fcl_window_create(fcl_buffer *buffer, fcl_window **window)
+static int create_queue(fcl_device *device, cl_command_queue *queue)
+{
+    cl_int code;
+    *queue = clCreateCommandQueue(device->context, device->id, 0, &code);
+    return fcl_opencl_check(device, code, "making a queue of copies");
+}
+
+static int create_early(fcl_window *window)
+{
+    window->slice = fcl_zalloc((size_t)window->pieces * sizeof(fcl_buffer *));
+    FCL_TRY(create_queue(device_of(window), &window->in));
+    FCL_TRY(create_queue(device_of(window), &window->out));
+    for (int64_t i = 0; i < window->pieces; i++)
+        FCL_TRY(fcl_buffer_slice(window->buffer, (size_t)i * FCL_WINDOW_PIECE * sizeof(float), piece_bytes(window, i),
+                                 &window->slice[i]));
+    return FCL_OK;
+}
+
+int fcl_window_create(fcl_buffer *buffer, bool early, fcl_window **window)
 {
     fcl_window *created = *window = fcl_zalloc(sizeof *created);
     int64_t numbers = (int64_t)(buffer->bytes / sizeof(float));
     *created = (fcl_window){.buffer = buffer, .pieces = (numbers + FCL_WINDOW_PIECE - 1) / FCL_WINDOW_PIECE};
     created->there = fcl_zalloc((size_t)created->pieces * sizeof *created->there);
-    bool mapped = device_of(created)->info.type == FCL_DEVICE_CPU || device_of(created)->rehearsal;
+    const fcl_device *device = device_of(created);
+    bool mapped = device->rehearsal || (device->info.type == FCL_DEVICE_CPU && !early);
     int status = mapped ? FCL_OK : create_pinned(created);
+    if (status == FCL_OK && early && !device->rehearsal)
+        status = create_early(created);
     if (status != FCL_OK)
         fcl_window_destroy(window);
     return status;
 }
 
+static void release(cl_event *event)
+{
+    if (*event)
+        clReleaseEvent(*event);
+    *event = NULL;
+}
+
 static void forget(fcl_window *window)
 {
-    for (int64_t i = 0; i < window->pieces; i++) {
-        if (window->there[i])
-            clReleaseEvent(window->there[i]);
-        window->there[i] = NULL;
-    }
+    for (int64_t i = 0; i < window->pieces; i++)
+        release(&window->there[i]);
+    release(&window->back);
+}
+
+static void finish(cl_command_queue queue)
+{
+    if (!queue)
+        return;
+    clFinish(queue);
+    clReleaseCommandQueue(queue);
 }
 
 void fcl_window_destroy(fcl_window **window)
@@ -60,15 +105,20 @@ void fcl_window_destroy(fcl_window **window)
     if (!dying)
         return;
     fcl_device *device = device_of(dying);
+    finish(dying->in);
+    finish(dying->out);
     if (dying->numbers)
         clEnqueueUnmapMemObject(device->queue, dying->pinned ? dying->pinned : dying->buffer->memory, dying->numbers, 0, NULL,
                                 NULL);
     clFinish(device->queue);
     forget(dying);
+    for (int64_t i = 0; dying->slice && i < dying->pieces; i++)
+        fcl_buffer_destroy(&dying->slice[i]);
     if (dying->pinned) {
         clReleaseMemObject(dying->pinned);
         device->pinned -= dying->buffer->bytes;
     }
+    free(dying->slice);
     free(dying->there);
     free(dying);
     *window = NULL;
@@ -88,30 +138,81 @@ static int map(fcl_window *window)
 static int read_piece(fcl_window *window, int64_t piece)
 {
     fcl_device *device = device_of(window);
-    size_t offset = (size_t)piece * FCL_WINDOW_PIECE * sizeof(float), rest = window->buffer->bytes - offset;
-    size_t bytes = rest < FCL_WINDOW_PIECE * sizeof(float) ? rest : FCL_WINDOW_PIECE * sizeof(float);
-    cl_int code = clEnqueueReadBuffer(device->queue, window->buffer->memory, CL_FALSE, offset, bytes,
+    cl_int code = clEnqueueReadBuffer(device->queue, window->buffer->memory, CL_FALSE,
+                                      (size_t)piece * FCL_WINDOW_PIECE * sizeof(float), piece_bytes(window, piece),
                                       window->numbers + piece * FCL_WINDOW_PIECE, 0, NULL, &window->there[piece]);
     return fcl_opencl_check(device, code, "reading a buffer");
+}
+
+/* The other queue waits for what is in the device's by now. */
+int fcl_window_read(fcl_window *window, int64_t piece)
+{
+    fcl_device *device = device_of(window);
+    cl_event written;
+    FCL_TRY(fcl_opencl_check(device, clEnqueueMarkerWithWaitList(device->queue, 0, NULL, &written), "enqueueing a marker"));
+    cl_int code = clFlush(device->queue);
+    if (code == CL_SUCCESS)
+        code = clEnqueueReadBuffer(window->in, window->slice[piece]->memory, CL_FALSE, 0, piece_bytes(window, piece),
+                                   window->numbers + piece * FCL_WINDOW_PIECE, 1, &written, &window->there[piece]);
+    clReleaseEvent(written);
+    FCL_TRY(fcl_opencl_check(device, code, "reading a piece of a buffer"));
+    return fcl_opencl_check(device, clFlush(window->in), "flushing the queue of copies");
+}
+
+static int read_rest(fcl_window *window)
+{
+    for (int64_t i = 0; i < window->pieces; i++)
+        if (!window->there[i])
+            FCL_TRY(window->in ? fcl_window_read(window, i) : read_piece(window, i));
+    return FCL_OK;
 }
 
 int fcl_window_open(fcl_window *window, float **numbers)
 {
     fcl_device *device = device_of(window);
-    if (!window->pinned)
-        FCL_TRY(map(window));
-    for (int64_t i = 0; window->pinned && i < window->pieces; i++)
-        FCL_TRY(read_piece(window, i));
+    FCL_TRY(window->pinned ? read_rest(window) : map(window));
     *numbers = window->numbers;
     return fcl_opencl_check(device, clFlush(device->queue), "flushing the queue");
 }
 
-int fcl_window_wait(fcl_window *window, int64_t first, int64_t count)
+/* The events that tell of some numbers. */
+static cl_event *events_of(const fcl_window *window, int64_t first, int64_t count, int64_t *events)
 {
     int64_t from = window->pinned ? first / FCL_WINDOW_PIECE : 0;
     int64_t end = window->pinned ? (first + count + FCL_WINDOW_PIECE - 1) / FCL_WINDOW_PIECE : 1;
-    return fcl_opencl_check(device_of(window), clWaitForEvents((cl_uint)(end - from), window->there + from),
-                            "waiting for a buffer's numbers");
+    *events = end - from;
+    return window->there + from;
+}
+
+int fcl_window_wait(fcl_window *window, int64_t first, int64_t count)
+{
+    int64_t events;
+    const cl_event *there = events_of(window, first, count, &events);
+    return fcl_opencl_check(device_of(window), clWaitForEvents((cl_uint)events, there), "waiting for a buffer's numbers");
+}
+
+int fcl_window_look(fcl_window *window, int64_t first, int64_t count, bool *there)
+{
+    int64_t events;
+    const cl_event *event = events_of(window, first, count, &events);
+    *there = true;
+    for (int64_t i = 0; i < events; i++) {
+        cl_int state = CL_QUEUED;
+        cl_int code = clGetEventInfo(event[i], CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof state, &state, NULL);
+        FCL_TRY(fcl_opencl_check(device_of(window), code, "looking for a buffer's numbers"));
+        *there &= state <= CL_COMPLETE; /* below it: the command has failed, and the wait says so */
+    }
+    return FCL_OK;
+}
+
+static int give_back(fcl_window *window, int64_t piece)
+{
+    fcl_device *device = device_of(window);
+    release(&window->back);
+    cl_int code = clEnqueueWriteBuffer(window->out, window->slice[piece]->memory, CL_FALSE, 0, piece_bytes(window, piece),
+                                       window->numbers + piece * FCL_WINDOW_PIECE, 0, NULL, &window->back);
+    FCL_TRY(fcl_opencl_check(device, code, "writing a piece of a buffer"));
+    return fcl_opencl_check(device, clFlush(window->out), "flushing the queue of copies");
 }
 
 int fcl_window_return(fcl_window *window, int64_t first, int64_t count)
@@ -119,6 +220,8 @@ int fcl_window_return(fcl_window *window, int64_t first, int64_t count)
     fcl_device *device = device_of(window);
     if (!window->pinned)
         return FCL_OK;
+    if (window->out)
+        return give_back(window, first / FCL_WINDOW_PIECE);
     cl_int code = clEnqueueWriteBuffer(device->queue, window->buffer->memory, CL_FALSE, (size_t)first * sizeof(float),
                                        (size_t)count * sizeof(float), window->numbers + first, 0, NULL, NULL);
     return fcl_opencl_check(device, code, "writing a buffer");
@@ -127,10 +230,14 @@ int fcl_window_return(fcl_window *window, int64_t first, int64_t count)
 int fcl_window_close(fcl_window *window)
 {
     fcl_device *device = device_of(window);
+    cl_int code = CL_SUCCESS;
+    if (window->back) /* behind all others that went back */
+        code = clEnqueueBarrierWithWaitList(device->queue, 1, &window->back, NULL);
     forget(window);
+    FCL_TRY(fcl_opencl_check(device, code, "enqueueing a barrier"));
     if (window->pinned)
         return FCL_OK;
-    cl_int code = clEnqueueUnmapMemObject(device->queue, window->buffer->memory, window->numbers, 0, NULL, NULL);
+    code = clEnqueueUnmapMemObject(device->queue, window->buffer->memory, window->numbers, 0, NULL, NULL);
     window->numbers = NULL;
     return fcl_opencl_check(device, code, "unmapping a buffer");
 }

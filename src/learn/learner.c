@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "device/window.h"
 #include "graph/graph.h"
 #include "learn/options.h"
 
@@ -25,13 +26,24 @@ static int create_buffers(fcl_learner *learner)
     return fcl_buffer_slice(learner->gradients, bytes, sizeof(float), &learner->loss);
 }
 
+/* On CPUs what moves and adds the numbers are the cores that compute. */
+static bool takes_buckets(const fcl_learner *learner, int64_t numbers)
+{
+    fcl_buckets buckets = fcl_buckets_of(&learner->options);
+    bool gpu = fcl_device_describe(learner->device)->type == FCL_DEVICE_GPU;
+    return buckets == FCL_BUCKETS_YES || (buckets == FCL_BUCKETS_AUTO && gpu && numbers > FCL_WINDOW_PIECE);
+}
+
 /* With the loss, which lies behind the gradients. */
 static int create_exchange(fcl_learner *learner)
 {
     int64_t numbers = (int64_t)(fcl_params_bytes(learner->params) / sizeof(float));
     if (learner->options.share == 0)
         learner->options.share = 1.0 / fcl_ranks_count(learner->options.ranks);
-    return fcl_exchange_create(learner->options.ranks, learner->gradients, numbers + 1, &learner->exchange);
+    const fcl_exchange_options options = {
+        .count = numbers + 1, .runs = learner->options.accumulate, .early = takes_buckets(learner, numbers + 1)};
+    learner->options.buckets = NULL;
+    return fcl_exchange_create(learner->options.ranks, learner->gradients, &options, &learner->exchange);
 }
 
 static int create_adamw(fcl_learner *learner)
@@ -156,6 +168,7 @@ void fcl_learner_minimise(fcl_learner *learner, fcl_tensor *const *weights, fcl_
     fcl_vjp(loss, NULL, trained, weights, gradients);
     for (int i = 0; i < trained; i++)
         leave(learner, leaves[i], gradients[i]);
+    fcl_exchange_listen(learner->exchange, graph);
     leave(learner, fcl_leaf(graph, "loss", FCL_F32, FCL_SCALAR, learner->gradients, fcl_params_bytes(params)), loss);
     free(gradients);
     fcl_free(leaves);

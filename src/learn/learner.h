@@ -11,7 +11,7 @@
 struct fcl_learner {
     fcl_device *device;
     const fcl_params *params;
-    fcl_learner_options options;   /* filled in; texts are the tables' own, and ema is NULL */
+    fcl_learner_options options;   /* filled in; texts are the tables' own, and ema and buckets are NULL */
     fcl_averages averages;
     fcl_buffer *state[FCL_ALL_STATES]; /* flat; no such average: NULL */
     fcl_buffer *gradients, *loss;  /* flat, and the loss behind it */

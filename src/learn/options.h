@@ -29,6 +29,21 @@
      .help = "what becomes of a step whose loss or gradient is not finite: stop, or skip it; 50 in a row end the run"}
 /* clang-format on */
 
+/* clang-format off */
+#define FCL_BUCKETS_ROW(structure, how)                                                                                 \
+    {"buckets", FCL_OPTION(structure, buckets), .fallback = "auto", .flags = how, .choice = fcl_buckets_name,           \
+     .choice_help = fcl_buckets_help,                                                                                   \
+     .help = "of several processes: sum the gradient in buckets of 4 MiB while the backward pass goes on"}
+/* clang-format on */
+
+typedef enum fcl_buckets { FCL_BUCKETS_AUTO, FCL_BUCKETS_YES, FCL_BUCKETS_NO, FCL_BUCKETS } fcl_buckets;
+
+const char *fcl_buckets_name(int index);
+const char *fcl_buckets_help(int index);
+fcl_buckets fcl_buckets_of(const fcl_learner_options *options);
+/* Whether there is anybody to exchange them with. */
+int fcl_buckets_check(const fcl_learner_options *options);
+
 /* Of options with their defaults. */
 int fcl_learner_check_together(const fcl_learner_options *options);
 /* "stop", "skip". */

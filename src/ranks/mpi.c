@@ -10,6 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Each begins its exchanges in the same order on all ranks, as MPI asks: how the two follow one another is a rank's own. */
+static MPI_Comm shares_world, sums_world;
+
 static int check(int code, const char *what)
 {
     char text[MPI_MAX_ERROR_STRING];
@@ -48,6 +51,8 @@ int fcl_mpi_open(fcl_world *world)
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
     MPI_Comm_rank(MPI_COMM_WORLD, &world->number);
     MPI_Comm_size(MPI_COMM_WORLD, &world->count);
+    FCL_TRY(check(MPI_Comm_dup(MPI_COMM_WORLD, &shares_world), "joining the ranks"));
+    FCL_TRY(check(MPI_Comm_dup(MPI_COMM_WORLD, &sums_world), "joining the ranks"));
     return local_world(world);
 }
 
@@ -61,15 +66,22 @@ void fcl_mpi_close(void)
     MPI_Finalize();
 }
 
-/* Others may be long in coming, and compute on the same cores: at first it looks all the time, then now and then. */
-static int wait_at_ease(MPI_Request *request)
+/* Behind so many looks in vain, *looks. What comes may be long in coming, and may be computed on the same cores: at first one
+ * looks all the time, then now and then. */
+static void ease(int *looks)
 {
     enum { LOOKS = 2000, NAP = 50 /* microseconds */ };
-    int code = MPI_SUCCESS, done = 0;
-    for (int64_t look = 0; code == MPI_SUCCESS && !done; look++) {
-        if (look > LOOKS)
-            usleep(NAP);
+    if (++*looks > LOOKS)
+        usleep(NAP);
+}
+
+static int wait_at_ease(MPI_Request *request)
+{
+    int code = MPI_SUCCESS, done = 0, looks = 0;
+    while (code == MPI_SUCCESS && !done) {
         code = MPI_Test(request, &done, MPI_STATUS_IGNORE);
+        if (!done)
+            ease(&looks);
     }
     return code;
 }
@@ -151,7 +163,7 @@ static void cut(piece *p, const fcl_world *world)
 static int send_shares(piece *p)
 {
     return check(MPI_Ialltoallv(p->numbers, p->counts, p->offsets, MPI_FLOAT, p->shares, p->own, p->shares_at, MPI_FLOAT,
-                                MPI_COMM_WORLD, &p->request),
+                                shares_world, &p->request),
                  "sending shares of a sum");
 }
 
@@ -173,7 +185,7 @@ static int send_sums(piece *p, const fcl_world *world)
     FCL_TRY(check(MPI_Wait(&p->request, MPI_STATUS_IGNORE), "receiving shares of a sum"));
     add(p, world);
     return check(MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, p->numbers, p->counts, p->offsets, MPI_FLOAT,
-                                 MPI_COMM_WORLD, &p->request),
+                                 sums_world, &p->request),
                  "sending sums");
 }
 
@@ -182,24 +194,80 @@ static int take_sums(piece *p)
     return check(MPI_Wait(&p->request, MPI_STATUS_IGNORE), "receiving sums");
 }
 
-/* Shares of all pieces go out as these come, sums as their shares come. A rank whose numbers do not come (*lost) goes on with
- * any others, for all wait for it: at the next meeting they hear that it has failed. */
-static int sum(piece *p, int64_t count, const fcl_world *world, const fcl_sum_pieces *pieces, float *any, int *lost)
+typedef struct sum {
+    const fcl_world *world;
+    const fcl_sum_pieces *pieces;
+    piece *p; /* (count) in the order in which they go */
+    int64_t count;
+    int64_t sent, added, done; /* the first so many have sent shares, and sums, and are done */
+    float *any; /* as many numbers as a piece has */
+    int lost;   /* why this rank's numbers do not come; FCL_OK: they do */
+} sum;
+
+static int add_next(sum *s)
 {
-    for (int64_t i = 0; i < count; i++) {
-        if (*lost == FCL_OK && pieces->wait)
-            *lost = pieces->wait(pieces->data, p[i].first, p[i].count);
-        if (*lost != FCL_OK)
-            p[i].numbers = any;
-        FCL_TRY(send_shares(&p[i]));
+    return send_sums(&s->p[s->added++], s->world);
+}
+
+static int take_next(sum *s)
+{
+    const piece *p = &s->p[s->done];
+    FCL_TRY(take_sums(&s->p[s->done++]));
+    if (s->lost == FCL_OK && s->pieces->summed)
+        s->lost = s->pieces->summed(s->pieces->data, p->first, p->count);
+    return FCL_OK;
+}
+
+/* Does what can be done without waiting for another rank; MPI brings on what is on its way in its calls alone. */
+static int go_on(sum *s, bool *moved)
+{
+    int come = 0;
+    if (s->added < s->sent)
+        FCL_TRY(check(MPI_Test(&s->p[s->added].request, &come, MPI_STATUS_IGNORE), "receiving shares of a sum"));
+    *moved = come;
+    FCL_TRY(come ? add_next(s) : FCL_OK);
+    come = 0;
+    if (s->done < s->added)
+        FCL_TRY(check(MPI_Test(&s->p[s->done].request, &come, MPI_STATUS_IGNORE), "receiving sums"));
+    *moved |= come;
+    return come ? take_next(s) : FCL_OK;
+}
+
+/* Until the next piece's numbers are there. Others are brought on meanwhile; where there are none, nothing is to be done. */
+static int wait_for_next(sum *s)
+{
+    const fcl_sum_pieces *pieces = s->pieces;
+    const piece *p = &s->p[s->sent];
+    bool there = false;
+    for (int looks = 0; s->lost == FCL_OK && pieces->look && s->done < s->sent && !there;) {
+        bool moved;
+        FCL_TRY(go_on(s, &moved));
+        if (s->lost == FCL_OK)
+            s->lost = pieces->look(pieces->data, p->first, p->count, &there);
+        if (moved)
+            looks = 0;
+        else if (!there)
+            ease(&looks);
     }
-    for (int64_t i = 0; i < count; i++)
-        FCL_TRY(send_sums(&p[i], world));
-    for (int64_t i = 0; i < count; i++) {
-        FCL_TRY(take_sums(&p[i]));
-        if (*lost == FCL_OK && pieces->summed)
-            *lost = pieces->summed(pieces->data, p[i].first, p[i].count);
+    if (s->lost == FCL_OK && pieces->wait)
+        s->lost = pieces->wait(pieces->data, p->first, p->count);
+    return FCL_OK;
+}
+
+/* Shares of all pieces go out as these come, sums as their shares come. A rank whose numbers do not come goes on with any
+ * others, for all wait for it: at the next meeting they hear that it has failed. */
+static int run(sum *s)
+{
+    while (s->sent < s->count) {
+        FCL_TRY(wait_for_next(s));
+        if (s->lost != FCL_OK)
+            s->p[s->sent].numbers = s->any;
+        FCL_TRY(send_shares(&s->p[s->sent++]));
     }
+    while (s->added < s->count)
+        FCL_TRY(add_next(s));
+    while (s->done < s->count)
+        FCL_TRY(take_next(s));
     return FCL_OK;
 }
 
@@ -207,10 +275,10 @@ int fcl_mpi_sum(const fcl_world *world, int64_t count, float *numbers, const fcl
 {
     int64_t size = pieces->size, number = (count + size - 1) / size;
     piece *p = fcl_zalloc((size_t)number * sizeof *p);
-    int *words = fcl_zalloc((size_t)(4 * number * world->count) * sizeof *words), *next = words, lost = FCL_OK;
+    int *words = fcl_zalloc((size_t)(4 * number * world->count) * sizeof *words), *next = words;
     float *any = shares + number * fcl_mpi_sum_room(world, size);
     for (int64_t i = 0; i < number; i++, next += 4 * world->count) {
-        int64_t first = i * size;
+        int64_t first = size * (pieces->order ? pieces->order[i] : i);
         p[i] = (piece){.first = first,
                        .count = (int)(count - first < size ? count - first : size),
                        .numbers = numbers + first,
@@ -222,8 +290,9 @@ int fcl_mpi_sum(const fcl_world *world, int64_t count, float *numbers, const fcl
                        .request = MPI_REQUEST_NULL};
         cut(&p[i], world);
     }
-    int status = sum(p, number, world, pieces, any, &lost);
+    sum s = {.world = world, .pieces = pieces, .p = p, .count = number, .any = any, .lost = FCL_OK};
+    int status = run(&s);
     free(words);
     free(p);
-    return status == FCL_OK ? lost : status;
+    return status == FCL_OK ? s.lost : status;
 }

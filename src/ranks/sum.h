@@ -4,11 +4,15 @@
 
 #include <flowcl/ranks.h>
 
+/* Functions may be NULL. */
 typedef struct fcl_sum_pieces {
     void *data;
-    int64_t size;                                             /* numbers of a piece; the last one may have fewer */
-    int (*wait)(void *data, int64_t first, int64_t count);    /* until these numbers are there to be sent */
-    int (*summed)(void *data, int64_t first, int64_t count);  /* these are the sums now */
+    int64_t size;         /* numbers of a piece; the last one may have fewer */
+    const int32_t *order; /* in which pieces are summed, the same on all ranks; NULL: from the first to the last */
+    int (*wait)(void *data, int64_t first, int64_t count); /* until these numbers are there to be sent */
+    int (*look)(void *data, int64_t first, int64_t count, bool *there); /* whether they are, before that wait: what is asked
+                                                                            while others are on their way, which it would hold up */
+    int (*summed)(void *data, int64_t first, int64_t count); /* these are the sums now */
 } fcl_sum_pieces;
 
 int fcl_ranks_sum_pieces(fcl_ranks *ranks, int64_t count, float *numbers, const fcl_sum_pieces *pieces);

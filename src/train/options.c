@@ -74,6 +74,7 @@ static const fcl_option train_table[] = {
     {"steps", ROW(steps), .minimum = 1, .maximum = 4e9, .fallback = "5000", .group = "Optimiser", .help = "steps of the optimiser"},
     {"batch", ROW(batch), .minimum = 1, .maximum = 1e6, .fallback = "256", .fallback_of = model_default, .help = "samples of a step"},
     {"share", ROW(share), .flags = CALL, .placeholder = "A:B:...", .help = "of several processes, what each takes of a batch: 2:1 for one that is twice as fast, equal, or measured, which it is without this where devices are unlike"},
+    FCL_BUCKETS_ROW(fcl_train_options, CALL),
     {"accumulate", ROW(accumulate), .minimum = 1, .maximum = 1e6, .fallback = "1",
      .help = "parts a step's samples are computed in, to save memory"},
     {"recompute", ROW(recompute),
@@ -184,6 +185,7 @@ fcl_learner_options fcl_train_learner_options(const fcl_train_options *options)
         .ema = options->ema,
         .on_nan = options->on_nan,
         .ranks = options->ranks,
+        .buckets = options->buckets,
     };
 }
 

@@ -52,7 +52,7 @@ static fcl_train_options own_options(const fcl_trainer *trainer, int rows)
     own.coupling_batch = 0;
     own.coupling_across_ranks = false;
     own.ranks = NULL;
-    own.share = own.out = own.init = own.names = NULL;
+    own.share = own.buckets = own.out = own.init = own.names = NULL;
     own.resume = own.data_changed = own.check = false;
     own.held_out = 0;
     return own;

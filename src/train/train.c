@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/watch.h"
 #include "device/launch.h"
+#include "learn/options.h"
 #include "train/folder.h"
 #include "train/mirror.h"
 #include "train/options.h"
@@ -281,6 +282,12 @@ static int run_from(run_start *start)
     return status;
 }
 
+static int check_buckets(const fcl_train_options *options)
+{
+    const fcl_learner_options learner = fcl_train_learner_options(options);
+    return fcl_buckets_check(&learner);
+}
+
 int fcl_train(const fcl_train_options *options, const fcl_train_hooks *hooks)
 {
     fcl_arena strings = {0};
@@ -294,6 +301,8 @@ int fcl_train(const fcl_train_options *options, const fcl_train_hooks *hooks)
     if (status == FCL_OK && filled.share && !filled.ranks)
         status = fcl_fail(FCL_ERR_ARGUMENT, "share %s has no use for a process alone: name several devices, or start several by "
                                             "mpirun", filled.share);
+    if (status == FCL_OK)
+        status = check_buckets(&filled);
     if (status == FCL_OK && filled.names && !filled.init)
         status = fcl_fail(FCL_ERR_ARGUMENT, "names has no use without init, whose tensors they are of");
     if (status == FCL_OK && filled.out && access(filled.out, F_OK) == 0)

@@ -73,6 +73,25 @@ expect 0 train moons --out alone $small --steps 5 --metrics-every 1
 near alone three 1e-6 gradient_norm 1
 near alone three 1e-6 loss 5
 
+# a gradient of several buckets, which each rank sums as they come or at the end: no bit is another, whoever does which, in how
+# many parts, and whatever the order in which a device's plan completes them
+large="--width 1024 --depth 3 --batch 12 --steps 3 --samples-every off --metrics-every 1 --seed 7 --keep 1"
+# unlike A B: two ranks that have options of their own, the second one another form of kernels.
+unlike() {
+    mpirun -n 1 "$flowcl" train moons $1 --device 0:0 : -n 1 env $3 "$flowcl" train moons $2 --device 0:0 >out 2>err || fail "ranks with $1"
+}
+expect 0 train moons --out whole $large --accumulate 2
+unlike "--out buckets $large --buckets yes" "--out buckets $large --buckets no" FLOWCL_VECTOR=1
+same whole buckets
+for buckets in no yes; do
+    options="--out unlike-$buckets $large --accumulate 2 --buckets $buckets"
+    unlike "$options" "$options" FLOWCL_ROW_GROUP=64
+done
+same unlike-no unlike-yes
+rm -rf whole buckets unlike-no unlike-yes
+refused 1 "buckets yes has no use for a process alone" train moons --out never --buckets yes
+refused 2 "buckets" train moons --out never --buckets some
+
 # data that come from the host, in rows of each rank; resumed by another number of ranks
 ranks 0 2 train moons --out streamed $small --steps 20 --held-out 100 --held-out-every 10 --stream-data
 same one streamed
@@ -286,23 +305,31 @@ expect 0 train --resume --out long --steps "$(($(ls long/checkpoint-* | tail -n 
 
 # a device that fails, at one call or another of a step, before and after the sum: one sentence, of the rank whose it is
 LD_PRELOAD=$faults "$flowcl" --version >out 2>err && [ ! -s err ] || exit 0 # a sanitizer wants to be first
-failing() { # VARIABLE=VALUE STATUS
+failing() { # VARIABLE=VALUE STATUS OPTIONS...
     rm -rf weak
-    set -- "$1" "$2" train moons --out weak $small --steps 200 --checkpoint-every 5 --device 0:0
     variable=$1
     wanted=$2
     shift 2
+    set -- train moons --out weak "$@" --device 0:0
     mpirun -n 1 "$flowcl" "$@" : -n 1 env LD_PRELOAD="$faults" "$variable" "$flowcl" "$@" >out 2>err </dev/null
     got=$?
     [ $got -eq "$wanted" ] || fail "$variable: status $got, not $wanted"
 }
-failing FAULTS_AT=1000000 0
-failing FAULTS_COUNT="$folder/calls" 0
-calls=$(cat calls)
-for at in 0 5 11 16 22 27 33 38; do # of a step, which has about so many calls
-    failing FAULTS_AT=$((calls * 8 / 10 + at)) 1
-    once "flowcl: rank 1: "
-    says "CL_"
-    expect 0 info weak
-done
+# fail_at "CALL..." OPTIONS...: at each of the calls, which are counted from four fifths of the way.
+fail_at() {
+    places=$1
+    shift
+    failing FAULTS_COUNT="$folder/calls" 0 "$@"
+    calls=$(cat calls)
+    for at in $places; do
+        failing FAULTS_AT=$((calls * 8 / 10 + at)) 1 "$@"
+        once "flowcl: rank 1: "
+        says "CL_"
+        expect 0 info weak
+    done
+}
+failing FAULTS_AT=1000000 0 $small --steps 200 --checkpoint-every 5
+# of a step, which has about so many calls
+fail_at "0 5 11 16 22 27 33 38" $small --steps 200 --checkpoint-every 5
+fail_at "0 13 31 49 67 85" $large --steps 10 --checkpoint-every 2 --buckets yes
 exit 0

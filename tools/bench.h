@@ -103,8 +103,14 @@ int bench_first_step(fcl_device *device, double *compile, double *step);
 
 /* Data for a row of the ladder, as one of these, freed by whoever asks: `opened` is destroyed, made->values freed. */
 int bench_open_data(const bench_model *row, fcl_dataset **opened, fcl_dataset *made);
-int bench_create_trainer(fcl_device *device, const bench_model *row, int batch, fcl_ranks *ranks, const fcl_dataset *data,
-                         fcl_trainer **trainer);
+/* Who trains together, and how they sum their gradients (fcl_train_options). */
+typedef struct bench_others {
+    fcl_ranks *ranks;
+    const char *buckets;
+} bench_others;
+/* `others` NULL: it trains alone. */
+int bench_create_trainer(fcl_device *device, const bench_model *row, int batch, const bench_others *others,
+                         const fcl_dataset *data, fcl_trainer **trainer);
 int bench_steps(fcl_trainer *trainer, int64_t steps); /* enqueues so many */
 
 /* --- ranks (bench_ranks.c) --- */

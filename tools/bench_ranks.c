@@ -8,7 +8,7 @@
 enum { SIZES = 9, SMALLEST = 256 /* numbers: a KiB */, BETWEEN = 4, ROUNDS_MOST = 1000 };
 
 /* What a round measures of a step, in seconds. */
-typedef enum figure { ALONE, TOGETHER, OWN_ROWS, SUM, FIGURES } figure;
+typedef enum figure { ALONE, TOGETHER, BUCKETS, OWN_ROWS, SUM, FIGURES } figure;
 
 typedef struct step_bench {
     fcl_ranks *ranks;
@@ -17,7 +17,7 @@ typedef struct step_bench {
     int batch;
     fcl_device *device, *whole; /* of each rank; of the first alone, NULL: it has none to itself but its own */
     fcl_dataset *opened, made;
-    fcl_trainer *trainer[SUM]; /* ALONE, of the first rank, TOGETHER and OWN_ROWS */
+    fcl_trainer *trainer[SUM]; /* ALONE, of the first rank, TOGETHER, BUCKETS and OWN_ROWS */
     float *numbers;            /* as many as a gradient has */
     int64_t count;
     double seconds[FIGURES][ROUNDS_MOST];
@@ -101,10 +101,12 @@ static int open_devices(step_bench *b)
 static int create_trainers(step_bench *b)
 {
     const fcl_dataset *data = b->opened ? b->opened : &b->made;
+    const bench_others at_the_end = {b->ranks, "no"}, in_buckets = {b->ranks, "yes"};
     int ranks = fcl_ranks_count(b->ranks), own = b->batch / ranks > 0 ? b->batch / ranks : 1;
     if (is_first(b))
         TRY(bench_create_trainer(b->whole ? b->whole : b->device, b->row, b->batch, NULL, data, &b->trainer[ALONE]));
-    TRY(bench_create_trainer(b->device, b->row, b->batch, b->ranks, data, &b->trainer[TOGETHER]));
+    TRY(bench_create_trainer(b->device, b->row, b->batch, &at_the_end, data, &b->trainer[TOGETHER]));
+    TRY(bench_create_trainer(b->device, b->row, b->batch, &in_buckets, data, &b->trainer[BUCKETS]));
     TRY(bench_create_trainer(b->device, b->row, own, NULL, data, &b->trainer[OWN_ROWS]));
     b->count = fcl_params_numbers(fcl_model_params(fcl_trainer_model(b->trainer[TOGETHER])));
     b->numbers = bench_numbers((size_t)b->count);
@@ -213,16 +215,18 @@ static void print_step(const step_bench *b)
     fcl_printf("\na step of %s, batch %d, %.3g MiB of gradients\n", b->row->name, b->batch, 4.0 * (double)b->count / (1 << 20));
     print_time("one rank", rounds_of(b->seconds[ALONE], n), b->whole ? "  on the whole device" : "");
     fcl_snprintf(rest, sizeof rest, "  %.3f of one rank's", rounds_ratio(b->seconds[TOGETHER], b->seconds[ALONE], n).median);
-    print_time("all", rounds_of(b->seconds[TOGETHER], n), rest);
+    print_time("all, without buckets", rounds_of(b->seconds[TOGETHER], n), rest);
+    fcl_snprintf(rest, sizeof rest, "  %.3f of those without", rounds_ratio(b->seconds[BUCKETS], b->seconds[TOGETHER], n).median);
+    print_time("all, with buckets", rounds_of(b->seconds[BUCKETS], n), rest);
     print_time("a rank's rows alone, on all at once", rounds_of(b->seconds[OWN_ROWS], n), "");
     print_time("sum of the gradients alone", rounds_of(b->seconds[SUM], n), "");
-    fcl_snprintf(rest, sizeof rest, "  %.3f of all's", rounds_ratio(model, b->seconds[TOGETHER], n).median);
+    fcl_snprintf(rest, sizeof rest, "  %.3f of all without buckets", rounds_ratio(model, b->seconds[TOGETHER], n).median);
     print_time("both together", rounds_of(model, n), rest);
 }
 
 static int print_json(const step_bench *b, const exchange *all, int count)
 {
-    static const char *const names[FIGURES] = {"one_rank", "all", "own_rows", "sum"};
+    static const char *const names[FIGURES] = {"one_rank", "all", "all_with_buckets", "own_rows", "sum"};
     const int n = b->settings->repeats;
     double model[ROUNDS_MOST];
     add_model(b, model);
@@ -233,10 +237,11 @@ static int print_json(const step_bench *b, const exchange *all, int count)
     for (figure what = 0; what < FIGURES; what++)
         json_object_set_new(figures, names[what], spread_json(rounds_of(b->seconds[what], n)));
     return tool_print_json(json_pack(
-        "{s:i, s:o, s:o, s:{s:s, s:i, s:I, s:b, s:o, s:o, s:o}}", "ranks", fcl_ranks_count(b->ranks), "meeting",
+        "{s:i, s:o, s:o, s:{s:s, s:i, s:I, s:b, s:o, s:o, s:o, s:o}}", "ranks", fcl_ranks_count(b->ranks), "meeting",
         spread_json(all[0].seconds), "sums", sums, "step", "model", b->row->name, "batch", b->batch, "gradient_bytes",
         (json_int_t)(4 * b->count), "one_rank_has_the_whole_device", b->whole != NULL, "seconds", figures, "of_one_rank",
-        spread_json(rounds_ratio(b->seconds[TOGETHER], b->seconds[ALONE], n)), "model_of_all",
+        spread_json(rounds_ratio(b->seconds[TOGETHER], b->seconds[ALONE], n)), "buckets_of_all",
+        spread_json(rounds_ratio(b->seconds[BUCKETS], b->seconds[TOGETHER], n)), "model_of_all",
         spread_json(rounds_ratio(model, b->seconds[TOGETHER], n))));
 }
 

@@ -158,13 +158,14 @@ int bench_open_data(const bench_model *row, fcl_dataset **opened, fcl_dataset *m
     return FCL_OK;
 }
 
-int bench_create_trainer(fcl_device *device, const bench_model *row, int batch, fcl_ranks *ranks, const fcl_dataset *data,
-                         fcl_trainer **trainer)
+int bench_create_trainer(fcl_device *device, const bench_model *row, int batch, const bench_others *others,
+                         const fcl_dataset *data, fcl_trainer **trainer)
 {
     fcl_train_options options = {.data = data->name,
                                  .batch = batch,
-                                 .ranks = ranks,
-                                 .share = ranks ? "equal" : NULL,
+                                 .ranks = others ? others->ranks : NULL,
+                                 .share = others ? "equal" : NULL,
+                                 .buckets = others ? others->buckets : NULL,
                                  .model = row->options,
                                  .seed = SEED,
                                  .steps = 1000000000,

@@ -119,7 +119,8 @@ step = told["step"]
 assert told["ranks"] == 2 and [row["bytes"] for row in told["sums"]] == [1 << 10 + 2 * i for i in range(5)]
 assert all(row["seconds"]["median"] > 0 for row in told["sums"]) and told["meeting"]["p10"] > 0
 assert step["batch"] == 64 and step["gradient_bytes"] == 4 * (3 * 64 + 64 + 2 * 64 * 65 + 2 * 65)
-assert set(step["seconds"]) == {"one_rank", "all", "own_rows", "sum"} and step["of_one_rank"]["median"] > 0
+assert set(step["seconds"]) == {"one_rank", "all", "all_with_buckets", "own_rows", "sum"}
+assert step["of_one_rank"]["median"] > 0 and step["buckets_of_all"]["median"] > 0
 END
 refused 2 "--batch is of a step of several --ranks" bench --batch 64
 

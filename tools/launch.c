@@ -68,21 +68,45 @@ static int start(int count, pid_t *process)
     return code;
 }
 
-/* A launcher that is told to end leaves its ranks a second or less, which may be too short for a checkpoint; a signal of
- * the user's it hands to them, and waits. The second time it is told to end. */
+/* Told to end, Open MPI's leaves its ranks a second or less, which may be too short for a checkpoint; a signal of the user's
+ * it hands to them, and waits. MPICH's does so when it is told to end, and dies of what it does not catch. */
+static int signal_to_stop(pid_t process)
+{
+    char path[64], line[256];
+    unsigned long long caught = 0;
+    snprintf(path, sizeof path, "/proc/%ld/status", (long)process);
+    FILE *status = fopen(path, "r");
+    while (status && fgets(line, sizeof line, status))
+        sscanf(line, "SigCgt: %llx", &caught);
+    if (status)
+        fclose(status);
+    return caught >> (STOP_OF_RANKS - 1) & 1 ? STOP_OF_RANKS : SIGTERM;
+}
+
+/* Of ranks that signals ended Open MPI's says 128 more than the number of the first one's, and MPICH's the bits of all their
+ * numbers: no status of ours, and not which signal. */
+static int status_of(int status)
+{
+    enum { BY_SIGNAL = 128 };
+    int number = status - BY_SIGNAL;
+    if (status <= EXIT_USAGE)
+        return status;
+    if (number > 0 && number < NSIG)
+        return tool_fail("a rank was ended by signal %d (%s), and the others with it; checkpoints stay", number,
+                         strsignal(number));
+    return tool_fail("a rank was ended by a signal, and the others with it (mpiexec's status is %d); checkpoints stay", status);
+}
+
+/* The second time it is told to end. */
 static int wait_for(pid_t process, const sigset_t *signals)
 {
-    enum { BY_SIGNAL = 128 /* a shell's, and mpiexec's, status of a process that a signal ended */ };
     int status, number, asked = 0;
     while (waitpid(process, &status, WNOHANG) == 0)
         if (sigwait(signals, &number) == 0 && number != SIGCHLD && !(asked && number == SIGHUP))
-            kill(process, asked++ == 0 ? STOP_OF_RANKS : SIGTERM);
+            kill(process, asked++ == 0 ? signal_to_stop(process) : SIGTERM);
     if (WIFSIGNALED(status))
         return tool_fail("mpiexec was ended by signal %d: %s", WTERMSIG(status), strsignal(WTERMSIG(status)));
-    number = WEXITSTATUS(status) - BY_SIGNAL;
-    return number > 0 ? tool_fail("a rank was ended by signal %d (%s), and the others with it; checkpoints stay", number,
-                                  strsignal(number))
-                      : WEXITSTATUS(status);
+    return status_of(WEXITSTATUS(status));
 }
 
 /* Before it starts: none is lost. No device is open, whose driver would have threads that take them. */

@@ -6,7 +6,7 @@
 #include <signal.h>
 #include <stdbool.h>
 
-/* Of ranks, also what a launcher hands to each of them (Open MPI 4 hands on this one, and not SIGUSR1): told to end, it would
+/* Of ranks, also what Open MPI's launcher hands to each of them (version 4 this one, and not SIGUSR1): told to end, it would
  * leave them a second. */
 #define STOP_OF_RANKS SIGUSR2
 

@@ -56,6 +56,17 @@ int fcl_mpi_open(fcl_world *world)
     return local_world(world);
 }
 
+const char *fcl_mpi_name(void)
+{
+#if defined OPEN_MPI
+    return "Open MPI";
+#elif defined MPICH_VERSION
+    return "MPICH";
+#else
+    return "another";
+#endif
+}
+
 bool fcl_ranks_supported(void)
 {
     return true;

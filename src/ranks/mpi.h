@@ -9,6 +9,7 @@ typedef struct fcl_world {
     int local_number, local_count; /* on this machine */
 } fcl_world;
 
+const char *fcl_mpi_name(void);
 int fcl_mpi_open(fcl_world *world);
 void fcl_mpi_close(void);
 

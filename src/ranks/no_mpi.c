@@ -12,6 +12,11 @@ int fcl_mpi_open(fcl_world *world)
                     fcl_ranks_launcher());
 }
 
+const char *fcl_mpi_name(void)
+{
+    return "none";
+}
+
 bool fcl_ranks_supported(void)
 {
     return false;

@@ -79,8 +79,9 @@ static int check_alone(void)
     static const char *const sizes[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         if (getenv(sizes[i]) && strtol(getenv(sizes[i]), NULL, 10) > 1)
-            return fcl_fail(FCL_ERR_UNSUPPORTED, "%s says that this process is one of %s, and the MPI of this build finds it alone: "
-                                                 "start it by the launcher of the same MPI", sizes[i], getenv(sizes[i]));
+            return fcl_fail(FCL_ERR_UNSUPPORTED, "%s says that this process is one of %s, and %s, the MPI of this build, finds it "
+                                                 "alone: start it by that one's mpirun", sizes[i], getenv(sizes[i]),
+                            fcl_mpi_name());
     return FCL_OK;
 }
 

@@ -7,6 +7,10 @@ case $2 in /*) faults=$2 ;; *) faults=$OLDPWD/$2 ;; esac
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
 export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1
 command -v mpirun >/dev/null || exit 77
+case $(mpirun --version) in
+*"Open MPI"*) mpi="Open MPI" other=PMI_SIZE killed="flowcl: a rank was ended by signal 9" ;;
+*) mpi=MPICH other=OMPI_COMM_WORLD_SIZE killed="flowcl: a rank was ended by a signal" ;; # its status does not say which
+esac
 
 # ranks STATUS N ARGUMENTS...: as expect, by so many processes that share a device.
 ranks() {
@@ -142,6 +146,10 @@ mpirun -n 1 "$flowcl" train moons --out never $small --device 0:0 --share 3:1 : 
     -n 1 "$flowcl" train moons --out never $small --device 0:0 >out 2>err && fail "ranks of unlike shares train"
 once "flowcl: rank 0: rank 1 has other shares"
 [ ! -e never ] || fail "a run that cannot begin left a folder"
+
+# started by the launcher of another MPI, each would be alone
+(export $other=2 && refused 1 "flowcl: $other says that this process is one of 2, and $mpi, the MPI of this build" \
+    train moons --out never $small) || exit 1
 
 # unlike devices share a batch by what was measured, which is told, and told again repeats the run bit for bit; they round in
 # their own ways: all take the first one's weights from time to time
@@ -295,7 +303,7 @@ begin 0:0,0:0 "$flowcl"
 kill -KILL "$last"
 wait $process && fail "a rank that is killed is not told"
 process=
-once "flowcl: a rank was ended by signal 9"
+once "$killed"
 begin 0:0 mpirun -n 2 "$flowcl"
 kill -KILL "$last"
 wait $process && fail "a rank that is killed is not told"

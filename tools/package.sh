@@ -24,16 +24,10 @@ cp "$folder"/*.deb "$packages"
 ls -l "$packages"
 [ "$(id -u)" -eq 0 ] || { echo "not installed in a fresh system: that takes root"; exit 0; }
 
-# The archive that this system has, with its own settings of apt.
-release=$(. /etc/os-release && echo "$VERSION_CODENAME")
-archive=$(grep -ls "^deb .* $release .*main" /etc/apt/sources.list /etc/apt/sources.list.d/*.list | head -n 1)
-for list in /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list.d/ubuntu.sources; do
-    [ ! -f "$list" ] || archive=$list
-done
 # What goes in lies where no blank is in its path, which mmdebstrap would divide.
 mkdir "$folder/packages"
 cp "$folder"/*.deb "$folder/packages"
-# shellcheck disable=SC2016 # the fresh system's shell reads it
+# shellcheck disable=SC2016,SC2046 # the fresh system's shell reads it; a list of words
 mmdebstrap --variant=apt --include=ca-certificates,man-db,gcc,libc6-dev,pkg-config \
     --customize-hook='copy-in '"$folder/packages"' /root' --customize-hook='copy-in '"$folder/flowcl/examples"' /root' \
     --customize-hook='chroot "$1" sh -euxc "
@@ -53,4 +47,4 @@ mmdebstrap --variant=apt --include=ca-certificates,man-db,gcc,libc6-dev,pkg-conf
         if ldd two_moons_static | grep libflowcl; then exit 1; fi
         ./two_moons_static static/run
         echo the packages work in a fresh system"' \
-    "$release" /dev/null ${archive:+"$archive"}
+    $(tools/archive.sh)

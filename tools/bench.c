@@ -22,7 +22,7 @@ static const fcl_option table[] = {
      .help = "repeats of each measurement"},
     {"quick", FCL_OPTION(bench_settings, quick), .help = "short repeats, small buffers, and only the smallest model"},
     {"ranks", FCL_OPTION(bench_settings, ranks), .minimum = 2, .maximum = 1024, .placeholder = "N",
-     .help = "instead: what N processes exchange, and a step by one and by all of them; under mpirun its own number"},
+     .help = "instead: what N processes exchange, and a step by one and by all of them; without it under mpirun"},
     {"batch", FCL_OPTION(bench_settings, batch), .minimum = 1, .maximum = 1e6,
      .help = "samples of that step, shared by the ranks; without it the model's"},
     {"json", FCL_OPTION(bench_settings, json), .group = "Output", .help = "print a JSON object a line instead of tables"},
@@ -153,6 +153,25 @@ static int find_devices(work *w)
 
 /* --- all of it --- */
 
+/* How many there are may be said three times: by the option, by the launcher, and by a list of devices. */
+static int check_ranks(const bench_settings *settings)
+{
+    char **entries;
+    int listed = 0, count = tool_ranks() ? fcl_ranks_count(tool_ranks()) : settings->ranks;
+    if (settings->ranks && settings->ranks != count)
+        return tool_fail_usage(&bench_command, "--ranks %d, and the launcher started %d: start so many, or leave it away",
+                               settings->ranks, count);
+    if (tool_ranks())
+        return EXIT_DONE; /* some of which may have the list of another machine's devices */
+    if (fcl_device_split(settings->device, &entries, &listed) != FCL_OK)
+        return tool_fail_library();
+    fcl_free(entries);
+    if (listed > 1 && listed != count)
+        return tool_fail_usage(&bench_command, "--ranks %d, and %d devices are named: name one for each rank, or one for all", count,
+                               listed);
+    return EXIT_DONE;
+}
+
 static int check_usage(const tool_call *call)
 {
     const bench_settings *settings = call->settings;
@@ -166,7 +185,7 @@ static int check_usage(const tool_call *call)
     size_t length = settings->chart ? strlen(settings->chart) : 0;
     if (settings->chart && (length < 5 || strcasecmp(settings->chart + length - 4, ".png")))
         return tool_fail_usage(&bench_command, "the chart %s must end in .png", settings->chart);
-    return EXIT_DONE;
+    return ranks ? check_ranks(settings) : EXIT_DONE;
 }
 
 /* With one device its reason is the bench's. */

@@ -244,6 +244,8 @@ static int run(const tool_call *call)
         return status;
     if (launch_listed(work.settings->device, &status))
         return status;
+    if ((status = tool_agree("charts to draw (--chart)", work.settings->chart)) != EXIT_DONE)
+        return status;
     progress bar = {0};
     work.settings->sample.ranks = tool_ranks();
     tool_watch(&bar);

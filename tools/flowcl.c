@@ -73,6 +73,11 @@ bool tool_is_first(void)
     return fcl_ranks_number(ranks) == 0;
 }
 
+int tool_agree(const char *what, const char *text)
+{
+    return fcl_ranks_same(ranks, what, text ? strlen(text) : 0, text) == FCL_OK ? EXIT_DONE : tool_fail_library();
+}
+
 int tool_open_device(const char *name, fcl_device **device)
 {
     const fcl_device_options how = {.local_rank = fcl_ranks_local_number(ranks),

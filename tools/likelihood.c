@@ -352,6 +352,8 @@ static int run(const tool_call *call)
         return status;
     if (launch_listed(w.settings->device, &status))
         return status;
+    if ((status = tool_agree("files to write (--out)", w.settings->out)) != EXIT_DONE)
+        return status;
     w.settings->sample.ranks = tool_ranks();
     tool_watch(&w.bar);
     progress_announce(&w.bar, "preparing");

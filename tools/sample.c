@@ -158,6 +158,8 @@ static int run(const tool_call *call)
         return status;
     if (launch_listed(settings->device, &status))
         return status;
+    if ((status = tool_agree("files to write (--out)", settings->out)) != EXIT_DONE)
+        return status;
     progress bar = {0};
     settings->sample.ranks = tool_ranks();
     tool_watch(&bar);

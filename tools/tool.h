@@ -73,6 +73,9 @@ fcl_ranks *tool_ranks(void);
 /* Whether this process tells and writes: it is alone, or the first of several. */
 bool tool_is_first(void);
 
+/* What the first one alone reads, as a path to write to, has to be the same on all: `what` it is, as "folders (--out)". */
+int tool_agree(const char *what, const char *text);
+
 /* fcl_device_open, of several processes each one's own device. */
 int tool_open_device(const char *name, fcl_device **device);
 

@@ -499,6 +499,8 @@ static int run(const tool_call *call)
         return status;
     if (launch_listed(settings->train.device, &status))
         return status;
+    if ((status = tool_agree("folders of a run (--out)", settings->train.out)) != EXIT_DONE)
+        return status;
     training run = {.config = settings->config, .preset = settings->preset, .folder = {.path = settings->train.out}};
     fcl_train_hooks hooks = {.data = &run,
                              .stop = on_stop,

@@ -43,9 +43,15 @@ refused 2 "did you mean --steps?" train moons --out run --stesp 5
 refused 2 "--steps: \"many\" is not usable" train moons --out run --steps many
 refused 2 "--lr: \"0\" is not usable: expected a number above 0" train moons --out run --lr 0
 refused 2 "did you mean \"selu\"?" train moons --out run --activation seluu
+refused 2 "--shuffle: \"foo\" is not usable: expected one of auto" train moons --out run --shuffle foo
+refused 2 "--on-nan: \"foo\" is not usable: expected one of stop, skip" train moons --out run --on-nan foo
+refused 2 "--ranks: \"0\" is not usable: expected a whole number from 2" bench --ranks 0
+refused 2 "--ranks: \"x\" is not usable" bench --ranks x
+refused 1 "share x has no use for a process alone" train moons --out run --share x
 
 # Devices and folders.
 refused 1 "no such thing" train moons --out run --device "no such thing"
+refused 1 "has no 99999 parts: it has" train moons --out run --device 0:0/99999
 printf x >file
 refused 1 "file" train moons --out file $small --steps 2
 refused 1 "file/run" train moons --out file/run $small --steps 2

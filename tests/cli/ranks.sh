@@ -127,6 +127,9 @@ assert set(step["seconds"]) == {"one_rank", "all", "all_with_buckets", "own_rows
 assert step["of_one_rank"]["median"] > 0 and step["buckets_of_all"]["median"] > 0
 END
 refused 2 "--batch is of a step of several --ranks" bench --batch 64
+refused 2 "--ranks 3, and 2 devices are named" bench --ranks 3 --device 0:0,0:0
+ranks 2 2 bench --ranks 3
+says "flowcl: rank 0: --ranks 3, and the launcher started 2"
 
 # what is wrong is told once, by the rank whose it is
 once() {
@@ -145,6 +148,9 @@ once "flowcl: rank 0: rank 1 has other options than rank 0"
 mpirun -n 1 "$flowcl" train moons --out never $small --device 0:0 --share 3:1 : \
     -n 1 "$flowcl" train moons --out never $small --device 0:0 >out 2>err && fail "ranks of unlike shares train"
 once "flowcl: rank 0: rank 1 has other shares"
+mpirun -n 1 "$flowcl" train moons --out never $small --device 0:0 : \
+    -n 1 "$flowcl" train moons --out never2 $small --device 0:0 >out 2>err && fail "ranks of unlike folders train"
+once "flowcl: rank 0: rank 1 has other folders of a run (--out)"
 [ ! -e never ] || fail "a run that cannot begin left a folder"
 
 # started by the launcher of another MPI, each would be alone

@@ -129,7 +129,7 @@ static void check_pieces(const fcl_model_options *options, fcl_shape sample, siz
         assert_memory_equal(t.content, end, bytes);
     }
     /* what is added goes to its leaf at once, and is not kept to the end: a few slices are under way, not all */
-    assert_true(fcl_graph_describe(n.graph).arena_bytes < arena_of_one(options, sample) + bytes / 2);
+    assert_true(fcl_graph_describe(n.graph).arena_bytes < arena_of_one(options, sample) + bytes / 4);
     free(end);
     free(t.content);
     close_net(&n);

@@ -62,8 +62,8 @@ struct fcl_graph {
     int count, capacity;
     struct fcl_assignment {
         fcl_tensor *target, *value;
-        /* set by compile: the step behind which the value is copied, unless it is written in place; and the action that leaves it
-         * in the target */
+        /* set by compile: the step behind which the value is copied, unless it is written in place; and the action that
+         * leaves it in the target */
         int behind, action;
     } *assignments;
     int assignment_count;

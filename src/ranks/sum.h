@@ -10,8 +10,8 @@ typedef struct fcl_sum_pieces {
     int64_t size;         /* numbers of a piece; the last one may have fewer */
     const int32_t *order; /* in which pieces are summed, the same on all ranks; NULL: from the first to the last */
     int (*wait)(void *data, int64_t first, int64_t count); /* until these numbers are there to be sent */
-    int (*look)(void *data, int64_t first, int64_t count, bool *there); /* whether they are, before that wait: what is asked
-                                                                            while others are on their way, which it would hold up */
+    /* Whether they are, before that wait: asked while others are on their way, which it would hold up. */
+    int (*look)(void *data, int64_t first, int64_t count, bool *there);
     int (*summed)(void *data, int64_t first, int64_t count); /* these are the sums now */
 } fcl_sum_pieces;
 

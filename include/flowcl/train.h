@@ -102,7 +102,8 @@ typedef struct fcl_train_options {
     float condition_weight;
     int coupling_batch; /* rows that are paired at once, a multiple of batch; 0: batch */
     bool coupling_across_ranks; /* pairs are sought among the rows of all ranks, by each of them, as one alone would; else
-                                   among its own */
+                                   among its own: paths about a hundredth longer, and several times faster for "ot"
+                                   (PERFORMANCE.md, Ranks) */
 
     /* Defaults of batch, lr, schedule, beta2, clip and ema are the model's (fcl_model_row.training), or else the learner's. */
     float lr;

@@ -88,7 +88,7 @@ expect 0 train moons --out whole $large --accumulate 2
 unlike "--out buckets $large --buckets yes" "--out buckets $large --buckets no" FLOWCL_VECTOR=1
 same whole buckets
 for buckets in no yes; do
-    options="--out unlike-$buckets $large --accumulate 2 --buckets $buckets"
+    options="--out unlike-$buckets $large --accumulate 2 --share equal --buckets $buckets"
     unlike "$options" "$options" FLOWCL_ROW_GROUP=64
 done
 same unlike-no unlike-yes

@@ -19,13 +19,19 @@ struct fcl_ranks {
     int64_t room;
 };
 
-typedef enum errand { ERRAND_LEAVE, ERRAND_ANY, ERRAND_SAME, ERRAND_BROADCAST, ERRAND_GATHER, ERRAND_SUM } errand;
+typedef enum errand { ERRAND_LEAVE, ERRAND_ANY, ERRAND_BROADCAST, ERRAND_GATHER, ERRAND_SUM, ERRANDS } errand;
+
+/* With how much: MPI does not say what becomes of pieces that are not of one size. */
+static int errand_with(errand what, size_t amount)
+{
+    return (int)what + (int)ERRANDS * (int)(amount % (1 << 27));
+}
 
 /* Whether anybody's `value` is true stands in *value; `fails`: this rank's work is at its end. */
-static int meet(fcl_ranks *ranks, errand what, bool fails, bool *value)
+static int meet(fcl_ranks *ranks, int what, bool fails, bool *value)
 {
     int count = ranks->world.count, number = ranks->world.number;
-    int said[] = {fails ? number : count, (int)what, -(int)what, !*value, what == ERRAND_LEAVE ? count : number};
+    int said[] = {fails ? number : count, what, -what, !*value, what == ERRAND_LEAVE ? count : number};
     if (ranks->over)
         return fcl_fail(FCL_ERR_RANK, "the ranks have parted");
     int status = fcl_mpi_minimum(sizeof said / sizeof *said, said);
@@ -35,16 +41,16 @@ static int meet(fcl_ranks *ranks, errand what, bool fails, bool *value)
     if (said[0] < count)
         return fcl_fail(FCL_ERR_RANK, "rank %d has ended; it tells why", said[0]);
     if (ranks->over)
-        return fcl_fail(FCL_ERR_RANK, "the ranks do not the same: rank %d has come for something else than another",
-                        ranks->world.number);
+        return fcl_fail(FCL_ERR_RANK, "the ranks do not the same: rank %d has come for something else, or with another amount of "
+                                      "it, than another; all need the same options and data", ranks->world.number);
     *value = !said[3];
     return FCL_OK;
 }
 
-static int meet_for(fcl_ranks *ranks, errand what)
+static int meet_for(fcl_ranks *ranks, errand what, size_t amount)
 {
     bool value = false;
-    return meet(ranks, what, false, &value);
+    return meet(ranks, errand_with(what, amount), false, &value);
 }
 
 /* --- joining, leaving --- */
@@ -153,7 +159,7 @@ int fcl_ranks_broadcast(fcl_ranks *ranks, size_t bytes, void *content)
 {
     if (!ranks)
         return FCL_OK;
-    FCL_TRY(meet_for(ranks, ERRAND_BROADCAST));
+    FCL_TRY(meet_for(ranks, ERRAND_BROADCAST, bytes));
     return fcl_mpi_broadcast(0, bytes, content);
 }
 
@@ -163,7 +169,7 @@ int fcl_ranks_gather(fcl_ranks *ranks, size_t bytes, const void *mine, void *all
         memmove(all, mine, bytes);
         return FCL_OK;
     }
-    FCL_TRY(meet_for(ranks, ERRAND_GATHER));
+    FCL_TRY(meet_for(ranks, ERRAND_GATHER, bytes));
     return fcl_mpi_gather(bytes, mine, all);
 }
 
@@ -177,7 +183,7 @@ int fcl_ranks_gather_rows(fcl_ranks *ranks, int64_t n, size_t bytes, void *rows)
 {
     if (!ranks)
         return FCL_OK;
-    FCL_TRY(meet_for(ranks, ERRAND_GATHER));
+    FCL_TRY(meet_for(ranks, ERRAND_GATHER, (size_t)n * bytes));
     for (int rank = 0; rank < ranks->world.count; rank++) {
         fcl_rank_rows own = fcl_ranks_rows(ranks, n, rank);
         FCL_TRY(fcl_mpi_broadcast(rank, (size_t)own.count * bytes, (char *)rows + (size_t)own.first * bytes));
@@ -218,7 +224,7 @@ int fcl_ranks_sum_pieces(fcl_ranks *ranks, int64_t count, float *numbers, const 
         return FCL_OK;
     int64_t of_piece = fcl_mpi_sum_room(&ranks->world, pieces->size);
     FCL_TRY(grow_room(ranks, ((count + pieces->size - 1) / pieces->size + 1) * of_piece));
-    FCL_TRY(meet_for(ranks, ERRAND_SUM));
+    FCL_TRY(meet_for(ranks, ERRAND_SUM, (size_t)count));
     return fcl_mpi_sum(&ranks->world, count, numbers, pieces, ranks->shares);
 }
 

@@ -127,6 +127,9 @@ assert set(step["seconds"]) == {"one_rank", "all", "all_with_buckets", "own_rows
 assert step["of_one_rank"]["median"] > 0 and step["buckets_of_all"]["median"] > 0
 END
 refused 2 "--batch is of a step of several --ranks" bench --batch 64
+bench="bench --ranks 2 --device 0:0 --quick --batch 64 --repeats 5" # sums of other lengths: nobody waits, or reads what is not there
+mpirun -n 1 "$flowcl" $bench --model mlp-2-64 : -n 1 "$flowcl" $bench --model mlp-2-512 >out 2>err && fail "ranks sum unlike gradients"
+says "flowcl: rank 0: the ranks do not the same"
 refused 2 "--ranks 3, and 2 devices are named" bench --ranks 3 --device 0:0,0:0
 ranks 2 2 bench --ranks 3
 says "flowcl: rank 0: --ranks 3, and the launcher started 2"

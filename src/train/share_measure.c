@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/memory.h"
 #include "device/profile.h"
 #include "train/trainer.h"
 
@@ -109,6 +110,17 @@ static int measure(fcl_trainer *trainer, double *speed)
     return status;
 }
 
+static void note_equal(fcl_trainer *trainer, const double *speed)
+{
+    int rank = 0;
+    while (speed[rank] != 0)
+        rank++;
+    char *note = fcl_format("the shares of a batch are equal, for rank %d has too little memory to be measured: --share (the "
+                            "option share) says others", rank);
+    fcl_trainer_note(trainer, note);
+    free(note);
+}
+
 /* As the first rank says it. */
 static int settle(fcl_trainer *trainer, const double *speed)
 {
@@ -121,7 +133,7 @@ static int settle(fcl_trainer *trainer, const double *speed)
     trainer->measured = measured ? options->share : NULL;
     free(text);
     if (status == FCL_OK && !measured)
-        fcl_trainer_note(trainer, "the shares of a batch are equal: a rank has too little memory to be measured");
+        note_equal(trainer, speed);
     return status;
 }
 

@@ -24,7 +24,7 @@ struct fcl_trainer {
     fcl_neighbour *neighbours; /* (ranks) NULL: it is alone, or a rehearsal */
     bool alike;            /* with the other ranks: their devices compute the same bits; also where it is alone */
     bool locked;           /* the caller holds the lock of options.out */
-    const char *notes[6];  /* sentences of what is to be told before the first step */
+    const char *notes[8];  /* sentences of what is to be told before the first step */
     int note_count;
     bool room_told;  /* its failure's message says already what would fit */
     bool looked;     /* all of the data's normalisation and of the sets beside them is there */

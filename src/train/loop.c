@@ -281,13 +281,15 @@ static int ask_stop(loop *run, bool *stop)
     return *stop ? FCL_OK : drain(run);
 }
 
-/* Before anything is told, kept or drawn of a step, by all ranks, whoever of them does it: of one that is not finite nothing is. */
+/* Before anything is told, kept or drawn of a step, by all ranks, whoever of them does it: of one that is not finite nothing is.
+ * Looking waits for the device: a process alone, which has all of the hooks, does so where there is what for. */
 static int look_together(loop *run, bool finished, bool last)
 {
     const fcl_train_options *options = &run->trainer->options;
     int64_t step = step_of(run);
-    bool looks = due(step, options->metrics_every, last) || due(step, options->checkpoint_every, last) ||
-                 due(step, options->samples_every, last) ||
+    bool saves = options->ranks || options->out, draws = options->ranks || fcl_trainer_samples(run->trainer, run->hooks) > 0;
+    bool looks = due(step, options->metrics_every, last) || (saves && due(step, options->checkpoint_every, last)) ||
+                 (draws && due(step, options->samples_every, last)) ||
                  (options->held_out > 0 && due(step, options->held_out_every, finished));
     return looks ? drain(run) : FCL_OK;
 }

@@ -60,7 +60,7 @@ int fcl_trainer_create_beside(fcl_device *device, const fcl_trainer *lender, con
 /* Part of a step, which leaves its gradient. */
 int fcl_trainer_run_part(fcl_trainer *trainer, int64_t step, int part);
 
-/* What of the hooks a rank calls: all but rank 0 ask whether to stop, and warn. */
+/* What of the hooks a rank calls: all but rank 0 ask whether to stop, and nothing else. */
 fcl_train_hooks fcl_train_hooks_of(const fcl_train_hooks *hooks, const fcl_ranks *ranks);
 
 /* --- agree.c: with the other ranks; nothing is done for one alone --- */

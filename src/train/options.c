@@ -334,22 +334,18 @@ char *fcl_train_options_json(const fcl_train_options *options)
 
 /* A resumed run may be longer, learn at another rate, decay, clip and report differently, run elsewhere, and find its
  * data elsewhere. Anything else would continue what never began: also dropping labels, where the model has no label of
- * no class, though not at another rate. */
-static bool may_change(const char *key)
+ * no class, though not at another rate. What belongs to one call was never part of the run. */
+static bool may_change(const fcl_option *row)
 {
     static const char *const free_keys[] = {
-        "out",     "device", "resume", "metrics-every", "samples-every", "checkpoint-every", "keep",
-        "check",   "steps",  "lr",     "schedule",      "warmup",        "weight-decay",     "clip",
-        "profile", "ema", "held-out-every",    "beta1",  "beta2",         "epsilon",       "accumulate",       "stream-data",
+        "device", "metrics-every", "samples-every", "checkpoint-every", "held-out-every", "keep", "steps", "lr", "schedule",
+        "warmup", "weight-decay", "clip", "ema", "beta1", "beta2", "epsilon", "accumulate", "recompute", "on-nan", "stream-data",
         "from-disk", "shuffle", /* which resume.c looks at */
-        "recompute", "on-nan", "share",
-        "data",    "source", "condition", "data-count", "data-changed", "label-column",
-        "image-size", "background", "label-file", "skip-damaged",
-        "init",    "names"};
+        "data", "source", "condition", "data-count", "label-column", "image-size", "background", "label-file", "skip-damaged"};
     for (size_t i = 0; i < sizeof free_keys / sizeof *free_keys; i++)
-        if (strcmp(free_keys[i], key) == 0)
+        if (strcmp(free_keys[i], row->key) == 0)
             return true;
-    return false;
+    return row->flags & FCL_OPTION_COMMAND_LINE;
 }
 
 static int compare_row(const fcl_option *row, const void *saved, const void *given, const char *where)
@@ -399,7 +395,7 @@ int fcl_train_options_compare(const fcl_train_options *saved, const fcl_train_op
     bool drops = saved->label_drop > 0 && given->label_drop > 0;
     for (int i = 0; i < PARTS; i++)
         for (const fcl_option *row = parts[i].table; row->key; row++)
-            if (!may_change(row->key) && !(drops && strcmp(row->key, "label-drop") == 0))
+            if (!may_change(row) && !(drops && strcmp(row->key, "label-drop") == 0))
                 FCL_TRY(compare_row(row, (const char *)saved + parts[i].offset,
                                     (const char *)given + parts[i].offset, where));
     return FCL_OK;

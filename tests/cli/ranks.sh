@@ -99,7 +99,7 @@ refused 2 "buckets" train moons --out never --buckets some
 # data that come from the host, in rows of each rank; resumed by another number of ranks
 ranks 0 2 train moons --out streamed $small --steps 20 --held-out 100 --held-out-every 10 --stream-data
 same one streamed
-ranks 0 3 train --resume --out two --steps 30
+ranks 0 3 train --resume --out two --steps 30 --buckets yes
 expect 0 train --resume --out one --steps 30 --accumulate 3
 same one two
 

@@ -247,6 +247,55 @@ static void a_learner_reads_buckets_in_the_last_run(void **state)
     check_reads(NULL, fcl_device_describe(device)->type == FCL_DEVICE_GPU ? BUCKETS : 0);
 }
 
+static void assert_no_gradient(const net *n)
+{
+    fcl_buffer *gradients = fcl_learner_gradients(n->learner);
+    size_t count = fcl_buffer_size(gradients) / sizeof(float);
+    float *values = malloc(count * sizeof *values);
+    assert_ok(fcl_buffer_read(gradients, 0, count * sizeof *values, values));
+    for (size_t i = 0; i < count; i++)
+        assert_true(values[i] == 0);
+    free(values);
+}
+
+/* So many runs of a step of two, which does not come about. */
+static void check_drop(const fcl_learner_options *how, int runs, int reads)
+{
+    const fcl_model_options large = {.model = "mlp", .width = 1024, .depth = 3};
+    net n;
+    open_net(&large, FCL_SHAPE(2), how, &n);
+    assert_ok(fcl_graph_compile(n.graph, device, NULL));
+    for (int i = 0; i < runs; i++)
+        run_net(&n);
+    assert_ok(fcl_learner_go_on(n.learner, 0));
+    assert_no_gradient(&n);
+    run_net(&n);
+    assert_int_equal(calls.reads, 0);
+    run_net(&n);
+    assert_int_equal(calls.reads, reads);
+    if (how->ranks) {
+        assert_int_equal(fcl_graph_run(n.graph), FCL_ERR_ARGUMENT);
+        assert_non_null(strstr(fcl_error(), "a run more than the 2 of a step"));
+    }
+    close_net(&n);
+}
+
+static void what_no_step_takes_is_dropped(void **state)
+{
+    (void)state;
+    static char others;
+    fcl_learner_options how = {.accumulate = 2};
+    check_drop(&how, 1, 0);
+    how.ranks = (fcl_ranks *)&others;
+    how.share = 0.5;
+    for (int runs = 1; runs <= 2; runs++) {
+        how.buckets = "yes";
+        check_drop(&how, runs, BUCKETS);
+        how.buckets = "no";
+        check_drop(&how, runs, 0);
+    }
+}
+
 static void buckets_are_for_several(void **state)
 {
     (void)state;
@@ -263,6 +312,7 @@ int main(void)
         cmocka_unit_test(a_graph_that_looks_at_its_values_tells_nothing),
         cmocka_unit_test(a_window_reads_pieces_early),
         cmocka_unit_test(a_learner_reads_buckets_in_the_last_run),
+        cmocka_unit_test(what_no_step_takes_is_dropped),
         cmocka_unit_test(buckets_are_for_several),
     };
     return cmocka_run_group_tests(tests, rig_up, rig_down);

@@ -91,7 +91,7 @@ FCL_API void fcl_learner_destroy(fcl_learner **learner);
 /* A leaf of `graph` for each slice of the weights: fcl_params_bind of them. The array is released by fcl_free. */
 FCL_API fcl_tensor **fcl_learner_bind(fcl_learner *learner, fcl_graph *graph);
 /* Appends the gradient of the loss, of shape (), in `weights`, which fcl_learner_bind made of this graph; a run leaves
- * both for the step. Once in a graph. */
+ * both for the step. Once in a graph. Of options.ranks a run behind the last of a step's fails: FCL_ERR_ARGUMENT. */
 FCL_API void fcl_learner_minimise(fcl_learner *learner, fcl_tensor *const *weights, fcl_tensor *loss);
 /* Enqueues one step of the optimiser by what the last options.accumulate runs left. A loss or a gradient that is not
  * finite changes nothing, nor do the steps behind it unless options.on_nan says so: fcl_learner_loss tells of it.

@@ -235,9 +235,16 @@ int fcl_window_close(fcl_window *window)
         code = clEnqueueBarrierWithWaitList(device->queue, 1, &window->back, NULL);
     forget(window);
     FCL_TRY(fcl_opencl_check(device, code, "enqueueing a barrier"));
-    if (window->pinned)
+    if (window->pinned || !window->numbers)
         return FCL_OK;
     code = clEnqueueUnmapMemObject(device->queue, window->buffer->memory, window->numbers, 0, NULL, NULL);
     window->numbers = NULL;
     return fcl_opencl_check(device, code, "unmapping a buffer");
+}
+
+int fcl_window_drop(fcl_window *window)
+{
+    if (window->in)
+        FCL_TRY(fcl_opencl_check(device_of(window), clFinish(window->in), "waiting for the pieces of a buffer"));
+    return fcl_window_close(window);
 }

@@ -33,5 +33,7 @@ int fcl_window_wait(fcl_window *window, int64_t first, int64_t count);
 int fcl_window_look(fcl_window *window, int64_t first, int64_t count, bool *there);
 int fcl_window_return(fcl_window *window, int64_t first, int64_t count);
 int fcl_window_close(fcl_window *window);
+/* In place of opening and closing, or between them: what was read is given up, and the buffer stays as it is. */
+int fcl_window_drop(fcl_window *window);
 
 #endif

@@ -51,11 +51,15 @@ void fcl_exchange_destroy(fcl_exchange **exchange)
 
 /* --- buckets that are complete --- */
 
-/* Of several runs the last one completes it. */
+/* Of several runs the last one completes it. Another one would write where it may be on its way by now. */
 static int complete(void *data, int64_t bucket)
 {
     fcl_exchange *exchange = data;
-    if (++exchange->told[bucket] != exchange->options.runs)
+    const int runs = exchange->options.runs;
+    if (exchange->told[bucket] == runs)
+        return fcl_fail(FCL_ERR_ARGUMENT,
+                        "this is a run more than the %d of a step (the option accumulate): fcl_learner_step comes before it", runs);
+    if (++exchange->told[bucket] != runs)
         return FCL_OK;
     if (!exchange->agreed)
         exchange->order[exchange->ordered++] = (int32_t)bucket;
@@ -81,6 +85,12 @@ static int agree(fcl_exchange *exchange)
             exchange->order[exchange->ordered++] = bucket;
     exchange->agreed = true;
     return fcl_ranks_broadcast(exchange->ranks, (size_t)exchange->buckets * sizeof *exchange->order, exchange->order);
+}
+
+static void forget(fcl_exchange *exchange)
+{
+    exchange->numbers = NULL;
+    memset(exchange->told, 0, (size_t)exchange->buckets * sizeof *exchange->told);
 }
 
 /* --- the sum --- */
@@ -114,7 +124,15 @@ int fcl_exchange_end(fcl_exchange *exchange)
         FCL_TRY(fcl_exchange_begin(exchange));
     FCL_TRY(agree(exchange));
     FCL_TRY(fcl_ranks_sum_pieces(exchange->ranks, exchange->options.count, exchange->numbers, &pieces));
-    exchange->numbers = NULL;
-    memset(exchange->told, 0, (size_t)exchange->buckets * sizeof *exchange->told);
+    forget(exchange);
     return fcl_window_close(exchange->window);
+}
+
+int fcl_exchange_drop(fcl_exchange *exchange)
+{
+    if (!exchange)
+        return FCL_OK;
+    forget(exchange);
+    exchange->ordered = exchange->agreed ? exchange->ordered : 0;
+    return fcl_window_drop(exchange->window);
 }

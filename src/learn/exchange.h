@@ -29,5 +29,7 @@ void fcl_exchange_listen(fcl_exchange *exchange, fcl_graph *graph);
 int fcl_exchange_begin(fcl_exchange *exchange);
 /* Begins, where that is not done, and ends with the sums in the buffer. */
 int fcl_exchange_end(fcl_exchange *exchange);
+/* In place of an end: what runs have told since the last one is forgotten, as the buffer's numbers are to be. */
+int fcl_exchange_drop(fcl_exchange *exchange);
 
 #endif

@@ -182,6 +182,12 @@ static double number_or_zero(float option)
     return option > 0 ? option : 0;
 }
 
+/* For runs that add to it. */
+static int clear_gradient(fcl_learner *learner)
+{
+    return adds_up(learner) ? fcl_buffer_zero(learner->gradients) : FCL_OK;
+}
+
 int fcl_learner_step(fcl_learner *learner)
 {
     const fcl_learner_options *options = &learner->options;
@@ -203,11 +209,14 @@ int fcl_learner_step(fcl_learner *learner)
         step.further_decay[i - 1] = learner->averages.decay[i];
     FCL_TRY(fcl_adamw_enqueue(learner->adamw, &step));
     learner->step++;
-    return adds_up(learner) ? fcl_buffer_zero(learner->gradients) : FCL_OK;
+    return clear_gradient(learner);
 }
 
+/* Of a step that did not come about runs may have left a part. */
 int fcl_learner_go_on(fcl_learner *learner, int64_t step)
 {
+    FCL_TRY(fcl_exchange_drop(learner->exchange));
+    FCL_TRY(clear_gradient(learner));
     learner->step = learner->read_step = step;
     learner->loss_sum = learner->norm_sum = learner->recent = 0;
     learner->sum_count = learner->recent_count = learner->skipped = learner->skipped_in_row = 0;

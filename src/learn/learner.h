@@ -39,7 +39,7 @@ int fcl_learner_drain(fcl_learner *learner, fcl_adamw_row *fault);
 /* What the sums are of, and begins them anew. */
 void fcl_learner_take_means(fcl_learner *learner, double *loss, double *gradient_norm);
 
-/* So many steps lie behind what the buffers now hold, all of them sound. */
+/* So many steps lie behind what the buffers now hold, all of them sound. What runs have left for the next one is dropped. */
 int fcl_learner_go_on(fcl_learner *learner, int64_t step);
 
 #endif

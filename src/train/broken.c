@@ -141,6 +141,5 @@ int fcl_trainer_recover(fcl_trainer *trainer)
     free(trainer->broken);
     trainer->broken = NULL;
     fcl_graph_destroy(&trainer->graph);
-    FCL_TRY(fcl_buffer_zero(fcl_learner_gradients(trainer->learner)));
     return fcl_trainer_build_graph(trainer, trainer->options.check);
 }

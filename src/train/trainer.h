@@ -86,7 +86,7 @@ void fcl_trainer_name_rows(fcl_trainer *trainer, int64_t step, int part);
  * trainer->graph, whose memory it may need. Ranks do it together, and all tell what the first of them found whose rows
  * break. Returns FCL_ERR_NUMERIC. */
 int fcl_trainer_explain(fcl_trainer *trainer, int64_t step);
-/* The step's own graph again, where that was done: before it goes on from a checkpoint. */
+/* The step's own graph again, where that was done: before it goes on from a checkpoint, and drops the gradient. */
 int fcl_trainer_recover(fcl_trainer *trainer);
 /* Has a sentence told before the first step; NULL: none. It is copied. */
 void fcl_trainer_note(fcl_trainer *trainer, const char *sentence);

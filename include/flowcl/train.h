@@ -159,7 +159,7 @@ typedef struct fcl_train_memory {
     uint64_t data;        /* the data set, or two blocks of it on their way; batches, pairs, what else a step needs */
     uint64_t samples;     /* the solver that draws them for `sampled`, and their noise; 0: none are drawn */
     uint64_t total;       /* their sum */
-    uint64_t pinned;      /* of the host's memory: from where the driver copies blocks */
+    uint64_t pinned;      /* of the host's memory: from where the driver copies blocks, and a gradient to and fro */
     uint64_t read_ahead;  /* of the host's memory: blocks of files, see `shuffle` */
 } fcl_train_memory;
 

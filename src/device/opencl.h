@@ -115,6 +115,23 @@ struct fcl_device {
  * ever draining the queue. Reports faults of commands that have run. */
 int fcl_device_enqueued(fcl_device *device);
 
+/* --- copies.c: what copies beside the device's queue --- */
+
+int fcl_copies_queue(fcl_device *device, cl_command_queue *queue);
+/* *event is NULL then; where it is so, nothing is done. */
+void fcl_event_release(cl_event *event);
+
+/* The host's, mapped for as long as it lives: drivers copy from and to such memory without the processor's help. */
+typedef struct fcl_pinned {
+    cl_mem memory;
+    void *content;
+    size_t bytes;
+} fcl_pinned;
+
+/* `queue` maps it, and unmaps it. On failure it is left to be destroyed. */
+int fcl_pinned_create(fcl_device *device, cl_command_queue queue, size_t bytes, fcl_pinned *pinned);
+void fcl_pinned_destroy(fcl_device *device, cl_command_queue queue, fcl_pinned *pinned);
+
 /* --- verdict.c: what is kept under $XDG_CACHE_HOME/flowcl, else ~/.cache/flowcl --- */
 
 /* The folder, made where it is missing, released by free; NULL where there is no home for it. */

@@ -9,9 +9,7 @@
 #include <stdlib.h>
 
 typedef struct table {
-    cl_mem pinned; /* mapped for as long as it lives: drivers copy from such memory without the processor's
-                      help */
-    void *memory;
+    fcl_pinned pinned;
     fcl_buffer *buffer;      /* on the device */
     cl_event written, spent; /* of the block that was sent last; NULL before the first */
 } table;
@@ -27,31 +25,15 @@ struct fcl_staging {
 static int create_table(fcl_staging *staging, table *t)
 {
     fcl_device *device = staging->device;
-    cl_int code;
-    if (device->rehearsal)
-        return fcl_buffer_create(device, staging->bytes, &t->buffer);
-    t->pinned = clCreateBuffer(device->context, CL_MEM_READ_WRITE | CL_MEM_ALLOC_HOST_PTR, staging->bytes,
-                               NULL, &code);
-    FCL_TRY(fcl_opencl_check(device, code, "making page-locked memory"));
-    device->pinned += staging->bytes;
-    t->memory = clEnqueueMapBuffer(staging->copies, t->pinned, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0,
-                                   staging->bytes, 0, NULL, NULL, &code);
-    FCL_TRY(fcl_opencl_check(device, code, "mapping page-locked memory"));
+    if (!device->rehearsal)
+        FCL_TRY(fcl_pinned_create(device, staging->copies, staging->bytes, &t->pinned));
     return fcl_buffer_create(device, staging->bytes, &t->buffer);
-}
-
-static int create_queue(fcl_staging *staging)
-{
-    fcl_device *device = staging->device;
-    cl_int code;
-    staging->copies = clCreateCommandQueue(device->context, device->id, 0, &code);
-    return fcl_opencl_check(device, code, "making a queue of copies");
 }
 
 static int create(fcl_staging *staging)
 {
     fcl_device *device = staging->device;
-    FCL_TRY(device->rehearsal ? FCL_OK : create_queue(staging));
+    FCL_TRY(device->rehearsal ? FCL_OK : fcl_copies_queue(device, &staging->copies));
     FCL_TRY(create_table(staging, &staging->tables[0]));
     FCL_TRY(create_table(staging, &staging->tables[1]));
     return fcl_device_finish(device); /* the tables are zeroed by the other queue */
@@ -67,23 +49,11 @@ int fcl_staging_create(fcl_device *device, size_t bytes, fcl_staging **staging)
     return status;
 }
 
-static void release(cl_event *event)
-{
-    if (*event)
-        clReleaseEvent(*event);
-    *event = NULL;
-}
-
 static void destroy_table(fcl_staging *staging, table *t)
 {
-    release(&t->written);
-    release(&t->spent);
-    if (t->memory)
-        clEnqueueUnmapMemObject(staging->copies, t->pinned, t->memory, 0, NULL, NULL);
-    if (t->pinned) {
-        clReleaseMemObject(t->pinned);
-        staging->device->pinned -= staging->bytes;
-    }
+    fcl_event_release(&t->written);
+    fcl_event_release(&t->spent);
+    fcl_pinned_destroy(staging->device, staging->copies, &t->pinned);
     fcl_buffer_destroy(&t->buffer);
 }
 
@@ -107,11 +77,11 @@ void fcl_staging_destroy(fcl_staging **staging)
 int fcl_staging_fill(fcl_staging *staging, void **memory)
 {
     table *t = &staging->tables[staging->turn];
-    *memory = t->memory;
+    *memory = t->pinned.content;
     if (!t->written)
         return FCL_OK;
     int status = fcl_opencl_check(staging->device, clWaitForEvents(1, &t->written), "waiting for a copy");
-    release(&t->written);
+    fcl_event_release(&t->written);
     return status;
 }
 
@@ -120,7 +90,7 @@ static int copy(fcl_staging *staging, table *t, const fcl_staged *piece)
     fcl_device *device = staging->device;
     FCL_TRY(fcl_buffer_check(t->buffer, piece->from, piece->bytes, "copy from"));
     FCL_TRY(fcl_buffer_check(piece->to, piece->offset, piece->bytes, "copy to"));
-    release(&t->spent);
+    fcl_event_release(&t->spent);
     cl_int code = clEnqueueCopyBuffer(device->queue, t->buffer->memory, piece->to->memory, piece->from,
                                       piece->offset, piece->bytes, 1, &t->written, &t->spent);
     FCL_TRY(fcl_opencl_check(device, code, "copying a block"));
@@ -131,9 +101,9 @@ int fcl_staging_send(fcl_staging *staging, int pieces, const fcl_staged *piece)
 {
     fcl_device *device = staging->device;
     table *t = &staging->tables[staging->turn];
-    release(&t->written);
+    fcl_event_release(&t->written);
     cl_int code = clEnqueueWriteBuffer(staging->copies, t->buffer->memory, CL_FALSE, 0, staging->bytes,
-                                       t->memory, t->spent ? 1 : 0, t->spent ? &t->spent : NULL, &t->written);
+                                       t->pinned.content, t->spent ? 1 : 0, t->spent ? &t->spent : NULL, &t->written);
     FCL_TRY(fcl_opencl_check(device, code, "writing a block"));
     FCL_TRY(fcl_opencl_check(device, clFlush(staging->copies), "flushing the queue of copies"));
     for (int i = 0; i < pieces; i++)

@@ -8,7 +8,7 @@
 
 struct fcl_window {
     fcl_buffer *buffer;
-    cl_mem pinned; /* NULL on CPUs, where the buffer itself is mapped, and in a rehearsal */
+    fcl_pinned pinned; /* none on CPUs, where the buffer itself is mapped, and in a rehearsal */
     float *numbers;
     cl_event *there; /* (pieces) of the window that is open; where the buffer is mapped the first alone */
     int64_t pieces;
@@ -33,28 +33,16 @@ static size_t piece_bytes(const fcl_window *window, int64_t piece)
 static int create_pinned(fcl_window *window)
 {
     fcl_device *device = device_of(window);
-    size_t bytes = window->buffer->bytes;
-    cl_int code;
-    window->pinned = clCreateBuffer(device->context, CL_MEM_READ_WRITE | CL_MEM_ALLOC_HOST_PTR, bytes, NULL, &code);
-    FCL_TRY(fcl_opencl_check(device, code, "making page-locked memory"));
-    device->pinned += bytes;
-    window->numbers = clEnqueueMapBuffer(device->queue, window->pinned, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0, bytes, 0,
-                                         NULL, NULL, &code);
-    return fcl_opencl_check(device, code, "mapping page-locked memory");
-}
-
-static int create_queue(fcl_device *device, cl_command_queue *queue)
-{
-    cl_int code;
-    *queue = clCreateCommandQueue(device->context, device->id, 0, &code);
-    return fcl_opencl_check(device, code, "making a queue of copies");
+    FCL_TRY(fcl_pinned_create(device, device->queue, window->buffer->bytes, &window->pinned));
+    window->numbers = window->pinned.content;
+    return FCL_OK;
 }
 
 static int create_early(fcl_window *window)
 {
     window->slice = fcl_zalloc((size_t)window->pieces * sizeof(fcl_buffer *));
-    FCL_TRY(create_queue(device_of(window), &window->in));
-    FCL_TRY(create_queue(device_of(window), &window->out));
+    FCL_TRY(fcl_copies_queue(device_of(window), &window->in));
+    FCL_TRY(fcl_copies_queue(device_of(window), &window->out));
     for (int64_t i = 0; i < window->pieces; i++)
         FCL_TRY(fcl_buffer_slice(window->buffer, (size_t)i * FCL_WINDOW_PIECE * sizeof(float), piece_bytes(window, i),
                                  &window->slice[i]));
@@ -77,18 +65,11 @@ int fcl_window_create(fcl_buffer *buffer, bool early, fcl_window **window)
     return status;
 }
 
-static void release(cl_event *event)
-{
-    if (*event)
-        clReleaseEvent(*event);
-    *event = NULL;
-}
-
 static void forget(fcl_window *window)
 {
     for (int64_t i = 0; i < window->pieces; i++)
-        release(&window->there[i]);
-    release(&window->back);
+        fcl_event_release(&window->there[i]);
+    fcl_event_release(&window->back);
 }
 
 static void finish(cl_command_queue queue)
@@ -107,17 +88,13 @@ void fcl_window_destroy(fcl_window **window)
     fcl_device *device = device_of(dying);
     finish(dying->in);
     finish(dying->out);
-    if (dying->numbers)
-        clEnqueueUnmapMemObject(device->queue, dying->pinned ? dying->pinned : dying->buffer->memory, dying->numbers, 0, NULL,
-                                NULL);
+    if (dying->numbers && !dying->pinned.memory)
+        clEnqueueUnmapMemObject(device->queue, dying->buffer->memory, dying->numbers, 0, NULL, NULL);
+    fcl_pinned_destroy(device, device->queue, &dying->pinned);
     clFinish(device->queue);
     forget(dying);
     for (int64_t i = 0; dying->slice && i < dying->pieces; i++)
         fcl_buffer_destroy(&dying->slice[i]);
-    if (dying->pinned) {
-        clReleaseMemObject(dying->pinned);
-        device->pinned -= dying->buffer->bytes;
-    }
     free(dying->slice);
     free(dying->there);
     free(dying);
@@ -170,7 +147,7 @@ static int read_rest(fcl_window *window)
 int fcl_window_open(fcl_window *window, float **numbers)
 {
     fcl_device *device = device_of(window);
-    FCL_TRY(window->pinned ? read_rest(window) : map(window));
+    FCL_TRY(window->pinned.memory ? read_rest(window) : map(window));
     *numbers = window->numbers;
     return fcl_opencl_check(device, clFlush(device->queue), "flushing the queue");
 }
@@ -178,8 +155,8 @@ int fcl_window_open(fcl_window *window, float **numbers)
 /* The events that tell of some numbers. */
 static cl_event *events_of(const fcl_window *window, int64_t first, int64_t count, int64_t *events)
 {
-    int64_t from = window->pinned ? first / FCL_WINDOW_PIECE : 0;
-    int64_t end = window->pinned ? (first + count + FCL_WINDOW_PIECE - 1) / FCL_WINDOW_PIECE : 1;
+    int64_t from = window->pinned.memory ? first / FCL_WINDOW_PIECE : 0;
+    int64_t end = window->pinned.memory ? (first + count + FCL_WINDOW_PIECE - 1) / FCL_WINDOW_PIECE : 1;
     *events = end - from;
     return window->there + from;
 }
@@ -208,7 +185,7 @@ int fcl_window_look(fcl_window *window, int64_t first, int64_t count, bool *ther
 static int give_back(fcl_window *window, int64_t piece)
 {
     fcl_device *device = device_of(window);
-    release(&window->back);
+    fcl_event_release(&window->back);
     cl_int code = clEnqueueWriteBuffer(window->out, window->slice[piece]->memory, CL_FALSE, 0, piece_bytes(window, piece),
                                        window->numbers + piece * FCL_WINDOW_PIECE, 0, NULL, &window->back);
     FCL_TRY(fcl_opencl_check(device, code, "writing a piece of a buffer"));
@@ -218,7 +195,7 @@ static int give_back(fcl_window *window, int64_t piece)
 int fcl_window_return(fcl_window *window, int64_t first, int64_t count)
 {
     fcl_device *device = device_of(window);
-    if (!window->pinned)
+    if (!window->pinned.memory)
         return FCL_OK;
     if (window->out)
         return give_back(window, first / FCL_WINDOW_PIECE);
@@ -235,7 +212,7 @@ int fcl_window_close(fcl_window *window)
         code = clEnqueueBarrierWithWaitList(device->queue, 1, &window->back, NULL);
     forget(window);
     FCL_TRY(fcl_opencl_check(device, code, "enqueueing a barrier"));
-    if (window->pinned || !window->numbers)
+    if (window->pinned.memory || !window->numbers)
         return FCL_OK;
     code = clEnqueueUnmapMemObject(device->queue, window->buffer->memory, window->numbers, 0, NULL, NULL);
     window->numbers = NULL;

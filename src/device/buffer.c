@@ -60,7 +60,8 @@ static int create(fcl_device *device, size_t bytes, void *host, fcl_buffer **buf
     cl_mem memory;
     FCL_TRY(allocate(device, bytes, host, &memory));
     fcl_buffer *made = fcl_zalloc(sizeof *made);
-    *made = (fcl_buffer){device, made, memory, 0, bytes, 1, host != NULL};
+    *made = (fcl_buffer){
+        .device = device, .root = made, .memory = memory, .bytes = bytes, .references = 1, .over = host != NULL};
     device->memory += bytes;
     if (device->memory > device->memory_peak)
         device->memory_peak = device->memory;
@@ -98,6 +99,35 @@ int fcl_buffer_check(const fcl_buffer *buffer, size_t offset, size_t bytes, cons
                     offset, buffer->bytes);
 }
 
+static int make_region(fcl_buffer *root, size_t offset, size_t bytes, cl_mem *memory)
+{
+    cl_buffer_region region = {offset, bytes};
+    cl_int code;
+    *memory = clCreateSubBuffer(root->memory, CL_MEM_READ_WRITE, CL_BUFFER_CREATE_TYPE_REGION, &region, &code);
+    FCL_TRY(fcl_opencl_check(root->device, code, "slicing a buffer"));
+    if (root->region_count == root->region_room) {
+        root->region_room = root->region_room ? 2 * root->region_room : 8;
+        root->regions = fcl_grow(root->regions, (size_t)root->region_room * sizeof *root->regions);
+    }
+    root->regions[root->region_count++] = (fcl_region){offset, bytes, *memory};
+    return FCL_OK;
+}
+
+/* Made once, and kept as long as the root: NVIDIA's driver (580.159.04) crashes where sub-buffers that overlap, and that kernels
+ * have had, are released in another order than the last one made first. */
+static int take_region(fcl_buffer *root, size_t offset, size_t bytes, cl_mem *memory)
+{
+    *memory = NULL;
+    if (root->device->rehearsal)
+        return FCL_OK;
+    for (int i = 0; i < root->region_count; i++)
+        if (root->regions[i].offset == offset && root->regions[i].bytes == bytes) {
+            *memory = root->regions[i].memory;
+            return FCL_OK;
+        }
+    return make_region(root, offset, bytes, memory);
+}
+
 int fcl_buffer_slice(fcl_buffer *parent, size_t offset, size_t bytes, fcl_buffer **slice)
 {
     *slice = NULL;
@@ -108,23 +138,14 @@ int fcl_buffer_slice(fcl_buffer *parent, size_t offset, size_t bytes, fcl_buffer
                         bytes, offset, FCL_BUFFER_ALIGN);
     FCL_TRY(fcl_buffer_check(parent, offset, bytes, "slice"));
     fcl_buffer *root = parent->root;
-    cl_buffer_region region = {parent->offset + offset, bytes};
-    cl_int code = CL_SUCCESS;
-    cl_mem memory = root->device->rehearsal ? NULL
-                                            : clCreateSubBuffer(root->memory, CL_MEM_READ_WRITE,
-                                                                CL_BUFFER_CREATE_TYPE_REGION, &region, &code);
-    FCL_TRY(fcl_opencl_check(parent->device, code, "slicing a buffer"));
+    cl_mem memory;
+    FCL_TRY(take_region(root, parent->offset + offset, bytes, &memory));
     fcl_buffer *made = fcl_zalloc(sizeof *made);
-    *made = (fcl_buffer){root->device, root, memory, region.origin, bytes, 0, false};
+    *made = (fcl_buffer){
+        .device = root->device, .root = root, .memory = memory, .offset = parent->offset + offset, .bytes = bytes};
     root->references++;
     *slice = made;
     return FCL_OK;
-}
-
-static void release(cl_mem memory)
-{
-    if (memory)
-        clReleaseMemObject(memory);
 }
 
 static void release_root(fcl_buffer *root)
@@ -133,7 +154,11 @@ static void release_root(fcl_buffer *root)
         return;
     if (root->over)
         clFinish(root->device->queue);
-    release(root->memory);
+    while (root->region_count > 0)
+        clReleaseMemObject(root->regions[--root->region_count].memory);
+    free(root->regions);
+    if (root->memory)
+        clReleaseMemObject(root->memory);
     root->device->memory -= root->bytes;
     free(root);
 }
@@ -144,10 +169,8 @@ void fcl_buffer_destroy(fcl_buffer **buffer)
     if (!going)
         return;
     fcl_buffer *root = going->root;
-    if (going != root) {
-        release(going->memory);
+    if (going != root)
         free(going);
-    }
     release_root(root);
     *buffer = NULL;
 }

@@ -174,6 +174,12 @@ fcl_gemm_choice fcl_gemm_tile_rule(const fcl_device *device, const fcl_gemm_prob
 
 /* --- buffer.c --- */
 
+/* A window of a root's memory, whatever buffers look through it. */
+typedef struct fcl_region {
+    size_t offset, bytes;
+    cl_mem memory;
+} fcl_region;
+
 struct fcl_buffer {
     fcl_device *device;
     fcl_buffer *root; /* the buffer whose memory this is a window of; itself where it is none */
@@ -182,6 +188,8 @@ struct fcl_buffer {
     size_t bytes;
     int references; /* of a root: itself and its windows */
     bool over;      /* a root over memory of the host: kernels may still read it when it is released */
+    fcl_region *regions; /* of a root, in the order in which they were made */
+    int region_count, region_room;
 };
 
 /* FCL_ERR_ARGUMENT where the window is not inside; `what` is done with it. */

@@ -471,6 +471,29 @@ static void environment_names_the_provider(void **state)
     unsetenv("FLOWCL_GEMM");
 }
 
+/* Where nothing says otherwise: what was measured to be the faster one. */
+static void the_rule_knows_the_platform(void **state)
+{
+    static const struct {
+        const char *platform;
+        fcl_gemm_provider provider;
+    } gpus[] = {{"NVIDIA CUDA", FCL_GEMM_GPU}, {"AMD Accelerated Parallel Processing", FCL_GEMM_CLBLAST}};
+    fcl_device *device = *state;
+    const fcl_device_info real = device->info;
+    const fcl_gemm_problem p = {.m = 256, .n = 1024, .k = 1024, .batch = 1};
+    char *named = getenv("FLOWCL_GEMM") ? strdup(getenv("FLOWCL_GEMM")) : NULL;
+    unsetenv("FLOWCL_GEMM");
+    for (size_t i = 0; i < sizeof gpus / sizeof *gpus; i++) {
+        device->info.type = FCL_DEVICE_GPU;
+        snprintf(device->info.platform_name, sizeof device->info.platform_name, "%s", gpus[i].platform);
+        assert_int_equal(fcl_gemm_rule(device, &p).provider, gpus[i].provider);
+    }
+    device->info = real;
+    if (named)
+        setenv("FLOWCL_GEMM", named, 1);
+    free(named);
+}
+
 static void clblast_is_profiled(void **state)
 {
     (void)state;
@@ -522,6 +545,7 @@ int main(void)
         cmocka_unit_test(epilogue_sees_every_element),
         cmocka_unit_test(mistakes_are_told),
         cmocka_unit_test(environment_names_the_provider),
+        cmocka_unit_test(the_rule_knows_the_platform),
         cmocka_unit_test(clblast_is_profiled),
         cmocka_unit_test(clblast_waits_for_nothing),
     };

@@ -395,7 +395,7 @@ const subcommand tune_command = {
              "A product runs with what follows it in the model: of \"4096x512x512 NT r1 s2\" one\n"
              "more matrix is read, and two are stored; where a step's values are more than\n"
              "the last cache holds, its matrices come from memory.\n"
-             "Where CLBlast multiplies (GPUs), the sets of parameters of its two kernels, for\n"
+             "Of CLBlast, off CPUs, the sets of parameters of its two kernels, for\n"
              "large products and small ones, are measured first, each on the largest product\n"
              "that its kernel can have, then from which size on (256, 512 or 1024 cubed) the\n"
              "one for large products is faster. What is best holds for the device.\n"

@@ -122,12 +122,13 @@ static fcl_gemm_choice best_on_gpus(const fcl_device *device, const fcl_gemm_pro
     return list[0];
 }
 
-/* Drivers of CPUs that vectorise over work-items, as llvmpipe, are told what GPUs are: they would compile a tile for half a
+/* Our own product is the faster one on NVIDIA's GPUs, as measured (PERFORMANCE.md); on others nobody has measured it.
+ * Drivers of CPUs that vectorise over work-items, as llvmpipe, are told what GPUs are: they would compile a tile for half a
  * minute, and llvmpipe leaves loops after 65535 passes, all of a work-item together, which a block of tiles needs. */
 static fcl_gemm_provider provider_of_kind(const fcl_device_info *info)
 {
     if (!fcl_gemm_has_tiles(info->type))
-        return FCL_GEMM_CLBLAST;
+        return strstr(info->platform_name, "NVIDIA") ? FCL_GEMM_GPU : FCL_GEMM_CLBLAST;
     return info->vector_width >= 4 ? FCL_GEMM_TILE : FCL_GEMM_GPU;
 }
 

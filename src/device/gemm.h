@@ -1,9 +1,9 @@
 /* Matrix products: C = op(A) op(B), row-major, single precision; `batch` of them at packed strides.
  *
  * A is m x k (stored k x m where transpose_a), B is k x n (stored n x k where transpose_b), C is m x n.
- * Three providers: CLBlast, the rule for GPUs; the tile kernels of cl/gemm.cl (CPUs whose driver has vectors); and the kernels of
- * cl/gemm_gpu.cl (other CPUs; GPUs where a table or the environment says so). A caller pastes the kernels of the latter two into its own program, so that
- * what follows the product can be its epilogue. */
+ * Three providers: CLBlast, the rule for GPUs but NVIDIA's; the tile kernels of cl/gemm.cl (CPUs whose driver has vectors);
+ * and the kernels of cl/gemm_gpu.cl (other CPUs; NVIDIA's GPUs; others where a table or the environment says so). A caller
+ * pastes the kernels of the latter two into its own program, so that what follows the product can be its epilogue. */
 #ifndef DEVICE_GEMM_H
 #define DEVICE_GEMM_H
 

@@ -82,6 +82,8 @@ static int list_choices(const fcl_device *device, const fcl_gemm_problem *proble
     const fcl_gemm_choice rule = fcl_gemm_rule(device, problem);
     const fcl_gemm_choice clblast = {.provider = FCL_GEMM_CLBLAST};
     add(list, &count, &rule);
+    if (rule.provider == FCL_GEMM_GPU)
+        add(list, &count, &clblast);
     if (!fcl_device_traits(device).wide)
         add_gpu(device, problem, list, &count);
     if (fcl_gemm_has_tiles(device->info.type))

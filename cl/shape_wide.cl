@@ -1,4 +1,4 @@
-/* Concat for CPUs (shape.cl). */
+/* Slice and concat for CPUs (shape.cl). */
 
 static inline void copy_part(global uint *restrict out, const global uint *restrict a, int width, int begin, int end,
                              int first, int last, int row, int end_row)
@@ -9,7 +9,16 @@ static inline void copy_part(global uint *restrict out, const global uint *restr
             out[row * width + from + i] = a[row * own + from - begin + i];
 }
 
-/* A work-item takes `columns` of some rows, part after part. */
+/* A work-item takes `columns` of some rows: of a part that begins before them, and ends behind. */
+kernel void copy_window_wide(const global uint *restrict in, global uint *restrict out, int width, int rows, int pitch, int begin,
+                             int columns, int some)
+{
+    const int first = get_global_id(0) * columns, last = min(first + columns, width);
+    const int row = get_global_id(1) * some, end_row = min(row + some, rows);
+    copy_part(out, in, width, -begin, pitch - begin, first, last, row, end_row);
+}
+
+/* Part after part. */
 kernel void copy_parts_wide(global uint *restrict out, int width, int rows, PARTS, int columns, int some)
 {
     const int first = get_global_id(0) * columns, last = min(first + columns, width);

@@ -25,6 +25,28 @@ static bool has_axis(fcl_tensor *node)
     return false;
 }
 
+/* --- running --- */
+
+static bool is_wide(const fcl_lowering *lowering)
+{
+    return fcl_device_traits(fcl_lower_device(lowering)).wide;
+}
+
+/* On CPUs a work-item copies some thousand elements; the kernel's arguments from `index` on say which. */
+static void lower_copies(fcl_lowering *lowering, fcl_launch *launch, int index, int64_t width, int64_t rows)
+{
+    enum { PIECE = 4096 };
+    int64_t columns = width < PIECE ? width : PIECE, some = PIECE / columns;
+    const size_t global[2] = {(size_t)((width + columns - 1) / columns), (size_t)((rows + some - 1) / some)};
+    if (!is_wide(lowering)) {
+        fcl_lower_grid(launch, width, rows);
+        return;
+    }
+    fcl_launch_int(launch, index, (int)columns);
+    fcl_launch_int(launch, index + 1, (int)some);
+    fcl_launch_range(launch, 2, global, (const size_t[2]){1, 1});
+}
+
 /* --- rows of a block: windows of columns --- */
 
 static bool is_axis_1(const fcl_tensor *node)
@@ -72,14 +94,14 @@ static int slice_lower(fcl_lowering *lowering, fcl_tensor *node)
     fcl_shape from = node->input[0]->shape;
     int64_t inner = fcl_shape_inner(from, window->axis), rows = fcl_shape_outer(from, window->axis);
     int64_t width = (window->end - window->begin) * inner;
-    fcl_launch *launch = fcl_lower_kernel(lowering, node, "copy_window");
+    fcl_launch *launch = fcl_lower_kernel(lowering, node, is_wide(lowering) ? "copy_window_wide" : "copy_window");
     fcl_launch_buffer(launch, 0, node->input[0]->buffer);
     fcl_launch_buffer(launch, 1, node->buffer);
     fcl_launch_int(launch, 2, (int)width);
     fcl_launch_int(launch, 3, (int)rows);
     fcl_launch_int(launch, 4, (int)(from.dim[window->axis] * inner));
     fcl_launch_int(launch, 5, (int)(window->begin * inner));
-    fcl_lower_grid(launch, width, rows);
+    lower_copies(lowering, launch, 6, width, rows);
     return FCL_OK;
 }
 
@@ -220,32 +242,17 @@ static void set_parts(fcl_launch *launch, int index, const fcl_tensor *node, int
     }
 }
 
-/* On CPUs a work-item copies some thousand elements. */
-static void lower_pieces(fcl_launch *launch, int index, int64_t width, int64_t rows)
-{
-    enum { PIECE = 4096 };
-    int64_t columns = width < PIECE ? width : PIECE, some = PIECE / columns;
-    const size_t global[2] = {(size_t)((width + columns - 1) / columns), (size_t)((rows + some - 1) / some)};
-    fcl_launch_int(launch, index, (int)columns);
-    fcl_launch_int(launch, index + 1, (int)some);
-    fcl_launch_range(launch, 2, global, (const size_t[2]){1, 1});
-}
-
 static int concat_lower(fcl_lowering *lowering, fcl_tensor *node)
 {
     int axis = window_of(node)->axis;
     int64_t inner = fcl_shape_inner(node->shape, axis), rows = fcl_shape_outer(node->shape, axis);
     int64_t width = node->shape.dim[axis] * inner;
-    bool wide = fcl_device_traits(fcl_lower_device(lowering)).wide;
-    fcl_launch *launch = fcl_lower_kernel(lowering, node, wide ? "copy_parts_wide" : "copy_parts");
+    fcl_launch *launch = fcl_lower_kernel(lowering, node, is_wide(lowering) ? "copy_parts_wide" : "copy_parts");
     fcl_launch_buffer(launch, 0, node->buffer);
     fcl_launch_int(launch, 1, (int)width);
     fcl_launch_int(launch, 2, (int)rows);
     set_parts(launch, 3, node, inner);
-    if (wide)
-        lower_pieces(launch, 3 + 2 * MOST_PARTS, width, rows);
-    else
-        fcl_lower_grid(launch, width, rows);
+    lower_copies(lowering, launch, 3 + 2 * MOST_PARTS, width, rows);
     return FCL_OK;
 }
 

@@ -89,7 +89,7 @@ static void conv_store(global float *p, float16 x, int past)
 APART void CONV_APART(const int across, const int down_block, const int down_item, const global float *restrict in,
                       const global float *restrict w, global float *restrict out, CONV_SIZES CONV_PARAMS)
 {
-    enum { WIDTH = 16 * CONV_VECTORS };
+    enum { WIDTH = 16 * CONV_VECTORS, AHEAD = 2048 };
     const int kind = down_item % (step * step), image = down_block / blocks;
     const int top = down_block % blocks * most_lines;
     const int first_y = kind / step, first_x = kind % step;
@@ -140,8 +140,12 @@ APART void CONV_APART(const int across, const int down_block, const int down_ite
 #else
             gemm_copy_panel(panel, CONV_VECTORS, w + (size_t)tap * run * cols, taps * run, cols, left_col);
 #endif
+            const bool finished = tap + taps >= down.count;
+            const int first_place = (top * step + first_y) * out_width + first_x;
+            const int asked_ahead = finished ? CONV_ROWS + AHEAD / (taps * run + 1) : -pixels;
+            int asked = 0, asked_place = first_place, asked_x = 0;
             const float *next_from = strip + tap * pitch; /* of the next row of a tile */
-            int next_place = (top * step + first_y) * out_width + first_x, x = 0;
+            int next_place = first_place, x = 0;
             for (int tile = 0; tile < tiles; tile++) {
                 for (int i = 0; i < asks && next < end; i++, next += 16)
                     FETCH_FAR(in + next);
@@ -155,6 +159,29 @@ APART void CONV_APART(const int across, const int down_block, const int down_ite
                     next_from += ends ? 0 : turns ? turn_from : step_from;
                     next_place += turns ? turn_place : step;
                 }
+#ifdef FETCH_TO_WRITE /* the epilogue, whose loads and stores only ask: the compiler drops the rest */
+                for (; asked < min(pixels, tile * CONV_ROWS + asked_ahead); asked++) {
+                    const int row = image * out_height * out_width + asked_place;
+                    UNROLL for (int w = 0; w < CONV_VECTORS; w++) {
+                        const int col = left_col + 16 * w;
+                        const size_t at = (item * rows + row) * cols + col;
+                        if (col + 16 > cols)
+                            continue;
+#define real float16
+#define LOAD(p, i) (FETCH((p) + (i)), (float16)0.0f)
+#define STORE(p, i, x) ((void)(x), past ? (void)0 : FETCH_TO_WRITE((p) + (i)))
+                        real v = 0.0f;
+                        CONV_EPILOGUE
+                        STORE(out, at, v);
+#undef real
+#undef LOAD
+#undef STORE
+                    }
+                    const bool turns = asked_x + 1 == width;
+                    asked_x = turns ? 0 : asked_x + 1;
+                    asked_place += turns ? turn_place : step;
+                }
+#endif
                 float16 sum[CONV_ROWS][CONV_VECTORS];
                 UNROLL for (int r = 0; r < CONV_ROWS; r++) {
                     UNROLL for (int v = 0; v < CONV_VECTORS; v++)
@@ -173,7 +200,6 @@ APART void CONV_APART(const int across, const int down_block, const int down_ite
                         MULTIPLY(0);
 #endif
                 }
-                const bool finished = tap + taps >= down.count;
                 float16(*to)[CONV_VECTORS] = finished ? done : sums[tile];
                 UNROLL for (int r = 0; r < CONV_ROWS; r++) {
                     UNROLL for (int v = 0; v < CONV_VECTORS; v++)

@@ -56,9 +56,26 @@ static int items_of(const fcl_conv_problem *p, const fcl_conv_weight_tile *tile)
     return fcl_tile_count(p->channels, tile->channels) * fcl_tile_count(fcl_tile_count(p->outputs, 16 * tile->vectors), tile->panels);
 }
 
+/* The share of the time in which the units have work, all of it alike. */
+static double busy(int64_t count, int units)
+{
+    int64_t rounds = (count + units - 1) / units;
+    return (double)count / (double)(rounds * units);
+}
+
+/* Some work for each unit, in equal shares: one more part would keep the others waiting for a round. */
+static int choose_parts(int64_t items, int units)
+{
+    enum { ITEMS = 4 /* of a unit */, PARTS = 64 };
+    int least = (int)smaller((ITEMS * units + items - 1) / items, PARTS), parts = least;
+    for (int more = least + 1; more <= 2 * least && more <= PARTS; more++)
+        if (busy(items * more, units) > busy(items * parts, units))
+            parts = more;
+    return parts;
+}
+
 bool fcl_conv_weight_choose(const fcl_device *device, const fcl_conv_problem *p, fcl_conv_weight_tile *tile)
 {
-    enum { ITEMS = 4 /* of a core */, PARTS = 64 };
     fcl_traits traits = fcl_device_traits(device);
     const fcl_device_info *info = fcl_device_describe(device);
     *tile = (fcl_conv_weight_tile){0};
@@ -66,8 +83,7 @@ bool fcl_conv_weight_choose(const fcl_device *device, const fcl_conv_problem *p,
     choose_block(p, tile);
     choose_lines(p, tile);
     int64_t units = (int64_t)p->images * fcl_tile_count(p->out_height, tile->lines);
-    int64_t wanted = fcl_tile_count(ITEMS * traits.units, items_of(p, tile) * p->batch);
-    tile->parts = (int)smaller(smaller(wanted, PARTS), units);
+    tile->parts = (int)smaller(choose_parts((int64_t)items_of(p, tile) * p->batch, traits.units), units);
     tile->room = room_of(p, tile);
     return p->result == FCL_CONV_W && traits.wide && fcl_gemm_has_tiles(info->type) && tile->room > 0;
 }

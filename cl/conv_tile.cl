@@ -11,6 +11,7 @@
  *
  *   most_lines, panels   of output pixels, and of output channels side by side, that a work-item takes at most
  *   blocks             of so many lines in an image
+ *   together           images of a work-item, where a block is a whole one
  *   part               rows of the kernel whose panel is copied at once
  *   in_...             height, width, channels of what is read; of which each pixel stands for up x up
  *   out_..., cols      height, width, channels of the result, whose pixels lie `step` apart: each class of them, step x step,
@@ -64,6 +65,34 @@ static void conv_turn_tap(float16 *panel, int vectors, const global float *w, in
     }
 }
 
+/* A pixel of a work-item: its place in the result, and from where on the strip has what its taps read. */
+typedef struct conv_pixel {
+    int x, y, image, from, place;
+} conv_pixel;
+
+/* What these grow by to the next pixel, besides to that of the next line, besides to that of the next image. */
+typedef struct conv_steps {
+    int width, lines, from, line_from, image_from, place, line_place, image_place;
+} conv_steps;
+
+static conv_pixel conv_next(conv_pixel p, const conv_steps s)
+{
+    p.from += s.from;
+    p.place += s.place;
+    if (++p.x == s.width) {
+        p.x = 0;
+        p.from += s.line_from;
+        p.place += s.line_place;
+        if (++p.y == s.lines) {
+            p.y = 0;
+            p.image++;
+            p.from += s.image_from;
+            p.place += s.image_place;
+        }
+    }
+    return p;
+}
+
 static void conv_store(global float *p, float16 x, int past)
 {
     if (past)
@@ -82,16 +111,16 @@ static void conv_store(global float *p, float16 x, int past)
     }
 
 #define CONV_SIZES                                                                                                     \
-    int images, int most_lines, int panels, int blocks, int part, int in_height, int in_width, int in_channels, int up,    \
-        int out_height, int out_width, int cols, int read, int step, int side, int stride, int padding, int upsample,      \
-        int in_item, int w_item, int past
+    int images, int most_lines, int panels, int blocks, int together, int part, int in_height, int in_width,               \
+        int in_channels, int up, int out_height, int out_width, int cols, int read, int step, int side, int stride,        \
+        int padding, int upsample, int in_item, int w_item, int past
 
 APART void CONV_APART(const int across, const int down_block, const int down_item, const global float *restrict in,
                       const global float *restrict w, global float *restrict out, CONV_SIZES CONV_PARAMS)
 {
-    enum { WIDTH = 16 * CONV_VECTORS, AHEAD = 2048 };
-    const int kind = down_item % (step * step), image = down_block / blocks;
-    const int top = down_block % blocks * most_lines;
+    enum { WIDTH = 16 * CONV_VECTORS, ANSWER = 2048 /* terms of the sums in whose time memory answers, at the latest */ };
+    const int kind = down_item % (step * step), image = down_block / blocks * together;
+    const int taken = min(together, images - image), top = down_block % blocks * most_lines;
     const int first_y = kind / step, first_x = kind % step;
     const int width = (out_width - first_x + step - 1) / step;
     const int lines = min(most_lines, (out_height - first_y + step - 1) / step - top);
@@ -103,27 +132,34 @@ APART void CONV_APART(const int across, const int down_block, const int down_ite
 #else
     const conv_taps down = {side, padding, 0}, along = down;
 #endif
-    const size_t item = down_item / (step * step), sample = item * images + image;
+    const size_t item = down_item / (step * step);
     const int rows = images * out_height * out_width;
     const int copied = (lines - 1) * read + down.count, columns = (width - 1) * read + along.count;
     const int pitch = columns * in_channels, run = along.count * in_channels;
-    const int pixels = lines * width, tiles = (pixels + CONV_ROWS - 1) / CONV_ROWS;
+    const int pixels = taken * lines * width, tiles = (pixels + CONV_ROWS - 1) / CONV_ROWS;
     float strip[16 * CONV_ROOM] __attribute__((aligned(64))); /* the panel and the sums stand behind it */
-    float16 *panel = (float16 *)strip + (copied * pitch + 15) / 16;
+    float16 *panel = (float16 *)strip + (taken * copied * pitch + 15) / 16;
     float16(*sums)[CONV_ROWS][CONV_VECTORS] = (float16(*)[CONV_ROWS][CONV_VECTORS])(panel + part * run * CONV_VECTORS);
     float16 done[CONV_ROWS][CONV_VECTORS];
-    /* From a pixel to the one beside it, and from the last of a line to the next line's. */
-    const int step_from = read * in_channels, turn_from = read * pitch - (width - 1) * step_from;
-    const int turn_place = step * out_width - (width - 1) * step;
+    const conv_steps steps = {width,
+                              lines,
+                              read * in_channels,
+                              read * (pitch - width * in_channels),
+                              (copied - lines * read) * pitch,
+                              step,
+                              step * (out_width - width),
+                              (out_height - lines * step) * out_width};
+    const conv_pixel first = {0, 0, image, 0, (image * out_height + top * step + first_y) * out_width + first_x};
     const int line = in_width * in_channels, image_size = in_height * line;
-    const int ahead = most_lines * read / up * line;    /* floats that the next block reads first */
-    const int asks = ahead / (16 * tiles * panels) + 1; /* lines of the cache that a tile asks for */
+    const int ahead = (together - 1) * image_size + most_lines * read / up * line; /* floats that the next block reads first */
+    const int asks = ahead / (16 * tiles * panels) + 1;                            /* lines of the cache that a tile asks for */
     in += item * in_item;
     w += item * w_item;
-    size_t next = (size_t)image * image_size + (top + lines) * read / up * line;
+    size_t next = (size_t)(image + taken - 1) * image_size + (top + lines) * read / up * line;
     const size_t end = min(next + ahead, (size_t)images * image_size);
-    tile_copy_lines(strip, copied, columns, in_channels, in + (size_t)image * image_size, top * read - down.before,
-                    -along.before, in_height, in_width, in_channels, in_channels, up);
+    for (int i = 0; i < taken; i++)
+        tile_copy_lines(strip + i * copied * pitch, copied, columns, in_channels, in + (size_t)(image + i) * image_size,
+                        top * read - down.before, -along.before, in_height, in_width, in_channels, in_channels, up);
     for (int p = 0; p < panels; p++) {
         const int left_col = (across * panels + p) * WIDTH;
         if (left_col >= cols)
@@ -141,29 +177,27 @@ APART void CONV_APART(const int across, const int down_block, const int down_ite
             gemm_copy_panel(panel, CONV_VECTORS, w + (size_t)tap * run * cols, taps * run, cols, left_col);
 #endif
             const bool finished = tap + taps >= down.count;
-            const int first_place = (top * step + first_y) * out_width + first_x;
-            const int asked_ahead = finished ? CONV_ROWS + AHEAD / (taps * run + 1) : -pixels;
-            int asked = 0, asked_place = first_place, asked_x = 0;
-            const float *next_from = strip + tap * pitch; /* of the next row of a tile */
-            int next_place = first_place, x = 0;
+            const int early = CONV_ROWS + ANSWER / (taps * run + 1);
+            int asked = finished ? 0 : pixels; /* for what the epilogue reads and writes */
+            conv_pixel next_asked = first, next_row = first;
             for (int tile = 0; tile < tiles; tile++) {
                 for (int i = 0; i < asks && next < end; i++, next += 16)
                     FETCH_FAR(in + next);
                 const float *from[CONV_ROWS];
-                int place[CONV_ROWS];
+                int place[CONV_ROWS], number[CONV_ROWS];
                 UNROLL for (int r = 0; r < CONV_ROWS; r++) {
-                    from[r] = next_from;
-                    place[r] = next_place;
-                    const bool turns = x + 1 == width, ends = tile * CONV_ROWS + r + 1 >= pixels;
-                    x = turns ? 0 : x + 1;
-                    next_from += ends ? 0 : turns ? turn_from : step_from;
-                    next_place += turns ? turn_place : step;
+                    from[r] = strip + tap * pitch + next_row.from;
+                    place[r] = next_row.place;
+                    number[r] = next_row.image;
+                    if (tile * CONV_ROWS + r + 1 < pixels)
+                        next_row = conv_next(next_row, steps);
                 }
 #ifdef FETCH_TO_WRITE /* the epilogue, whose loads and stores only ask: the compiler drops the rest */
-                for (; asked < min(pixels, tile * CONV_ROWS + asked_ahead); asked++) {
-                    const int row = image * out_height * out_width + asked_place;
-                    UNROLL for (int w = 0; w < CONV_VECTORS; w++) {
-                        const int col = left_col + 16 * w;
+                for (; asked < min(tile * CONV_ROWS + early, pixels); asked++) {
+                    const size_t sample = item * images + next_asked.image;
+                    const int row = next_asked.place;
+                    UNROLL for (int q = 0; q < CONV_VECTORS; q++) {
+                        const int col = left_col + 16 * q;
                         const size_t at = (item * rows + row) * cols + col;
                         if (col + 16 > cols)
                             continue;
@@ -177,9 +211,7 @@ APART void CONV_APART(const int across, const int down_block, const int down_ite
 #undef LOAD
 #undef STORE
                     }
-                    const bool turns = asked_x + 1 == width;
-                    asked_x = turns ? 0 : asked_x + 1;
-                    asked_place += turns ? turn_place : step;
+                    next_asked = conv_next(next_asked, steps);
                 }
 #endif
                 float16 sum[CONV_ROWS][CONV_VECTORS];
@@ -207,7 +239,8 @@ APART void CONV_APART(const int across, const int down_block, const int down_ite
                 }
                 const int vectors = finished ? min(CONV_ROWS, pixels - tile * CONV_ROWS) * CONV_VECTORS : 0;
                 for (int q = 0; q < vectors; q++) {
-                    const int row = image * out_height * out_width + place[q / CONV_VECTORS];
+                    const size_t sample = item * images + number[q / CONV_VECTORS];
+                    const int row = place[q / CONV_VECTORS];
                     int col = left_col + 16 * (q % CONV_VECTORS);
                     size_t at = (item * rows + row) * cols + col;
                     if (col + 16 <= cols) {
@@ -243,9 +276,9 @@ APART void CONV_APART(const int across, const int down_block, const int down_ite
 kernel void CONV_NAME(const global float *restrict in, const global float *restrict w, global float *restrict out,
                       CONV_SIZES CONV_PARAMS)
 {
-    CONV_APART(get_global_id(0), get_global_id(1), get_global_id(2), in, w, out, images, most_lines, panels, blocks, part,
-               in_height, in_width, in_channels, up, out_height, out_width, cols, read, step, side, stride, padding, upsample,
-               in_item, w_item, past CONV_ARGUMENTS);
+    CONV_APART(get_global_id(0), get_global_id(1), get_global_id(2), in, w, out, images, most_lines, panels, blocks, together,
+               part, in_height, in_width, in_channels, up, out_height, out_width, cols, read, step, side, stride, padding,
+               upsample, in_item, w_item, past CONV_ARGUMENTS);
 }
 
 #undef MULTIPLY

@@ -254,6 +254,25 @@ static void layers_are_their_formula(void **state)
     each_case(*state, 3, check_layer);
 }
 
+/* Many small images, of which a work-item takes several: so tiles go on from one image to the next. */
+static void small_images_are_taken_together(void **state)
+{
+    if (!fcl_device_traits(*state).wide || trial_tiny())
+        skip();
+    for (int i = 0; i < 4; i++) {
+        shape_case s = random_case();
+        s.n = trial_int(30, 60);
+        s.side = i == 0 ? 1 : 3;
+        s.stride = 1 + i / 2;
+        s.upsample = i % 2;
+        s.padding = trial_int(0, s.side - 1);
+        s.height = trial_int(2, 6) + s.side - 1 - s.padding;
+        s.width = trial_int(2, 6) + s.side - 1 - s.padding;
+        check_plain(&s, *state);
+        check_layer(&s, *state);
+    }
+}
+
 /* Behind the gradient in x: what made x, by its samples, its pixels and its channels. */
 static void gradients_have_epilogues(void **state)
 {
@@ -520,6 +539,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(convolutions_are_their_formula),
         cmocka_unit_test(layers_are_their_formula),
+        cmocka_unit_test(small_images_are_taken_together),
         cmocka_unit_test(gradients_have_epilogues),
         cmocka_unit_test(what_follows_is_an_epilogue),
         cmocka_unit_test(sizes_are_arguments),

@@ -28,6 +28,7 @@ typedef struct fcl_conv_problem {
 typedef struct fcl_conv_tile {
     int rows, vectors; /* of a register tile, as of products */
     int lines, panels; /* that a work-item computes: lines of pixels, panels of channels */
+    int images;        /* of which it does so, where these are all lines of one */
     int part;          /* rows of the kernel whose panel stands at once */
     int room;          /* float16 vectors of private memory that its kernel has */
 } fcl_conv_tile;
@@ -40,7 +41,7 @@ bool fcl_conv_tile_choose(const fcl_device *device, const fcl_conv_problem *prob
  * extra...). Rows of its epilogue are pixels; that also sees size_t sample, the number of the image in the whole batch. */
 void fcl_conv_tile_source(fcl_text *text, const char *name, const fcl_conv_problem *problem, const fcl_conv_tile *tile,
                           const char *params, const char *epilogue);
-#define FCL_CONV_TILE_ARGUMENTS 24
+#define FCL_CONV_TILE_ARGUMENTS 25
 void fcl_conv_tile_launch(fcl_launch *launch, const fcl_conv_problem *problem, const fcl_conv_tile *tile, fcl_buffer *in,
                           fcl_buffer *w, fcl_buffer *result);
 

@@ -44,10 +44,11 @@ static int panels_of(const reading *r, const fcl_conv_tile *tile)
     return fcl_tile_count(r->outputs, 16 * tile->vectors);
 }
 
-/* As many lines as the second cache keeps beside a panel; fewer where cores would idle, and then fewer panels. */
+enum { STRIP = 80 << 10 /* floats that the second cache keeps beside a panel */, ITEMS = 4 /* of a core */ };
+
+/* As many lines as there is room for; fewer where cores would idle, and then fewer panels. */
 static void choose_block(const reading *r, int64_t images, int units, fcl_conv_tile *tile)
 {
-    enum { STRIP = 80 << 10 /* floats */, ITEMS = 4 /* of a core */ };
     int height = fcl_tile_count(r->out_height, r->step), all = panels_of(r, tile);
     tile->lines = 1;
     while (tile->lines < height && strip_floats(r, tile->lines + 1) <= STRIP)
@@ -59,6 +60,27 @@ static void choose_block(const reading *r, int64_t images, int units, fcl_conv_t
     tile->panels = all;
     while (tile->panels > 1 && images * fcl_tile_count(height, tile->lines) * fcl_tile_count(all, tile->panels) < (int64_t)ITEMS * units)
         tile->panels--;
+}
+
+/* Floats of the lines, and of sums that wait for the next rows of the kernel. */
+static int64_t kept_floats(const reading *r, const fcl_conv_tile *tile)
+{
+    int64_t pixels = (int64_t)tile->images * tile->lines * r->out_width;
+    int64_t sums = tile->part < r->taps ? (pixels + tile->rows) * tile->vectors : 0;
+    return tile->images * strip_floats(r, tile->lines) + 16 * sums;
+}
+
+/* Several images, where one has so few pixels that the last tile's missing rows count, and the copies of panels. */
+static void choose_images(const reading *r, const fcl_conv_problem *p, int units, fcl_conv_tile *tile)
+{
+    enum { PIXELS = 384 };
+    int height = fcl_tile_count(r->out_height, r->step), width = fcl_tile_count(r->out_width, r->step);
+    int64_t others = (int64_t)p->batch * r->step * r->step * fcl_tile_count(panels_of(r, tile), tile->panels);
+    for (fcl_conv_tile more = *tile; tile->lines == height && tile->images * height * width < PIXELS; *tile = more) {
+        more.images *= 2;
+        if (kept_floats(r, &more) > STRIP || fcl_tile_count(p->images, more.images) * others < (int64_t)ITEMS * units)
+            break;
+    }
 }
 
 int fcl_conv_room(int64_t floats, int64_t vectors)
@@ -76,13 +98,13 @@ bool fcl_conv_tile_choose(const fcl_device *device, const fcl_conv_problem *p, f
     fcl_traits traits = fcl_device_traits(device);
     const fcl_device_info *info = fcl_device_describe(device);
     reading r = reading_of(p);
-    *tile = (fcl_conv_tile){.part = r.taps};
+    *tile = (fcl_conv_tile){.images = 1, .part = r.taps};
     fcl_tile_registers(info, r.outputs, &tile->rows, &tile->vectors);
     while (tile->part > 1 && panel_vectors(&r, tile) > PANEL)
         tile->part--;
     choose_block(&r, (int64_t)p->batch * p->images, traits.units, tile);
-    int64_t sums = tile->part < r.taps ? ((int64_t)tile->lines * r.out_width + tile->rows) * tile->vectors : 0;
-    tile->room = fcl_conv_room(strip_floats(&r, tile->lines), panel_vectors(&r, tile) + sums);
+    choose_images(&r, p, traits.units, tile);
+    tile->room = fcl_conv_room(kept_floats(&r, tile), panel_vectors(&r, tile));
     return p->result != FCL_CONV_W && traits.wide && fcl_gemm_has_tiles(info->type) && tile->room > 0;
 }
 
@@ -115,6 +137,7 @@ static void set_sizes(fcl_launch *launch, const fcl_conv_problem *p, const fcl_c
                          tile->lines,
                          tile->panels,
                          blocks,
+                         tile->images,
                          tile->part,
                          r->height,
                          r->width,
@@ -142,7 +165,8 @@ void fcl_conv_tile_launch(fcl_launch *launch, const fcl_conv_problem *p, const f
 {
     const reading r = reading_of(p);
     int blocks = fcl_tile_count(fcl_tile_count(r.out_height, r.step), tile->lines);
-    const size_t global[3] = {(size_t)fcl_tile_count(panels_of(&r, tile), tile->panels), (size_t)p->images * (size_t)blocks,
+    int groups = fcl_tile_count(p->images, tile->images);
+    const size_t global[3] = {(size_t)fcl_tile_count(panels_of(&r, tile), tile->panels), (size_t)groups * (size_t)blocks,
                               (size_t)p->batch * (size_t)(r.step * r.step)};
     fcl_launch_buffer(launch, 0, in);
     fcl_launch_buffer(launch, 1, w);

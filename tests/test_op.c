@@ -933,12 +933,42 @@ static void interpolation_takes_any_place(void **state)
     fcl_graph_destroy(&graph);
 }
 
+/* Too large for the caches to keep, of any bits, in rows that end anywhere: cut in two, and joined the other way round. */
+static void large_copies_keep_their_bits(void **state)
+{
+    const int left = trial_int(17, 70), right = trial_int(17, 70), width = left + right;
+    const int rows = (1 << 20) / (left < right ? left : right) + trial_int(1, 9);
+    if (trial_tiny())
+        skip();
+    const size_t size = (size_t)rows * (size_t)width;
+    int32_t *bits = fcl_zalloc(size * sizeof *bits), *found = fcl_zalloc(size * sizeof *found);
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *x = fcl_input(graph, "x", FCL_I32, FCL_SHAPE(rows, width));
+    fcl_tensor *part[2] = {fcl_slice(x, 1, left, width), fcl_slice(x, 1, 0, left)};
+    fcl_tensor *y = fcl_output(fcl_concat(2, part, 1));
+    for (size_t i = 0; i < size; i++)
+        bits[i] = trial_int(INT32_MIN, INT32_MAX);
+    assert_int_equal(fcl_graph_compile(graph, *state, NULL), FCL_OK);
+    assert_int_equal(fcl_tensor_write(x, bits), FCL_OK);
+    assert_int_equal(fcl_graph_run(graph), FCL_OK);
+    assert_int_equal(fcl_tensor_read(y, found), FCL_OK);
+    for (int i = 0; i < rows; i++) {
+        const int32_t *row = bits + (size_t)i * (size_t)width, *result = found + (size_t)i * (size_t)width;
+        assert_memory_equal(result, row + left, (size_t)right * sizeof *row);
+        assert_memory_equal(result + right, row, (size_t)left * sizeof *row);
+    }
+    fcl_graph_destroy(&graph);
+    free(bits);
+    free(found);
+}
+
 int main(void)
 {
     trial_seed();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_operation_is_right),
         cmocka_unit_test(interpolation_takes_any_place),
+        cmocka_unit_test(large_copies_keep_their_bits),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

@@ -44,6 +44,7 @@ static void lower_copies(fcl_lowering *lowering, fcl_launch *launch, int index, 
     }
     fcl_launch_int(launch, index, (int)columns);
     fcl_launch_int(launch, index + 1, (int)some);
+    fcl_launch_int(launch, index + 2, (double)width * (double)rows * sizeof(float) >= FCL_PAST_CACHES);
     fcl_launch_range(launch, 2, global, (const size_t[2]){1, 1});
 }
 

@@ -28,12 +28,14 @@ static int room_of(const fcl_conv_problem *p, const fcl_conv_weight_tile *tile)
     return fcl_conv_room(line_floats(p, tile, lines) + tile->rows, panels + sum_vectors(p, tile));
 }
 
-/* Channels in equal blocks, and so many panels that the sums do not crowd the second cache. */
+/* Channels in equal blocks, and so many panels that the sums do not crowd the second cache. A kernel of 1 x 1 does little with
+ * what a block copies: it takes all of them, as far as it can. */
 static void choose_block(const fcl_conv_problem *p, fcl_conv_weight_tile *tile)
 {
-    enum { CHANNELS = 32, SUMS = 4096 /* vectors: 256 KiB */ };
+    enum { CHANNELS = 32, CHANNELS_OF_ONE = 128, SUMS = 4096 /* vectors: 256 KiB */ };
+    const int most = p->side == 1 ? CHANNELS_OF_ONE : CHANNELS;
     int all = fcl_tile_count(p->outputs, 16 * tile->vectors);
-    tile->channels = fcl_tile_count(p->channels, fcl_tile_count(p->channels, CHANNELS));
+    tile->channels = fcl_tile_count(p->channels, fcl_tile_count(p->channels, most));
     tile->panels = all;
     while (tile->panels > 1 && sum_vectors(p, tile) > SUMS)
         tile->panels--;

@@ -132,7 +132,7 @@ APART void GEMM_APART(const int first_col, const int first_row, const size_t ite
     for (int k0 = 0; k0 < k; k0 += part) {
         const int depth = min(part, k - k0);
         for (int p = 0; p < panels; p++) {
-            const int left_col = first_col + WIDTH * p;
+            const int left_col = first_col + WIDTH * p, width = min(WIDTH, cols - left_col);
 #if GEMM_TRANSPOSE_B
             for (int w = 0; w < GEMM_VECTORS; w++)
                 gemm_turn_panel(panel + w, GEMM_VECTORS, b + k0, depth, cols, k, left_col + 16 * w);
@@ -147,7 +147,7 @@ APART void GEMM_APART(const int first_col, const int first_row, const size_t ite
             const int share = (next_rows + tiles - 1) / tiles; /* of the next panel's rows, with each tile */
             for (int tile = 0; tile < tiles; tile++) {
                 const int top = first_row + tile * GEMM_ROWS;
-                const int vectors = k0 + depth == k ? min(GEMM_ROWS, rows - top) * GEMM_VECTORS : 0;
+                const int height = k0 + depth == k ? min(GEMM_ROWS, rows - top) : 0; /* of what is finished */
                 const int begin = min(tile * share, next_rows), end = min(begin + share, next_rows);
                 /* Of these the loop over k asks for what it can, but with the first panel for what is next of A. */
                 const int asked = p == 0 ? begin : min(begin + (GEMM_TRANSPOSE_B ? 8 : depth / 4), end);
@@ -174,12 +174,13 @@ APART void GEMM_APART(const int first_col, const int first_row, const size_t ite
 #define FROM_A(r, i) from[r][GEMM_TRANSPOSE_A ? (size_t)(i) * rows : (size_t)(i)]
 #endif
 #ifdef FETCH_TO_WRITE /* the epilogue, whose loads and stores only ask: the compiler drops the rest */
-                for (int q = 0; q < vectors; q++) {
-                    const int row = top + q / GEMM_VECTORS;
-                    const int col = left_col + 16 * (q % GEMM_VECTORS);
-                    const size_t at = (item * rows + row) * cols + col;
-                    if (col + 16 > cols)
-                        continue;
+                for (int r = 0; r < height; r++) {
+                    const int row = top + r;
+                    UNROLL for (int w = 0; w < GEMM_VECTORS; w++) {
+                        const int col = left_col + 16 * w;
+                        const size_t at = (item * rows + row) * cols + col;
+                        if (col + 16 > cols)
+                            break;
 #define real float16
 #define LOAD(p, i) (FETCH((p) + (i)), (float16)0.0f)
 #if GEMM_PAST
@@ -187,12 +188,13 @@ APART void GEMM_APART(const int first_col, const int first_row, const size_t ite
 #else
 #define STORE(p, i, x) ((void)(x), FETCH_TO_WRITE((p) + (i)))
 #endif
-                    real v = 0.0f;
-                    GEMM_EPILOGUE
-                    STORE(c, at, v);
+                        real v = 0.0f;
+                        GEMM_EPILOGUE
+                        STORE(c, at, v);
 #undef real
 #undef LOAD
 #undef STORE
+                    }
                 }
 #endif
 #if GEMM_ROW_SUMS
@@ -230,7 +232,7 @@ APART void GEMM_APART(const int first_col, const int first_row, const size_t ite
                     MULTIPLY(i);
 #undef FROM_A
 #if GEMM_PARTS
-                float16(*to)[GEMM_VECTORS] = vectors ? done : sums[tile][p];
+                float16(*to)[GEMM_VECTORS] = height ? done : sums[tile][p];
 #else
                 float16(*to)[GEMM_VECTORS] = done;
 #endif
@@ -238,11 +240,13 @@ APART void GEMM_APART(const int first_col, const int first_row, const size_t ite
                     UNROLL for (int w = 0; w < GEMM_VECTORS; w++)
                         to[r][w] = sum[r][w];
                 }
-                for (int q = 0; q < vectors; q++) {
-                    const int row = top + q / GEMM_VECTORS;
-                    int col = left_col + 16 * (q % GEMM_VECTORS);
-                    size_t at = (item * rows + row) * cols + col;
-                    if (col + 16 <= cols) {
+                for (int r = 0; r < height; r++) {
+                    const int row = top + r;
+                    UNROLL for (int w = 0; w < GEMM_VECTORS; w++) {
+                        const int col = left_col + 16 * w;
+                        const size_t at = (item * rows + row) * cols + col;
+                        if (col + 16 > cols)
+                            break;
 #define real float16
 #define LOAD(p, i) vload16(0, (p) + (i))
 #if GEMM_PAST
@@ -250,19 +254,19 @@ APART void GEMM_APART(const int first_col, const int first_row, const size_t ite
 #else
 #define STORE(p, i, x) vstore16(x, 0, (p) + (i))
 #endif
-                        real v = done[q / GEMM_VECTORS][q % GEMM_VECTORS];
+                        real v = done[r][w];
                         GEMM_EPILOGUE
                         STORE(c, at, v);
 #undef real
 #undef LOAD
 #undef STORE
-                        continue;
                     }
-                    for (int j = 0; j < 16 && col < cols; j++, col++, at++) {
+                    for (int col = left_col + width / 16 * 16; col < left_col + width; col++) {
+                        const size_t at = (item * rows + row) * cols + col;
 #define real float
 #define LOAD(p, i) ((p)[i])
 #define STORE(p, i, x) ((p)[i] = (x))
-                        real v = ((const float *)done)[16 * q + j];
+                        real v = ((const float *)done[r])[col - left_col];
                         GEMM_EPILOGUE
                         STORE(c, at, v);
 #undef real

@@ -95,6 +95,12 @@ static double f_gelu_tanh(const double *x)
     return 0.5 * a * (1 + tanh(sqrt(2 / acos(-1)) * (a + 0.044715 * a * a * a)));
 }
 
+static double f_gelu_gate(const double *x)
+{
+    const double a = x[0];
+    return 0.5 * (1 + tanh(sqrt(2 / acos(-1)) * (a + 0.044715 * a * a * a)));
+}
+
 /* Their units of the last place: a rounding, what OpenCL grants (1.2, section 7.4), or what cl/math.h promises and
  * tests/test_math.c holds it to. What is not rounded has none. */
 static const struct {
@@ -128,6 +134,7 @@ static const struct {
     {"gelu", {f_gelu, 2, 4}},
     {"selu", {f_selu, 4}},
     {"gelu_tanh", {f_gelu_tanh, 6, 4}},
+    {"gelu_gate", {f_gelu_gate, 6, 4}},
     {"softplus", {f_softplus, 4}},
     {"sigmoid", {f_sigmoid, 6}},
     {"detach", {f_same}},

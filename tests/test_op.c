@@ -64,6 +64,14 @@ static int build_where(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_t
     return 1;
 }
 
+/* Only a derivative has it. */
+static fcl_tensor *build_gelu_gate(fcl_tensor *a)
+{
+    fcl_tensor *slope, *y = fcl_gelu_tanh(a);
+    fcl_vjp(y, fcl_expand(fcl_constant(fcl_tensor_graph(a), 1), fcl_tensor_shape(a)), 1, &a, &slope);
+    return slope;
+}
+
 /* p: the axes */
 static const setting sums[] = {
     {{S(7)}, {1}},          {{S(3, 5)}, {1}},       {{S(3, 5)}, {2}},          {{S(3, 5)}, {3}},
@@ -556,6 +564,7 @@ static const row_case cases[] = {
     UNARY(gelu, SMOOTH),
     UNARY(selu, SMOOTH),
     UNARY(gelu_tanh, SMOOTH),
+    {"gelu_gate", 1, {SMOOTH}, .unary = build_gelu_gate, SETTINGS(any_shape)},
     UNARY(softplus, SMOOTH),
     UNARY(detach, SMOOTH),
     {"sum", 1, {SMOOTH}, .build = build_sum, SETTINGS(sums)},

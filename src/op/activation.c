@@ -65,20 +65,34 @@ const fcl_op fcl_op_selu = {"selu", .shape = fcl_broadcast_shape,
                             .adjoint = selu_adjoint, .tangent = FCL_SYMMETRIC};
 FCL_UNARY(selu)
 
-/* (a s)' = s + a s (1 - s) 2 u', with s = sigmoid(2 u) = (1 + tanh u) / 2 and u = sqrt(2 / pi) (a + 0.044715 a^3) */
+/* With u = sqrt(2 / pi) (a + 0.044715 a^3): s = sigmoid(2 u) = (1 + tanh u) / 2, s' = s (1 - s) 2 u' */
+#define GELU_GATE                                                                                                      \
+    "(real)(1.0f) / ((real)(1.0f) + MATH(exp)(-a * ((real)(1.59576912f) + (real)(0.0713548163f) * a * a)))"
+
+static fcl_tensor *gelu_slope(fcl_tensor *a)
+{
+    return fcl_shift(fcl_scale(fcl_square(a), 0.214064449f), 1.59576912f);
+}
+
+static void gelu_gate_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
+{
+    fcl_tensor *rest = fcl_mul(node, fcl_sub(fcl_constant(node->graph, 1), node));
+    du[0] = fcl_mul(u, fcl_mul(rest, gelu_slope(node->input[0])));
+}
+
+const fcl_op fcl_op_gelu_gate = {"gelu_gate", .shape = fcl_broadcast_shape, .expression = GELU_GATE,
+                                 .adjoint = gelu_gate_adjoint, .tangent = FCL_SYMMETRIC};
+
+/* (a s)' = s + a s (1 - s) 2 u'. Both have s by the same text, so that a kernel with both computes it once. */
 static void gelu_tanh_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
 {
-    fcl_tensor *a = node->input[0], *a2 = fcl_square(a);
-    fcl_tensor *s = fcl_sigmoid(fcl_mul(a, fcl_shift(fcl_scale(a2, 0.0713548163f), 1.59576912f)));
-    fcl_tensor *slope = fcl_shift(fcl_scale(a2, 0.214064449f), 1.59576912f);
-    fcl_tensor *rest = fcl_mul(fcl_mul(node, fcl_sub(fcl_constant(node->graph, 1), s)), slope);
+    fcl_tensor *s = fcl_elementwise(&fcl_op_gelu_gate, 1, node->input);
+    fcl_tensor *rest = fcl_mul(fcl_mul(node, fcl_sub(fcl_constant(node->graph, 1), s)), gelu_slope(node->input[0]));
     du[0] = fcl_mul(u, fcl_add(s, rest));
 }
 
-const fcl_op fcl_op_gelu_tanh = {
-    "gelu_tanh", .shape = fcl_broadcast_shape,
-    .expression = "a / ((real)(1.0f) + MATH(exp)(-a * ((real)(1.59576912f) + (real)(0.0713548163f) * a * a)))",
-    .adjoint = gelu_tanh_adjoint, .tangent = FCL_SYMMETRIC};
+const fcl_op fcl_op_gelu_tanh = {"gelu_tanh", .shape = fcl_broadcast_shape, .expression = "a * (" GELU_GATE ")",
+                                 .adjoint = gelu_tanh_adjoint, .tangent = FCL_SYMMETRIC};
 FCL_UNARY(gelu_tanh)
 
 static void softplus_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)

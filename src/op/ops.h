@@ -12,7 +12,7 @@
     /* elementwise */ \
     ROW(add) ROW(sub) ROW(neg) ROW(mul) ROW(div) ROW(max) ROW(min) ROW(greater) ROW(where) ROW(abs) ROW(square) \
     ROW(sqrt) ROW(reciprocal) ROW(exp) ROW(log) ROW(expm1) ROW(log1p) ROW(pow) ROW(sin) ROW(cos) ROW(tanh) ROW(erf) \
-    ROW(sigmoid) ROW(relu) ROW(silu) ROW(gelu) ROW(selu) ROW(gelu_tanh) ROW(softplus) ROW(detach) \
+    ROW(sigmoid) ROW(relu) ROW(silu) ROW(gelu) ROW(selu) ROW(gelu_tanh) ROW(gelu_gate) ROW(softplus) ROW(detach) \
     /* reductions and products */ \
     ROW(sum) ROW(max_axes) ROW(arg_max) ROW(matmul) \
     ROW(conv2d) ROW(conv2d_input) ROW(conv2d_weight) \

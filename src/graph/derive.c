@@ -50,6 +50,12 @@ static void no_derivatives(int count, fcl_tensor *const *of, fcl_tensor **deriva
         derivative[i] = zeros(of[i]->graph, of[i]->shape);
 }
 
+static fcl_tensor *sum_of(fcl_tensor *a, fcl_tensor *b)
+{
+    fcl_tensor *joined = a->op == b->op && a->op->joined ? a->op->joined(a, b) : NULL;
+    return joined ? joined : fcl_add(a, b);
+}
+
 void fcl_vjp(fcl_tensor *y, fcl_tensor *seed, int count, fcl_tensor *const *x, fcl_tensor **dx)
 {
     fcl_graph *graph = y->graph;
@@ -77,7 +83,7 @@ void fcl_vjp(fcl_tensor *y, fcl_tensor *seed, int count, fcl_tensor *const *x, f
         for (int i = 0; i < node->inputs; i++) {
             int from = node->input[i]->id;
             if (du[i] && live[from])
-                bar[from] = bar[from] ? fcl_add(bar[from], du[i]) : du[i];
+                bar[from] = bar[from] ? sum_of(bar[from], du[i]) : du[i];
         }
         free(du);
     }

@@ -49,6 +49,8 @@ typedef struct fcl_op {
 
     /* du[i] = (dy/dx_i)' u for each input that wants one (NULL left for none); NULL: no derivative */
     void (*adjoint)(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du);
+    /* a + b of two nodes of this operation in fewer launches, for adjoints that meet; NULL, or gives NULL: none is known */
+    fcl_tensor *(*joined)(fcl_tensor *a, fcl_tensor *b);
     fcl_tangent tangent;
     /* Tangents may have leading dimensions that their tensors lack, `lead`: T tangents in one sweep. Attributes of which
      * the meaning moves with them, as an axis, are made so here; NULL: none does. */

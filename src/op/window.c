@@ -176,14 +176,6 @@ static void pad_adjoint(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du)
     du[0] = fcl_slice(u, axis, begin, begin + node->input[0]->shape.dim[axis]);
 }
 
-const fcl_op fcl_op_pad = {"pad",
-                           sizeof(fcl_window_attributes),
-                           pad_shape,
-                           .lower = pad_lower,
-                           .adjoint = pad_adjoint,
-                           .tangent = FCL_LINEAR,
-                           .lift = window_lift};
-
 /* --- concat --- */
 
 enum { MOST_PARTS = 16 }; /* of a launch: as in cl/shape.cl */
@@ -207,6 +199,40 @@ fcl_tensor *fcl_concat(int count, fcl_tensor *const *parts, int axis)
     node->type = parts[0]->type;
     return node;
 }
+
+/* What is joined along the axis, as the parts of one. */
+static int parts_of(fcl_tensor *a, int axis, fcl_tensor **part)
+{
+    if (a->op != &fcl_op_concat || window_of(a)->axis != axis) {
+        part[0] = a;
+        return 1;
+    }
+    memcpy(part, a->input, (size_t)a->inputs * sizeof *part);
+    return a->inputs;
+}
+
+/* Two that touch, as the adjoints of slices do: one of both. */
+static fcl_tensor *pad_joined(fcl_tensor *a, fcl_tensor *b)
+{
+    fcl_tensor *part[2 * MOST_PARTS];
+    const int axis = window_of(a)->axis;
+    fcl_tensor *first = window_of(a)->begin < window_of(b)->begin ? a : b, *second = first == a ? b : a;
+    if (window_of(b)->axis != axis || !fcl_shape_equal(a->shape, b->shape) ||
+        a->shape.dim[axis] - window_of(first)->end != window_of(second)->begin)
+        return NULL;
+    int count = parts_of(first->input[0], axis, part);
+    count += parts_of(second->input[0], axis, part + count);
+    return fcl_pad(fcl_concat(count, part, axis), axis, window_of(first)->begin, window_of(second)->end);
+}
+
+const fcl_op fcl_op_pad = {"pad",
+                           sizeof(fcl_window_attributes),
+                           pad_shape,
+                           .lower = pad_lower,
+                           .adjoint = pad_adjoint,
+                           .joined = pad_joined,
+                           .tangent = FCL_LINEAR,
+                           .lift = window_lift};
 
 static fcl_shape concat_shape(fcl_tensor *node)
 {

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 static int zero(fcl_device *device, cl_mem memory, size_t bytes)
 {
@@ -51,17 +52,38 @@ static int allocate(fcl_device *device, size_t bytes, void *host, cl_mem *memory
     return fail_allocation(device, bytes, code);
 }
 
+/* Memory for a large buffer of a CPU, in large pages where the system gives them: a step goes over hundreds of megabytes, whose
+ * small pages a processor would look up all the time. Only whole ones are asked for. NULL: the driver's own memory. */
+static void *take_pages(fcl_device *device, size_t bytes)
+{
+    void *pages = NULL;
+#ifdef MADV_HUGEPAGE
+    enum { PAGE = 2 << 20 };
+    if (device->info.type != FCL_DEVICE_CPU || !fcl_device_traits(device).wide || bytes < 2 * PAGE || device->rehearsal)
+        return NULL;
+    pages = aligned_alloc(PAGE, (bytes + PAGE - 1) / PAGE * PAGE);
+    if (pages)
+        madvise(pages, bytes / PAGE * PAGE, MADV_HUGEPAGE);
+#endif
+    return pages;
+}
+
 /* `host` NULL: memory of the device, with anything in it. */
 static int create(fcl_device *device, size_t bytes, void *host, fcl_buffer **buffer)
 {
     *buffer = NULL;
     if (bytes == 0)
         return fcl_fail(FCL_ERR_ARGUMENT, "a buffer of 0 bytes cannot be made");
+    void *pages = host ? NULL : take_pages(device, bytes);
     cl_mem memory;
-    FCL_TRY(allocate(device, bytes, host, &memory));
+    int status = allocate(device, bytes, host ? host : pages, &memory);
+    if (status != FCL_OK) {
+        free(pages);
+        return status;
+    }
     fcl_buffer *made = fcl_zalloc(sizeof *made);
-    *made = (fcl_buffer){
-        .device = device, .root = made, .memory = memory, .bytes = bytes, .references = 1, .over = host != NULL};
+    *made = (fcl_buffer){.device = device, .root = made, .memory = memory, .bytes = bytes, .references = 1,
+                         .over = host || pages, .pages = pages};
     device->memory += bytes;
     if (device->memory > device->memory_peak)
         device->memory_peak = device->memory;
@@ -159,6 +181,7 @@ static void release_root(fcl_buffer *root)
     free(root->regions);
     if (root->memory)
         clReleaseMemObject(root->memory);
+    free(root->pages);
     root->device->memory -= root->bytes;
     free(root);
 }

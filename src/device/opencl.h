@@ -188,6 +188,7 @@ struct fcl_buffer {
     size_t bytes;
     int references; /* of a root: itself and its windows */
     bool over;      /* a root over memory of the host: kernels may still read it when it is released */
+    void *pages;    /* of a root: that memory, where it is the buffer's own */
     fcl_region *regions; /* of a root, in the order in which they were made */
     int region_count, region_room;
 };

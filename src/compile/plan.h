@@ -12,6 +12,7 @@ enum { FCL_MAX_MEMBERS = 32, FCL_MAX_ARGUMENTS = 128 }; /* of a fused step: boun
  * row leave its columns apart; columns is 1 where it does not. */
 typedef struct fcl_row_extent {
     int64_t rows, width, columns; /* width: of all that is in a row */
+    int64_t sample;               /* rows that follow each other, over which some of its sums go; 0: none do */
 } fcl_row_extent;
 
 /* What is computed at once, one of

@@ -36,9 +36,10 @@ typedef struct former {
 
 /* --- what fits --- */
 
-static fcl_row_kind kind_of_reduction(const fcl_tensor *node, int64_t rows, int64_t width)
+static fcl_row_kind kind_of_reduction(const fcl_tensor *node, const fcl_row_extent *extent)
 {
     enum { SHORTEST_PART = 32 /* shorter ones leave vectors little */ };
+    const int64_t rows = extent->rows, width = extent->width;
     const fcl_extents e = fcl_reduced_extents(node);
     if (e.outer == rows && e.reduced == width && e.inner == 1)
         return FCL_ROW_REDUCED;
@@ -46,6 +47,8 @@ static fcl_row_kind kind_of_reduction(const fcl_tensor *node, int64_t rows, int6
         return FCL_ROW_NONE;
     if (e.outer == 1 && e.reduced == rows && e.inner == width)
         return FCL_ROW_SUMMED;
+    if (e.outer * e.reduced == rows && e.inner == width && (extent->sample == 0 || extent->sample == e.reduced))
+        return FCL_ROW_SAMPLED;
     bool parts = e.inner == 1 && e.outer * e.reduced == rows * width && width % e.reduced == 0;
     return parts && e.reduced >= SHORTEST_PART ? FCL_ROW_PARTS : FCL_ROW_NONE;
 }
@@ -55,7 +58,7 @@ fcl_row_kind fcl_row_kind_of(const fcl_tensor *node, const fcl_row_extent *e)
     if (e->columns > 1)
         return fcl_columns_kind(node, e);
     if (node->op->reduction && node->type == FCL_F32)
-        return kind_of_reduction(node, e->rows, e->width);
+        return kind_of_reduction(node, e);
     if (!node->op->expression && !node->op->element.write)
         return FCL_ROW_NONE;
     int64_t size = fcl_shape_size(node->shape);
@@ -146,6 +149,14 @@ static int operands_of(const fcl_step *step)
     return count;
 }
 
+/* Samples enough that all cores have some: a core goes over whole ones. */
+static bool samples_pay(const former *f, const fcl_tensor *sum)
+{
+    enum { SAMPLES = 8 /* of a core */ };
+    fcl_traits traits = fcl_device_traits(f->plan->device);
+    return traits.wide && fcl_reduced_extents(sum).outer >= (int64_t)SAMPLES * traits.units;
+}
+
 static bool fits(former *f, int number, int s)
 {
     const program *p = &f->programs[number];
@@ -156,8 +167,8 @@ static bool fits(former *f, int number, int s)
     for (int i = 0; i < fcl_step_nodes(step); i++) {
         const fcl_tensor *node = fcl_step_node(step, i);
         fcl_row_kind kind = fcl_row_kind_of(node, &p->extent);
-        if (kind == FCL_ROW_NONE || (p->one_pass && kind != FCL_ROW_FULL && kind != FCL_ROW_REDUCED) ||
-            !edges_fit(f, node, number))
+        if (kind == FCL_ROW_NONE || (kind == FCL_ROW_SAMPLED && !samples_pay(f, node)) ||
+            (p->one_pass && kind != FCL_ROW_FULL && kind != FCL_ROW_REDUCED) || !edges_fit(f, node, number))
             return false;
     }
     int first = p->steps[0];
@@ -200,8 +211,11 @@ static void look_around(former *f, int number, int s)
 static void join(former *f, int number, int s)
 {
     program *p = &f->programs[number];
+    const fcl_tensor *own = f->plan->steps[s].own;
     p->operands += operands_of(&f->plan->steps[s]);
-    p->reductions += f->plan->steps[s].own != NULL;
+    p->reductions += own != NULL;
+    if (own && fcl_row_kind_of(own, &p->extent) == FCL_ROW_SAMPLED)
+        p->extent.sample = fcl_reduced_extents(own).reduced;
     p->steps = fcl_grow(p->steps, (size_t)(p->count + 1) * sizeof *p->steps);
     p->steps[p->count++] = s;
     f->of[s] = number;
@@ -226,11 +240,11 @@ static void grow(former *f, int number)
 
 static void begin(former *f, int s)
 {
-    const fcl_tensor *node = is_loose(f, s) ? f->plan->steps[s].own : NULL;
-    if (!node || node->type != FCL_F32)
-        return;
+    if (!is_loose(f, s))
+        return; /* it is in another's by now */
+    const fcl_tensor *node = f->plan->steps[s].own;
     fcl_extents e = fcl_reduced_extents(node);
-    const fcl_row_extent extent = {e.outer, e.reduced * e.inner, e.inner};
+    const fcl_row_extent extent = {e.outer, e.reduced * e.inner, e.inner, 0};
     if (e.reduced == 1 || (e.inner > 1 && !fcl_columns_pay(&extent, f->plan->device)))
         return;
     f->programs = fcl_grow(f->programs, (size_t)(f->count + 1) * sizeof *f->programs);
@@ -286,6 +300,40 @@ static void take_over(former *f)
     free(at);
 }
 
+/* --- which reductions begin first --- */
+
+typedef struct start {
+    int64_t size; /* of what is reduced */
+    bool columns; /* it leaves columns apart */
+    int step;
+} start;
+
+static int by_size(const void *a, const void *b)
+{
+    const start *x = a, *y = b;
+    if (x->size != y->size)
+        return x->size < y->size ? 1 : -1;
+    return x->columns != y->columns ? x->columns - y->columns : x->step - y->step;
+}
+
+/* Those of the largest values, and of as large ones those along rows: a program of these takes sums over samples in, one
+ * with columns takes no reduction along rows in. */
+static start *sort_starts(const former *f, int *count)
+{
+    const fcl_plan *plan = f->plan;
+    start *starts = fcl_zalloc(((size_t)plan->count + 1) * sizeof *starts);
+    *count = 0;
+    for (int s = 0; s < plan->count; s++) {
+        const fcl_tensor *node = is_loose(f, s) ? plan->steps[s].own : NULL;
+        if (!node || node->type != FCL_F32)
+            continue;
+        const fcl_extents e = fcl_reduced_extents(node);
+        starts[(*count)++] = (start){e.outer * e.reduced * e.inner, e.inner > 1, s};
+    }
+    qsort(starts, (size_t)*count, sizeof *starts, by_size);
+    return starts;
+}
+
 void fcl_plan_rows(fcl_plan *plan)
 {
     former f = {.plan = plan, .groups = fcl_groups_of_steps(plan->graph, plan->count)};
@@ -293,8 +341,11 @@ void fcl_plan_rows(fcl_plan *plan)
     f.asked = fcl_zalloc(((size_t)plan->count + 1) * sizeof *f.asked);
     for (int s = 0; s < plan->count; s++)
         f.of[s] = f.asked[s] = -1;
-    for (int s = 0; s < plan->count; s++)
-        begin(&f, s);
+    int starts;
+    start *first = sort_starts(&f, &starts);
+    for (int i = 0; i < starts; i++)
+        begin(&f, first[i].step);
+    free(first);
     if (f.count)
         take_over(&f);
     for (int i = 0; i < f.count; i++) {

@@ -50,7 +50,10 @@ static int sums_of(const fcl_step *step)
 
 int64_t fcl_rows_groups(const fcl_step *step, const fcl_device *device)
 {
-    int64_t lines = step->extent.rows * fcl_rows_pieces(&step->extent, device), most = wanted_groups(device);
+    const fcl_row_extent *e = &step->extent;
+    int64_t lines = e->rows * fcl_rows_pieces(e, device), most = wanted_groups(device);
+    if (e->sample)
+        lines /= e->sample;
     bool few = sums_of(step) || fcl_device_traits(device).wide;
     return few && lines > most ? most : lines;
 }
@@ -231,11 +234,11 @@ void fcl_rows_kernel(fcl_text *text, const char *name, const fcl_step *step, con
     fcl_text_add(text, "    const bool leads = id == 0;\n");
     add_scratch_pointers(text, step, device, g);
     fcl_text_format(text,
-                    "    const int last = (int)((item + 1) * (long)lines / items);\n"
-                    "    for (int line = (int)(item * (long)lines / items); line < last; line++) {\n"
+                    "    const int whole = %lld, last = (int)((item + 1) * (long)(lines / whole) / items) * whole;\n"
+                    "    for (int line = (int)(item * (long)(lines / whole) / items) * whole; line < last; line++) {\n"
                     "        const int row = line / %lld, begin = line %% %lld * length;\n"
                     "        const int end = min(begin + length, width), base = row * width, i = row;\n%s    }\n}\n\n",
-                    (long long)pieces, (long long)pieces, g->body.data);
+                    (long long)(e->sample ? e->sample : 1), (long long)pieces, (long long)pieces, g->body.data);
     if (g->unaligned)
         fcl_text_add(text, "kernel void ROW_NAME(ROW_PARAMS)\n{\n"
                            "    ROW_APART((int)get_group_id(0), (int)get_num_groups(0), ROW_ARGUMENTS);\n}\n\n"

@@ -89,7 +89,7 @@ static void write_elements(fcl_rows_writer *w, const char *sum)
         } else if (e->kind >= FCL_ROW_REDUCED) {
             fcl_text_add(&w->g->body, "        { const real a = ");
             write_operand(w, e->node, e->node->input[0]);
-            if (e->kind == FCL_ROW_SUMMED)
+            if (e->kind == FCL_ROW_SUMMED || e->kind == FCL_ROW_SAMPLED)
                 fcl_text_format(&w->g->body, "; STORE(part%d, %s, LOAD(part%d, %s) + a); }\n", i, column, i, column);
             else if (has_columns(w))
                 fcl_columns_add(w, i);
@@ -231,6 +231,18 @@ static void write_pass(fcl_rows_writer *w)
             write_reduced(w, i);
 }
 
+/* Sums over a sample's rows are added up where they stand. */
+static void begin_samples(fcl_rows_writer *w)
+{
+    const long long sample = w->step->extent.sample;
+    for (int i = 0; i < w->count; i++)
+        if (w->entries[i].kind == FCL_ROW_SAMPLED)
+            fcl_text_format(&w->g->body,
+                            "        global float *part%d = y%d + row / %lld * width;\n"
+                            "        for (int c = 0; c < width && row %% %lld == 0; c++)\n            part%d[c] = 0;\n",
+                            i, fcl_generate_slot(w->g->store, &w->g->stores, w->entries[i].node), sample, sample, i);
+}
+
 static void end_runs_with_parts(fcl_rows_writer *w)
 {
     for (int i = 0; i < w->count; i++)
@@ -249,6 +261,7 @@ void fcl_rows_generate(const fcl_step *step, const fcl_device *device, fcl_gener
     fcl_text_add(&g->body, "");
     if (e->columns > 1)
         fcl_columns_begin(&w);
+    begin_samples(&w);
     for (w.pass = 0; w.pass <= w.passes; w.pass++) {
         write_values(&w);
         if (w.pass < w.passes)

@@ -12,6 +12,8 @@
  *   x_..., y_...       height, width, channels of x, of which each pixel stands for up x up, and of y's gradient
  *   side, stride, padding   of the convolution
  *   x_item, y_item     floats from one of the batch to the next; 0: one for all
+ *   turned             1: x is y's gradient, and y is x: the result's taps stand the other way round, and its two kinds of
+ *                      channels, too
  *
  * A product A' B over all pixels: B is y's gradient, a row of A what a pixel's taps read. As in conv_tile.cl the lines that
  * some pixels read are copied into private memory, so that the taps of a row of the kernel are one run. All tiles of a
@@ -29,7 +31,7 @@
 #define CONV_SIZES                                                                                                     \
     int images, int parts, int most_panels, int block, int most_lines, int blocks, int x_height, int x_width,              \
         int x_channels, int up, int y_height, int y_width, int y_channels, int side, int stride, int padding, int x_item,  \
-        int y_item
+        int y_item, int turned
 
 APART void CONV_APART(const int across, const int part, const int item, const global float *restrict x,
                       const global float *restrict y, global float *restrict w, CONV_SIZES)
@@ -116,13 +118,14 @@ APART void CONV_APART(const int across, const int part, const int item, const gl
         const int u = i / run, j = i % run, channel = first + j % block;
         if (channel >= x_channels)
             continue;
-        const int tap = u * side + j / block;
-        global float *to = w + ((size_t)tap * x_channels + channel) * y_channels;
+        const int tap = u * side + j / block, apart = turned ? x_channels : 1;
+        const size_t place = turned ? side * side - 1 - tap : tap;
+        global float *to = w + place * x_channels * y_channels + channel * (turned ? 1 : y_channels);
         for (int p = 0; p < panels; p++) {
             const float *from = (const float *)sums[(u * panels + p) * tiles + j / CONV_ROWS][j % CONV_ROWS];
             const int col = first_col + WIDTH * p;
             for (int k = 0; k < min(WIDTH, y_channels - col); k++)
-                to[col + k] = from[k];
+                to[(col + k) * apart] = from[k];
         }
     }
 }
@@ -130,7 +133,8 @@ APART void CONV_APART(const int across, const int part, const int item, const gl
 kernel void CONV_NAME(const global float *restrict x, const global float *restrict y, global float *restrict w, CONV_SIZES)
 {
     CONV_APART(get_global_id(0), get_global_id(1), get_global_id(2), x, y, w, images, parts, most_panels, block, most_lines,
-               blocks, x_height, x_width, x_channels, up, y_height, y_width, y_channels, side, stride, padding, x_item, y_item);
+               blocks, x_height, x_width, x_channels, up, y_height, y_width, y_channels, side, stride, padding, x_item, y_item,
+               turned);
 }
 
 #undef MULTIPLY

@@ -48,6 +48,7 @@ void fcl_conv_tile_launch(fcl_launch *launch, const fcl_conv_problem *problem, c
 /* --- tile kernels of cl/conv_weight_tile.cl: of the gradient in the weights, on CPUs --- */
 
 typedef struct fcl_conv_weight_tile {
+    bool turned;          /* x stands for y, and y for x: what follows is of the other one */
     int rows, vectors;    /* of a register tile, as of products */
     int channels, panels; /* that a work-item takes: channels of x, panels of y's */
     int lines;            /* of pixels that it reads at once */

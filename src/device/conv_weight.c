@@ -9,6 +9,24 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* Where y's channels would leave most of a vector empty, each stands for the other: the sums are the same, the taps come the
+ * other way round, and y's channels before x's. */
+static bool turns(const fcl_conv_problem *p)
+{
+    return p->outputs <= 8 && p->outputs < p->channels && p->stride == 1 && p->upsample == 1;
+}
+
+static fcl_conv_problem turned(const fcl_conv_problem *p)
+{
+    fcl_conv_problem other = *p;
+    other.height = p->out_height, other.width = p->out_width, other.channels = p->outputs;
+    other.out_height = p->height, other.out_width = p->width, other.outputs = p->channels;
+    other.padding = p->side - 1 - p->padding;
+    other.share[FCL_CONV_X] = p->share[FCL_CONV_Y];
+    other.share[FCL_CONV_Y] = p->share[FCL_CONV_X];
+    return other;
+}
+
 /* Floats of x that `lines` lines of pixels read, for one row of the kernel. */
 static int64_t line_floats(const fcl_conv_problem *p, const fcl_conv_weight_tile *tile, int lines)
 {
@@ -76,11 +94,12 @@ static int choose_parts(int64_t items, int units)
     return parts;
 }
 
-bool fcl_conv_weight_choose(const fcl_device *device, const fcl_conv_problem *p, fcl_conv_weight_tile *tile)
+bool fcl_conv_weight_choose(const fcl_device *device, const fcl_conv_problem *problem, fcl_conv_weight_tile *tile)
 {
     fcl_traits traits = fcl_device_traits(device);
     const fcl_device_info *info = fcl_device_describe(device);
-    *tile = (fcl_conv_weight_tile){0};
+    const fcl_conv_problem other = turned(problem), *p = turns(problem) ? &other : problem;
+    *tile = (fcl_conv_weight_tile){.turned = p == &other};
     fcl_tile_registers(info, p->outputs, &tile->rows, &tile->vectors);
     choose_block(p, tile);
     choose_lines(p, tile);
@@ -126,17 +145,19 @@ static void set_sizes(fcl_launch *launch, const fcl_conv_problem *p, const fcl_c
                          p->stride,
                          p->padding,
                          p->share[FCL_CONV_X] ? 0 : x_size,
-                         p->share[FCL_CONV_Y] ? 0 : y_size};
+                         p->share[FCL_CONV_Y] ? 0 : y_size,
+                         tile->turned};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         fcl_launch_int(launch, 3 + (int)i, sizes[i]);
 }
 
-void fcl_conv_weight_launch(fcl_launch *launch, const fcl_conv_problem *p, const fcl_conv_weight_tile *tile, fcl_buffer *x,
+void fcl_conv_weight_launch(fcl_launch *launch, const fcl_conv_problem *problem, const fcl_conv_weight_tile *tile, fcl_buffer *x,
                             fcl_buffer *y, fcl_buffer *w)
 {
+    const fcl_conv_problem other = turned(problem), *p = tile->turned ? &other : problem;
     const size_t global[3] = {(size_t)items_of(p, tile), (size_t)tile->parts, (size_t)p->batch};
-    fcl_launch_buffer(launch, 0, x);
-    fcl_launch_buffer(launch, 1, y);
+    fcl_launch_buffer(launch, 0, tile->turned ? y : x);
+    fcl_launch_buffer(launch, 1, tile->turned ? x : y);
     fcl_launch_buffer(launch, 2, w);
     set_sizes(launch, p, tile);
     fcl_launch_range(launch, 3, global, (size_t[3]){1, 1, 1});

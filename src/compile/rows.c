@@ -1,8 +1,9 @@
 /* Forming row programs.
  *
- * Each reduction along rows begins a program, unless it is in one by then. What leads to a program or reads
- * of it joins, if it computes by rows of the same extent: chains, values of rows, further reductions, sums
- * over all rows. As in fusing, joining must not make a cycle: nothing outside may stand between the two. */
+ * Each reduction along rows begins a program, those of the largest values first, unless it is in one by then. What
+ * leads to a program or reads of it joins, if it computes by rows of the same extent: chains, values of rows, further
+ * reductions, sums over all rows or a sample's. As in fusing, joining must not make a cycle: nothing outside may stand
+ * between the two. */
 #include "compile/rows.h"
 
 #include "compile/groups.h"
@@ -189,7 +190,7 @@ static void put_beside(former *f, int number, const fcl_tensor *node)
     p->beside[p->besides++] = s;
 }
 
-/* What a step's nodes read, what reads them, and what sums over all rows, or parts of them, what they read. */
+/* What a step's nodes read, what reads them, and what sums over rows, or parts of them, what they read. */
 static void look_around(former *f, int number, int s)
 {
     const program *p = &f->programs[number];
@@ -304,7 +305,7 @@ static void take_over(former *f)
 
 typedef struct start {
     int64_t size; /* of what is reduced */
-    bool columns; /* it leaves columns apart */
+    bool waits;
     int step;
 } start;
 
@@ -313,14 +314,15 @@ static int by_size(const void *a, const void *b)
     const start *x = a, *y = b;
     if (x->size != y->size)
         return x->size < y->size ? 1 : -1;
-    return x->columns != y->columns ? x->columns - y->columns : x->step - y->step;
+    return x->waits != y->waits ? x->waits - y->waits : x->step - y->step;
 }
 
-/* Those of the largest values, and of as large ones those along rows: a program of these takes sums over samples in, one
- * with columns takes no reduction along rows in. */
+/* Those of the largest values; of as large ones those that may join a program along rows, as sums over samples, are the
+ * last: with columns a program takes no reduction along rows in. The form of GPUs has no programs with columns. */
 static start *sort_starts(const former *f, int *count)
 {
     const fcl_plan *plan = f->plan;
+    const bool wide = fcl_device_traits(plan->device).wide;
     start *starts = fcl_zalloc(((size_t)plan->count + 1) * sizeof *starts);
     *count = 0;
     for (int s = 0; s < plan->count; s++) {
@@ -328,7 +330,8 @@ static start *sort_starts(const former *f, int *count)
         if (!node || node->type != FCL_F32)
             continue;
         const fcl_extents e = fcl_reduced_extents(node);
-        starts[(*count)++] = (start){e.outer * e.reduced * e.inner, e.inner > 1, s};
+        const int64_t size = e.outer * e.reduced * e.inner;
+        starts[(*count)++] = (start){wide ? size : 0, e.inner > 1 && samples_pay(f, node), s};
     }
     qsort(starts, (size_t)*count, sizeof *starts, by_size);
     return starts;

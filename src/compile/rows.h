@@ -8,8 +8,8 @@
  *   - row values have one a row: what reductions give, and what is computed from them;
  *   - sums of a row's parts of one length, as over the pixels of each of a group's channels, leave the program;
  *   - sums over all rows, (width), as of a weight's gradient, are left to a second kernel that adds the groups' parts;
- *   - sums over a sample's rows, (samples, width), as over the tokens that one condition modulates, on CPUs, where a group
- *     takes whole samples.
+ *   - sums over a sample's rows, (samples, width), as over the tokens that one condition modulates, on CPUs, where a
+ *     group takes whole samples.
  * Where there are few rows and nothing goes on after the first reductions, rows are cut into pieces instead, and a second
  * kernel adds the pieces.
  *

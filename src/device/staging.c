@@ -64,12 +64,12 @@ void fcl_staging_destroy(fcl_staging **staging)
     if (!dying)
         return;
     clFinish(dying->device->queue);
+    if (dying->copies)
+        clFinish(dying->copies); /* where sending failed, nothing of the device's waits for a write */
     for (int i = 0; i < 2; i++)
         destroy_table(dying, &dying->tables[i]);
-    if (dying->copies) {
-        clFinish(dying->copies);
+    if (dying->copies)
         clReleaseCommandQueue(dying->copies);
-    }
     free(dying);
     *staging = NULL;
 }

@@ -151,8 +151,9 @@ APART void CONV_APART(const int across, const int down_block, const int down_ite
                               (out_height - lines * step) * out_width};
     const conv_pixel first = {0, 0, image, 0, (image * out_height + top * step + first_y) * out_width + first_x};
     const int line = in_width * in_channels, image_size = in_height * line;
-    const int ahead = (together - 1) * image_size + most_lines * read / up * line; /* floats that the next block reads first */
-    const int asks = ahead / (16 * tiles * panels) + 1;                            /* lines of the cache that a tile asks for */
+    /* Floats that the next block reads first, and lines of the cache that a tile asks for. */
+    const int ahead = (together - 1) * image_size + most_lines * read / up * line;
+    const int asks = ahead / (16 * tiles * panels) + 1;
     in += item * in_item;
     w += item * w_item;
     size_t next = (size_t)(image + taken - 1) * image_size + (top + lines) * read / up * line;

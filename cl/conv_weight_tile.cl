@@ -12,8 +12,8 @@
  *   x_..., y_...       height, width, channels of x, of which each pixel stands for up x up, and of y's gradient
  *   side, stride, padding   of the convolution
  *   x_item, y_item     floats from one of the batch to the next; 0: one for all
- *   turned             1: x is y's gradient, and y is x: the result's taps stand the other way round, and its two kinds of
- *                      channels, too
+ *   turned             1: x is y's gradient, and y is x: the result's taps stand the other way round, and its two kinds
+ *                      of channels, too
  *
  * A product A' B over all pixels: B is y's gradient, a row of A what a pixel's taps read. As in conv_tile.cl the lines that
  * some pixels read are copied into private memory, so that the taps of a row of the kernel are one run. All tiles of a

@@ -19,8 +19,8 @@ static inline void copy_part(global uint *restrict out, const global uint *restr
 }
 
 /* A work-item takes `columns` of some rows: of a part that begins before them, and ends behind. */
-kernel void copy_window_wide(const global uint *restrict in, global uint *restrict out, int width, int rows, int pitch, int begin,
-                             int columns, int some, int past)
+kernel void copy_window_wide(const global uint *restrict in, global uint *restrict out, int width, int rows, int pitch,
+                             int begin, int columns, int some, int past)
 {
     const int first = get_global_id(0) * columns, last = min(first + columns, width);
     const int row = get_global_id(1) * some, end_row = min(row + some, rows);

@@ -4,8 +4,8 @@
 #include "device/gemm.h"
 #include "device/tile.h"
 
-/* What a kernel reads, computes, and from which lines: y from x, or x from y. The result's pixels lie `step` apart in classes,
- * of which each has its own taps; pixel i of one reads pixel `read` i + d for the offset d of each tap. */
+/* What a kernel reads, computes, and from which lines: y from x, or x from y. The result's pixels lie `step` apart in
+ * classes, of which each has its own taps; pixel i of one reads pixel `read` i + d for the offset d of each tap. */
 typedef struct reading {
     int height, width, channels, up;
     int out_height, out_width, outputs;
@@ -70,7 +70,13 @@ static int64_t kept_floats(const reading *r, const fcl_conv_tile *tile)
     return tile->images * strip_floats(r, tile->lines) + 16 * sums;
 }
 
-/* Several images, where one has so few pixels that the last tile's missing rows count, and the copies of panels. */
+static int room_of(const reading *r, const fcl_conv_tile *tile)
+{
+    return fcl_conv_room(kept_floats(r, tile), panel_vectors(r, tile));
+}
+
+/* Several images, where one has so few pixels that the last tile's missing rows count, and the copies of panels; but
+ * not for a kernel with more memory. */
 static void choose_images(const reading *r, const fcl_conv_problem *p, int units, fcl_conv_tile *tile)
 {
     enum { PIXELS = 384 };
@@ -78,7 +84,8 @@ static void choose_images(const reading *r, const fcl_conv_problem *p, int units
     int64_t others = (int64_t)p->batch * r->step * r->step * fcl_tile_count(panels_of(r, tile), tile->panels);
     for (fcl_conv_tile more = *tile; tile->lines == height && tile->images * height * width < PIXELS; *tile = more) {
         more.images *= 2;
-        if (kept_floats(r, &more) > STRIP || fcl_tile_count(p->images, more.images) * others < (int64_t)ITEMS * units)
+        if (kept_floats(r, &more) > STRIP || room_of(r, &more) != room_of(r, tile) ||
+            fcl_tile_count(p->images, more.images) * others < (int64_t)ITEMS * units)
             break;
     }
 }
@@ -104,7 +111,7 @@ bool fcl_conv_tile_choose(const fcl_device *device, const fcl_conv_problem *p, f
         tile->part--;
     choose_block(&r, (int64_t)p->batch * p->images, traits.units, tile);
     choose_images(&r, p, traits.units, tile);
-    tile->room = fcl_conv_room(kept_floats(&r, tile), panel_vectors(&r, tile));
+    tile->room = room_of(&r, tile);
     return p->result != FCL_CONV_W && traits.wide && fcl_gemm_has_tiles(info->type) && tile->room > 0;
 }
 

@@ -9,8 +9,8 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Where y's channels would leave most of a vector empty, each stands for the other: the sums are the same, the taps come the
- * other way round, and y's channels before x's. */
+/* Where y's channels would leave most of a vector empty, each stands for the other: the sums are the same, the taps
+ * come the other way round, and y's channels before x's. */
 static bool turns(const fcl_conv_problem *p)
 {
     return p->outputs <= 8 && p->outputs < p->channels && p->stride == 1 && p->upsample == 1;
@@ -46,12 +46,10 @@ static int room_of(const fcl_conv_problem *p, const fcl_conv_weight_tile *tile)
     return fcl_conv_room(line_floats(p, tile, lines) + tile->rows, panels + sum_vectors(p, tile));
 }
 
-/* Channels in equal blocks, and so many panels that the sums do not crowd the second cache. A kernel of 1 x 1 does little with
- * what a block copies: it takes all of them, as far as it can. */
-static void choose_block(const fcl_conv_problem *p, fcl_conv_weight_tile *tile)
+/* Channels in equal blocks of at most `most`, and so many panels that the sums do not crowd the second cache. */
+static void choose_block(const fcl_conv_problem *p, int most, fcl_conv_weight_tile *tile)
 {
-    enum { CHANNELS = 32, CHANNELS_OF_ONE = 128, SUMS = 4096 /* vectors: 256 KiB */ };
-    const int most = p->side == 1 ? CHANNELS_OF_ONE : CHANNELS;
+    enum { SUMS = 4096 /* vectors: 256 KiB */ };
     int all = fcl_tile_count(p->outputs, 16 * tile->vectors);
     tile->channels = fcl_tile_count(p->channels, fcl_tile_count(p->channels, most));
     tile->panels = all;
@@ -87,25 +85,47 @@ static double busy(int64_t count, int units)
 static int choose_parts(int64_t items, int units)
 {
     enum { ITEMS = 4 /* of a unit */, PARTS = 64 };
+    const double gain = 1.03; /* what more parts are worth, which are memory, and are to be added */
     int least = (int)smaller((ITEMS * units + items - 1) / items, PARTS), parts = least;
     for (int more = least + 1; more <= 2 * least && more <= PARTS; more++)
-        if (busy(items * more, units) > busy(items * parts, units))
+        if (busy(items * more, units) > gain * busy(items * parts, units))
             parts = more;
     return parts;
 }
 
+static fcl_conv_weight_tile tile_of(const fcl_device_info *info, const fcl_conv_problem *p, int most_channels,
+                                    bool turned)
+{
+    fcl_conv_weight_tile tile = {.turned = turned};
+    fcl_tile_registers(info, p->outputs, &tile.rows, &tile.vectors);
+    choose_block(p, most_channels, &tile);
+    choose_lines(p, &tile);
+    tile.room = room_of(p, &tile);
+    return tile;
+}
+
+/* Where its kernel takes no more private memory. */
+static void prefer(fcl_conv_weight_tile *tile, fcl_conv_weight_tile other)
+{
+    if (other.room > 0 && (tile->room == 0 || other.room <= tile->room))
+        *tile = other;
+}
+
+/* A kernel of 1 x 1 does little with what a block copies: it takes more channels at once. */
 bool fcl_conv_weight_choose(const fcl_device *device, const fcl_conv_problem *problem, fcl_conv_weight_tile *tile)
 {
+    enum { CHANNELS = 32, CHANNELS_OF_ONE = 128 };
     fcl_traits traits = fcl_device_traits(device);
     const fcl_device_info *info = fcl_device_describe(device);
-    const fcl_conv_problem other = turned(problem), *p = turns(problem) ? &other : problem;
-    *tile = (fcl_conv_weight_tile){.turned = p == &other};
-    fcl_tile_registers(info, p->outputs, &tile->rows, &tile->vectors);
-    choose_block(p, tile);
-    choose_lines(p, tile);
+    const fcl_conv_problem other = turned(problem);
+    *tile = tile_of(info, problem, CHANNELS, false);
+    if (problem->side == 1)
+        prefer(tile, tile_of(info, problem, CHANNELS_OF_ONE, false));
+    if (turns(problem))
+        prefer(tile, tile_of(info, &other, CHANNELS, true));
+    const fcl_conv_problem *p = tile->turned ? &other : problem;
     int64_t units = (int64_t)p->images * fcl_tile_count(p->out_height, tile->lines);
     tile->parts = (int)smaller(choose_parts((int64_t)items_of(p, tile) * p->batch, traits.units), units);
-    tile->room = room_of(p, tile);
     return p->result == FCL_CONV_W && traits.wide && fcl_gemm_has_tiles(info->type) && tile->room > 0;
 }
 
@@ -151,8 +171,8 @@ static void set_sizes(fcl_launch *launch, const fcl_conv_problem *p, const fcl_c
         fcl_launch_int(launch, 3 + (int)i, sizes[i]);
 }
 
-void fcl_conv_weight_launch(fcl_launch *launch, const fcl_conv_problem *problem, const fcl_conv_weight_tile *tile, fcl_buffer *x,
-                            fcl_buffer *y, fcl_buffer *w)
+void fcl_conv_weight_launch(fcl_launch *launch, const fcl_conv_problem *problem, const fcl_conv_weight_tile *tile,
+                            fcl_buffer *x, fcl_buffer *y, fcl_buffer *w)
 {
     const fcl_conv_problem other = turned(problem), *p = tile->turned ? &other : problem;
     const size_t global[3] = {(size_t)items_of(p, tile), (size_t)tile->parts, (size_t)p->batch};

@@ -2,6 +2,7 @@
  * precision: the value, and the gradient of <u, y> in each input by the formula of its own backward pass. */
 #include "compile/kind.h"
 #include "device.h"
+#include "op/ops.h"
 #include "trial.h"
 
 #include <math.h>
@@ -364,6 +365,144 @@ static fcl_tensor *build_composite(int i, fcl_tensor *x, fcl_tensor *w, fcl_tens
     }
 }
 
+/* --- gradients of what is cut into slices --- */
+
+enum { MOST_SLICES = 40, SIDE = 3, LENGTH = 90 };
+
+/* Windows of x (SIDE, LENGTH, SIDE), each times a weight of its own: y is the sum of all. */
+typedef struct cuts {
+    trial *t;
+    fcl_tensor *x, *w[MOST_SLICES], *y, *dx, *v, *dw[MOST_SLICES];
+    int count, axis[MOST_SLICES], begin[MOST_SLICES], end[MOST_SLICES];
+} cuts;
+
+/* One behind the other, up to the end. */
+static void cut_all(cuts *c)
+{
+    int at = 0;
+    for (c->count = 0; at < LENGTH; c->count++) {
+        const int left = LENGTH - at, most = left < 12 ? left : 12;
+        c->axis[c->count] = 1;
+        c->begin[c->count] = at;
+        c->end[c->count] = at += c->count == MOST_SLICES - 1 ? left : trial_int(1, most);
+    }
+}
+
+static void cut_anywhere(cuts *c, bool any_axis)
+{
+    c->count = trial_int(1, MOST_SLICES);
+    for (int i = 0; i < c->count; i++) {
+        c->axis[i] = any_axis ? trial_int(0, 2) : 1;
+        c->begin[i] = trial_int(0, (c->axis[i] == 1 ? LENGTH : SIDE) - 1);
+        c->end[i] = trial_int(c->begin[i] + 1, c->axis[i] == 1 ? LENGTH : SIDE);
+    }
+}
+
+/* In an order of their own. */
+static void build_cuts(cuts *c)
+{
+    const fcl_shape whole = FCL_SHAPE(SIDE, LENGTH, SIDE);
+    fcl_tensor *product[MOST_SLICES];
+    c->x = trial_input(c->t, whole, SMOOTH, 0);
+    c->v = trial_input(c->t, whole, SMOOTH, 0);
+    for (int i = 0; i < c->count; i++) {
+        fcl_shape shape = whole;
+        shape.dim[c->axis[i]] = c->end[i] - c->begin[i];
+        c->w[i] = trial_input(c->t, shape, SMOOTH, 0);
+        product[i] = fcl_mul(fcl_slice(c->x, c->axis[i], c->begin[i], c->end[i]), c->w[i]);
+    }
+    for (int i = 0; i < c->count; i++) {
+        const int k = trial_int(i, c->count - 1);
+        fcl_tensor *next = product[k], *sum = fcl_sum_axes(next, 7);
+        product[k] = product[i];
+        c->y = i ? fcl_add(c->y, sum) : sum;
+    }
+    fcl_vjp(c->y, NULL, 1, &c->x, &c->dx);
+    fcl_vjp(c->dx, c->v, c->count, c->w, c->dw);
+    fcl_output(c->dx);
+    for (int i = 0; i < c->count; i++)
+        fcl_output(c->dw[i]);
+}
+
+/* Element `at` of x is number `own` of window i; false: it is none of it. */
+static bool is_in(const cuts *c, int i, int at, int *own)
+{
+    int place[3] = {at / (LENGTH * SIDE), at / SIDE % LENGTH, at % SIDE}, size[3] = {SIDE, LENGTH, SIDE};
+    const int axis = c->axis[i];
+    if (place[axis] < c->begin[i] || place[axis] >= c->end[i])
+        return false;
+    place[axis] -= c->begin[i];
+    size[axis] = c->end[i] - c->begin[i];
+    *own = (place[0] * size[1] + place[1]) * size[2] + place[2];
+    return true;
+}
+
+static void check_cuts(const cuts *c)
+{
+    enum { SIZE = SIDE * LENGTH * SIDE };
+    float dx[SIZE], dw[SIZE];
+    double expected[SIZE] = {0}, size[SIZE] = {0};
+    int own;
+    for (int i = 0; i < c->count; i++) {
+        assert_ok(fcl_tensor_read(c->dw[i], dw));
+        for (int at = 0; at < SIZE; at++) {
+            if (!is_in(c, i, at, &own))
+                continue;
+            const double w = trial_leaf_of(c->t, c->w[i])->value[own], v = trial_leaf_of(c->t, c->v)->value[at];
+            expected[at] += w;
+            size[at] += fabs(w);
+            if ((double)dw[own] != v)
+                fail_msg("slice %d of %d: its weight's gradient %d is %g, not %g", i, c->count, own, (double)dw[own], v);
+        }
+    }
+    assert_ok(fcl_tensor_read(c->dx, dx));
+    for (int at = 0; at < SIZE; at++)
+        if (fabs((double)dx[at] - expected[at]) > c->count * 0x1p-24 * size[at])
+            fail_msg("of %d slices: gradient %d is %g, not %g", c->count, at, (double)dx[at], expected[at]);
+}
+
+static int pads_of(const fcl_graph *graph)
+{
+    int pads = 0;
+    for (int i = 0; i < graph->count; i++)
+        pads += graph->nodes[i]->needed && graph->nodes[i]->op == &fcl_op_pad;
+    return pads;
+}
+
+/* Windows that touch, have others between, or overlap; their gradients come in any order. */
+static void gradients_of_slices_are_joined(void **state)
+{
+    for (int round = 0; round < (trial_tiny() ? 3 : 12); round++) {
+        cuts c = {.t = trial_create()};
+        if (round % 3 == 0)
+            cut_all(&c);
+        else
+            cut_anywhere(&c, round % 3 == 1);
+        build_cuts(&c);
+        trial_fill(c.t);
+        assert_ok(fcl_graph_compile(c.t->graph, *state, NULL));
+        if (trial_run(c.t) != FCL_OK)
+            fail_msg("%s", fcl_error());
+        check_cuts(&c);
+        trial_destroy(&c.t);
+    }
+}
+
+static void gradients_in_order_need_no_pads(void **state)
+{
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *x = fcl_input(graph, "x", FCL_F32, FCL_SHAPE(4, 40)), *y = NULL, *dx;
+    for (int i = 0; i < 20; i++) {
+        fcl_tensor *sum = fcl_sum_axes(fcl_sin(fcl_slice(x, 1, 2 * i, 2 * i + 2)), 3);
+        y = y ? fcl_add(y, sum) : sum;
+    }
+    fcl_vjp(y, NULL, 1, &x, &dx);
+    fcl_output(dx);
+    assert_ok(fcl_graph_compile(graph, *state, NULL));
+    assert_int_equal(pads_of(graph), 0);
+    fcl_graph_destroy(&graph);
+}
+
 static void composites_take_few_kernels(void **state)
 {
     static const budget all[] = {{"softmax", 1, 1},   {"log_sum_exp", 1, 1},        {"layer_norm", 1, 2}, {"rms_norm", 1, 2},
@@ -462,6 +601,7 @@ int main(void)
         cmocka_unit_test(softmax_is_its_formula),       cmocka_unit_test(logarithms_of_sums_do_not_overflow),
         cmocka_unit_test(norms_are_their_formulas),     cmocka_unit_test(mean_squared_error_is_its_formula),
         cmocka_unit_test(cross_entropy_is_its_formula), cmocka_unit_test(composites_take_few_kernels), cmocka_unit_test(views_cut_rows_anywhere),
+        cmocka_unit_test(gradients_of_slices_are_joined), cmocka_unit_test(gradients_in_order_need_no_pads),
         cmocka_unit_test(functions_are_computed_once), cmocka_unit_test(misfits_are_mistakes),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);

@@ -1,5 +1,5 @@
-/* Convolutions against their formula in plain C and double precision: the value, with what follows it as a layer has it,
- * and the gradients by the formula of its own backward pass. */
+/* Convolutions against their formula in plain C and double precision: the value, with what follows it as a layer has
+ * it, and the gradients by the formula of its own backward pass. */
 #include "device.h"
 #include "device/traits.h"
 #include "trial.h"
@@ -26,6 +26,7 @@ static const shape_case cases[] = {
     {1, 9, 5, 128, 100, 3, 1, 1, 0}, {1, 3, 130, 6, 64, 3, 1, 0, 0}, {2, 6, 5, 8, 48, 7, 1, 3, 1},
     {5, 1, 1, 40, 20, 3, 1, 1, 0},   {1, 40, 33, 48, 30, 3, 2, 0, 0}, {1, 16, 16, 65, 16, 5, 1, 2, 1},
     {9, 6, 6, 70, 40, 3, 1, 1, 0},   {1, 2, 3, 300, 24, 5, 1, 2, 0}, {1, 2, 700, 40, 3, 3, 1, 1, 0},
+    {2, 5, 6, 130, 20, 1, 1, 0, 0}, {1, 3, 5, 70, 5, 1, 1, 0, 0},
 };
 
 static int out_size(const shape_case *s, int size)
@@ -257,11 +258,12 @@ static void layers_are_their_formula(void **state)
 /* Many small images, of which a work-item takes several: so tiles go on from one image to the next. */
 static void small_images_are_taken_together(void **state)
 {
-    if (!fcl_device_traits(*state).wide || trial_tiny())
+    const int units = fcl_device_traits(*state).units;
+    if (!fcl_device_traits(*state).wide || trial_tiny() || units > 64)
         skip();
     for (int i = 0; i < 4; i++) {
         shape_case s = random_case();
-        s.n = trial_int(30, 60);
+        s.n = trial_int(15, 30) * units;
         s.side = i == 0 ? 1 : 3;
         s.stride = 1 + i / 2;
         s.upsample = i % 2;
@@ -315,8 +317,8 @@ static void what_follows_is_an_epilogue(void **state)
 
 /* --- few kernels --- */
 
-/* Channels in fours, and more than sixteen of them: all have the same loops and register tiles. In a result of one pixel
- * a number for a pixel would be one for a sample. */
+/* Channels in fours, and more than sixteen of them: all have the same loops and register tiles. In a result of one
+ * pixel a number for a pixel would be one for a sample. */
 static shape_case random_wide_case(void)
 {
     shape_case s;
@@ -364,7 +366,8 @@ static void sizes_are_arguments(void **state)
     trial_destroy(&t);
 }
 
-/* What follows, too: a number for each channel, for each channel of a sample, for a sample, for a pixel, for each element. */
+/* What follows, too: a number for each channel, for each channel of a sample, for a sample, for a pixel, for each
+ * element. */
 static void sizes_of_epilogues_are_arguments(void **state)
 {
     enum { CASES = 4 };

@@ -1,5 +1,5 @@
-/* Row programs with sums over the rows of a sample: tokens that are normalised and then modulated by what their sample's
- * condition says, in random orders, against the reference; and in how few launches that is. */
+/* Row programs with sums over the rows of a sample: tokens that are normalised and then modulated by what their
+ * sample's condition says, in random orders, against the reference; and in how few launches that is. */
 #include "device.h"
 #include "trial.h"
 
@@ -19,7 +19,7 @@ static fcl_shape random_shape(const fcl_device *device)
 {
     const int units = fcl_device_traits(device).units;
     if (trial_tiny())
-        return FCL_SHAPE(trial_int(2, 3), trial_int(1, 3), trial_int(3, 18));
+        return FCL_SHAPE(units <= 4 ? 8 * units : 3, trial_int(1, 2), trial_int(3, 18));
     return FCL_SHAPE(8 * units + trial_int(-2, 5), trial_int(1, 7),
                      trial_int(0, 3) ? trial_int(2, 70) : trial_int(128, 150));
 }
@@ -89,8 +89,8 @@ static void tokens_agree_with_the_reference(void **state)
     }
 }
 
-/* A transformer's way from one residual sum to the next, with its gradients in the tokens and all conditions: one, beside
- * that of 1 + scale. */
+/* A transformer's way from one residual sum to the next, with its gradients in the tokens and all conditions: one,
+ * beside that of 1 + scale. */
 static void modulation_is_a_launch(void **state)
 {
     const int units = fcl_device_traits(*state).units;

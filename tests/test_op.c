@@ -185,6 +185,7 @@ static const setting weight_gradients[] = {
     {{S(1, 5, 3, 2), S(1, 3, 2, 1), S(3, 3, 2, 1)}, {2, 1, 0, 1}},
     {{S(1, 2, 2, 2), S(1, 4, 4, 1), S(3, 3, 2, 1)}, {1, 1, 1, 1}},
     {{S(2, 1, 4, 5, 3), S(2, 1, 2, 3, 1), S(2, 1, 1, 3, 1)}, {2, 0, 0, 1}},
+    {{S(2, 5, 7, 9), S(3, 2, 5, 7, 2), S(3, 3, 3, 9, 2)}, {1, 1, 0, 1}},
     {{S(2, 5, 7, 3), S(2, 7, 9, 2), S(5, 5, 3, 2)}, {1, 3, 0, 1}},
     {{S(3, 7, 5, 17), S(3, 7, 5, 32), S(3, 3, 17, 32)}, {1, 1, 0, 1}},
     {{S(2, 28, 28, 3), S(2, 14, 14, 33), S(5, 5, 3, 33)}, {2, 2, 0, 1}},
@@ -352,7 +353,8 @@ static int build_concat(fcl_graph *graph, fcl_tensor **x, const setting *s, fcl_
     return 1;
 }
 
-/* gather: shape[0] the table, shape[1] the index; p[0] the table's rows, p[1] along the last axis. scatter: shape[0] the rows. */
+/* gather: shape[0] the table, shape[1] the index; p[0] the table's rows, p[1] along the last axis. scatter: shape[0]
+ * the rows. */
 static const setting gathers[] = {
     {{S(5, 3), S(4)}, {5}},       {{S(4), S(7)}, {4}},    {{S(1, 2), S(3)}, {1}},
     {{S(10, 65), S(257)}, {10}},  {{S(257, 17), S(64)}, {257}}, {{S(17, 3, 5), S(9)}, {17}},
@@ -671,8 +673,8 @@ static bool has_rank_left(const built *b)
     return b->moving > 0 && b->y[0]->shape.rank < FCL_MAX_RANK;
 }
 
-/* Directions, (T, its shape), of each moving input or, in every other case, of the first alone. On the device only for a
- * few cases: each has texts of its own. */
+/* Directions, (T, its shape), of each moving input or, in every other case, of the first alone. On the device only for
+ * a few cases: each has texts of its own. */
 static void build_sweeps(trial *t, built *b)
 {
     fcl_tensor *all[MAX_INPUTS], *some[MAX_INPUTS];
@@ -942,7 +944,7 @@ static void interpolation_takes_any_place(void **state)
     fcl_graph_destroy(&graph);
 }
 
-/* Too large for the caches to keep, of any bits, in rows that end anywhere: cut in two, and joined the other way round. */
+/* Too large for the caches to keep, of any bits, in rows that end anywhere: cut in two, and joined the other way. */
 static void large_copies_keep_their_bits(void **state)
 {
     const int left = trial_int(17, 70), right = trial_int(17, 70), width = left + right;

@@ -52,8 +52,9 @@ static int allocate(fcl_device *device, size_t bytes, void *host, cl_mem *memory
     return fail_allocation(device, bytes, code);
 }
 
-/* Memory for a large buffer of a CPU, in large pages where the system gives them: a step goes over hundreds of megabytes, whose
- * small pages a processor would look up all the time. Only whole ones are asked for. NULL: the driver's own memory. */
+/* Memory for a large buffer of a CPU, in large pages where the system gives them: a step goes over hundreds of
+ * megabytes, whose small pages a processor would look up all the time. Only whole ones are asked for. NULL: the
+ * driver's own memory. */
 static void *take_pages(fcl_device *device, size_t bytes)
 {
     void *pages = NULL;
@@ -135,8 +136,8 @@ static int make_region(fcl_buffer *root, size_t offset, size_t bytes, cl_mem *me
     return FCL_OK;
 }
 
-/* Made once, and kept as long as the root: NVIDIA's driver (580.159.04) crashes where sub-buffers that overlap, and that kernels
- * have had, are released in another order than the last one made first. */
+/* Made once, and kept as long as the root: NVIDIA's driver (580.159.04) crashes where sub-buffers that overlap, and
+ * that kernels have had, are released in another order than the last one made first. */
 static int take_region(fcl_buffer *root, size_t offset, size_t bytes, cl_mem *memory)
 {
     *memory = NULL;

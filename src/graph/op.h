@@ -49,7 +49,7 @@ typedef struct fcl_op {
 
     /* du[i] = (dy/dx_i)' u for each input that wants one (NULL left for none); NULL: no derivative */
     void (*adjoint)(fcl_tensor *node, fcl_tensor *u, fcl_tensor **du);
-    /* a + b of two nodes of this operation in fewer launches, for adjoints that meet; NULL, or gives NULL: none is known */
+    /* a + b of two nodes of this operation in fewer launches, for adjoints that meet; NULL, or gives NULL: unknown */
     fcl_tensor *(*joined)(fcl_tensor *a, fcl_tensor *b);
     fcl_tangent tangent;
     /* Tangents may have leading dimensions that their tensors lack, `lead`: T tangents in one sweep. Attributes of which

@@ -8,6 +8,7 @@
 
 #include <clblast_c.h>
 #include <stdlib.h>
+#include <time.h>
 
 /* At most twice as many commands are in flight. Drivers keep every command of a queue in host memory. */
 enum { FENCE_DISTANCE = 256 };
@@ -120,6 +121,31 @@ int fcl_device_open(const char *selector, const fcl_device_options *options, fcl
     return status;
 }
 
+/* PoCL's threads let go of an event after who waited for it has gone on, and ask its queue's device for that: a part must not
+ * be gone by then. Such an event holds its queue. No driver has to count so, so there is an end to it. */
+static void wait_for_events(cl_command_queue queue)
+{
+    enum { TIMES = 2000 };
+    const struct timespec nap = {.tv_nsec = 50000};
+    cl_uint holders = 0;
+    for (int i = 0; i < TIMES; i++) {
+        cl_int code = clGetCommandQueueInfo(queue, CL_QUEUE_REFERENCE_COUNT, sizeof holders, &holders, NULL);
+        if (code != CL_SUCCESS || holders <= 1)
+            return;
+        nanosleep(&nap, NULL);
+    }
+}
+
+void fcl_queue_release(const fcl_device *device, cl_command_queue queue)
+{
+    if (!queue)
+        return;
+    clFinish(queue);
+    if (device->part)
+        wait_for_events(queue);
+    clReleaseCommandQueue(queue);
+}
+
 /* The order matters: CLBlast holds programs of the context until its cache is cleared. */
 void fcl_device_close(fcl_device **device)
 {
@@ -136,8 +162,7 @@ void fcl_device_close(fcl_device **device)
     fcl_buffer_destroy(&closing->temporary);
     fcl_profile_destroy(&closing->profile);
     fcl_device_programs_destroy(closing);
-    if (closing->queue)
-        clReleaseCommandQueue(closing->queue);
+    fcl_queue_release(closing, closing->queue);
     if (closing->context)
         clReleaseContext(closing->context);
     if (closing->part)

@@ -114,6 +114,8 @@ struct fcl_device {
 /* To be called after each command is enqueued: keeps the number of commands in flight below a bound, without
  * ever draining the queue. Reports faults of commands that have run. */
 int fcl_device_enqueued(fcl_device *device);
+/* Finishes the queue first; NULL: nothing. */
+void fcl_queue_release(const fcl_device *device, cl_command_queue queue);
 
 /* --- copies.c: what copies beside the device's queue --- */
 

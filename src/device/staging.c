@@ -68,8 +68,7 @@ void fcl_staging_destroy(fcl_staging **staging)
         clFinish(dying->copies); /* where sending failed, nothing of the device's waits for a write */
     for (int i = 0; i < 2; i++)
         destroy_table(dying, &dying->tables[i]);
-    if (dying->copies)
-        clReleaseCommandQueue(dying->copies);
+    fcl_queue_release(dying->device, dying->copies);
     free(dying);
     *staging = NULL;
 }

@@ -72,27 +72,23 @@ static void forget(fcl_window *window)
     fcl_event_release(&window->back);
 }
 
-static void finish(cl_command_queue queue)
-{
-    if (!queue)
-        return;
-    clFinish(queue);
-    clReleaseCommandQueue(queue);
-}
-
 void fcl_window_destroy(fcl_window **window)
 {
     fcl_window *dying = *window;
     if (!dying)
         return;
     fcl_device *device = device_of(dying);
-    finish(dying->in);
-    finish(dying->out);
+    if (dying->in)
+        clFinish(dying->in);
+    if (dying->out)
+        clFinish(dying->out);
+    forget(dying);
+    fcl_queue_release(device, dying->in);
+    fcl_queue_release(device, dying->out);
     if (dying->numbers && !dying->pinned.memory)
         clEnqueueUnmapMemObject(device->queue, dying->buffer->memory, dying->numbers, 0, NULL, NULL);
     fcl_pinned_destroy(device, device->queue, &dying->pinned);
     clFinish(device->queue);
-    forget(dying);
     for (int64_t i = 0; dying->slice && i < dying->pieces; i++)
         fcl_buffer_destroy(&dying->slice[i]);
     free(dying->slice);

@@ -292,7 +292,8 @@ begin() {
     rm -rf long
     "$@" train moons --out "$folder/long" $small --steps 1000000 --checkpoint-every 200 --device "$devices" >out 2>err </dev/null &
     process=$!
-    while [ ! -e long/checkpoint-0000000400.safetensors ]; do
+    # A second checkpoint or a later one: no single one stays, and a loaded machine may look too late for it.
+    while ! ls long/checkpoint-*.safetensors 2>/dev/null | grep -qv 0000000200; do
         kill -0 $process || fail "the ranks ended on their own"
         sleep 0.1
     done

@@ -379,6 +379,38 @@ static void sets_fit_and_have_names(void **state)
     fcl_buffer_destroy(&buffer);
 }
 
+/* What tuning found on an NVIDIA H200, where it was clear: large tiles where there are rows enough, small ones and k as a whole
+ * where a second launch would take longer than the product, and k in parts where a result is narrow and its sums are long. */
+static void the_rule_is_what_tuning_found(void **state)
+{
+    static const struct {
+        int m, n, k;
+        bool transpose_a, transpose_b;
+        const char *set;
+        int parts;
+    } found[] = {
+        {4096, 512, 512, false, true, "128x64x16 8x4", 1}, {4096, 512, 512, false, false, "128x64x16 8x4", 1},
+        {4096, 2, 512, false, true, "64x4x32 1x4", 16},    {2, 512, 4096, true, false, "4x64x32 4x1", 64},
+        {512, 3, 4096, true, false, "64x4x32 1x4", 64},    {128, 192, 192, false, true, "16x16", 1},
+        {128, 192, 256, false, true, "16x16", 1},          {128, 384, 192, false, true, "16x16", 1},
+        {128, 1152, 192, false, true, "16x16", 1},         {6272, 16, 192, false, true, "16x16", 1},
+    };
+    fcl_device card = *(fcl_device *)*state;
+    card.info.compute_units = 132;
+    card.info.local_memory = 48 * 1024;
+    for (size_t i = 0; i < sizeof found / sizeof *found; i++) {
+        const fcl_gemm_problem p = {.m = found[i].m, .n = found[i].n, .k = found[i].k, .batch = 1,
+                                    .transpose_a = found[i].transpose_a, .transpose_b = found[i].transpose_b};
+        fcl_gemm_choice list[FCL_GEMM_GPU_SETS];
+        char name[FCL_GEMM_GPU_NAME];
+        assert_true(fcl_gemm_gpu_rank(&card, &p, list) > 0);
+        fcl_gemm_gpu_name(list[0].set, name);
+        if (strncmp(name, found[i].set, strlen(found[i].set)) != 0 || list[0].parts != found[i].parts)
+            fail_msg("%d x %d x %d: %s in %d parts, where tuning found %s in %d", p.m, p.n, p.k, name, list[0].parts,
+                     found[i].set, found[i].parts);
+    }
+}
+
 int main(void)
 {
     setenv("FLOWCL_DEVICE", "cpu", 0);
@@ -387,6 +419,7 @@ int main(void)
         cmocka_unit_test(every_set),       cmocka_unit_test(every_transpose),
         cmocka_unit_test(optimised_kernels), cmocka_unit_test(the_rule_for_gpus),
         cmocka_unit_test(epilogues_in_graphs), cmocka_unit_test(sets_fit_and_have_names),
+        cmocka_unit_test(the_rule_is_what_tuning_found),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

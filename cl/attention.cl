@@ -1,7 +1,7 @@
-/* Attention and its derivatives for any device: a work-group of any size a row of a head, whose work-items share the keys of
- * a chunk, or the queries, and then the columns. Names and formulas: src/device/attention.h. Of rows number n belongs to item
- * n % batch of q, k, v, mask and bias. What a chunk computes stands in local memory; sums over chunks in the result. A key
- * whose mask is 0 is not read, nor is its value. */
+/* Attention's gradient in the bias, an element a work-item, and its tangent, of which a work-group of any size has a row: its
+ * work-items share the keys of a chunk, and then the columns. What a chunk computes stands in local memory; sums over chunks
+ * in the result. Names and formulas: src/device/attention.h. Of rows number n belongs to item n % batch of q, k, v, mask and
+ * bias. A key whose mask is 0 is not read, nor is its value. */
 #include "group.h"
 #include "math.h"
 
@@ -34,126 +34,6 @@ static inline float attention_sum(const local float *weight, const global float 
         if (weight[j] != 0)
             sum += weight[j] * x[j * pitch];
     return sum;
-}
-
-kernel void attention(const global float *restrict q, const global float *restrict k, const global float *restrict v,
-                      const global float *mask, const global float *bias, global float *restrict o, global float *lse,
-                      ATTENTION_SIZES)
-{
-    local float partial[GROUP_MAX], weight[ATTENTION_CHUNK];
-    const int row = get_group_id(0), id = get_local_id(0), size = get_local_size(0);
-    const int i = row % queries, head = row / queries % heads, item = row / queries / heads, pitch = heads * width;
-    q += (item * queries + i) * pitch + head * width;
-    o += (item * queries + i) * pitch + head * width;
-    k += item * keys * pitch + head * width;
-    v += item * keys * pitch + head * width;
-    const global float *own_mask = mask ? mask + item * keys : mask;
-    const global float *own_bias = bias ? bias + item * bias_size + (head * queries + i) * keys : bias;
-    float most = -INFINITY, sum = 0;
-    for (int first = 0; first < keys; first += ATTENTION_CHUNK) {
-        const int count = min(ATTENTION_CHUNK, keys - first);
-        float mine = -INFINITY, part = 0;
-        for (int j = id; j < count; j += size) {
-            weight[j] = attention_score(q, k, own_mask, own_bias, first + j, pitch, width, scale);
-            mine = larger(mine, weight[j]);
-        }
-        const float next = larger(most, group_largest(mine, partial)), base = next == -INFINITY ? 0 : next;
-        const float shrink = math_exp_float(most - base);
-        for (int j = id; j < count; j += size) {
-            weight[j] = math_exp_float(weight[j] - base);
-            part += weight[j];
-        }
-        sum = sum * shrink + group_sum(part, partial);
-        for (int c = id; c < width; c += size)
-            o[c] = (first ? o[c] * shrink : 0) + attention_sum(weight, v + first * pitch + c, count, pitch);
-        most = next;
-        barrier(CLK_LOCAL_MEM_FENCE);
-    }
-    for (int c = id; c < width; c += size)
-        o[c] = sum == 0 ? 0 : o[c] / sum;
-    if (lse && id == 0)
-        lse[row] = sum == 0 ? 0 : most + math_log_float(sum);
-}
-
-/* In q. centre[row] becomes the mean of the row's slopes. */
-kernel void attention_grad(const global float *restrict q, const global float *restrict k, const global float *restrict v,
-                           const global float *mask, const global float *bias, const global float *restrict o,
-                           const global float *restrict lse, const global float *restrict u, global float *restrict dq,
-                           global float *restrict centre, ATTENTION_SIZES)
-{
-    local float partial[GROUP_MAX], slope[ATTENTION_CHUNK];
-    const int row = get_group_id(0), id = get_local_id(0), size = get_local_size(0);
-    const int i = row % queries, head = row / queries % heads, n = row / queries / heads, item = n % batch;
-    const int pitch = heads * width;
-    q += (item * queries + i) * pitch + head * width;
-    o += (item * queries + i) * pitch + head * width;
-    u += (n * queries + i) * pitch + head * width;
-    dq += (n * queries + i) * pitch + head * width;
-    k += item * keys * pitch + head * width;
-    v += item * keys * pitch + head * width;
-    const global float *own_mask = mask ? mask + item * keys : mask;
-    const global float *own_bias = bias ? bias + item * bias_size + (head * queries + i) * keys : bias;
-    const float own_lse = lse[(item * heads + head) * queries + i];
-    float part = 0;
-    for (int c = id; c < width; c += size)
-        part += u[c] * o[c];
-    const float mean = group_sum(part, partial);
-    if (id == 0)
-        centre[row] = mean;
-    for (int first = 0; first < keys; first += ATTENTION_CHUNK) {
-        const int count = min(ATTENTION_CHUNK, keys - first);
-        for (int j = id; j < count; j += size) {
-            const int key = first + j;
-            const float s = attention_score(q, k, own_mask, own_bias, key, pitch, width, scale);
-            const float p = math_exp_float(s - own_lse);
-            slope[j] = p != 0 ? p * (attention_dot(u, v + key * pitch, width) - mean) : 0;
-        }
-        barrier(CLK_LOCAL_MEM_FENCE);
-        for (int c = id; c < width; c += size)
-            dq[c] = (first ? dq[c] : 0) + attention_sum(slope, k + first * pitch + c, count, pitch);
-        barrier(CLK_LOCAL_MEM_FENCE);
-    }
-    for (int c = id; c < width; c += size)
-        dq[c] *= scale;
-}
-
-/* In k and v, each of which may be NULL: a group a key. */
-kernel void attention_grad_kv(const global float *restrict q, const global float *restrict k, const global float *restrict v,
-                              const global float *mask, const global float *bias, const global float *restrict centre,
-                              const global float *restrict lse, const global float *restrict u, global float *dk,
-                              global float *dv, ATTENTION_SIZES)
-{
-    local float weight[ATTENTION_CHUNK], slope[ATTENTION_CHUNK];
-    const int row = get_group_id(0), id = get_local_id(0), size = get_local_size(0);
-    const int j = row % keys, head = row / keys % heads, n = row / keys / heads, item = n % batch;
-    const int pitch = heads * width, to = (n * keys + j) * pitch + head * width;
-    const bool left_out = mask && mask[item * keys + j] == 0;
-    q += item * queries * pitch + head * width;
-    u += n * queries * pitch + head * width;
-    k += (item * keys + j) * pitch + head * width;
-    v += (item * keys + j) * pitch + head * width;
-    lse += (item * heads + head) * queries;
-    centre += (n * heads + head) * queries;
-    const global float *own_bias = bias ? bias + item * bias_size + head * queries * keys + j : bias;
-    for (int first = 0; first < queries; first += ATTENTION_CHUNK) {
-        const int count = left_out ? 0 : min(ATTENTION_CHUNK, queries - first);
-        for (int at = id; at < count; at += size) {
-            const int i = first + at;
-            float s = scale * attention_dot(q + i * pitch, k, width);
-            if (own_bias)
-                s += own_bias[i * keys];
-            weight[at] = math_exp_float(s - lse[i]);
-            slope[at] = weight[at] != 0 ? weight[at] * (attention_dot(u + i * pitch, v, width) - centre[i]) : 0;
-        }
-        barrier(CLK_LOCAL_MEM_FENCE);
-        for (int c = id; c < width; c += size) {
-            if (dk)
-                dk[to + c] = (first ? dk[to + c] : 0) + scale * attention_sum(slope, q + first * pitch + c, count, pitch);
-            if (dv)
-                dv[to + c] = (first ? dv[to + c] : 0) + attention_sum(weight, u + first * pitch + c, count, pitch);
-        }
-        barrier(CLK_LOCAL_MEM_FENCE);
-    }
 }
 
 /* In the bias, (rows, keys): a work-item an element, which adds up the batch where all of it shares the bias. */

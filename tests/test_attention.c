@@ -18,12 +18,14 @@ typedef struct shape_case {
 } shape_case;
 
 static const shape_case tiny_cases[] = {
-    {2, 3, 2, 2, 2, false, NO_BIAS, 1}, {2, 1, 3, 1, 3, true, SHARED_BIAS, 1}, {1, 2, 1, 2, 1, true, OWN_BIAS, 30},
+    {2, 3, 2, 2, 2, false, NO_BIAS, 1}, {2, 1, 3, 1, 3, true, SHARED_BIAS, 1},  {1, 2, 1, 2, 1, true, OWN_BIAS, 30},
+    {1, 34, 35, 1, 33, true, OWN_BIAS, 1}, /* more than one tile of each */
 };
 static const shape_case cases[] = {
     {3, 49, 49, 2, 32, false, SHARED_BIAS, 1}, {1, 64, 64, 2, 64, false, NO_BIAS, 1},  {2, 17, 65, 3, 20, true, OWN_BIAS, 1},
     {2, 70, 33, 1, 16, true, NO_BIAS, 40},     {1, 300, 270, 1, 8, false, NO_BIAS, 3}, {2, 1, 40, 2, 128, true, SHARED_BIAS, 1},
     {5, 9, 1, 1, 40, false, OWN_BIAS, 10},     {1, 70, 265, 2, 20, true, OWN_BIAS, 2}, {1, 13, 523, 1, 33, true, SHARED_BIAS, 2},
+    {2, 9, 41, 1, 130, true, NO_BIAS, 1},
 };
 
 static shape_case random_case(void)

@@ -205,7 +205,7 @@ fcl_attention_problem fcl_attention_problem_of(const fcl_tensor *node)
                                    .shared_bias = a.x[BIAS] && bias.dim[0] == 1};
 }
 
-/* --- running: kernels of cl/attention.cl, and those for CPUs of cl/attention_wide.cl --- */
+/* --- running: kernels of cl/attention_tile.cl and cl/attention.cl, and those for CPUs of cl/attention_wide.cl --- */
 
 static bool is_wide(const fcl_lowering *lowering, const fcl_attention_problem *p)
 {
@@ -243,15 +243,17 @@ static int begin(fcl_launch *launch, const fcl_attention_operands *a, const fcl_
     return index;
 }
 
-/* `rows` of each head of each item are a group's each. */
-static void lower_rows(fcl_lowering *lowering, const fcl_tensor *node, const char *kernel, int rows, int buffers,
-                       fcl_buffer *const *buffer)
+/* `rows` of each head of each item, by tiles: a group has one. */
+static void lower_tiles(fcl_lowering *lowering, const fcl_tensor *node, const char *kernel, int rows, int buffers,
+                        fcl_buffer *const *buffer)
 {
+    enum { SIDE = 32, ITEMS = 64, LINE = 9, ACROSS = 8 /* as in cl/attention_tile.cl */ };
     fcl_attention_operands a = fcl_attention_operands_of(node);
     fcl_attention_problem p = fcl_attention_problem_of(node);
     fcl_launch *launch = fcl_lower_kernel(lowering, node, kernel);
-    begin(launch, &a, &p, buffers, buffer);
-    fcl_launch_groups(launch, heads_of(&p) * (size_t)rows, fcl_device_traits(fcl_lower_device(lowering)).group);
+    fcl_launch_local(launch, begin(launch, &a, &p, buffers, buffer),
+                     sizeof(float) * (3 * SIDE * 4 * LINE + 2 * SIDE * ACROSS));
+    fcl_launch_groups(launch, heads_of(&p) * (size_t)((rows + SIDE - 1) / SIDE), ITEMS);
 }
 
 /* A work-item has a head, or one of `blocks` parts of it; returns the launch, for which further arguments begin at *index. */
@@ -294,7 +296,7 @@ static int attention_lower(fcl_lowering *lowering, fcl_tensor *node)
         fcl_launch *launch = lower_heads(lowering, node, "attention_wide", 2, buffer, blocks, &index);
         fcl_launch_int(launch, index, blocks);
     } else {
-        lower_rows(lowering, node, "attention", p.queries, 2, buffer);
+        lower_tiles(lowering, node, "attention", p.queries, 2, buffer);
     }
     return FCL_OK;
 }
@@ -343,10 +345,10 @@ static int grad_lower(fcl_lowering *lowering, fcl_tensor *node)
         return FCL_OK;
     }
     fcl_buffer *const in_q[] = {a.o->buffer, a.lse->buffer, a.u->buffer, node->buffer, centre};
-    lower_rows(lowering, node, "attention_grad", p.queries, 5, in_q);
+    lower_tiles(lowering, node, "attention_grad", p.queries, 5, in_q);
     fcl_buffer *const in_kv[] = {centre, a.lse->buffer, a.u->buffer, dk, dv};
     if (dk || dv)
-        lower_rows(lowering, node, "attention_grad_kv", p.keys, 5, in_kv);
+        lower_tiles(lowering, node, "attention_grad_kv", p.keys, 5, in_kv);
     return FCL_OK;
 }
 
@@ -368,11 +370,14 @@ static int tangent_lower(fcl_lowering *lowering, fcl_tensor *node)
     fcl_buffer *const buffer[] = {a.o->buffer,           a.lse->buffer,         buffer_of(a.dx[Q]), buffer_of(a.dx[K]),
                                   buffer_of(a.dx[V]), buffer_of(a.dx[BIAS]), node->buffer};
     fcl_attention_problem p = fcl_attention_problem_of(node);
-    int index;
-    if (is_wide(lowering, &p))
+    if (is_wide(lowering, &p)) {
+        int index;
         lower_heads(lowering, node, "attention_tangent_wide", 7, buffer, 1, &index);
-    else
-        lower_rows(lowering, node, "attention_tangent", p.queries, 7, buffer);
+    } else {
+        fcl_launch *launch = fcl_lower_kernel(lowering, node, "attention_tangent");
+        begin(launch, &a, &p, 7, buffer);
+        fcl_launch_groups(launch, heads_of(&p) * (size_t)p.queries, fcl_device_traits(fcl_lower_device(lowering)).group);
+    }
     return FCL_OK;
 }
 

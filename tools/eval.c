@@ -33,7 +33,7 @@ static const fcl_option table[] = {
     {"data-seed", ROW(data_seed), .minimum = 1, .maximum = 1.8e19, .fallback = "1",
      .help = "of a generated data set: another than a model was trained on gives held-out points"},
     {"chart", ROW(chart), .placeholder = "FILE",
-     .help = "draw data, samples and trajectories, or pictures and their nearest data, as .png"},
+     .help = "draw data, samples and trajectories, or pictures and their nearest data, as .png; of several, the first"},
     {"device", ROW(device), .placeholder = "D[,D]",
      .help = TOOL_DEVICES_HELP},
     {"json", ROW(json), .help = "print one JSON object instead of a table"},
@@ -123,9 +123,10 @@ static bool is_among(const char *name, const char *const *names)
     return *names;
 }
 
-/* No option of distances without a metric that takes it. */
+/* No option of distances without a metric that takes it; those of a classifier's features take none. */
 static int check_distances(const tool_call *call, const eval_results *results)
 {
+    const eval_settings *settings = results->work->settings;
     static const struct {
         const char *key, *metrics[16];
     } uses[] = {
@@ -137,12 +138,14 @@ static int check_distances(const tool_call *call, const eval_results *results)
     for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
         bool used = !is_given(call, uses[i].key);
         for (int k = 0; k < results->metrics && !used; k++)
-            used = is_among(results->metric[k].name, uses[i].metrics);
+            used = is_among(results->metric[k].name, uses[i].metrics) &&
+                   !(settings->features && results->metric[k].of_features);
         if (!used)
-            return tool_fail_usage(&eval_command, "--%s has no use with --metrics %s", uses[i].key,
-                                   results->work->settings->metrics);
+            return tool_fail_usage(&eval_command, "--%s has no use with --%s %s", uses[i].key,
+                                   settings->metrics ? "metrics" : "features",
+                                   settings->metrics ? settings->metrics : settings->features);
     }
-    if (results->work->settings->floor == FCL_OFF && is_given(call, "floor-draws"))
+    if (settings->floor == FCL_OFF && is_given(call, "floor-draws"))
         return tool_fail_usage(&eval_command, "--floor-draws has no use with --floor no");
     return EXIT_DONE;
 }

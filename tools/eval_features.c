@@ -190,8 +190,8 @@ int eval_measure_accuracy(evaluation *work, eval_subject *subject, eval_value *v
 {
     value->value = share_right(&subject->seen, -1);
     value->floor = share_right(&work->seen_reference, -1);
-    snprintf(value->how, sizeof value->how, "%s",
-             subject->seen.label ? "the floor is that of the reference" : "of no class");
+    const char *floor = work->settings->floor == FCL_OFF ? "" : "the floor is that of the reference";
+    snprintf(value->how, sizeof value->how, "%s", subject->seen.label ? floor : "of no class");
     return FCL_OK;
 }
 
@@ -224,7 +224,7 @@ int eval_measure_nearest(evaluation *work, eval_subject *subject, eval_value *va
     if (status == FCL_OK)
         status =
             search(subject->samples, training, &subject->nearest_count, &subject->nearest, &value->value);
-    if (status == FCL_OK && work->training)
+    if (status == FCL_OK && work->training && work->settings->floor != FCL_OFF)
         status = search(work->reference, training, &count, &of_reference, &value->floor);
     for (int64_t i = 0; status == FCL_OK && i < subject->nearest_count; i++)
         least = fmin(least, subject->nearest[i]);
@@ -286,7 +286,7 @@ int eval_measure_classes(evaluation *work, const eval_subject *subject)
         if (status == FCL_OK)
             status = measure_class(&work->seen_floor, reference, k, &count, &row->frechet_floor);
         row->accuracy = share_right(&subject->seen, k);
-        row->accuracy_floor = share_right(&work->seen_reference, k);
+        row->accuracy_floor = work->settings->floor == FCL_OFF ? NAN : share_right(&work->seen_reference, k);
         fcl_array_destroy(&reference);
     }
     return status;

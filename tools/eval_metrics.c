@@ -341,7 +341,7 @@ int eval_measure_floor(evaluation *work, const eval_metric *metric, const eval_s
     int64_t points[2] = {INT64_MAX, INT64_MAX};
     fcl_distance_options options = work->settings->distance;
     *floor = (fcl_distance_mean){.mean = NAN, .deviation = NAN};
-    if (metric->measure)
+    if (metric->measure && work->settings->floor != FCL_OFF)
         floor->mean = value->floor;
     if (metric->of_features && work->classifier && !metric->measure)
         return eval_feature_floor(work, metric, floor);

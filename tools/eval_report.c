@@ -95,7 +95,8 @@ static void print_features(const evaluation *work)
     const fcl_classifier_info *info = fcl_classifier_describe(work->classifier);
     fcl_printf("features of %s, %.2f %% right\n", tool_plain(info->path), 100 * info->accuracy);
     if (!work->training)
-        printf("%s is the reference itself: no test part\n", tool_plain(work->data->name));
+        printf("%s is the reference itself: %s\n", tool_plain(work->data->name),
+               work->settings->against ? "--against train" : "no test part");
     if (work->seen_floor.features)
         printf("floor of features: %" PRId64 " pictures of %s against the same\n", work->seen_floor.features->shape.dim[0],
                tool_plain(eval_training(work)->name));
@@ -155,11 +156,12 @@ static int print_floor(const fcl_distance_mean *floor)
     return printf(" %9s %-2s %-8s", mean, deviation[0] ? "+-" : "", deviation);
 }
 
-static void print_class(const eval_class *row, const char *name)
+/* Beside --floor no every other column stays away. */
+static void print_class(const eval_class *row, const char *name, bool floor)
 {
     const double numbers[] = {row->frechet, row->frechet_floor, row->accuracy, row->accuracy_floor};
     printf("%-13s %8" PRId64, tool_plain(name), row->count);
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i += floor ? 1 : 2) {
         char text[16];
         number(numbers[i], text);
         printf(" %10s", text);
@@ -167,18 +169,36 @@ static void print_class(const eval_class *row, const char *name)
     putchar('\n');
 }
 
+/* They are of the first subject: of several it is told which that is. */
+static void print_classes_head(const eval_results *results, bool floor)
+{
+    const eval_subject *first = &results->subject[0];
+    printf("\nby the class that %s", first->seen.label ? "was asked for" : "the classifier finds");
+    if (results->subjects > 1)
+        printf(", of %s", tool_plain(first->name));
+    if (results->subjects > 1 && first->info) {
+        fputs(" (", stdout);
+        tool_print_average(first->info, &first->how);
+        putchar(')');
+    }
+    if (floor)
+        printf("\n%-13s %8s %10s %10s %10s %10s\n", "class", "samples", "frechet", "floor", "accuracy", "floor");
+    else
+        printf("\n%-13s %8s %10s %10s\n", "class", "samples", "frechet", "accuracy");
+}
+
 /* Of conditional samples by the class that was asked for, else by the one that the classifier finds. */
 static void print_classes(const eval_results *results)
 {
     const evaluation *work = results->work;
+    bool floor = work->settings->floor != FCL_OFF;
     if (!work->of_class)
         return;
-    printf("\nby the class that %s\n", results->subject[0].seen.label ? "was asked for" : "the classifier finds");
-    printf("%-13s %8s %10s %10s %10s %10s\n", "class", "samples", "frechet", "floor", "accuracy", "floor");
+    print_classes_head(results, floor);
     for (int k = 0; k < work->data->classes; k++) {
         char text[16];
         snprintf(text, sizeof text, "%d", k);
-        print_class(&work->of_class[k], work->data->class_name ? work->data->class_name[k] : text);
+        print_class(&work->of_class[k], work->data->class_name ? work->data->class_name[k] : text, floor);
     }
 }
 
@@ -324,14 +344,27 @@ static json_t *classes_json(const evaluation *work)
     return list;
 }
 
-static void add_features_json(const evaluation *work, json_t *object)
+/* Which subject the classes are told of. */
+static json_t *classes_of_json(const eval_subject *first)
 {
+    json_t *object = json_object();
+    json_object_set_new(object, "name", tool_text_json(first->name));
+    if (first->info)
+        tool_add_average(first->info, &first->how, object);
+    return object;
+}
+
+static void add_features_json(const eval_results *results, json_t *object)
+{
+    const evaluation *work = results->work;
     const fcl_classifier_info *info = fcl_classifier_describe(work->classifier);
     json_object_set_new(object, "features", tool_text_json(info->path));
     json_object_set_new(object, "classifier_accuracy", json_real(info->accuracy));
     json_object_set_new(object, "training", tool_text_json(eval_training(work)->name));
-    if (work->of_class)
-        json_object_set_new(object, "classes", classes_json(work));
+    if (!work->of_class)
+        return;
+    json_object_set_new(object, "classes_of", classes_of_json(&results->subject[0]));
+    json_object_set_new(object, "classes", classes_json(work));
 }
 
 int eval_print_json(const eval_results *results)
@@ -347,10 +380,10 @@ int eval_print_json(const eval_results *results)
     json_object_set_new(object, "reference", json_integer(work->reference->shape.dim[0]));
     json_object_set_new(object, "floor_points", floor_points(results));
     json_object_set_new(object, "floor_draws",
-                        has_floor(results) ? json_integer(work->settings->floor_draws) : json_null());
+                        has_drawn_floor(results) ? json_integer(work->settings->floor_draws) : json_null());
     json_object_set_new(object, "metrics", metrics);
     if (work->classifier)
-        add_features_json(work, object);
+        add_features_json(results, object);
     if (has_models(results)) {
         json_object_set_new(object, "solver", json_string(work->settings->sample.solver));
         tool_add_guidance(&work->settings->sample, object);

@@ -85,10 +85,25 @@ json 'o["metrics"]["frechet"]["floor_points"] == [80, 80] and o["training"] == "
 json 'o["metrics"]["nearest"]["value"] > o["metrics"]["nearest"]["floor"] > 0 and o["data"] == "t10k-images-idx3-ubyte"'
 json '[c["n"] for c in o["classes"]] == [27, 27, 26] and all(c["accuracy_floor"] > 0.3 for c in o["classes"])'
 json 'abs(sum(c["n"] * c["accuracy"] for c in o["classes"]) / 80 - o["metrics"]["accuracy"]["value"]) < 1e-9'
+# Without floors there are none, neither of what is no distance.
+expect 0 eval run $data --features judge --n 80 --steps 5 --floor no --json
+json 'all(m["floor"] is None for m in o["metrics"].values()) and o["metrics"]["accuracy"]["value"] >= 0'
+json 'all(c["accuracy_floor"] is c["frechet_floor"] is None and c["n"] for c in o["classes"]) and o["floor_draws"] is None'
+expect 0 eval run $data --features judge --n 80 --steps 5 --floor no
+! grep -q floor out || fail "there are floors that nobody wants"
+# Of several the classes are the first one's, which is named.
+expect 0 eval run shapes.npz $data --features judge --n 80 --steps 5
+printed "by the class that was asked for, of run (average 0.9"
+expect 0 eval shapes.npz run $data --features judge --n 80 --steps 5 --ema all --json
+json 'o["classes_of"] == {k: o["subjects"][0][k] for k in ("name", "average", "ema")} and o["subjects"][0]["name"] == "run"'
 # Against the training pictures, the floor is of others of them, and a picture of the reference is its own nearest one.
 expect 0 eval run $data --features judge --n 80 --steps 5 --against train --metrics frechet,nearest,accuracy --json
 json 'o["data"] == o["training"] == "train-images-idx3-ubyte" and o["metrics"]["nearest"]["floor"] is None'
 json 'o["metrics"]["frechet"]["value"] > o["metrics"]["frechet"]["floor"] > 0'
+expect 0 eval run $data --features judge --n 80 --steps 5 --against train --metrics accuracy
+printed "is the reference itself: --against train"
+expect 0 eval shapes.npz shapes.npz --features judge --metrics precision
+printed "is the reference itself: no test part"
 # Training pictures as samples: nothing is as near, and their distances are those of two draws.
 expect 0 eval shapes.npz $data --features judge --n 80 --json
 json 'o["metrics"]["nearest"]["value"] == 0 and "accuracy" not in o["metrics"] and "solver" not in o'
@@ -103,6 +118,9 @@ refused 1 "its pictures have 64 numbers, those of moons have 2" eval shapes.npz 
 refused 1 "run" eval run $data --features run
 refused 1 "is a classifier of pictures, no model" info judge
 refused 1 "missing" eval run $data --features missing
+refused 2 "--floor-draws has no use with --features judge" eval run $data --features judge --floor-draws 3
+refused 2 "--floor-draws has no use with --metrics kid,nfe" eval run $data --features judge --floor-draws 3 --metrics kid,nfe
+refused 2 "--points has no use with --features judge" eval run $data --features judge --points 10
 refused 2 "--against: \"all\"" eval run $data --features judge --against all
 
 # Wrong input.

@@ -7,11 +7,12 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct classify_settings {
     fcl_classify_options classify;
     fcl_image_options image;
-    const char *out, *test, *label_column, *device;
+    const char *out, *data, *test, *label_column, *device;
     int64_t data_count;
     bool json;
 } classify_settings;
@@ -20,15 +21,16 @@ typedef struct classify_settings {
 
 /* clang-format off */
 static const fcl_option table[] = {
-    {"out", ROW(out), .flags = FCL_OPTION_REQUIRED, .placeholder = "DIR", .group = "Classifier",
+    {"out", ROW(out), .flags = FCL_OPTION_COMMAND_LINE | FCL_OPTION_REQUIRED, .placeholder = "DIR", .group = "Classifier",
      .help = "folder that the classifier goes to"},
+    {"data", ROW(data), .placeholder = "DATA", .help = "the same as DATA: pictures with labels"},
     {"test", ROW(test), .placeholder = "DATA",
      .help = "pictures whose accuracy is told at the end; without it the test part of DATA, where there is one"},
     {"data-count", ROW(data_count), .minimum = 0, .maximum = 1e15, .help = "samples of DATA to use; 0: all"},
     {"label-column", ROW(label_column), .placeholder = "NAME", .help = "of DATA the array that is the label"},
     {"device", ROW(device), .placeholder = "D",
      .help = "P:D, cpu, gpu or a piece of a name, /N.K after it: part K of N; $FLOWCL_DEVICE, else the best one"},
-    {"json", ROW(json), .help = "print one JSON object instead of text"},
+    {"json", ROW(json), .flags = FCL_OPTION_COMMAND_LINE, .help = "print one JSON object instead of text"},
     {0},
 };
 /* clang-format on */
@@ -49,6 +51,7 @@ typedef struct score {
 
 typedef struct classifying {
     classify_settings *settings;
+    const fcl_options *options; /* the same by name */
     fcl_device *device;
     fcl_dataset *data, *test; /* test NULL: there is none */
     char *test_name;
@@ -62,6 +65,17 @@ typedef struct classifying {
 
 /* --- while it trains --- */
 
+/* What --resume needs. Beside what belongs to another run, as a training's, its files would be mixed up with these. */
+static bool begin_folder(classifying *run, int64_t first_step)
+{
+    bool kept;
+    if (!run_folder_write_config(&run->folder, run->options, NULL, &kept))
+        return false;
+    return kept ? run_folder_fail(&run->folder, "%s/config.yaml is not of a classifier: choose another folder with --out",
+                                  run->folder.path)
+                : run_folder_begin(&run->folder, first_step);
+}
+
 static int on_start(void *data, const fcl_classify_start *start)
 {
     classifying *run = data;
@@ -69,6 +83,8 @@ static int on_start(void *data, const fcl_classify_start *start)
     fcl_watch_set(NULL); /* from here on on_stop is asked, and what is done is saved */
     run->started = true;
     run->state.step = start->first_step;
+    if (!begin_folder(run, start->first_step))
+        return FCL_ERR_FILE;
     progress_start(&run->bar, start->first_step, start->steps);
     fprintf(stderr, "device  %s %s (%s)\n", device->id, device->name, device->platform_name);
     fprintf(stderr, "data    %s: %" PRId64 " pictures to train on, %" PRId64 " held out\n",
@@ -77,7 +93,7 @@ static int on_start(void *data, const fcl_classify_start *start)
             start->parameters);
     if (start->first_step)
         fprintf(stderr, "resumes at step %" PRId64 "\n", start->first_step);
-    return run_folder_begin(&run->folder, start->first_step) ? FCL_OK : FCL_ERR_FILE;
+    return FCL_OK;
 }
 
 static void on_progress(void *data, const fcl_train_progress *now)
@@ -205,10 +221,10 @@ static int print_json(const classifying *run)
 
 /* --- the run --- */
 
-static int open_test(classifying *run, const char *data)
+static int open_test(classifying *run)
 {
     const classify_settings *settings = run->settings;
-    run->test_name = settings->test ? strdup(settings->test) : tool_test_part(data);
+    run->test_name = settings->test ? strdup(settings->test) : tool_test_part(settings->data);
     if (!run->test_name)
         return FCL_OK;
     fcl_dataset_options which = {.label_guess = settings->label_column,
@@ -236,8 +252,23 @@ static const char *test_fault(const classifying *run)
                : "has pictures of another size than the data";
 }
 
-/* A training that goes on has the options that it began with. */
-static int read_options(classifying *run, const tool_call *call)
+/* A training that goes on has the options and the data that it began with. One that another program began has no file of
+ * them, but those of training in the classifier's, see below. */
+static int read_options(const tool_call *call)
+{
+    const classify_settings *settings = call->settings;
+    const run_folder folder = {.path = settings->out};
+    if (call->count && fcl_options_set(call->options, "data", call->positional[0], FCL_FROM_COMMAND_LINE))
+        return FCL_ERR_ARGUMENT;
+    if (!settings->classify.resume || !settings->out)
+        return FCL_OK;
+    char *path = run_folder_file(&folder, "config.yaml");
+    int status = access(path, F_OK) == 0 ? fcl_options_read_yaml(call->options, path) : FCL_OK;
+    free(path);
+    return status;
+}
+
+static int read_classifier_options(classifying *run, const tool_call *call)
 {
     fcl_classifier *earlier;
     if (!run->settings->classify.resume ||
@@ -253,13 +284,13 @@ static int prepare(classifying *run, const tool_call *call)
     const classify_settings *settings = run->settings;
     fcl_dataset_options which = {
         .count = settings->data_count, .label_column = settings->label_column, .image = settings->image};
-    int status = fcl_dataset_open(call->positional[0], &which, &run->data);
+    int status = fcl_dataset_open(settings->data, &which, &run->data);
     if (status == FCL_OK)
-        status = open_test(run, call->positional[0]);
+        status = open_test(run);
     if (status == FCL_OK)
         status = fcl_device_open(settings->device, NULL, &run->device);
     if (status == FCL_OK)
-        status = read_options(run, call);
+        status = read_classifier_options(run, call);
     return status;
 }
 
@@ -280,8 +311,8 @@ static int train(classifying *run)
 static int report(classifying *run, int status)
 {
     if (status == FCL_ERR_STOPPED && run->started) {
-        fprintf(stderr, "stopped at step %" PRId64 "; go on with: flowcl classify %s --resume --out %s\n",
-                run->state.step, tool_plain(run->data->name), tool_plain(run->settings->out));
+        fprintf(stderr, "stopped at step %" PRId64 "; go on with: flowcl classify --resume --out %s\n",
+                run->state.step, tool_plain(run->settings->out));
         return EXIT_DONE;
     }
     if (run->folder.failure[0])
@@ -310,9 +341,14 @@ static void release(classifying *run)
 static int run(const tool_call *call)
 {
     classify_settings *settings = call->settings;
-    classifying work = {.settings = settings, .folder = {.path = settings->out}};
-    if (fcl_options_finish(call->options) || fcl_classify_check(&settings->classify))
+    classifying work = {.settings = settings, .options = call->options, .folder = {.path = settings->out}};
+    int read = read_options(call);
+    if (read == FCL_ERR_FILE || read == FCL_ERR_FORMAT)
+        return tool_fail_library();
+    if (read != FCL_OK || fcl_options_finish(call->options) || fcl_classify_check(&settings->classify))
         return tool_fail_usage(&classify_command, "%s", fcl_error());
+    if (!settings->data)
+        return tool_fail_usage(&classify_command, "DATA is needed: a built-in set's name or a path");
     tool_watch(&work.bar);
     progress_announce(&work.bar, "preparing data, device and kernels");
     int status = prepare(&work, call);
@@ -328,7 +364,7 @@ static int run(const tool_call *call)
 
 const subcommand classify_command = {
     .name = "classify",
-    .usage = "DATA --out DIR [options]",
+    .usage = "[DATA] --out DIR [options]",
     .summary = "train a classifier of pictures, for eval --features",
     .about = "DATA has pictures with labels: a built-in set's name or a file. The classifier\n"
              "is small and convolutional; what it sees of a picture, 128 numbers before its\n"
@@ -337,9 +373,9 @@ const subcommand classify_command = {
              "that did best there are kept in DIR/classifier.safetensors; metrics.jsonl tells\n"
              "of each look at it, and loss.png shows them. The accuracy on the test part is\n"
              "printed at the end.\n"
-             "Ctrl-C finishes the step and saves; --resume goes on from there.",
+             "Ctrl-C finishes the step and saves; --resume --out DIR goes on from there, with\n"
+             "the options and the data that it began with, which are in DIR/config.yaml.",
     .lists = (const help_list *const[]){&help_data_sets, NULL},
-    .least = 1,
     .most = 1,
     .size = sizeof(classify_settings),
     .bind = bind,

@@ -59,19 +59,55 @@ END
 expect 0 classify cifar --out colours --steps 1 --batch 8
 printed "of the 20 pictures of test_batch.bin"
 
+# stop_after ROWS METRICS: ends the training in the background once there are so many.
+stop_after() {
+    while [ "$(cat "$2" 2>/dev/null | wc -l)" -lt "$1" ] && kill -0 $process 2>/dev/null; do sleep 0.1; done
+    kill -TERM $process
+    ended || { cat began.err >&2; fail "a classifier that is stopped fails"; }
+}
 # A signal saves, --resume goes on by the same options.
 "$flowcl" classify $data --out stopped --steps 100000 $small --look-every 20 >began.out 2>began.err </dev/null &
 process=$!
-while [ ! -s stopped/metrics.jsonl ] && kill -0 $process 2>/dev/null; do sleep 0.1; done
-kill -TERM $process
-ended || fail "a classifier that is stopped fails"
-grep -q "go on with: flowcl classify .* --resume --out stopped" began.err || fail "nobody is told how it goes on"
+stop_after 1 stopped/metrics.jsonl
+grep -q "go on with: flowcl classify --resume --out stopped" began.err || fail "nobody is told how it goes on"
 [ -s stopped/classifier.safetensors ] && [ -s stopped/training.safetensors ] || fail "nothing was saved"
 refused 1 "had other options" classify $data --out stopped --resume --steps 90000
 refused 1 "go on with --resume" classify $data --out stopped
+# The command that is told goes on, also where the data had options of their own: pictures of two sizes, named by a table.
+python3 - <<'END'
+import os, struct, zlib
+def chunk(tag, data):
+    return struct.pack(">I", len(data)) + tag + data + struct.pack(">I", zlib.crc32(tag + data))
+os.mkdir("several")
+with open("names.csv", "w") as table:
+    print("file,label,kind", file=table)
+    for k in range(60):
+        side = 8 + k % 2
+        rows = b"".join(b"\0" + os.urandom(side) for _ in range(side))
+        open("several/%d.png" % k, "wb").write(
+            b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)) +
+            chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+        print("%d.png,%s,%s" % (k, "xyz", "abc"[k % 3]), file=table)
+open("several/60.png", "w").write("no picture")
+END
+"$flowcl" classify several --image-size 8 --label-file names.csv --label-column kind --skip-damaged --out many --steps 100000 \
+    $small --look-every 5 --patience 100000 >began.out 2>began.err </dev/null &
+process=$!
+stop_after 1 many/metrics.jsonl
+began=$(wc -l <many/metrics.jsonl)
+command=$(sed -n 's/.*go on with: flowcl //p' began.err)
+# shellcheck disable=SC2086 # a list of words
+"$flowcl" $command >began.out 2>began.err </dev/null &
+process=$!
+stop_after $((began + 1)) many/metrics.jsonl
+grep -q "resumes at step" began.err || fail "it began anew"
+refused 2 "DATA is needed" classify --resume --out none
+[ ! -e none ] || fail "a refused classifier left a folder"
 
 # The judge of a model: against the test part, with training pictures as the floor.
 expect 0 train $data --labels --out run --model mlp --steps 30 --width 32 --depth 2 --batch 64 --samples-every off
+refused 1 "run/config.yaml is not of a classifier" classify $data --out run
+[ -s run/metrics.jsonl ] || fail "a classifier took a training's metrics away"
 expect 0 eval run $data --features judge --n 80 --steps 5 --chart near.png
 printed "against 80 of the 90 of t10k-images-idx3-ubyte" "floor of features: 80 pictures of train-images-idx3-ubyte" \
     "average 0.9" "by the class that was asked for" "5 evaluations a sample" "of 600 pictures"

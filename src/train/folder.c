@@ -139,7 +139,8 @@ int fcl_checkpoint_prune(const char *folder, int keep)
 enum { HOST_SIZE = 256 };
 
 struct fcl_run_lock {
-    char *path;
+    char *folder, *path;
+    size_t made; /* of the folder's path, the length of the topmost part that was not there; 0: all was */
     int descriptor; /* -1 where there are no locks */
     char *fault;
 };
@@ -211,8 +212,38 @@ static void sign(int descriptor)
         dprintf(descriptor, "%ld %s\n", (long)getpid(), host);
 }
 
+static size_t length_of_missing(const char *folder)
+{
+    char *part = fcl_strdup(folder);
+    size_t length = 0;
+    for (char *slash = part; slash && !length;) {
+        slash = *slash ? strchr(slash + 1, '/') : NULL;
+        if (slash)
+            *slash = 0;
+        if (access(part, F_OK) != 0)
+            length = strlen(part);
+        if (slash)
+            *slash = '/';
+    }
+    free(part);
+    return length;
+}
+
+/* Removes the folders that were made for a run which then left nothing in them. */
+static void unmake(const fcl_run_lock *lock)
+{
+    char *part = lock->folder, *end = part + strlen(part);
+    for (; lock->made && end && (size_t)(end - part) >= lock->made; end = strrchr(part, '/')) {
+        *end = 0;
+        if (rmdir(part) != 0 && errno != ENOENT) /* which a slash at its end leads to */
+            return;
+    }
+}
+
 static int take(const char *folder, fcl_run_lock *lock)
 {
+    lock->folder = fcl_strdup(folder);
+    lock->made = length_of_missing(folder);
     FCL_TRY(fcl_folder_make(folder));
     lock->path = fcl_format(LOCK, folder);
     FCL_TRY(open_locked(folder, lock->path, &lock->descriptor));
@@ -243,11 +274,12 @@ void fcl_run_lock_release(fcl_run_lock **lock)
 {
     if (!*lock)
         return;
-    if ((*lock)->descriptor >= 0) {
-        if (is_current((*lock)->path, (*lock)->descriptor)) /* and held, so that it is nobody else's */
-            unlink((*lock)->path);
+    if ((*lock)->descriptor >= 0 && is_current((*lock)->path, (*lock)->descriptor))
+        unlink((*lock)->path); /* held, so that it is nobody else's */
+    unmake(*lock);
+    if ((*lock)->descriptor >= 0)
         close((*lock)->descriptor);
-    }
+    free((*lock)->folder);
     free((*lock)->path);
     free((*lock)->fault);
     free(*lock);

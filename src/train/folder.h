@@ -11,6 +11,7 @@ typedef struct fcl_run_lock fcl_run_lock;
 /* Makes the folder where there is none, takes the lock, and removes what a killed run has left half written.
  * FCL_ERR_FILE names the process that holds it. */
 int fcl_run_lock_take(const char *folder, fcl_run_lock **lock);
+/* Folders that were made for it, and that nothing was written into, go as well. */
 void fcl_run_lock_release(fcl_run_lock **lock);
 /* The sentence that the file system has no locks, so that nothing keeps a second run out; NULL where it has.
  */

@@ -166,6 +166,12 @@ refused 1 "plain.idx has no labels" classify plain.idx --out no
 refused 1 "judge/classifier.safetensors is there already: choose another folder" classify $data --out judge
 refused 1 "plain.idx has no labels" classify $data --out no --test plain.idx
 refused 1 "moons has pictures of another size" classify $data --out no --test moons
+[ ! -e no ] || fail "a refused classifier left a folder"
+refused 1 "plain.idx has no labels" classify plain.idx --out deep/er/
+[ ! -e deep ] || fail "a refused classifier left folders"
+mkdir deep
+refused 1 "plain.idx has no labels" classify plain.idx --out deep/er/no
+[ -d deep ] && [ ! -e deep/er ] || fail "a refused classifier left a folder, or took one away"
 refused 2 "--shift" classify $data --out no --shift 100
 refused 1 "missing.npz" classify missing.npz --out no
 exit 0

@@ -71,6 +71,7 @@ refused 2 "label-file has no use without labels" train set --label-file labels.c
 refused 2 'image-size: "12y" is not usable' train sizes --image-size 12y --out run $small
 refused 1 "image-size has no use with moons" train moons --image-size 12 --out run $small
 refused 1 "skip-damaged has no use with set/cat/0.png" train set/cat/0.png --skip-damaged --out run $small
+refused 1 "kinds has no labels; train without them" train kinds --labels --out run $small
 refused 1 "hflip mirrors pictures, and the samples of moons, (2,), are none" train moons --hflip --out run $small
 [ ! -e run ] || fail "a refused training left a folder behind"
 

@@ -321,6 +321,26 @@ static double resampled(const fcl_picture *of, fcl_crop crop, int c, int height,
     return fmin(255, fmax(0, sum / total));
 }
 
+/* Whether pixel k of `from` is one of those that pixel i of `to` of a mask is made of. */
+static bool is_covered(int from, int to, int i, int k)
+{
+    if (from > to)
+        return i * from < (k + 1) * to && (i + 1) * from > k * to;
+    return 2 * k * to <= (2 * i + 1) * from && (2 * i + 1) * from < 2 * (k + 1) * to;
+}
+
+static int masked(const fcl_picture *of, fcl_crop crop, int c, int height, int width, int y, int x)
+{
+    int most = 0;
+    for (int row = 0; row < crop.height; row++)
+        for (int column = 0; column < crop.width; column++)
+            if (is_covered(crop.height, height, y, row) && is_covered(crop.width, width, x, column)) {
+                int value = of->pixels[((crop.y + row) * of->width + crop.x + column) * of->channels + c];
+                most = value > most ? value : most;
+            }
+    return most;
+}
+
 static void check_size(int channels)
 {
     int height = 1 + draw(20), width = 1 + draw(20);
@@ -344,6 +364,11 @@ static void check_size(int channels)
         if (!(fabs(planes[i] - exact) <= 0.5 + 1e-3))
             fail_msg("%d x %d to %d x %d: %d, not %g", picture.width, picture.height, width, height,
                      planes[i], exact);
+    }
+    fcl_picture_fit_mask(&picture, 3, height, width, planes);
+    for (int i = 0; i < 3 * height * width; i++) {
+        int c = channels == 3 ? i / (height * width) : 0;
+        assert_int_equal(planes[i], masked(&picture, crop, c, height, width, i / width % height, i % width));
     }
     free(planes);
     free(picture.pixels);
@@ -599,6 +624,15 @@ static void what_models_know_is_asked_for(void **state)
         data = open_ok(scratch_path(folder ? "like" : "like/a.png"), (fcl_dataset_options){.like = FCL_SHAPE(1, 2, 2)});
         assert_int_equal(data->shape.dim[0], 1);
         assert_memory_equal(data->bytes, grey, 4);
+        fcl_dataset_destroy(&data);
+    }
+    const uint8_t corner[] = {255, 0, 0, 0}, white[] = {255, 255, 0, 0, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    png_write_plain(scratch_path("like/a.png"), 2, 2, 1, corner);
+    for (int folder = 0; folder < 2; folder++) {
+        data = open_ok(scratch_path(folder ? "like" : "like/a.png"),
+                       (fcl_dataset_options){.mask = true, .like = FCL_SHAPE(1, 4, 4)});
+        assert_memory_equal(data->bytes, white, 16);
+        assert_non_null(strstr(data->note, "by the nearest pixel"));
         fcl_dataset_destroy(&data);
     }
     write_grey("like/a.png", 8, 8, 50);

@@ -178,6 +178,7 @@ static int run(const tool_call *call)
     fcl_array_destroy(&work.mask);
     free(work.start_label);
     fcl_dataset_destroy(&work.data);
+    fcl_dataset_destroy(&work.mask_data);
     fcl_checkpoint_close(&work.checkpoint);
     fcl_device_close(&work.device);
     return status;

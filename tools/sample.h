@@ -21,6 +21,7 @@ typedef struct sampling {
     const fcl_checkpoint_info *info; /* of the checkpoint */
     fcl_device *device;
     fcl_dataset *data;                    /* of --encode or --decode */
+    fcl_dataset *mask_data;               /* of --mask */
     fcl_array *start, *samples, *density; /* density (n, 2): NULL without --logp */
     int32_t *start_label;                 /* (n) of the start, where that is data taken in turn; else NULL */
     fcl_array *mask;

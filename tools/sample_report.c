@@ -128,6 +128,8 @@ int sample_report(const sampling *work)
     tool_print_foreign(work->info);
     if (work->data)
         tool_print_note(work->data->name, work->data->note);
+    if (work->mask_data)
+        tool_print_note(work->mask_data->name, work->mask_data->note);
     if (work->settings->json)
         status = print_json(work);
     else

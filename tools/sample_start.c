@@ -49,8 +49,9 @@ static int repeat_start(sampling *work)
 
 /* One for all samples or one each, 1 where they are painted anew; one without channels is that of each channel. Of bytes 0 is
  * what is kept. */
-static int make_mask(sampling *work, const fcl_dataset *file, const fcl_array *read)
+static int make_mask(sampling *work, const fcl_array *read)
 {
+    const fcl_dataset *file = work->mask_data;
     fcl_shape sample = work->info->sample;
     int64_t size = fcl_shape_size(sample), given = fcl_shape_size(read->shape), n = work->start->shape.dim[0];
     int64_t plane = sample.rank == 3 ? size / sample.dim[0] : size, all = given == plane ? size : given;
@@ -69,20 +70,16 @@ static int make_mask(sampling *work, const fcl_dataset *file, const fcl_array *r
 
 static int read_mask(sampling *work)
 {
-    const char *path = work->settings->mask;
-    fcl_dataset_options options = {.unlabeled = true, .image = work->settings->image, .like = work->info->sample};
-    fcl_dataset *file;
+    const fcl_dataset_options options = {.unlabeled = true, .mask = true, .like = work->info->sample};
     fcl_array *read = NULL;
-    if (!path)
+    if (!work->settings->mask)
         return FCL_OK;
-    int status = fcl_dataset_open(path, &options, &file);
-    if (status != FCL_OK)
-        return status;
-    status = fcl_dataset_take(file, 0, file->count, &read);
+    int status = fcl_dataset_open(work->settings->mask, &options, &work->mask_data);
     if (status == FCL_OK)
-        status = make_mask(work, file, read);
+        status = fcl_dataset_take(work->mask_data, 0, work->mask_data->count, &read);
+    if (status == FCL_OK)
+        status = make_mask(work, read);
     fcl_array_destroy(&read);
-    fcl_dataset_destroy(&file);
     return status;
 }
 

@@ -72,6 +72,8 @@ typedef struct fcl_dataset_options {
     fcl_image_options image;
     fcl_shape like; /* (C, H, W) of samples that picture files shall be like, where image.size says nothing; C 3: grey
                        becomes colour; C 1: colour becomes grey, 0.299 R + 0.587 G + 0.114 B. Rank 0: nothing is known */
+    bool mask;      /* picture files are masks, in which 0 is unlike all else: to another size they are brought by the nearest
+                       pixel or, where they become smaller, by the largest number of those that a pixel covers */
     const char *background_guess; /* image.background, where that says nothing, and of picture files only; NULL: white */
     bool stream;    /* pictures of a folder stay there, however few */
     bool from_disk; /* these, and samples of .npy files, too; other files cannot: see below */

@@ -118,6 +118,46 @@ static void make_grey(fcl_picture *picture)
     picture->channels = 1;
 }
 
+/* The pixels of a line that one of a mask's is made of, [first, end): all that it covers, or the one that its centre lies in.
+ */
+static void cover(int64_t i, int64_t from, int64_t to, int *first, int *end)
+{
+    bool smaller = to < from;
+    *first = (int)(smaller ? i * from / to : (2 * i + 1) * from / (2 * to));
+    *end = smaller ? (int)(((i + 1) * from + to - 1) / to) : *first + 1;
+}
+
+static uint8_t largest(const fcl_picture *picture, int channel, const fcl_crop *part)
+{
+    uint8_t most = 0;
+    for (int y = part->y; y < part->y + part->height; y++) {
+        for (int x = part->x; x < part->x + part->width; x++) {
+            size_t pixel = (size_t)y * (size_t)picture->width + (size_t)x;
+            uint8_t value = picture->pixels[pixel * (size_t)picture->channels + (size_t)channel];
+            most = value > most ? value : most;
+        }
+    }
+    return most;
+}
+
+void fcl_picture_fit_mask(fcl_picture *picture, int channels, int height, int width, uint8_t *planes)
+{
+    const fcl_crop crop = fcl_picture_crop(picture->width, picture->height, width, height);
+    if (channels < picture->channels)
+        make_grey(picture);
+    for (int c = 0; c < channels; c++) {
+        for (int y = 0; y < height; y++) {
+            for (int x = 0; x < width; x++) {
+                int left, right, top, bottom;
+                cover(x, crop.width, width, &left, &right);
+                cover(y, crop.height, height, &top, &bottom);
+                const fcl_crop part = {crop.x + left, crop.y + top, right - left, bottom - top};
+                *planes++ = largest(picture, c < picture->channels ? c : 0, &part);
+            }
+        }
+    }
+}
+
 int fcl_picture_fit(fcl_picture *picture, int channels, int height, int width, uint8_t *planes)
 {
     fcl_crop crop = fcl_picture_crop(picture->width, picture->height, width, height);

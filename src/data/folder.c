@@ -342,6 +342,7 @@ int fcl_dataset_read_folder(const fcl_reading *of, fcl_dataset *dataset)
     fcl_folder r = {.of = of};
     r.pictures = fcl_zalloc(sizeof *r.pictures);
     r.pictures->folder = fcl_strdup(of->path);
+    r.pictures->mask = of->options->mask;
     r.pictures->pool = fcl_pool_create(0);
     int status = read_all(&r, dataset);
     for (int64_t i = 0; r.looked && i < r.tree.count; i++)

@@ -25,8 +25,8 @@ static void tell_sizes(const fcl_folder *r, fcl_text *note)
     if (cropped || averaged || enlarged)
         fcl_text_format(note, "brought to %d x %d, height by width", p->height, p->width);
     tell(note, "%lld cropped around the centre", cropped);
-    tell(note, "%lld averaged over areas", averaged);
-    tell(note, "%lld enlarged by Lanczos", enlarged);
+    tell(note, p->mask ? "%lld made smaller by all that a pixel covers" : "%lld averaged over areas", averaged);
+    tell(note, p->mask ? "%lld enlarged by the nearest pixel" : "%lld enlarged by Lanczos", enlarged);
 }
 
 static void tell_colours(const fcl_folder *r, fcl_text *note)

@@ -54,6 +54,11 @@ int fcl_image_size(const char *text, int *height, int *width)
                           text);
 }
 
+const char *fcl_image_way(const fcl_dataset_options *options)
+{
+    return options->mask ? "by the nearest pixel, or where smaller by all that a pixel covers" : "averaged or enlarged";
+}
+
 int fcl_image_channels(const fcl_dataset_options *options, int own)
 {
     bool known = options->like.rank == 3 && (options->like.dim[0] == 1 || options->like.dim[0] == 3);

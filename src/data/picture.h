@@ -52,4 +52,8 @@ fcl_crop fcl_picture_crop(int width, int height, int to_width, int to_height);
  * colour becomes grey, in place: 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601). FCL_ERR_MEMORY. */
 int fcl_picture_fit(fcl_picture *picture, int channels, int height, int width, uint8_t *planes);
 
+/* The same of a mask, in which 0 is unlike all else: where it becomes larger by the nearest pixel, where smaller by the
+ * largest number of those that a pixel covers. */
+void fcl_picture_fit_mask(fcl_picture *picture, int channels, int height, int width, uint8_t *planes);
+
 #endif

@@ -28,6 +28,14 @@ void fcl_pictures_destroy(fcl_pictures **pictures)
     *pictures = NULL;
 }
 
+static int bring(fcl_picture *picture, bool mask, int channels, int height, int width, uint8_t *to)
+{
+    if (!mask)
+        return fcl_picture_fit(picture, channels, height, width, to);
+    fcl_picture_fit_mask(picture, channels, height, width, to);
+    return FCL_OK;
+}
+
 static int decode(const fcl_pictures *of, const char *name, uint8_t *to)
 {
     fcl_picture picture;
@@ -36,7 +44,7 @@ static int decode(const fcl_pictures *of, const char *name, uint8_t *to)
     if (status == FCL_OK && !picture.pixels)
         status = fcl_fail(FCL_ERR_FORMAT, "%s is no longer the picture that it was", path);
     if (status == FCL_OK)
-        status = fcl_picture_fit(&picture, of->channels, of->height, of->width, to);
+        status = bring(&picture, of->mask, of->channels, of->height, of->width, to);
     free(picture.pixels);
     free(path);
     return status;
@@ -92,10 +100,9 @@ static int fit(const fcl_reading *reading, fcl_picture *picture, fcl_dataset *da
         return fcl_fail(FCL_ERR_MEMORY, "%s: no memory for its pixels", reading->path);
     if (height != picture->height || width != picture->width)
         dataset->note =
-            fcl_format("brought from %d x %d to %d x %d, height by width: cropped around the centre, then "
-                       "averaged or enlarged",
-                       picture->height, picture->width, height, width);
-    return fcl_picture_fit(picture, channels, height, width, dataset->bytes);
+            fcl_format("brought from %d x %d to %d x %d, height by width: cropped around the centre, then %s",
+                       picture->height, picture->width, height, width, fcl_image_way(options));
+    return bring(picture, options->mask, channels, height, width, dataset->bytes);
 }
 
 int fcl_dataset_read_picture(const fcl_reading *reading, fcl_dataset *dataset)

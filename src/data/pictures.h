@@ -11,6 +11,7 @@ typedef struct fcl_pictures {
     int64_t count;
     char **name; /* (count) paths below the folder */
     uint8_t background[3];
+    bool mask; /* they are masks: options.mask */
     int channels, height, width; /* that they are brought to */
     fcl_pool *pool;
 } fcl_pictures;
@@ -35,6 +36,8 @@ int fcl_pictures_read_labels(const fcl_pictures *pictures, const fcl_dataset_opt
 
 /* FCL_ERR_ARGUMENT where a text is not usable. NULL: no size, 0. */
 int fcl_image_size(const char *text, int *height, int *width);
+/* How they are brought to another size, in words. */
+const char *fcl_image_way(const fcl_dataset_options *options);
 /* Of pictures: those that options ask for, else their own. */
 int fcl_image_channels(const fcl_dataset_options *options, int own);
 /* The background's text: as it is given, guessed, or white. */

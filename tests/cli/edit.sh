@@ -28,6 +28,7 @@ for k in range(24):
     png("set/%s/%d.png" % (("cat", "owl")[k % 2], k), 2, [[random.randint(0, 255) for _ in range(12)] for _ in range(5)])
 png("mask.png", 0, [[255 if x >= 2 else 0 for x in range(4)] for y in range(5)])   # the right half is painted anew
 png("small.png", 0, [[255, 0], [0, 0]])
+png("large.png", 0, [[255 if (y, x) == (9, 7) else 0 for x in range(8)] for y in range(10)])
 save("mask.npy", (5, 4), [float(x >= 2) for y in range(5) for x in range(4)])
 END
 expect 0 train set --labels --label-drop 0.2 --out run --width 16 --depth 2 --batch 16 --steps 30 --samples-every off
@@ -73,6 +74,21 @@ late, early = far(load("late.npy")[1]), far(load("early.npy")[1])
 print(late, early)
 assert late < 0.01 < early
 END
+
+# A mask of another size stays sharp: what is white is painted, and nothing else; in what became smaller all of it.
+for mask in small large; do
+    expect 0 $painted $mask.png --steps 2 --out other.npy
+    says "note: $mask.png: brought from "
+    python3 - $mask <<'END' || fail "$mask.png does not paint what it shows"
+import sys
+from arrays import load
+shape, values = load("other.npy")
+white = {"small": [(y, x) for y in range(2) for x in range(2)], "large": [(4, 3)]}[sys.argv[1]]
+for i in range(60):
+    anew = len(set(values[60 * k + i] for k in range(4))) == 4
+    assert anew == ((i % 20 // 4, i % 4) in white), i
+END
+done
 
 refused 2 "--mask has no use without --decode" sample run --mask mask.png --out x.npy
 refused 2 "--from-time has no use without --decode" sample run --from-time 0.5 --encode set --out x.npy

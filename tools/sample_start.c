@@ -16,6 +16,13 @@ bool sample_begins_with_data(const sample_settings *settings)
     return settings->mask || settings->sample.from_time > 0;
 }
 
+/* Few data that are begun with are repeated. */
+static int64_t count_taken(const sampling *work)
+{
+    bool limited = work->limited && !sample_begins_with_data(work->settings);
+    return limited ? work->settings->sample.n : work->data->count;
+}
+
 static int32_t *repeated_labels(const fcl_dataset *data, const fcl_array *start)
 {
     int64_t n = start->shape.dim[0];
@@ -83,12 +90,34 @@ static int read_mask(sampling *work)
     return status;
 }
 
+/* Whether the start is noise, which no picture is; the source of a training can be pictures. */
+static bool begins_with_noise(const sampling *work)
+{
+    const char *source = work->info->options->source;
+    return work->settings->decode && !sample_begins_with_data(work->settings) && (!source || strcmp(source, "normal") == 0);
+}
+
+static int check_kind(sampling *work)
+{
+    const fcl_dataset *data = work->data;
+    if (begins_with_noise(work) && fcl_dataset_has_bytes(data))
+        snprintf(work->fault, sizeof work->fault,
+                 "%s is %s, and --decode begins with noise: --from-time 0.5 would begin with %s, noise laid over, and --mask "
+                 "paint parts anew",
+                 data->name, data->count > 1 ? "pictures" : "a picture", data->count > 1 ? "the pictures" : "the picture");
+    else if (count_taken(work) > data->count)
+        snprintf(work->fault, sizeof work->fault, "%s holds %lld samples, not the %lld that were asked for", data->name,
+                 (long long)data->count, (long long)count_taken(work));
+    return work->fault[0] ? FCL_ERR_ARGUMENT : FCL_OK;
+}
+
 /* The samples that --encode or --decode names: all of them, or as many as --n says. */
 static int read_start(sampling *work)
 {
     const sample_settings *settings = work->settings;
     const char *path = settings->encode ? settings->encode : settings->decode;
-    fcl_dataset_options options = {.count = work->limited && !sample_begins_with_data(settings) ? settings->sample.n : 0,
+    bool all = sample_begins_with_data(settings) || begins_with_noise(work);
+    fcl_dataset_options options = {.count = work->limited && !all ? settings->sample.n : 0,
                                    .label_column = settings->label_column,
                                    .label_guess = work->info->options->label_column,
                                    .image = settings->image,
@@ -98,8 +127,8 @@ static int read_start(sampling *work)
     if (status == FCL_OK && sample_start_labels(work))
         status = fcl_dataset_match_classes(work->data, work->info->classes, work->info->class_names);
     if (status == FCL_OK)
-        status = fcl_dataset_take(work->data, 0, work->data->count, &work->start);
-    return status;
+        status = check_kind(work);
+    return status == FCL_OK ? fcl_dataset_take(work->data, 0, count_taken(work), &work->start) : status;
 }
 
 static int check_start(sampling *work)

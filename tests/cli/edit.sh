@@ -93,6 +93,9 @@ done
 refused 2 "--mask has no use without --decode" sample run --mask mask.png --out x.npy
 refused 2 "--from-time has no use without --decode" sample run --from-time 0.5 --encode set --out x.npy
 refused 2 "expected a number from 0.0001 to 0.9999" sample run --from-time 1 --decode set --out x.npy
+refused 1 "1.png is a picture, and --decode begins with noise: --from-time 0.5 would begin with the picture" \
+    sample run --decode set/owl/1.png --label owl --n 2 --out x.npy
+refused 1 "late.npy holds 24 samples, not the 25 that were asked for" sample run --decode late.npy --label owl --n 25 --out x.npy
 refused 1 "cannot read nowhere.npy" sample run --decode set --mask nowhere.npy --out x.npy
 seq 7 >seven.csv
 refused 1 "seven.csv has 7 numbers: a mask has those of one sample, 60, or of all 24 samples" sample run --decode set --mask seven.csv --out x.npy

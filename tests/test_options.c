@@ -383,6 +383,14 @@ static void test_preset(void **state)
     assert_int_equal(values.width, 2);
     assert_true(values.rate == 0.5f);
     assert_string_equal(values.name, "begun");
+    assert_int_equal(fcl_options_clear(options, "name"), FCL_OK); /* then anybody may set it, or its default holds */
+    assert_int_equal(fcl_options_clear(options, "steps"), FCL_OK);
+    assert_true(!values.name && values.steps == 0);
+    assert_int_equal(fcl_options_source(options, "steps"), FCL_FROM_DEFAULT);
+    assert_int_equal(fcl_options_read_preset(options, write_file("name: again\n", 12)), FCL_OK);
+    assert_string_equal(values.name, "again");
+    assert_int_equal(fcl_options_clear(options, "stesp"), FCL_ERR_ARGUMENT);
+    assert_message("did you mean steps?");
     text = "lr: 2\n"; /* what is overridden is checked nevertheless */
     assert_int_equal(fcl_options_read_preset(options, write_file(text, strlen(text))), FCL_ERR_ARGUMENT);
     assert_message(":1:5: lr");

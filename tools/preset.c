@@ -136,19 +136,91 @@ static int fail_unknown(const presets *found, const char *name)
     return EXIT_USAGE;
 }
 
-int preset_read(fcl_options *options, const char *name)
+/* The path of a preset's file, released by free. Returns an exit status. */
+static int find_one(const char *name, char **path)
 {
     presets found = {0};
     int status = find(&found), i = 0;
+    *path = NULL;
     while (i < found.count && strcmp(name, found.name[i]))
         i++;
     if (status == EXIT_DONE && i == found.count)
         status = fail_unknown(&found, name);
-    else if (status == EXIT_DONE) {
-        char *path = format("%s/%s%s", found.folder, name, ending);
-        status = fcl_options_read_preset(options, path) ? tool_fail_library() : EXIT_DONE;
-        free(path);
-    }
+    else if (status == EXIT_DONE)
+        *path = format("%s/%s%s", found.folder, name, ending);
     release(&found);
+    return status;
+}
+
+/* Whether a preset, which can be read, names another model. */
+static bool has_other_model(const char *path, const char *model)
+{
+    fcl_train_options own = {0};
+    fcl_options *bound = fcl_options_create();
+    bool other = model && !fcl_train_options_bind(bound, &own) && !fcl_options_read_preset(bound, path) && own.model.model &&
+                 strcmp(own.model.model, model);
+    fcl_options_destroy(&bound);
+    return other;
+}
+
+static void forget(fcl_options *options, const char *key)
+{
+    if (fcl_options_source(options, key) == FCL_FROM_PRESET)
+        fcl_options_clear(options, key);
+}
+
+/* A width is another thing to each model, and a rate that one learns well by is too high for the next. */
+static void forget_network(fcl_options *options)
+{
+    static const char *const learning[] = {"batch", "lr",    "schedule", "warmup", "weight-decay",
+                                           "beta1", "beta2", "epsilon",  "clip",   "ema"};
+    for (const fcl_option *row = fcl_model_table; row->key; row++)
+        forget(options, row->key);
+    for (size_t i = 0; i < sizeof learning / sizeof *learning; i++)
+        forget(options, learning[i]);
+}
+
+int preset_read(fcl_options *options, const char *name, const char *model, bool *replaced)
+{
+    char *path;
+    int status = find_one(name, &path);
+    if (status != EXIT_DONE)
+        return status;
+    *replaced = has_other_model(path, model);
+    status = fcl_options_read_preset(options, path) ? tool_fail_library() : EXIT_DONE;
+    if (*replaced)
+        forget_network(options);
+    free(path);
+    return status;
+}
+
+/* The first command that its file shows, where that is another program's; "" else. */
+static void first_command(const char *path, char command[256])
+{
+    static const char before[] = "#     ";
+    FILE *file = fopen(path, "re");
+    *command = '\0';
+    while (file && strncmp(command, before, strlen(before)) && fgets(command, 256, file))
+        ;
+    if (file)
+        fclose(file);
+    bool shown = !strncmp(command, before, strlen(before)) && strncmp(command + strlen(before), "flowcl ", 7);
+    memmove(command, command + strlen(before), shown ? strlen(command) - strlen(before) + 1 : 0);
+    command[shown ? strcspn(command, "\n") : 0] = '\0';
+}
+
+int preset_fail_data(const char *name, const char *data)
+{
+    char *path, command[256];
+    int status = find_one(name, &path);
+    if (status != EXIT_DONE)
+        return status;
+    first_command(path, command);
+    if (*command)
+        status = tool_fail("the data of the preset %s, %s, are not here: \"%s\" in flowcl's sources makes them, as %s tells; or "
+                           "name other DATA", name, data, command, path);
+    else
+        status = tool_fail("the data of the preset %s, %s, are not here: see %s, or name other DATA", name, data, path);
+    free(path);
     return status;
 }

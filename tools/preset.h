@@ -8,8 +8,11 @@
 
 /* Prints their names, what each is, and where they lie. Returns an exit status. */
 int preset_list(void);
-/* Takes up the options of one, FCL_FROM_PRESET. Returns an exit status. */
-int preset_read(fcl_options *options, const char *name);
+/* Takes up the options of one, FCL_FROM_PRESET; where another model is chosen already, *replaced, without what it says of its
+ * own and of how that learns. Returns an exit status. */
+int preset_read(fcl_options *options, const char *name, const char *model, bool *replaced);
+/* Tells how its data are had, which are not there. Returns an exit status. */
+int preset_fail_data(const char *name, const char *data);
 /* Prints for a shell's completion those whose names begin with `word`: the name behind `before`, a tab, what it is. */
 void preset_offer(const char *before, const char *word);
 

@@ -10,18 +10,20 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct train_settings {
     fcl_train_options train;
     const char *config, *preset;
+    bool replaced; /* the preset's model is, by another */
 } train_settings;
 
 static const fcl_option table[] = {
     {"config", FCL_OPTION(train_settings, config), .flags = FCL_OPTION_COMMAND_LINE, .placeholder = "FILE",
      .group = "Run", .help = "YAML file of options; the command line overrides it"},
     {"preset", FCL_OPTION(train_settings, preset), .flags = FCL_OPTION_COMMAND_LINE | FCL_OPTION_CAN_BE_BARE,
-     .placeholder = "[NAME]", .help = "begin with the options of a preset, which all others override; without a name they are "
-     "listed"},
+     .placeholder = "[NAME]", .help = "begin with the options of a preset, which all others override; with another --model than "
+     "its own, without what it says of the network and of how that learns; without a name they are listed"},
     {0},
 };
 
@@ -46,6 +48,7 @@ typedef enum trouble {
 
 typedef struct training {
     const char *config, *preset; /* the --config and the --preset, or NULL */
+    bool replaced;               /* see train_settings */
     run_folder folder;
     progress bar;
     progress_state state;
@@ -223,7 +226,8 @@ static int on_start(void *data, const fcl_train_start *start)
     }
     progress_start(&run->bar, start->first_step, start->steps);
     if (run->preset && !start->resumed)
-        fprintf(stderr, "preset  %s\n", tool_plain(run->preset));
+        fprintf(stderr, "preset  %s%s\n", tool_plain(run->preset),
+                run->replaced ? ", but for its model and how that learns" : "");
     print_start(start);
     run->state.step = start->first_step;
     run->finished = start->first_step >= start->steps;
@@ -430,14 +434,22 @@ static void fit_preset(const tool_call *call)
         train->warmup = train->steps / 10;
 }
 
+/* Of a preset those of a path, and not a built-in set's, are to be made first. */
+static bool lacks_data(const tool_call *call)
+{
+    const char *data = ((train_settings *)call->settings)->train.data;
+    return is_of_preset(call, "data") && !fcl_dataset_is_builtin(data) && access(data, F_OK) != 0;
+}
+
 static int read_options(const tool_call *call)
 {
-    const train_settings *settings = call->settings;
+    train_settings *settings = call->settings;
     if (call->count && fcl_options_set(call->options, "data", call->positional[0], FCL_FROM_COMMAND_LINE))
         return tool_fail_usage(&train_command, "%s", fcl_error());
     if (settings->config && fcl_options_read_yaml(call->options, settings->config))
         return tool_fail_library();
-    int status = settings->preset ? preset_read(call->options, settings->preset) : EXIT_DONE;
+    int status = settings->preset ? preset_read(call->options, settings->preset, settings->train.model.model, &settings->replaced)
+                                  : EXIT_DONE;
     if (status != EXIT_DONE)
         return status;
     if (!settings->train.out)
@@ -451,7 +463,7 @@ static int read_options(const tool_call *call)
     fit_preset(call);
     if (fcl_options_finish(call->options) || fcl_train_options_check(&settings->train))
         return tool_fail_usage(&train_command, "%s", fcl_error());
-    return EXIT_DONE;
+    return lacks_data(call) ? preset_fail_data(settings->preset, settings->train.data) : EXIT_DONE;
 }
 
 static int report(training *run, int status)
@@ -501,7 +513,7 @@ static int run(const tool_call *call)
         return status;
     if ((status = tool_agree("folders of a run (--out)", settings->train.out)) != EXIT_DONE)
         return status;
-    training run = {.config = settings->config, .preset = settings->preset, .folder = {.path = settings->train.out}};
+    training run = {.config = settings->config, .preset = settings->preset, .replaced = settings->replaced, .folder = {.path = settings->train.out}};
     fcl_train_hooks hooks = {.data = &run,
                              .stop = on_stop,
                              .start = on_start,
@@ -537,7 +549,8 @@ const subcommand train_command = {
              "the disk, as with --from-disk: then blocks of 1 MiB come in a random order, and\n"
              "the samples of 32 of them at a time, unless --shuffle says otherwise.\n"
              "--preset NAME begins with the options of a documented training, its data among\n"
-             "them; --preset alone lists which there are.\n"
+             "them; --preset alone lists which there are. With another --model only the data,\n"
+             "classes and steps of it are taken.\n"
              "--init FILE begins with the weights of a checkpoint, whose model is taken, too,\n"
              "or of a safetensors file of another program, whose model the options tell.\n"
              "--help --model NAME lists the options of that model, and its defaults.\n"

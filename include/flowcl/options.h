@@ -179,6 +179,9 @@ FCL_API int fcl_options_set(fcl_options *options, const char *key, const char *t
 /* Who set the key's value; FCL_FROM_DEFAULT also for a key that does not exist. */
 FCL_API fcl_option_source fcl_options_source(const fcl_options *options, const char *key);
 
+/* Gives a value its default again, as if nobody had set it. FCL_ERR_ARGUMENT: an unknown key. */
+FCL_API int fcl_options_clear(fcl_options *options, const char *key);
+
 /* Reads command line arguments (without the program's name): --key value, --key=value, --flag, --no-flag;
  * "--" ends the options. The other arguments go to positional[0 .. *count), which has room for argc. */
 FCL_API int fcl_options_parse(fcl_options *options, int argc, char *const *argv, const char **positional,

@@ -113,6 +113,16 @@ fcl_option_source fcl_options_source(const fcl_options *options, const char *key
     return binding ? binding->source : FCL_FROM_DEFAULT;
 }
 
+int fcl_options_clear(fcl_options *options, const char *key)
+{
+    fcl_option_binding *binding = fcl_options_find(options, key, strlen(key));
+    if (!binding)
+        return fcl_options_unknown(options, key, "");
+    fcl_option_clear(binding->row, binding->values);
+    binding->source = FCL_FROM_DEFAULT;
+    return FCL_OK;
+}
+
 /* --- the command line --- */
 
 typedef struct arguments {

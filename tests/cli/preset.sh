@@ -81,9 +81,23 @@ expect 0 train --preset emoji-unet --resume --out own
 says "all 1 steps are done already"
 expect 0 train --resume --steps 2 --out own
 says "step 2/2"
-# A model that is chosen beside it takes of the preset what it reads.
-expect 0 train pictures.npz --preset fashion-mnist-unet --model mlp --width 8 --depth 1 --steps 1 --batch 4 --warmup 0 --out other
-grep -q '^channels' other/config.yaml && fail "a perceptron has channels"
+# Of data that are yet to be made it is told how.
+mv emoji made
+refused 1 'the data of the preset emoji-unet, emoji, are not here: "tools/emoji.sh emoji" in flowcl' train --preset emoji-unet --out run
+says "presets/emoji-unet.yaml tells; or name other DATA"
+mv made emoji
+# A model that is chosen beside it, also by --config, takes of the preset the data, classes and steps, and has its own defaults.
+expect 0 train pictures.npz --preset fashion-mnist-unet --model mlp --steps 1 --samples-every off --out other
+says "preset  fashion-mnist-unet, but for its model"
+expect 0 train pictures.npz --labels --label-drop 0.1 --model mlp --steps 1 --samples-every off --out own-mlp
+diff other/config.yaml own-mlp/config.yaml >differs || fail "a perceptron has something of a U-Net's preset: $(cat differs)"
+printf 'model: dit\n' >dit.yaml
+expect 0 train pictures.npz --preset fashion-mnist-mlp --config dit.yaml --depth 1 --steps 1 --samples-every off --out other-dit
+expect 0 train pictures.npz --labels --label-drop 0.1 --model dit --depth 1 --steps 1 --samples-every off --out own-dit
+diff other-dit/config.yaml own-dit/config.yaml >differs || fail "a transformer has something of a perceptron's preset: $(cat differs)"
+# The same model by its name is no other one.
+expect 0 train pictures.npz --preset fashion-mnist-dit --model dit --width 12 --depth 1 --steps 1 --samples-every off --out same
+grep -q '^heads: 6 ' same/config.yaml && grep -q '^schedule: cosine ' same/config.yaml || fail "the preset's own model is not as it says"
 # Without classes there is none to leave out; a shorter training warms up for a tenth of it, unless that is said, too.
 fast="--width 12 --depth 1 --batch 4 --samples-every off"
 # shellcheck disable=SC2086 # lists of words

@@ -24,6 +24,23 @@ has_charts || sed -i '/^flowcl bench/s/ --chart bench.png//' run
 [ -e /usr/share/datasets/fashion-mnist ] || images=absent
 PATH=$(dirname "$flowcl"):$PATH
 
+# What begins with a picture, in fences, by a model of the fenced training: smaller, but with its data and classes.
+python3 - <<'END'
+import os, struct, zlib
+def chunk(tag, data):
+    return struct.pack(">I", len(data)) + tag + data + struct.pack(">I", zlib.crc32(tag + data))
+for name in ("photos/cat/1", "photos/cat/2", "photos/dog/1", "photos/dog/2", "sketch", "photo", "hole"):
+    os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
+    rows = b"".join(b"\0" + os.urandom(3 * 32) for _ in range(32))
+    open(name + ".png", "wb").write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 32, 32, 8, 2, 0, 0, 0)) +
+                                    chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+END
+sed -e 's/ *#.*//' -n -e 's/^flowcl train photos .*--out runs\/photos$/& --model mlp --width 8 --steps 1 --samples-every off/p' \
+    "$sources/README.md" >fenced
+grep '^flowcl sample runs/photos --decode' "$sources/README.md" >>fenced
+[ "$(wc -l <fenced)" -eq 3 ] || fail "the README has lost how pictures are begun with: $(cat fenced)"
+cat fenced >>run
+
 command=
 while IFS= read -r line; do
     case $line in

@@ -394,6 +394,9 @@ static void the_rule_is_what_tuning_found(void **state)
         {512, 3, 4096, true, false, "64x4x32 1x4", 64},    {128, 192, 192, false, true, "16x16", 1},
         {128, 192, 256, false, true, "16x16", 1},          {128, 384, 192, false, true, "16x16", 1},
         {128, 1152, 192, false, true, "16x16", 1},         {6272, 16, 192, false, true, "16x16", 1},
+        /* not found: in parts they would take 512 MiB and more */
+        {4096, 4096, 16384, false, true, "", 1},           {8192, 8192, 8192, false, true, "", 1},
+        {8192, 2048, 32768, false, false, "", 1},
     };
     fcl_device card = *(fcl_device *)*state;
     card.info.compute_units = 132;

@@ -8,7 +8,8 @@
  *   | q |  |     |  s  |     |       memory, turned, where they multiply rows of v in the same way. Sums over tiles stand in the
  *   +---+  +-----+-----+-----+       result, which a work-item reads and writes alone. Columns go by panels of ATTENTION_SIDE.
  *
- * Zeros stand for what is beyond an edge. A key whose mask is 0 is not read, nor is its value: zeros stand for it, too. */
+ * Zeros stand for what is beyond an edge. A key whose mask is 0 is not read, nor is its value: zeros stand for it, too.
+ * Local memory is an argument, from `left` on: Oclgrind adds up what all kernels of a program declare. */
 #include "group.h"
 #include "math.h"
 
@@ -16,27 +17,28 @@
 #define ATTENTION_SIDE 32
 #define ATTENTION_ACROSS (ATTENTION_SIDE / ATTENTION_EACH)
 #define ATTENTION_ITEMS (ATTENTION_ACROSS * ATTENTION_ACROSS)
-#define ATTENTION_LINE (ATTENTION_ACROSS + 1) /* float4 of a tile's line; one spreads what is written across over the banks */
+#define ATTENTION_LINE (ATTENTION_ACROSS + 1) /* float4 of a tile's line: lines begin in different banks */
 #define ATTENTION_UNROLL _Pragma("unroll")
 #define ATTENTION_GROUP __attribute__((reqd_work_group_size(ATTENTION_ITEMS, 1, 1)))
 #define ATTENTION_TILE_SIZES                                                                                           \
     int batch, int heads, int queries, int keys, int width, int bias_size, float scale, local float4 *left
-/* Three tiles, and what the work-items have of rows. An argument: Oclgrind adds up what all kernels of a program declare. */
-#define ATTENTION_LOCAL                                                                                                \
-    local float4 *right = left + ATTENTION_SIDE * ATTENTION_LINE, *weight = right + ATTENTION_SIDE * ATTENTION_LINE;    \
-    local float *part = (local float *)(weight + ATTENTION_SIDE * ATTENTION_LINE);
+#define ATTENTION_TILE (ATTENTION_SIDE * ATTENTION_LINE)
+#define ATTENTION_PARTS (ATTENTION_SIDE * ATTENTION_ACROSS / 4)
 
 /* The work-item's rows of a tile, and its columns, begin at 4 times these. */
 #define ATTENTION_DOWN ((int)get_local_id(0) / ATTENTION_ACROSS)
 #define ATTENTION_ALONG ((int)get_local_id(0) % ATTENTION_ACROSS)
 
-/* A tile from rows of x and a panel of its columns: a line a row, or where turned a line a column. */
+/* A tile from rows of x and a panel of its columns: a line a row, or where turned a line a column. Then 32 neighbours have
+ * 8 columns of 4 rows, which are in 32 banks. */
 static inline void attention_tile_copy(local float4 *tile, bool turned, const global float *x, const global float *mask, int rows,
                                        int columns, int pitch)
 {
     local float *to = (local float *)tile;
     ATTENTION_UNROLL for (int i = 0; i < ATTENTION_SIDE * ATTENTION_SIDE / ATTENTION_ITEMS; i++) {
-        const int at = (int)get_local_id(0) + i * ATTENTION_ITEMS, row = at / ATTENTION_SIDE, column = at % ATTENTION_SIDE;
+        const int at = (int)get_local_id(0) + i * ATTENTION_ITEMS;
+        const int row = turned ? at / 8 % 4 + at / 128 * 4 : at / ATTENTION_SIDE;
+        const int column = turned ? at % 8 + at / 32 % 4 * 8 : at % ATTENTION_SIDE;
         const bool there = row < rows && column < columns && (!mask || mask[row] != 0);
         to[turned ? 4 * ATTENTION_LINE * column + row : 4 * ATTENTION_LINE * row + column] = there ? x[row * pitch + column] : 0;
     }
@@ -102,7 +104,8 @@ static inline void attention_tile_store(global float *x, float4 v, int count)
         x[3] = v.w;
 }
 
-/* to = (to * before + the sum of `count` rows of x by their weights) * by, of `rows` rows; without `add` to is not read. */
+/* to = (to * before + the sum of `count` rows of x by their weights) * by, of `rows` rows; without `add` to is not read.
+ * Weights may be on their way: a barrier is before their use, and one behind it. */
 static inline void attention_tile_add(global float *to, bool add, const float *before, const float *by, int rows,
                                       const local float4 *weight, local float4 *right, const global float *x,
                                       const global float *mask, int count, int width, int pitch)
@@ -135,24 +138,32 @@ static inline int4 attention_tile_there(const global float *mask, int j, int key
     return mask ? there & (attention_tile_load(mask + j, 1, keys - j) != 0.0f) : there;
 }
 
-/* What the work-items of a row have of it: number `along` of ATTENTION_ACROSS. */
-#define ATTENTION_PART(part, r, along) part[(ATTENTION_EACH * ATTENTION_DOWN + (r)) * ATTENTION_ACROSS + (along)]
-
-static inline float attention_tile_total(const local float *part, int r)
+/* What the work-items of rows have of them, two float4 a row. */
+static inline void attention_tile_part(local float4 *part, int r, float x)
 {
-    float sum = 0;
-    ATTENTION_UNROLL for (int i = 0; i < ATTENTION_ACROSS; i++)
-        sum += ATTENTION_PART(part, r, i);
-    return sum;
+    ((local float *)part)[(ATTENTION_EACH * ATTENTION_DOWN + r) * ATTENTION_ACROSS + ATTENTION_ALONG] = x;
 }
 
+static inline float attention_tile_total(const local float4 *part, int r)
+{
+    part += (ATTENTION_EACH * ATTENTION_DOWN + r) * ATTENTION_ACROSS / 4;
+    return sum_of_4(part[0]) + sum_of_4(part[1]);
+}
+
+static inline float attention_tile_largest(const local float4 *part, int r)
+{
+    part += (ATTENTION_EACH * ATTENTION_DOWN + r) * ATTENTION_ACROSS / 4;
+    return larger(largest_of_4(part[0]), largest_of_4(part[1]));
+}
+
+/* `left` has three tiles and two parts. */
 ATTENTION_GROUP
 kernel void attention(const global float *restrict q, const global float *restrict k, const global float *restrict v,
                       const global float *mask, const global float *bias, global float *o, global float *lse,
                       ATTENTION_TILE_SIZES)
 {
-    ATTENTION_LOCAL
-    local float *largest = part + ATTENTION_SIDE * ATTENTION_ACROSS;
+    local float4 *right = left + ATTENTION_TILE, *weight = right + ATTENTION_TILE, *part = weight + ATTENTION_TILE;
+    local float4 *largest = part + ATTENTION_PARTS;
     const int tiles = (queries + ATTENTION_SIDE - 1) / ATTENTION_SIDE, group = get_group_id(0), along = ATTENTION_ALONG;
     const int top = group % tiles * ATTENTION_SIDE, head = group / tiles % heads, item = group / tiles / heads;
     const int rows = min(ATTENTION_SIDE, queries - top), pitch = heads * width;
@@ -180,19 +191,18 @@ kernel void attention(const global float *restrict q, const global float *restri
             if (bias && row < rows)
                 s[r] += attention_tile_load(bias + row * keys + own, 1, keys - own);
             s[r] = select((float4)(-INFINITY), s[r], there);
-            ATTENTION_PART(largest, r, along) = largest_of_4(s[r]);
+            attention_tile_part(largest, r, largest_of_4(s[r]));
         }
         barrier(CLK_LOCAL_MEM_FENCE);
         ATTENTION_UNROLL for (int r = 0; r < ATTENTION_EACH; r++) {
-            float next = most[r];
-            ATTENTION_UNROLL for (int i = 0; i < ATTENTION_ACROSS; i++)
-                next = larger(next, ATTENTION_PART(largest, r, i));
+            const float next = larger(most[r], attention_tile_largest(largest, r));
             const float base = next == -INFINITY ? 0 : next;
             shrink[r] = math_exp_float(most[r] - base);
             s[r] = math_exp_float4(s[r] - base);
             sum[r] = sum[r] * shrink[r] + sum_of_4(s[r]);
             most[r] = next;
-            ATTENTION_PART(part, r, along) = sum[r];
+            if (last)
+                attention_tile_part(part, r, sum[r]);
         }
         attention_tile_put(weight, s);
         barrier(CLK_LOCAL_MEM_FENCE);
@@ -207,14 +217,14 @@ kernel void attention(const global float *restrict q, const global float *restri
     }
 }
 
-/* In q. `centre` becomes the mean of each row's slopes. */
+/* In q. `centre` becomes the mean of each row's slopes. `left` has two tiles and a part. */
 ATTENTION_GROUP
 kernel void attention_grad(const global float *restrict q, const global float *restrict k, const global float *restrict v,
                            const global float *mask, const global float *bias, const global float *restrict o,
                            const global float *restrict lse, const global float *restrict u, global float *dq,
                            global float *restrict centre, ATTENTION_TILE_SIZES)
 {
-    ATTENTION_LOCAL
+    local float4 *right = left + ATTENTION_TILE, *weight = left, *part = right + ATTENTION_TILE;
     const int tiles = (queries + ATTENTION_SIDE - 1) / ATTENTION_SIDE, group = get_group_id(0), along = ATTENTION_ALONG;
     const int top = group % tiles * ATTENTION_SIDE, head = group / tiles % heads, n = group / tiles / heads, item = n % batch;
     const int rows = min(ATTENTION_SIDE, queries - top), pitch = heads * width;
@@ -233,7 +243,7 @@ kernel void attention_grad(const global float *restrict q, const global float *r
         float sum = 0;
         for (int c = along; c < width && row < rows; c += ATTENTION_ACROSS)
             sum += u[row * pitch + c] * o[row * pitch + c];
-        ATTENTION_PART(part, r, along) = sum;
+        attention_tile_part(part, r, sum);
     }
     barrier(CLK_LOCAL_MEM_FENCE);
     float mean[ATTENTION_EACH], own_lse[ATTENTION_EACH], by[ATTENTION_EACH];
@@ -262,19 +272,19 @@ kernel void attention_grad(const global float *restrict q, const global float *r
             by[r] = first + count == keys ? scale : 1;
         }
         attention_tile_put(weight, slope);
-        barrier(CLK_LOCAL_MEM_FENCE);
         attention_tile_add(dq, first > 0, one, by, rows, weight, right, k + first * pitch, own_mask, count, width, pitch);
     }
 }
 
-/* In k and v, each of which may be NULL: a group has keys, and goes over the queries. */
+/* In k and v, each of which may be NULL, for all groups alike: a group has keys, and goes over the queries. `left` has two
+ * tiles. */
 ATTENTION_GROUP
 kernel void attention_grad_kv(const global float *restrict q, const global float *restrict k, const global float *restrict v,
                               const global float *mask, const global float *bias, const global float *restrict centre,
                               const global float *restrict lse, const global float *restrict u, global float *dk,
                               global float *dv, ATTENTION_TILE_SIZES)
 {
-    ATTENTION_LOCAL
+    local float4 *right = left + ATTENTION_TILE, *weight = left;
     const int tiles = (keys + ATTENTION_SIDE - 1) / ATTENTION_SIDE, group = get_group_id(0);
     const int top = group % tiles * ATTENTION_SIDE, head = group / tiles % heads, n = group / tiles / heads, item = n % batch;
     const int rows = min(ATTENTION_SIDE, keys - top), pitch = heads * width, to = (n * keys + top) * pitch + head * width;
@@ -306,12 +316,10 @@ kernel void attention_grad_kv(const global float *restrict q, const global float
         }
         if (dv) {
             attention_tile_put(weight, p);
-            barrier(CLK_LOCAL_MEM_FENCE);
             attention_tile_add(dv + to, first > 0, one, one, rows, weight, right, u + first * pitch, 0, count, width, pitch);
         }
         if (dk) {
             attention_tile_put(weight, slope);
-            barrier(CLK_LOCAL_MEM_FENCE);
             attention_tile_add(dk + to, first > 0, one, by, rows, weight, right, q + first * pitch, 0, count, width, pitch);
         }
     }
@@ -324,7 +332,7 @@ kernel void attention_grad_kv(const global float *restrict q, const global float
 #undef ATTENTION_UNROLL
 #undef ATTENTION_GROUP
 #undef ATTENTION_TILE_SIZES
-#undef ATTENTION_LOCAL
+#undef ATTENTION_TILE
+#undef ATTENTION_PARTS
 #undef ATTENTION_DOWN
 #undef ATTENTION_ALONG
-#undef ATTENTION_PART

@@ -19,7 +19,7 @@ typedef struct shape_case {
 
 static const shape_case tiny_cases[] = {
     {2, 3, 2, 2, 2, false, NO_BIAS, 1}, {2, 1, 3, 1, 3, true, SHARED_BIAS, 1},  {1, 2, 1, 2, 1, true, OWN_BIAS, 30},
-    {1, 34, 35, 1, 33, true, OWN_BIAS, 1}, /* more than one tile of each */
+    {1, 34, 35, 1, 33, true, OWN_BIAS, 1}, {1, 34, 35, 1, 2, true, NO_BIAS, 1}, /* more than one tile of each */
 };
 static const shape_case cases[] = {
     {3, 49, 49, 2, 32, false, SHARED_BIAS, 1}, {1, 64, 64, 2, 64, false, NO_BIAS, 1},  {2, 17, 65, 3, 20, true, OWN_BIAS, 1},
@@ -230,8 +230,9 @@ static void attention_is_its_formula(void **state)
 
 /* --- what is left out --- */
 
-/* A small graph with one item's values written as they are; reads o and the gradients of ones. */
-enum { T = 5, D = 3 };
+/* A small graph with one item's values written as they are; reads o and the gradients of ones. Kernels take at most 32 keys
+ * (off CPUs) at a time: there are more. */
+enum { T = 36, D = 3, TILE = 32 };
 typedef struct outcome {
     float o[T * D], gradient[4][T * T];
 } outcome;
@@ -275,18 +276,22 @@ static void fill(float *k, float *v, float *bias)
         bias[i] = (float)trial_normal();
 }
 
-/* Whatever a key and its value hold that is left out, infinities and NaN too, changes no bit. */
-static void keys_left_out_are_not_read(void **state)
+/* Whatever a key and its value hold that is left out, infinities and NaN too, changes no bit. `from`: all keys before it are
+ * left out, too. */
+static void check_left_out(fcl_device *device, int from)
 {
-    float k[T * D], v[T * D], bias[T * T], mask[T] = {1, 1, 0, 1, 0};
+    float k[T * D], v[T * D], bias[T * T], mask[T];
     fill(k, v, bias);
-    outcome before = run_with(*state, k, v, mask, bias);
+    for (int j = 0; j < T; j++)
+        mask[j] = j >= from && j != 2 && j != 4 && j != TILE + 1;
+    outcome before = run_with(device, k, v, mask, bias);
     for (int c = 0; c < D; c++) {
         k[2 * D + c] = c % 2 ? INFINITY : NAN;
         v[2 * D + c] = NAN;
         v[4 * D + c] = -INFINITY;
+        k[(TILE + 1) * D + c] = v[(TILE + 1) * D + c] = NAN;
     }
-    outcome after = run_with(*state, k, v, mask, bias);
+    outcome after = run_with(device, k, v, mask, bias);
     assert_memory_equal(&before, &after, sizeof before.o);
     for (int i = 0; i < T * D; i++) {
         assert_true(isfinite(after.o[i]));
@@ -299,11 +304,19 @@ static void keys_left_out_are_not_read(void **state)
         assert_true(after.gradient[BIAS][i * T + 2] == 0);
 }
 
+static void keys_left_out_are_not_read(void **state)
+{
+    check_left_out(*state, 0);
+    check_left_out(*state, TILE);
+}
+
 /* Rows without any key, by the mask or by a bias of -infinity, and keys that a bias leaves out of a row. */
 static void rows_without_keys_are_zero(void **state)
 {
-    float k[T * D], v[T * D], bias[T * T], none[T] = {0}, all[T] = {1, 1, 1, 1, 1};
+    float k[T * D], v[T * D], bias[T * T], none[T] = {0}, all[T];
     fill(k, v, bias);
+    for (int j = 0; j < T; j++)
+        all[j] = 1;
     outcome found = run_with(*state, k, v, none, bias);
     for (int i = 0; i < T * D; i++)
         assert_true(found.o[i] == 0 && found.gradient[Q][i] == 0 && found.gradient[K][i] == 0 && found.gradient[V][i] == 0);
@@ -312,14 +325,69 @@ static void rows_without_keys_are_zero(void **state)
     for (int j = 0; j < T; j++)
         bias[1 * T + j] = -INFINITY;
     bias[3 * T] = -INFINITY;
+    for (int j = 0; j < TILE; j++)
+        bias[5 * T + j] = -INFINITY;
     found = run_with(*state, k, v, all, bias);
     for (int c = 0; c < D; c++)
-        assert_true(found.o[D + c] == 0 && found.gradient[Q][D + c] == 0 && isfinite(found.o[3 * D + c]));
+        assert_true(found.o[D + c] == 0 && found.gradient[Q][D + c] == 0 && isfinite(found.o[3 * D + c]) && isfinite(found.o[5 * D + c]) &&
+                    found.o[5 * D + c] != 0);
     for (int i = 0; i < T * D; i++)
         assert_true(isfinite(found.gradient[K][i]) && isfinite(found.gradient[V][i]));
     for (int j = 0; j < T; j++)
         assert_true(found.gradient[BIAS][T + j] == 0);
     assert_true(found.gradient[BIAS][3 * T] == 0);
+}
+
+/* --- several at once --- */
+
+static void write_normal(fcl_tensor *x)
+{
+    int64_t size = fcl_shape_size(fcl_tensor_shape(x));
+    float *values = fcl_zalloc((size_t)size * sizeof *values);
+    for (int64_t i = 0; i < size; i++)
+        values[i] = (float)trial_normal();
+    assert_ok(fcl_tensor_write(x, values));
+    free(values);
+}
+
+/* Gradients are linear in what belongs to the result: their tangents along two of these, in one sweep, are the gradients of each,
+ * of which one graph asks for those in k or v alone. */
+static void gradients_of_several_seeds(void **state)
+{
+    enum { B = 2, QUERIES = 33, KEYS = 35, C = 5, SEEDS = 2 };
+    const fcl_shape queries = FCL_SHAPE(B, QUERIES, C), keys = FCL_SHAPE(B, KEYS, C);
+    fcl_graph *graph = fcl_graph_create();
+    fcl_tensor *x[3] = {fcl_input(graph, "q", FCL_F32, queries), fcl_input(graph, "k", FCL_F32, keys), fcl_input(graph, "v", FCL_F32, keys)};
+    fcl_tensor *u = fcl_input(graph, "u", FCL_F32, queries), *along = fcl_input(graph, "along", FCL_F32, FCL_SHAPE(SEEDS, B, QUERIES, C));
+    fcl_tensor *o = fcl_attention(x[Q], x[K], x[V], 1, NULL, NULL), *gradient[3], *moved[3], *alone[SEEDS][3];
+    fcl_vjp(o, u, 3, x, gradient);
+    fcl_jvp(3, gradient, moved, 1, &u, &along);
+    for (int f = 0; f < 3; f++) {
+        fcl_output(moved[f]);
+        for (int t = 0; t < SEEDS; t++) {
+            fcl_vjp(o, fcl_reshape(fcl_slice(along, 0, t, t + 1), queries), 1, &x[f], &alone[t][f]);
+            fcl_output(alone[t][f]);
+        }
+    }
+    assert_ok(fcl_graph_compile(graph, *state, NULL));
+    for (int f = 0; f < 3; f++)
+        write_normal(x[f]);
+    write_normal(u);
+    write_normal(along);
+    assert_ok(fcl_graph_run(graph));
+    for (int f = 0; f < 3; f++) {
+        enum { MOST = B * KEYS * C };
+        float both[SEEDS * MOST], one[MOST];
+        int size = (int)fcl_shape_size(f == Q ? queries : keys);
+        assert_ok(fcl_tensor_read(moved[f], both));
+        for (int t = 0; t < SEEDS; t++) {
+            assert_ok(fcl_tensor_read(alone[t][f], one));
+            for (int i = 0; i < size; i++)
+                if (!(fabsf(both[t * size + i] - one[i]) <= 1e-5f * (1 + fabsf(one[i]))))
+                    fail_msg("factor %d, seed %d, element %d: %.9g, alone %.9g", f, t, i, (double)both[t * size + i], (double)one[i]);
+        }
+    }
+    fcl_graph_destroy(&graph);
 }
 
 /* --- what fits nowhere --- */
@@ -377,6 +445,7 @@ int main(void)
         cmocka_unit_test(attention_is_its_formula),
         cmocka_unit_test(keys_left_out_are_not_read),
         cmocka_unit_test(rows_without_keys_are_zero),
+        cmocka_unit_test(gradients_of_several_seeds),
         cmocka_unit_test(misfits_are_told),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);

@@ -176,7 +176,8 @@ FCL_API fcl_tensor *fcl_upsample2d(fcl_tensor *x);
  *     softmax(q k' / sqrt(d) + bias) v
  * (Vaswani et al. 2017, arXiv 1706.03762; PyTorch's scaled_dot_product_attention of what nn.MultiheadAttention has
  * projected). mask (B, Tk) or NULL: keys whose number is 0 take no part, and neither they nor their values are read; a row
- * without any key, or whose bias is -infinity for each, gives zeros and zero gradients. bias (B or 1, heads, Tq, Tk) or NULL.
+ * without any key, or whose bias is -infinity for each, gives zeros and zero gradients. bias (B or 1, heads, Tq, Tk) or NULL; a
+ * key that only a bias leaves out is read, so that its value has to be finite.
  * No matrix of all (B, heads, Tq, Tk) is stored: the gradients compute the softmax again from a logarithm of its sum for each
  * row (Dao et al. 2022, arXiv 2205.14135), and so does the tangent. The mask has no derivative. */
 FCL_API fcl_tensor *fcl_attention(fcl_tensor *q, fcl_tensor *k, fcl_tensor *v, int heads, fcl_tensor *mask,

@@ -243,16 +243,17 @@ static int begin(fcl_launch *launch, const fcl_attention_operands *a, const fcl_
     return index;
 }
 
-/* `rows` of each head of each item, by tiles: a group has one. */
-static void lower_tiles(fcl_lowering *lowering, const fcl_tensor *node, const char *kernel, int rows, int buffers,
-                        fcl_buffer *const *buffer)
+/* `rows` of each head of each item, by tiles: a group has one. Its local memory: `tiles`, and `parts` of a number each for
+ * those work-items that share a row. */
+static void lower_tiles(fcl_lowering *lowering, const fcl_tensor *node, const char *kernel, int rows, int tiles, int parts,
+                        int buffers, fcl_buffer *const *buffer)
 {
-    enum { SIDE = 32, ITEMS = 64, LINE = 9, ACROSS = 8 /* as in cl/attention_tile.cl */ };
+    enum { SIDE = 32, ITEMS = 64, LINE = 4 * 9, ACROSS = 8 /* as in cl/attention_tile.cl */ };
     fcl_attention_operands a = fcl_attention_operands_of(node);
     fcl_attention_problem p = fcl_attention_problem_of(node);
     fcl_launch *launch = fcl_lower_kernel(lowering, node, kernel);
     fcl_launch_local(launch, begin(launch, &a, &p, buffers, buffer),
-                     sizeof(float) * (3 * SIDE * 4 * LINE + 2 * SIDE * ACROSS));
+                     sizeof(float) * (size_t)(SIDE * (tiles * LINE + parts * ACROSS)));
     fcl_launch_groups(launch, heads_of(&p) * (size_t)((rows + SIDE - 1) / SIDE), ITEMS);
 }
 
@@ -296,7 +297,7 @@ static int attention_lower(fcl_lowering *lowering, fcl_tensor *node)
         fcl_launch *launch = lower_heads(lowering, node, "attention_wide", 2, buffer, blocks, &index);
         fcl_launch_int(launch, index, blocks);
     } else {
-        lower_tiles(lowering, node, "attention", p.queries, 2, buffer);
+        lower_tiles(lowering, node, "attention", p.queries, 3, 2, 2, buffer);
     }
     return FCL_OK;
 }
@@ -345,10 +346,10 @@ static int grad_lower(fcl_lowering *lowering, fcl_tensor *node)
         return FCL_OK;
     }
     fcl_buffer *const in_q[] = {a.o->buffer, a.lse->buffer, a.u->buffer, node->buffer, centre};
-    lower_tiles(lowering, node, "attention_grad", p.queries, 5, in_q);
+    lower_tiles(lowering, node, "attention_grad", p.queries, 2, 1, 5, in_q);
     fcl_buffer *const in_kv[] = {centre, a.lse->buffer, a.u->buffer, dk, dv};
     if (dk || dv)
-        lower_tiles(lowering, node, "attention_grad_kv", p.keys, 5, in_kv);
+        lower_tiles(lowering, node, "attention_grad_kv", p.keys, 2, 0, 5, in_kv);
     return FCL_OK;
 }
 

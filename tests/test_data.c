@@ -242,7 +242,8 @@ static void shapes_of_pictures_are_told(void **state)
         {"(2, 2, 2, 3)", "its shape (2, 2, 2, 3) is read as (N, H, W, C)", 3},
         {"(2, 4, 3, 1)", "its shape (2, 4, 3, 1) is read as (N, H, W, C)", 1},
         {"(1, 3, 8, 1)", "its shape (1, 3, 8, 1) is read as (N, C, H, W), and could be (N, H, W, C)", 3},
-        {"(1, 2, 3, 4)", "its shape (1, 2, 3, 4) is read as (N, C, H, W), though these are neither 1 nor 3 channels", 2},
+        {"(1, 2, 6, 2)", "its shape (1, 2, 6, 2) is read as (N, C, H, W), though these are neither 1 nor 3 channels", 2},
+        {"(1, 2, 3, 4)", "its shape (1, 2, 3, 4) is read as (N, H, W, C), RGBA over white", 3},
         {"(2, 3, 4)", NULL, 1},
     };
     const uint8_t bytes[24] = {0};

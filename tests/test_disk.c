@@ -367,7 +367,7 @@ static void test_opening_stops(void **state)
     fcl_stored *stored;
     const fcl_watch watch = {.stop = ask_to_stop};
     fcl_watch_set(&watch);
-    int status = fcl_stored_open(1, path, &data, &stored);
+    int status = fcl_stored_open(1, path, &(fcl_dataset_options){0}, &data, &stored);
     fcl_watch_set(NULL);
     assert_status(FCL_ERR_STOPPED, status);
     assert_told("stopped while opening the data");

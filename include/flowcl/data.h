@@ -45,7 +45,7 @@ static inline bool fcl_dataset_has_bytes(const fcl_dataset *dataset)
 }
 
 /* What is done with picture files, PNG and JPEG. Zero is the default; others than zero are refused for data that are none,
- * or, of label_file and skip_damaged, no folder of them; but label_file is for .npy data, too. */
+ * or, of label_file and skip_damaged, no folder of them; but label_file is for .npy data, too, and background for RGBA arrays. */
 typedef struct fcl_image_options {
     const char *size;       /* "32", or height and width, "24x32": a picture is cropped around its centre to that aspect
                                ratio; then each pixel is the mean of the area that it covers, or, along a side that becomes
@@ -71,10 +71,11 @@ typedef struct fcl_dataset_options {
     const char *label_guess;  /* the same, where there is one of that name, and for "none"; NULL: none is known */
     fcl_image_options image;
     fcl_shape like; /* (C, H, W) of samples that picture files shall be like, where image.size says nothing; C 3: grey
-                       becomes colour; C 1: colour becomes grey, 0.299 R + 0.587 G + 0.114 B. Rank 0: nothing is known */
+                       becomes colour; C 1: colour becomes grey, 0.299 R + 0.587 G + 0.114 B. Arrays that can be like it are
+                       read so. Rank 0: nothing is known */
     bool mask;      /* picture files are masks, in which 0 is unlike all else: to another size they are brought by the nearest
                        pixel or, where they become smaller, by the largest number of those that a pixel covers */
-    const char *background_guess; /* image.background, where that says nothing, and of picture files only; NULL: white */
+    const char *background_guess; /* image.background, where that says nothing, and is not refused; NULL: white */
     bool stream;    /* pictures of a folder stay there, however few */
     bool from_disk; /* these, and samples of .npy files, too; other files cannot: see below */
 } fcl_dataset_options;
@@ -108,8 +109,14 @@ typedef struct fcl_dataset_options {
  *             a decimal point or comma, as the whole file tells; what can be read in two ways is refused. A first line
  *             of words is a heading; lines that begin with # are passed over; a first column without a name that
  *             numbers or names the rows, as pandas and R write it, is left out
- * Bytes of rank 3 or 4 are pictures: (count, height, width), (count, channels, height, width) or
- * (count, height, width, channels) with 1 or 3 channels; `note` says which of the last two, the former where both fit.
+ * Arrays are pictures, samples (C, H, W), by their shape, type and numbers; `note` says how the dimensions were read:
+ *     (N, C, H, W)    with C 1 or 3, of any numbers
+ *     (N, H, W, C)    with C 1 or 3, where the above does not fit; and RGBA, C 4, which is laid over the background. Bytes, of
+ *                     uint8; other numbers where H and W are at least 8 and all numbers lie in a range of pictures that
+ *                     begins at 0 (normalise.h: 0 to 1, 0 to 255, whole numbers), and most of RGBA's alphas are 0 or the largest
+ *     (N, H, W)       bytes; other numbers where that holds and H = W, as tables are seldom
+ * Numbers are those of at most 64 samples, spread evenly. They are not asked where options.like says what the samples are. All
+ * else stays as it lies: (N, H, W) samples of rank 2, which are drawn as pictures all the same.
  * Labels that are whole numbers from 0 are themselves. Other whole numbers, in their order, and words, in the order of
  * their bytes, are numbered from 0, and class_name keeps them.
  * A generated set is the same for the same seed and count, and any stretch of it is spread over the whole.

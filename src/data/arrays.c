@@ -139,23 +139,23 @@ static int choose_labels(const fcl_npz *npz, const fcl_reading *reading, const c
 }
 
 static int load(const fcl_npz *npz, const char *path, const char *name, fcl_dataset_setter *set,
-                fcl_dataset *dataset)
+                const fcl_dataset_options *options, fcl_dataset *dataset)
 {
     fcl_npy array;
     uint8_t *bytes;
     FCL_TRY(fcl_npz_load(npz, name, &array, &bytes));
     char *where = fcl_format("%s, array %s", path, name);
-    int status = set(dataset, &array, where);
+    int status = set(dataset, &array, options, where);
     free(where);
     free(bytes);
     return status;
 }
 
 /* Labels by guess are labels only where there is one for each sample, and it is no measurement. */
-static int set_guessed(fcl_dataset *dataset, fcl_npy *array, const char *where)
+static int set_guessed(fcl_dataset *dataset, fcl_npy *array, const fcl_dataset_options *options, const char *where)
 {
     bool fits = fcl_shape_size(array->shape) == dataset->count && array->kind != 'f';
-    return fits ? fcl_dataset_set_labels(dataset, array, where) : FCL_OK;
+    return fits ? fcl_dataset_set_labels(dataset, array, options, where) : FCL_OK;
 }
 
 static int read_arrays(const fcl_npz *npz, const fcl_reading *reading, fcl_dataset *dataset)
@@ -167,9 +167,9 @@ static int read_arrays(const fcl_npz *npz, const fcl_reading *reading, fcl_datas
     if (labels && strcmp(labels, samples) == 0)
         return fcl_fail(FCL_ERR_ARGUMENT, "%s: its array %s cannot be both samples and labels", reading->path,
                         labels);
-    FCL_TRY(load(npz, reading->path, samples, fcl_dataset_set_samples, dataset));
+    FCL_TRY(load(npz, reading->path, samples, fcl_dataset_set_samples, reading->options, dataset));
     if (labels && !reading->options->unlabeled)
-        FCL_TRY(load(npz, reading->path, labels, sure ? fcl_dataset_set_labels : set_guessed, dataset));
+        FCL_TRY(load(npz, reading->path, labels, sure ? fcl_dataset_set_labels : set_guessed, reading->options, dataset));
     char *shape = dataset->note;
     dataset->note = fcl_format("the samples are array %s%s%s%s%s", samples, dataset->label ? ", the labels " : "",
                                dataset->label ? labels : "", shape ? "; " : "", shape ? shape : "");
@@ -194,7 +194,7 @@ int fcl_dataset_read_npz_labels(const char *path, const char *column, fcl_datase
     if (!name && !fcl_npz_name_at(npz, 1))
         name = fcl_npz_name_at(npz, 0);
     int status = !name ? fcl_fail(FCL_ERR_FORMAT, "%s holds no array that is called as labels are: label-column names it", path)
-                 : fcl_npz_holds(npz, name) ? load(npz, path, name, fcl_dataset_set_labels, dataset)
+                 : fcl_npz_holds(npz, name) ? load(npz, path, name, fcl_dataset_set_labels, NULL, dataset)
                                             : no_such_array(npz, path, name);
     fcl_npz_close(&npz);
     return status;

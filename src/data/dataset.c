@@ -171,16 +171,17 @@ static bool begins(const char *path, bool (*first)(const uint8_t head[4]), bool 
     return !is_folder(path) && read_head(path, head, &packed) == FCL_OK && (first(head) || second(head));
 }
 
-/* Options of picture files are for nothing else, but for labels of .npy data. */
+/* Options of picture files are for nothing else, but for labels of .npy data and what lies below arrays' RGBA. */
 static int check_images(const char *path, const fcl_image_options *image)
 {
     bool folder = is_folder(path) && !fcl_dataset_is_cifar(path);
     bool picture = folder || begins(path, is_png, is_jpeg), labelled = folder || begins(path, is_npy, is_npy);
+    bool array = labelled || begins(path, is_zip, is_idx);
     const struct {
         const char *key, *what;
         bool given, usable;
     } rows[] = {{"image-size", "picture file and no folder of them", image->size != NULL, picture},
-                {"background", "picture file and no folder of them", image->background != NULL, picture},
+                {"background", "picture file, no folder of them and no array", image->background != NULL, picture || array},
                 {"label-file", "folder and no .npy file", image->label_file != NULL, labelled},
                 {"skip-damaged", "folder of pictures", image->skip_damaged, folder}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)

@@ -92,14 +92,14 @@ static int read_array(idx *x)
     return FCL_OK;
 }
 
-static int set_from(const char *path, fcl_dataset_setter *set, fcl_dataset *dataset)
+static int set_from(const char *path, fcl_dataset_setter *set, const fcl_dataset_options *options, fcl_dataset *dataset)
 {
     idx x = {.path = path};
     FCL_TRY(fcl_gzip_open(path, &x.stream));
     int status = read_array(&x);
     fcl_gzip_close(&x.stream);
     if (status == FCL_OK)
-        status = set(dataset, &x.array, path);
+        status = set(dataset, &x.array, options, path);
     free(x.array.whole);
     return status;
 }
@@ -118,11 +118,11 @@ static char *labels_path(const char *path)
 
 int fcl_dataset_read_idx(const fcl_reading *reading, fcl_dataset *dataset)
 {
-    FCL_TRY(set_from(reading->path, fcl_dataset_set_samples, dataset));
+    FCL_TRY(set_from(reading->path, fcl_dataset_set_samples, reading->options, dataset));
     char *labels = reading->options->unlabeled ? NULL : labels_path(reading->path);
     int status = FCL_OK;
     if (labels && access(labels, F_OK) == 0)
-        status = set_from(labels, fcl_dataset_set_labels, dataset);
+        status = set_from(labels, fcl_dataset_set_labels, reading->options, dataset);
     free(labels);
     return status;
 }

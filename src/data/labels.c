@@ -148,8 +148,9 @@ static int set_numbers(fcl_dataset *dataset, const float *values, const char *wh
     return classes ? take_numbers(dataset, values, where) : number_anew(dataset, values, where);
 }
 
-int fcl_dataset_set_labels(fcl_dataset *dataset, fcl_npy *array, const char *where)
+int fcl_dataset_set_labels(fcl_dataset *dataset, fcl_npy *array, const fcl_dataset_options *options, const char *where)
 {
+    (void)options;
     int64_t count = fcl_shape_size(array->shape);
     if (count != dataset->count)
         return fcl_fail(FCL_ERR_FORMAT, "%s holds %lld labels for %lld samples", where, (long long)count,

@@ -243,28 +243,6 @@ static int use_pairs(choice *of)
 
 /* --- the range of pictures --- */
 
-/* In which numbers of pictures lie. Who uses less than a quarter of it has another one. */
-static bool recognise(fcl_extent extent, double *low, double *high)
-{
-    static const struct {
-        double low, high;
-        bool whole;
-    } ranges[] = {{0, 1, false}, {-1, 1, false}, {0, 255, false}, {0, 65535, true}};
-    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
-        *low = ranges[i].low;
-        *high = ranges[i].high;
-        if (extent.least >= *low && extent.most <= *high && (extent.whole || !ranges[i].whole) &&
-            fmax(extent.most, -extent.least) >= *high / 4)
-            return true;
-    }
-    *low = extent.least;
-    *high = extent.most > extent.least ? extent.most : extent.least + 1;
-    bool counted = extent.whole && extent.least >= 0 && extent.most > 0;
-    if (counted)
-        *low = 0;
-    return counted;
-}
-
 /* A byte as the value that it stands for. */
 static double value_of(const fcl_dataset *data, double byte)
 {
@@ -282,7 +260,7 @@ static int set_range(choice *of, const char *range)
     of->ranged = range || data->full_range;
     if (!of->ranged) {
         FCL_TRY(look(of));
-        of->ranged = recognise(of->survey.extent, &made->low, &made->high);
+        of->ranged = fcl_extent_range(of->survey.extent, &made->low, &made->high);
     }
     if (fcl_dataset_has_bytes(data)) {
         made->low = value_of(data, made->low);

@@ -17,7 +17,7 @@
 /* --- samples --- */
 
 /* What is packed, or in Fortran order, is read whole. */
-static int read_whole(const char *path, fcl_dataset_setter *set, fcl_dataset *dataset)
+static int read_whole(const char *path, fcl_dataset_setter *set, const fcl_dataset_options *options, fcl_dataset *dataset)
 {
     uint8_t *bytes;
     size_t size;
@@ -25,7 +25,7 @@ static int read_whole(const char *path, fcl_dataset_setter *set, fcl_dataset *da
     FCL_TRY(fcl_gzip_read_all(path, &bytes, &size));
     int status = fcl_npy_parse(bytes, size, path, &array);
     if (status == FCL_OK)
-        status = set(dataset, &array, path);
+        status = set(dataset, &array, options, path);
     free(bytes);
     return status;
 }
@@ -69,7 +69,7 @@ static int read_label_file(const fcl_reading *reading, fcl_dataset *dataset)
     if (fcl_file_ends_with(path, ".npz"))
         return fcl_dataset_read_npz_labels(path, column, dataset);
     if (fcl_file_ends_with(path, ".npy") || fcl_file_ends_with(path, ".npy.gz"))
-        return read_whole(path, fcl_dataset_set_labels, dataset);
+        return read_whole(path, fcl_dataset_set_labels, reading->options, dataset);
     return fcl_fail(FCL_ERR_ARGUMENT,
                     "%s is no label file of .npy data: a .npy or .npz with a label of each sample is", path);
 }
@@ -85,7 +85,7 @@ int fcl_dataset_read_npy(const fcl_reading *reading, fcl_dataset *dataset)
     const fcl_dataset_options *options = reading->options;
     fcl_npy head = {0};
     FCL_TRY(reading->packed ? FCL_OK : fcl_stored_look(reading->path, &head));
-    double bytes = (double)fcl_shape_size(head.shape) * (double)fcl_samples_number_bytes(&head);
+    double bytes = (double)fcl_shape_size(head.shape) * (fcl_layout_keeps_bytes(&head) ? 1 : sizeof(float));
     bool stays = options->from_disk || fcl_dataset_is_large(bytes);
     bool turned = head.fortran && head.shape.rank > 1;
     if (reading->packed && options->from_disk)
@@ -94,8 +94,8 @@ int fcl_dataset_read_npy(const fcl_reading *reading, fcl_dataset *dataset)
                         "from-disk away",
                         reading->path);
     bool whole = reading->packed || (turned && !stays);
-    FCL_TRY(whole ? read_whole(reading->path, fcl_dataset_set_samples, dataset)
-                  : fcl_stored_open(1, (char *[]){(char *)reading->path}, dataset, &dataset->stored));
+    FCL_TRY(whole ? read_whole(reading->path, fcl_dataset_set_samples, options, dataset)
+                  : fcl_stored_open(1, (char *[]){(char *)reading->path}, options, dataset, &dataset->stored));
     if (options->image.label_file && wants_labels(options))
         FCL_TRY(read_label_file(reading, dataset));
     return whole ? FCL_OK : settle(reading, dataset);
@@ -150,7 +150,6 @@ static int check_options(const fcl_reading *reading)
 {
     const fcl_image_options *image = &reading->options->image;
     const char *key = image->size           ? "image-size"
-                      : image->background   ? "background"
                       : image->skip_damaged ? "skip-damaged"
                                             : NULL;
     return key ? fcl_fail(FCL_ERR_ARGUMENT,
@@ -194,7 +193,7 @@ int fcl_dataset_read_arrays(const fcl_reading *reading, int64_t count, char *con
     char **path = fcl_zalloc((size_t)count * sizeof *path);
     for (int64_t i = 0; i < count; i++)
         path[i] = fcl_format("%s/%s", reading->path, name[i]);
-    int status = fcl_stored_open(count, path, dataset, &dataset->stored);
+    int status = fcl_stored_open(count, path, reading->options, dataset, &dataset->stored);
     for (int64_t i = 0; i < count; i++)
         free(path[i]);
     free(path);

@@ -3,8 +3,7 @@
 #ifndef DATA_READER_H
 #define DATA_READER_H
 
-#include <flowcl/data.h>
-#include "base/npy.h"
+#include "data/layout.h"
 
 typedef struct fcl_reading {
     const char *path;
@@ -41,19 +40,21 @@ bool fcl_dataset_is_cifar(const char *folder);
 
 /* Takes an array of a file into the data set, and may take over array->whole; `where` names it in messages.
  */
-typedef int fcl_dataset_setter(fcl_dataset *dataset, fcl_npy *array, const char *where);
+typedef int fcl_dataset_setter(fcl_dataset *dataset, fcl_npy *array, const fcl_dataset_options *options, const char *where);
 
-/* The samples of an array whose first dimension counts them. Takes pictures as bytes, all else as floats. */
+/* The samples of an array whose first dimension counts them. Takes pictures of bytes as these, all else as floats. */
 fcl_dataset_setter fcl_dataset_set_samples;
 
-/* What such samples are, as far as the array's header says: count, shape, note; and of pictures scale and shift, which
- * other samples have not. */
-int fcl_dataset_describe(fcl_dataset *dataset, const fcl_npy *array, const char *where);
-/* Whether they lie in the array as they will in the set; else they are converted, of an array in C order, into `rows`. */
-bool fcl_samples_lie_so(const fcl_npy *array);
-/* Bytes that each of their numbers takes in the set. */
-size_t fcl_samples_number_bytes(const fcl_npy *array);
-void fcl_samples_convert(const fcl_npy *array, void *rows);
+/* What such samples are, as far as the array's header says: count, shape, note; of bytes scale and shift, which other
+ * samples have not. */
+int fcl_samples_describe(const fcl_npy *array, const fcl_dataset_options *options, const char *where, fcl_layout *layout,
+                         fcl_dataset *dataset);
+/* Where their numbers say more, the i-th of n samples that are looked at. */
+int64_t fcl_samples_asked(const fcl_dataset *dataset, int64_t i, int64_t n);
+/* Whether they lie in the array as they will in the set; else they are converted, of an array in C order, into `rows`.
+ * FCL_ERR_MEMORY. */
+bool fcl_samples_lie_so(const fcl_npy *array, const fcl_layout *layout);
+int fcl_samples_convert(const fcl_npy *array, const fcl_layout *layout, void *rows);
 
 /* The labels of the samples that are there already. */
 fcl_dataset_setter fcl_dataset_set_labels;

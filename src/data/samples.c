@@ -9,33 +9,70 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_channels(int64_t dim)
-{
-    return dim == 1 || dim == 3;
-}
-
-/* Which of its dimensions are taken for what. */
-static char *describe(fcl_shape shape, bool channels_last)
+int fcl_samples_describe(const fcl_npy *array, const fcl_dataset_options *options, const char *where, fcl_layout *layout,
+                         fcl_dataset *dataset)
 {
     char text[FCL_SHAPE_TEXT];
-    bool first = is_channels(shape.dim[1]), last = is_channels(shape.dim[3]);
-    const char *doubt = first && last     ? ", and could be (N, H, W, C)"
-                        : !first && !last ? ", though these are neither 1 nor 3 channels"
-                                          : "";
-    return fcl_format("its shape %s is read as %s%s", fcl_shape_format(shape, text),
-                      channels_last ? "(N, H, W, C)" : "(N, C, H, W)", doubt);
+    if (array->shape.rank == 0)
+        return fcl_fail(FCL_ERR_FORMAT, "%s is a single number; its first dimension has to count samples",
+                        where);
+    if (fcl_shape_size(array->shape) == 0)
+        return fcl_fail(FCL_ERR_FORMAT, "%s holds no samples: its shape is %s", where,
+                        fcl_shape_format(array->shape, text));
+    FCL_TRY(fcl_layout_begin(array, options, where, layout, &dataset->note));
+    dataset->count = array->shape.dim[0];
+    dataset->shape = layout->sample;
+    dataset->scale = layout->bytes ? FCL_PICTURE_SCALE : 0;
+    dataset->shift = layout->bytes ? FCL_PICTURE_SHIFT : 0;
+    return FCL_OK;
 }
 
-/* (N, H, W, C) to (N, C, H, W). */
-static void channels_first(const uint8_t *from, uint8_t *to, fcl_shape shape)
+int64_t fcl_samples_asked(const fcl_dataset *dataset, int64_t i, int64_t n)
 {
-    int64_t pixels = shape.dim[1] * shape.dim[2], channels = shape.dim[3];
-    for (int64_t n = 0; n < shape.dim[0]; n++, from += pixels * channels, to += pixels * channels) {
-        for (int64_t c = 0; c < channels; c++) {
-            for (int64_t p = 0; p < pixels; p++)
-                to[c * pixels + p] = from[p * channels + c];
-        }
+    return dataset->count / n * i + dataset->count % n * i / n;
+}
+
+bool fcl_samples_lie_so(const fcl_npy *array, const fcl_layout *layout)
+{
+    const fcl_npy own = {.kind = 'f', .item_size = 4, .big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__};
+    bool floats = array->kind == 'f' && array->item_size == own.item_size && array->big_endian == own.big_endian;
+    return (floats || layout->bytes) && !layout->turned;
+}
+
+static void convert(const fcl_npy *array, const fcl_layout *layout, void *numbers)
+{
+    if (layout->bytes)
+        fcl_npy_copy(array, numbers);
+    else
+        fcl_npy_convert(array, numbers);
+}
+
+int fcl_samples_convert(const fcl_npy *array, const fcl_layout *layout, void *rows)
+{
+    size_t size = (size_t)fcl_shape_size(array->shape) * (layout->bytes ? 1 : sizeof(float));
+    void *numbers = layout->turned ? malloc(size) : rows;
+    if (!numbers)
+        return fcl_fail(FCL_ERR_MEMORY, "no memory for %zu bytes of samples", size);
+    convert(array, layout, numbers);
+    if (layout->turned) {
+        fcl_layout_arrange(layout, array->shape.dim[0], numbers, rows);
+        free(numbers);
     }
+    return FCL_OK;
+}
+
+/* What is turned needs room of its own. */
+static int arrange(const fcl_dataset *dataset, const fcl_layout *layout, const char *where, void *numbers, void **rows)
+{
+    size_t size = (size_t)dataset->count * (size_t)fcl_shape_size(dataset->shape) * (layout->bytes ? 1 : sizeof(float));
+    *rows = numbers;
+    if (!layout->turned)
+        return FCL_OK;
+    *rows = malloc(size);
+    if (*rows)
+        fcl_layout_arrange(layout, dataset->count, numbers, *rows);
+    free(numbers);
+    return *rows ? FCL_OK : fcl_fail(FCL_ERR_MEMORY, "%s: no memory for its %zu bytes", where, size);
 }
 
 /* The elements as the data set's own: the allocation that the array came in, or a copy; NULL for no memory.
@@ -49,84 +86,15 @@ static uint8_t *take_bytes(fcl_npy *array, size_t size)
     return bytes;
 }
 
-static bool are_bytes(const fcl_npy *array)
-{
-    return array->kind == 'u' && array->item_size == 1 && (array->shape.rank == 3 || array->shape.rank == 4);
-}
-
-static bool are_turned(const fcl_npy *array)
-{
-    const int64_t *dim = array->shape.dim;
-    return are_bytes(array) && array->shape.rank == 4 && !is_channels(dim[1]) && is_channels(dim[3]);
-}
-
-static void describe_pictures(fcl_dataset *dataset, const fcl_npy *array)
-{
-    const int64_t *dim = array->shape.dim;
-    bool turned = are_turned(array);
-    dataset->shape = array->shape.rank == 3 ? FCL_SHAPE(1, dim[1], dim[2])
-                     : turned               ? FCL_SHAPE(dim[3], dim[1], dim[2])
-                                            : FCL_SHAPE(dim[1], dim[2], dim[3]);
-    if (array->shape.rank == 4)
-        dataset->note = describe(array->shape, turned);
-    dataset->scale = FCL_PICTURE_SCALE;
-    dataset->shift = FCL_PICTURE_SHIFT;
-}
-
-int fcl_dataset_describe(fcl_dataset *dataset, const fcl_npy *array, const char *where)
-{
-    char text[FCL_SHAPE_TEXT];
-    if (array->shape.rank == 0)
-        return fcl_fail(FCL_ERR_FORMAT, "%s is a single number; its first dimension has to count samples",
-                        where);
-    if (fcl_shape_size(array->shape) == 0)
-        return fcl_fail(FCL_ERR_FORMAT, "%s holds no samples: its shape is %s", where,
-                        fcl_shape_format(array->shape, text));
-    dataset->count = array->shape.dim[0];
-    dataset->shape = array->shape.rank == 1 ? FCL_SHAPE(1) : (fcl_shape){.rank = array->shape.rank - 1};
-    for (int i = 1; i < array->shape.rank; i++)
-        dataset->shape.dim[i - 1] = array->shape.dim[i];
-    if (are_bytes(array))
-        describe_pictures(dataset, array);
-    return FCL_OK;
-}
-
-size_t fcl_samples_number_bytes(const fcl_npy *array)
-{
-    return are_bytes(array) ? 1 : sizeof(float);
-}
-
-bool fcl_samples_lie_so(const fcl_npy *array)
-{
-    const fcl_npy own = {.kind = 'f', .item_size = 4, .big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__};
-    bool floats = array->kind == 'f' && array->item_size == own.item_size && array->big_endian == own.big_endian;
-    return floats || (are_bytes(array) && !are_turned(array));
-}
-
-void fcl_samples_convert(const fcl_npy *array, void *rows)
-{
-    if (are_turned(array))
-        channels_first(array->data, rows, array->shape);
-    else if (are_bytes(array))
-        fcl_npy_copy(array, rows);
-    else
-        fcl_npy_convert(array, rows);
-}
-
-static int set_pictures(fcl_dataset *dataset, fcl_npy *array, const char *where)
+static int set_pictures(fcl_dataset *dataset, fcl_npy *array, const fcl_layout *layout, const char *where)
 {
     size_t size = (size_t)fcl_shape_size(array->shape);
-    bool is_turned = are_turned(array);
-    uint8_t *bytes = take_bytes(array, size), *turned = is_turned ? malloc(size) : NULL;
-    dataset->bytes = bytes;
-    if (!bytes || (is_turned && !turned))
+    void *bytes = take_bytes(array, size);
+    if (!bytes)
         return fcl_fail(FCL_ERR_MEMORY, "%s: no memory for its %zu bytes", where, size);
-    if (is_turned) {
-        channels_first(bytes, turned, array->shape);
-        free(bytes);
-        dataset->bytes = turned;
-    }
-    return FCL_OK;
+    int status = arrange(dataset, layout, where, bytes, &bytes);
+    dataset->bytes = bytes;
+    return status;
 }
 
 int fcl_dataset_check_finite(const fcl_dataset *dataset, const char *where)
@@ -142,18 +110,44 @@ int fcl_dataset_check_finite(const fcl_dataset *dataset, const char *where)
     return FCL_OK;
 }
 
-static int set_floats(fcl_dataset *dataset, const fcl_npy *array, const char *where)
+/* By some of the samples, which are there as they lie. */
+static int decide(fcl_dataset *dataset, const fcl_npy *array, const fcl_dataset_options *options, const char *where,
+                  fcl_layout *layout)
+{
+    int64_t size = fcl_shape_size(dataset->shape), n = fcl_layout_asked(dataset->shape, dataset->count);
+    float *asked = malloc((size_t)(n * size) * sizeof *asked);
+    if (!asked)
+        return fcl_fail(FCL_ERR_MEMORY, "%s: no memory for %lld samples more", where, (long long)n);
+    for (int64_t i = 0; i < n; i++)
+        memcpy(asked + i * size, dataset->values + fcl_samples_asked(dataset, i, n) * size, (size_t)size * sizeof *asked);
+    int status = fcl_layout_decide(array, n, asked, options, where, layout, &dataset->note);
+    dataset->shape = layout->sample;
+    free(asked);
+    return status;
+}
+
+static int set_floats(fcl_dataset *dataset, const fcl_npy *array, const fcl_dataset_options *options, const char *where,
+                      fcl_layout *layout)
 {
     fcl_array *floats;
+    void *values;
     FCL_TRY(fcl_npy_floats(array, where, &floats));
     dataset->values = floats->data;
     floats->data = NULL;
     fcl_array_destroy(&floats);
-    return fcl_dataset_check_finite(dataset, where);
+    FCL_TRY(fcl_dataset_check_finite(dataset, where));
+    if (!fcl_layout_asks(array))
+        return FCL_OK;
+    FCL_TRY(decide(dataset, array, options, where, layout));
+    int status = arrange(dataset, layout, where, dataset->values, &values);
+    dataset->values = values;
+    return status;
 }
 
-int fcl_dataset_set_samples(fcl_dataset *dataset, fcl_npy *array, const char *where)
+int fcl_dataset_set_samples(fcl_dataset *dataset, fcl_npy *array, const fcl_dataset_options *options, const char *where)
 {
-    FCL_TRY(fcl_dataset_describe(dataset, array, where));
-    return are_bytes(array) ? set_pictures(dataset, array, where) : set_floats(dataset, array, where);
+    fcl_layout layout;
+    FCL_TRY(fcl_samples_describe(array, options, where, &layout, dataset));
+    return layout.bytes ? set_pictures(dataset, array, &layout, where)
+                        : set_floats(dataset, array, options, where, &layout);
 }

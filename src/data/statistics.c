@@ -151,3 +151,24 @@ void fcl_survey_columns(const fcl_survey *survey, int64_t columns, double *mean,
     *mean = all;
     *deviation = sqrt(squares / count / (double)survey->columns);
 }
+
+bool fcl_extent_range(fcl_extent extent, double *low, double *high)
+{
+    static const struct {
+        double low, high;
+        bool whole;
+    } ranges[] = {{0, 1, false}, {-1, 1, false}, {0, 255, false}, {0, 65535, true}};
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+        *low = ranges[i].low;
+        *high = ranges[i].high;
+        if (extent.least >= *low && extent.most <= *high && (extent.whole || !ranges[i].whole) &&
+            fmax(extent.most, -extent.least) >= *high / 4)
+            return true;
+    }
+    *low = extent.least;
+    *high = extent.most > extent.least ? extent.most : extent.least + 1;
+    bool counted = extent.whole && extent.least >= 0 && extent.most > 0;
+    if (counted)
+        *low = 0;
+    return counted;
+}

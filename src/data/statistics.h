@@ -11,6 +11,10 @@ typedef struct fcl_extent {
     bool whole; /* all numbers are whole ones */
 } fcl_extent;
 
+/* The range of pictures, black and white, that such numbers lie in; who uses less than a quarter of it has another one. false:
+ * none is known, and these are the numbers' own. */
+bool fcl_extent_range(fcl_extent extent, double *low, double *high);
+
 /* Of each number of a sample, over all samples. */
 typedef struct fcl_survey {
     int64_t columns;

@@ -127,16 +127,17 @@ static int check_alike(const fcl_stored_file *first, const fcl_stored_file *othe
     return FCL_OK;
 }
 
-static int open_file(fcl_stored *stored, int64_t i, fcl_dataset *dataset)
+static int open_file(fcl_stored *stored, int64_t i, const fcl_dataset_options *options, fcl_dataset *dataset)
 {
     fcl_stored_file *file = &stored->file[i];
     fcl_dataset other = {0};
+    fcl_layout own;
     file->open = open(file->path, O_RDONLY | O_CLOEXEC);
     if (file->open < 0)
         return fcl_fail(FCL_ERR_FILE, "cannot read %s: %s", file->path, strerror(errno));
     FCL_TRY(read_head(file->path, file->open, &file->head, &file->offset));
     FCL_TRY(check_head(&file->head, file->path));
-    int status = fcl_dataset_describe(i ? &other : dataset, &file->head, file->path);
+    int status = fcl_samples_describe(&file->head, options, file->path, i ? &own : &stored->layout, i ? &other : dataset);
     free(other.note);
     FCL_TRY(status);
     FCL_TRY(i ? check_alike(stored->file, file) : FCL_OK);
@@ -149,31 +150,61 @@ static int open_file(fcl_stored *stored, int64_t i, fcl_dataset *dataset)
     return FCL_OK;
 }
 
-int fcl_stored_open(int64_t count, char *const *path, fcl_dataset *dataset, fcl_stored **stored)
+static int open_files(fcl_stored *stored, const fcl_dataset_options *options, fcl_dataset *dataset)
+{
+    for (int64_t i = 0; i < stored->file_count; i++) {
+        FCL_TRY(fcl_watch_at("opening the data", i, stored->file_count));
+        FCL_TRY(open_file(stored, i, options, dataset));
+    }
+    return FCL_OK;
+}
+
+static size_t row_bytes(const fcl_layout *layout)
+{
+    return (size_t)fcl_shape_size(layout->sample) * (layout->bytes ? 1 : sizeof(float));
+}
+
+/* What the dimensions are, where some samples have to be looked at for that: as they lie, at first. */
+static int decide(fcl_stored *stored, const fcl_dataset_options *options, fcl_dataset *dataset)
+{
+    const fcl_npy *head = &stored->file->head;
+    if (!fcl_layout_asks(head))
+        return FCL_OK;
+    int64_t size = fcl_shape_size(stored->layout.sample), n = fcl_layout_asked(stored->layout.sample, stored->count);
+    float *asked = malloc((size_t)(n * size) * sizeof *asked);
+    int status = asked ? FCL_OK : fcl_fail(FCL_ERR_MEMORY, "%s: no memory for a sample", stored->file->path);
+    for (int64_t i = 0; i < n && status == FCL_OK; i++)
+        status = fcl_stored_run(stored, fcl_samples_asked(dataset, i, n), 1, asked + i * size);
+    if (status == FCL_OK)
+        status = fcl_layout_decide(head, n, asked, options, stored->file->path, &stored->layout, &dataset->note);
+    free(asked);
+    dataset->shape = stored->layout.sample;
+    stored->row_bytes = row_bytes(&stored->layout);
+    return status;
+}
+
+int fcl_stored_open(int64_t count, char *const *path, const fcl_dataset_options *options, fcl_dataset *dataset,
+                    fcl_stored **stored)
 {
     fcl_stored *made = *stored = fcl_zalloc(sizeof *made);
-    int status = FCL_OK;
     made->file_count = count;
     made->file = fcl_zalloc((size_t)count * sizeof *made->file);
     for (int64_t i = 0; i < count; i++) {
         made->file[i].path = fcl_strdup(path[i]);
         made->file[i].open = -1;
     }
-    for (int64_t i = 0; i < count && status == FCL_OK; i++) {
-        status = fcl_watch_at("opening the data", i, count);
-        if (status == FCL_OK)
-            status = open_file(made, i, dataset);
+    int status = open_files(made, options, dataset);
+    if (status == FCL_OK) {
+        const fcl_npy *head = &made->file->head;
+        made->file_bytes = (size_t)(fcl_shape_size(head->shape) / head->shape.dim[0]) * (size_t)head->item_size;
+        made->row_bytes = row_bytes(&made->layout);
+        made->pool = fcl_pool_create(0);
+        dataset->count = made->count;
+        status = decide(made, options, dataset);
     }
-    if (status != FCL_OK) {
+    if (status != FCL_OK)
         fcl_stored_close(stored);
-        return status;
-    }
-    int64_t size = fcl_shape_size(dataset->shape);
-    made->file_bytes = (size_t)size * (size_t)made->file->head.item_size;
-    made->row_bytes = (size_t)size * (dataset->scale != 0 ? 1 : sizeof(float));
-    made->pool = fcl_pool_create(0);
-    dataset->count = made->count;
-    return FCL_OK;
+    return status;
 }
 
 void fcl_stored_close(fcl_stored **stored)
@@ -233,8 +264,7 @@ static int read_piece(const fcl_stored *stored, const fcl_stored_file *file, int
     fcl_npy array = file->head;
     array.shape.dim[0] = n;
     array.data = raw;
-    if (raw)
-        fcl_samples_convert(&array, rows);
+    FCL_TRY(raw ? fcl_samples_convert(&array, &stored->layout, rows) : FCL_OK);
     int64_t numbers = (int64_t)(stored->row_bytes / sizeof(float));
     bool floats = file->head.kind == 'f';
     return floats ? check_finite(file, first, numbers, n * numbers, rows) : FCL_OK;
@@ -246,7 +276,7 @@ static int read_pieces(const fcl_stored *stored, const fcl_stored_file *file, in
 {
     int64_t most = AT_ONCE / (int64_t)stored->file_bytes;
     most = most < 1 ? 1 : most > n ? n : most;
-    bool as_is = fcl_samples_lie_so(&file->head);
+    bool as_is = fcl_samples_lie_so(&file->head, &stored->layout);
     uint8_t *raw = as_is ? NULL : malloc((size_t)most * stored->file_bytes);
     if (!as_is && !raw)
         return fcl_fail(FCL_ERR_MEMORY, "%s: no memory for %lld samples", file->path, (long long)most);

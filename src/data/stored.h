@@ -3,10 +3,8 @@
 #ifndef DATA_STORED_H
 #define DATA_STORED_H
 
-#include "base/npy.h"
 #include "base/pool.h"
-
-#include <flowcl/data.h>
+#include "data/layout.h"
 
 typedef struct fcl_stored_file {
     char *path;
@@ -20,6 +18,7 @@ typedef struct fcl_stored {
     fcl_stored_file *file;
     int64_t file_count;
     int64_t count;     /* of all samples */
+    fcl_layout layout; /* of each */
     size_t file_bytes; /* of a sample in the files */
     size_t row_bytes;  /* of it in the set: bytes of pictures, else floats */
     fcl_pool *pool;
@@ -28,10 +27,11 @@ typedef struct fcl_stored {
 /* A file's header alone. */
 int fcl_stored_look(const char *path, fcl_npy *head);
 
-/* The files of these paths, in their order, and what the set's samples are. FCL_ERR_FILE, FCL_ERR_FORMAT: one
+/* The files of these paths, in their order, and what the set's samples are, by the options' like and background. FCL_ERR_FILE, FCL_ERR_FORMAT: one
  * cannot be read, or not in pieces (Fortran order); FCL_ERR_SHAPE: one has samples of another shape or type
  * than the first. */
-int fcl_stored_open(int64_t count, char *const *path, fcl_dataset *dataset, fcl_stored **stored);
+int fcl_stored_open(int64_t count, char *const *path, const fcl_dataset_options *options, fcl_dataset *dataset,
+                    fcl_stored **stored);
 void fcl_stored_close(fcl_stored **stored);
 
 /* The samples from `first` on, which are there, one after the other, by this thread. FCL_ERR_FILE: a file

@@ -75,7 +75,7 @@ static fcl_option_uses find_uses(const void *options)
 /* clang-format off */
 const fcl_option fcl_model_table[] = {
     {"model", FCL_OPTION(fcl_model_options, model), .choice = fcl_model_name, .choice_help = fcl_model_help,
-     .uses = find_uses, .group = "Model", .help = "kind of network; without it unet for pictures whose sides are multiples of 4, from 8 on, mlp for all else"},
+     .uses = find_uses, .group = "Model", .help = "kind of network; without it unet for pictures of 1 or 3 channels whose sides are multiples of 4, from 8 on, mlp for all else"},
     {"width", FCL_OPTION(fcl_model_options, width), .minimum = 1, .maximum = 65536, .help = "numbers in a hidden layer or token"},
     {"depth", FCL_OPTION(fcl_model_options, depth), .minimum = 1, .maximum = 1000, .help = "hidden layers or blocks"},
     {"activation", FCL_OPTION(fcl_model_options, activation), .choice = fcl_activation_name,

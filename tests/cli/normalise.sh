@@ -32,6 +32,10 @@ write_npy("floats.npy", "f4", (300, 4, 5), [0, 1] + shade[2:])
 write_npy("bytes.npy", "f4", (300, 4, 5), [0, 255] + [255 * x for x in shade[2:]])
 write_npy("whole.npy", "i8", (300, 1, 4, 5), [0, 16] + [round(16 * x) for x in shade[2:]])
 write_npy("odd.npy", "f4", (300, 4, 5), [400 + 100 * x for x in shade])
+even = [random.random() for _ in range(20 * 8 * 8 * 3)]
+write_npy("grey.npy", "f4", (20, 8, 8), even[:20 * 8 * 8])
+write_npy("colour.npy", "i8", (20, 8, 8, 3), [round(255 * x) for x in even])
+write_npy("series.npy", "f4", (20, 8, 12), even[:20 * 8 * 12])
 END
 python3 data.py || fail "no data"
 small="--steps 300 --width 32 --depth 2 --batch 64 --lr 0.005"
@@ -132,6 +136,16 @@ expect 0 eval odd odd.npy --n 64 --steps 10 --metrics w2 --floor no --chart odd.
 json 'o["metrics"]["w2"]["value"] < 150'
 expect 0 sample odd --n 9 --steps 10 --logp --out logp.png
 [ -s logp.png ] && [ -s logp.logp.npy ] || fail "no picture beside its densities"
+
+# Pictures of any numbers have the model of pictures, and tables theirs.
+refused 1 "pictures have the model unet where no other is named" train grey.npy --width 8 --out no
+refused 1 "pictures have the model unet where no other is named" train colour.npy --width 8 --out no
+expect 0 train series.npy --out series --steps 1 --width 8 --depth 1 --samples-every off
+says "samples of (8, 12)" "its shape (20, 8, 12) may be that of tables" "model   mlp"
+expect 0 train colour.npy --model mlp --out colour --steps 2 --width 8 --depth 1 --samples-every 2
+says "samples of (3, 8, 8)" "its shape (20, 8, 8, 3) is read as (N, H, W, C)" "pictures from 0 to 255, the model sees (x - 127.5)/127.5"
+[ -s colour/samples-0000000002.png ] || fail "no picture of whole numbers, channels last"
+expect 0 eval colour colour.npy --n 16 --steps 2 --metrics w2 --floor no
 
 refused 1 "normalise columns has no use with moons: built-in sets are not normalised" train moons --normalise columns --out no
 refused 1 "range 0,1 is for pictures" train unit.csv --range 0,1 --out no

@@ -38,7 +38,7 @@ unbroken() {
 for command in train explain tune; do
     expect 0 $command --help
     printed "--model NAME" "--width N" "--patch N" "--channels N"
-    unbroken "without it unet for pictures whose sides are multiples of 4, from 8 on, mlp for all else"
+    unbroken "without it unet for pictures of 1 or 3 channels whose sides are multiples of 4, from 8 on, mlp for all else"
     for choice in "--model mlp" "--model=mlp" "--hlep --model mlp"; do
         # shellcheck disable=SC2086 # a list of words
         expect 0 $command $choice --help

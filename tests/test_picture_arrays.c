@@ -250,6 +250,37 @@ static void test_background(void **state)
     }
 }
 
+/* Numbers that nobody looked at can be of any size: what is made of them is finite, or refused. */
+static void test_too_large(void **state)
+{
+    static const array_case c = {"f4", {8, 8, 4}, 0, 1, true};
+    enum { N = 200 };
+    double *x = malloc(N * 256 * sizeof *x);
+    uint8_t *file;
+    fcl_dataset *data;
+    fcl_array *all;
+    (void)state;
+    draw(&c, N * 256, x);
+    for (int i = 256; i < 512; i++)
+        x[i] = 1e30;
+    size_t size = make_file(&c, N, x, &file);
+    scratch_write("a.npy", file, size);
+    pack(scratch_path("b.npy.gz"), file, size);
+    for (int way = 0; way < 3; way++) {
+        const fcl_dataset_options options = {.from_disk = way == 2};
+        int status = fcl_dataset_open(scratch_path(way ? "a.npy" : "b.npy.gz"), &options, &data);
+        if (way == 2) {
+            assert_ok(status);
+            status = fcl_dataset_take(data, 0, N, &all);
+            fcl_dataset_destroy(&data);
+        }
+        assert_status(FCL_ERR_NUMERIC, status);
+        assert_told("sample 1 holds an infinite");
+    }
+    free(file);
+    free(x);
+}
+
 static int up(void **state)
 {
     trial_seed();
@@ -258,6 +289,7 @@ static int up(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_background)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_background),
+                                       cmocka_unit_test(test_too_large)};
     return cmocka_run_group_tests(tests, up, scratch_teardown);
 }

@@ -141,7 +141,7 @@ static int set_floats(fcl_dataset *dataset, const fcl_npy *array, const fcl_data
     FCL_TRY(decide(dataset, array, options, where, layout));
     int status = arrange(dataset, layout, where, dataset->values, &values);
     dataset->values = values;
-    return status;
+    return status == FCL_OK && layout->clear ? fcl_dataset_check_finite(dataset, where) : status; /* products can be infinite */
 }
 
 int fcl_dataset_set_samples(fcl_dataset *dataset, fcl_npy *array, const fcl_dataset_options *options, const char *where)

@@ -266,7 +266,7 @@ static int read_piece(const fcl_stored *stored, const fcl_stored_file *file, int
     array.data = raw;
     FCL_TRY(raw ? fcl_samples_convert(&array, &stored->layout, rows) : FCL_OK);
     int64_t numbers = (int64_t)(stored->row_bytes / sizeof(float));
-    bool floats = file->head.kind == 'f';
+    bool floats = file->head.kind == 'f' || (stored->layout.clear && !stored->layout.bytes);
     return floats ? check_finite(file, first, numbers, n * numbers, rows) : FCL_OK;
 }
 

@@ -27,9 +27,9 @@ typedef struct fcl_stored {
 /* A file's header alone. */
 int fcl_stored_look(const char *path, fcl_npy *head);
 
-/* The files of these paths, in their order, and what the set's samples are, by the options' like and background. FCL_ERR_FILE, FCL_ERR_FORMAT: one
- * cannot be read, or not in pieces (Fortran order); FCL_ERR_SHAPE: one has samples of another shape or type
- * than the first. */
+/* The files of these paths, in their order, and what the set's samples are, by the options' like and background.
+ * FCL_ERR_FILE, FCL_ERR_FORMAT: one cannot be read, or not in pieces (Fortran order); FCL_ERR_SHAPE: one has samples of
+ * another shape or type than the first. */
 int fcl_stored_open(int64_t count, char *const *path, const fcl_dataset_options *options, fcl_dataset *dataset,
                     fcl_stored **stored);
 void fcl_stored_close(fcl_stored **stored);

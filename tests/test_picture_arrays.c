@@ -101,14 +101,21 @@ static void draw(const array_case *c, int64_t count, double *x)
     x[count - 1] = c->high;
 }
 
+/* 0 or a normal number. */
+static uint16_t half_of(double x)
+{
+    int power;
+    double part = frexp(fabs(x), &power);
+    unsigned sign = x < 0 ? 0x8000 : 0;
+    return (uint16_t)(x == 0 ? 0 : sign + ((unsigned)(power + 14) << 10) + (unsigned)(part * 2048 - 1024));
+}
+
 /* Little-endian, as the tests' machines are. */
 static void store(const char *type, double x, uint8_t *to)
 {
-    int64_t whole = (int64_t)x;
+    int64_t whole = type[0] == 'f' ? 0 : (int64_t)x;
     float single = (float)x;
-    int power;
-    double part = frexp(x, &power); /* of halves: normal ones and 0 */
-    uint16_t half = x == 0 ? 0 : (uint16_t)((power + 14) << 10 | (int)(part * 2048 - 1024));
+    uint16_t half = strcmp(type, "f2") == 0 ? half_of(x) : 0;
     const void *from = strcmp(type, "f4") == 0   ? (const void *)&single
                        : strcmp(type, "f8") == 0 ? (const void *)&x
                        : strcmp(type, "f2") == 0 ? (const void *)&half

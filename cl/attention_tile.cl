@@ -37,8 +37,9 @@ static inline void attention_tile_copy(local float4 *tile, bool turned, const gl
     local float *to = (local float *)tile;
     ATTENTION_UNROLL for (int i = 0; i < ATTENTION_SIDE * ATTENTION_SIDE / ATTENTION_ITEMS; i++) {
         const int at = (int)get_local_id(0) + i * ATTENTION_ITEMS;
-        const int row = turned ? at / 8 % 4 + at / 128 * 4 : at / ATTENTION_SIDE;
-        const int column = turned ? at % 8 + at / 32 % 4 * 8 : at % ATTENTION_SIDE;
+        const int part = at / ATTENTION_SIDE; /* of 8 columns and 4 rows, or a row */
+        const int row = turned ? at / ATTENTION_ACROSS % ATTENTION_EACH + part / ATTENTION_EACH * ATTENTION_EACH : part;
+        const int column = turned ? at % ATTENTION_ACROSS + part % ATTENTION_EACH * ATTENTION_ACROSS : at % ATTENTION_SIDE;
         const bool there = row < rows && column < columns && (!mask || mask[row] != 0);
         to[turned ? 4 * ATTENTION_LINE * column + row : 4 * ATTENTION_LINE * row + column] = there ? x[row * pitch + column] : 0;
     }

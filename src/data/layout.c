@@ -224,28 +224,17 @@ static void turn_floats(int64_t channels, int64_t pixels, const float *from, flo
             *to++ = from[p * channels + c];
 }
 
-static void arrange_bytes(const fcl_layout *layout, int64_t n, uint8_t *numbers, uint8_t *rows)
-{
-    int64_t channels = layout->sample.dim[0], pixels = layout->sample.dim[1] * layout->sample.dim[2];
-    if (layout->clear)
-        lay_bytes(layout, n * pixels, numbers);
-    for (int64_t i = 0; i < n; i++)
-        turn_bytes(channels, pixels, numbers + i * channels * pixels, rows + i * channels * pixels);
-}
-
-static void arrange_floats(const fcl_layout *layout, int64_t n, float *numbers, float *rows)
-{
-    int64_t channels = layout->sample.dim[0], pixels = layout->sample.dim[1] * layout->sample.dim[2];
-    if (layout->clear)
-        lay_floats(layout, n * pixels, numbers);
-    for (int64_t i = 0; i < n; i++)
-        turn_floats(channels, pixels, numbers + i * channels * pixels, rows + i * channels * pixels);
-}
-
 void fcl_layout_arrange(const fcl_layout *layout, int64_t n, void *numbers, void *rows)
 {
-    if (layout->bytes)
-        arrange_bytes(layout, n, numbers, rows);
-    else
-        arrange_floats(layout, n, numbers, rows);
+    int64_t channels = layout->sample.dim[0], pixels = layout->sample.dim[1] * layout->sample.dim[2], size = channels * pixels;
+    if (layout->clear && layout->bytes)
+        lay_bytes(layout, n * pixels, numbers);
+    else if (layout->clear)
+        lay_floats(layout, n * pixels, numbers);
+    for (int64_t at = 0; at < n * size; at += size) {
+        if (layout->bytes)
+            turn_bytes(channels, pixels, (uint8_t *)numbers + at, (uint8_t *)rows + at);
+        else
+            turn_floats(channels, pixels, (float *)numbers + at, (float *)rows + at);
+    }
 }

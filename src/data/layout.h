@@ -15,6 +15,12 @@ typedef struct fcl_layout {
     fcl_shape sample; /* in the set */
 } fcl_layout;
 
+/* Bytes that a number takes in the set. */
+static inline size_t fcl_layout_number(const fcl_layout *layout)
+{
+    return layout->bytes ? 1 : sizeof(float);
+}
+
 /* Whether its numbers stay bytes: those of rank 3 or 4 are pictures, whatever they are. */
 bool fcl_layout_keeps_bytes(const fcl_npy *array);
 

@@ -49,7 +49,7 @@ static void convert(const fcl_npy *array, const fcl_layout *layout, void *number
 
 int fcl_samples_convert(const fcl_npy *array, const fcl_layout *layout, void *rows)
 {
-    size_t size = (size_t)fcl_shape_size(array->shape) * (layout->bytes ? 1 : sizeof(float));
+    size_t size = (size_t)fcl_shape_size(array->shape) * fcl_layout_number(layout);
     void *numbers = layout->turned ? malloc(size) : rows;
     if (!numbers)
         return fcl_fail(FCL_ERR_MEMORY, "no memory for %zu bytes of samples", size);
@@ -64,7 +64,7 @@ int fcl_samples_convert(const fcl_npy *array, const fcl_layout *layout, void *ro
 /* What is turned needs room of its own. */
 static int arrange(const fcl_dataset *dataset, const fcl_layout *layout, const char *where, void *numbers, void **rows)
 {
-    size_t size = (size_t)dataset->count * (size_t)fcl_shape_size(dataset->shape) * (layout->bytes ? 1 : sizeof(float));
+    size_t size = (size_t)dataset->count * (size_t)fcl_shape_size(dataset->shape) * fcl_layout_number(layout);
     *rows = numbers;
     if (!layout->turned)
         return FCL_OK;

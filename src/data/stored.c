@@ -161,7 +161,7 @@ static int open_files(fcl_stored *stored, const fcl_dataset_options *options, fc
 
 static size_t row_bytes(const fcl_layout *layout)
 {
-    return (size_t)fcl_shape_size(layout->sample) * (layout->bytes ? 1 : sizeof(float));
+    return (size_t)fcl_shape_size(layout->sample) * fcl_layout_number(layout);
 }
 
 /* What the dimensions are, where some samples have to be looked at for that: as they lie, at first. */
